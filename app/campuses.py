@@ -1,0 +1,103 @@
+"""Which campuses there are, taking in a `.campus` file that someone uploads, and packing one to download."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import tempfile
+import zipfile
+from functools import lru_cache
+from pathlib import Path
+
+from app.sighting import thumbnail
+from core.bundle import CARD, Bundle
+from core.errors import BundleError
+from core.localizer import DEMO_BUNDLE, Localizer, default_bundle
+from core.photo import load_photo
+
+MAX_CAMPUS_MB = 200
+SAMPLE_PX = 168
+
+
+def installed(folder: Path = DEMO_BUNDLE.parent) -> list[Path]:
+    """The bundles to choose from: the default one first, then the others in the folder of campuses."""
+    found = [default_bundle()]
+    if folder.is_dir():
+        others = sorted(path for path in folder.iterdir() if path.suffix == ".campus" or (path / CARD).is_file())
+        found += [path for path in others if path.resolve() != found[0].resolve()]
+    return found
+
+
+@lru_cache(maxsize=1)
+def _workshop() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="campus-gps-")
+
+
+def taken_in(data: bytes, name: str) -> Path:
+    """Keep an uploaded `.campus` file while this process lives, once it proves whole and usable.
+
+    It is checked as any bundle is (schema, every hash), its network is loaded by ONNX Runtime and run on a
+    black picture; nothing in it is executed or unpickled. Raises CampusError, and then keeps nothing.
+    """
+    import numpy as np
+
+    path = Path(_workshop().name) / f"{hashlib.sha256(data).hexdigest()[:24]}.campus"
+    if path.exists():
+        return path
+    trial = path.with_suffix(".trial.campus")
+    try:
+        trial.write_bytes(data)
+        localizer = Localizer.load(trial)
+        localizer.locate(np.zeros((64, 64, 3), np.uint8))
+        _ = localizer.bundle.campus_map
+        trial.rename(path)
+    except BundleError as error:
+        # The message names the file by its place on the server, which means nothing to whoever uploaded it.
+        raise BundleError(str(error).replace(str(trial), name)) from error
+    finally:
+        trial.unlink(missing_ok=True)
+    return path
+
+
+def packed(bundle: Bundle) -> bytes:
+    """The bundle as the bytes of a `.campus` file."""
+    if bundle.path.is_file():
+        return bundle.path.read_bytes()
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in (CARD, *bundle.card.files):
+            archive.writestr(name, (bundle.path / name).read_bytes() if name == CARD else bundle.read(name))
+    return buffer.getvalue()
+
+
+def file_name(bundle: Bundle) -> str:
+    """A name to download it by: letters, digits, dashes and underscores of the campus's own name."""
+    kept = "".join(char if char.isalnum() or char in "-_" else "-" for char in bundle.card.name.strip())
+    return f"{kept.strip('-')[:60] or 'campus'}.campus"
+
+
+def sample_pictures(bundle: Bundle) -> list[tuple[str, str]]:
+    """(name, small picture in a data URL) of each sample photo."""
+    return [
+        (name, thumbnail(load_photo(bundle.read(name), min_side=SAMPLE_PX).rgb, SAMPLE_PX)) for name in bundle.samples
+    ]
+
+
+def sample_label(name: str) -> str:
+    """`samples/library_03.jpg` -> `library 03`."""
+    return Path(name).stem.replace("_", " ").replace("-", " ")
+
+
+def title(path: Path) -> str:
+    """The name a bundle gives itself, unchecked, for a list to choose from; else its file name."""
+    try:
+        if path.is_dir():
+            text = (path / CARD).read_bytes()
+        else:
+            with zipfile.ZipFile(path) as archive:
+                text = archive.open(CARD).read(1 << 24)
+        name = json.loads(text)["name"]
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, RuntimeError):
+        return path.stem
+    return name if isinstance(name, str) and name.strip() else path.stem

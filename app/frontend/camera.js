@@ -1,0 +1,161 @@
+// The phone's rear camera. A file input with `capture` opens the camera app itself, also on plain http; the photo is
+// turned upright and made smaller here, and the EXIF, which a canvas loses, travels beside it.
+export default function ({ parentElement: root, setTriggerValue, data }) {
+  const find = (selector) => root.querySelector(selector);
+  const file = find(".file"), video = find("video"), live = find(".live"), snap = find(".snap");
+  const take = find(".take"), say = find(".say");
+  const texts = data.texts;
+  let stream = null, closed = false, busy = false;
+
+  find(".take-text").textContent = texts.take_photo;
+  file.setAttribute("aria-label", texts.take_photo);
+  find(".live-text").textContent = texts.live_view;
+  snap.textContent = texts.snap;
+  const hasLive = window.isSecureContext && !!navigator.mediaDevices?.getUserMedia;
+  live.hidden = !hasLive;
+
+  function working(text) {
+    busy = !!text;
+    take.classList.toggle("busy", busy);
+    say.textContent = text || "";
+  }
+
+  function position() {
+    if (!data.share_location || !navigator.geolocation || !window.isSecureContext) return Promise.resolve(null);
+    return new Promise((resolve) =>
+      navigator.geolocation.getCurrentPosition(
+        ({ coords }) => resolve({ lat: coords.latitude, lon: coords.longitude, error_m: coords.accuracy }),
+        () => resolve(null),
+        { timeout: 3000, maximumAge: 10000, enableHighAccuracy: true },
+      ),
+    );
+  }
+
+  async function send(bitmap, exif) {
+    const scale = Math.min(1, data.max_side_px / Math.max(bitmap.width, bitmap.height));
+    const canvas = document.createElement("canvas");
+    canvas.width = Math.max(1, Math.round(bitmap.width * scale));
+    canvas.height = Math.max(1, Math.round(bitmap.height * scale));
+    const paper = canvas.getContext("2d");
+    paper.imageSmoothingQuality = "high";
+    paper.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+    const url = canvas.toDataURL("image/jpeg", data.quality);
+    deliver(url, exif);
+  }
+
+  async function deliver(url, exif) {
+    say.textContent = texts.sending;
+    const phone = await position();
+    if (closed) return;
+    setTriggerValue("photo", { url, exif, phone });
+    working("");
+  }
+
+  // The EXIF segment of a JPEG, in base64, or null: segments are 0xFF, a marker, and a length of two bytes.
+  async function exifOf(photo) {
+    const head = new Uint8Array(await photo.slice(0, 262144).arrayBuffer());
+    if (head[0] !== 0xff || head[1] !== 0xd8) return null;
+    for (let at = 2; at + 10 < head.length && head[at] === 0xff && head[at + 1] !== 0xda; ) {
+      const length = head[at + 2] * 256 + head[at + 3];
+      const part = head.subarray(at + 4, at + 2 + length);
+      if (head[at + 1] === 0xe1 && String.fromCharCode(...part.subarray(0, 4)) === "Exif") {
+        let text = "";
+        for (const byte of part) text += String.fromCharCode(byte);
+        return btoa(text);
+      }
+      at += 2 + Math.max(length, 2);
+    }
+    return null;
+  }
+
+  function asDataUrl(photo) {
+    return new Promise((resolve, reject) => {
+      const reader = new FileReader();
+      reader.onload = () => resolve(reader.result);
+      reader.onerror = () => reject(reader.error);
+      reader.readAsDataURL(photo);
+    });
+  }
+
+  async function chosen() {
+    const photo = file.files[0];
+    file.value = "";
+    if (!photo || busy) return;
+    if (photo.size > data.max_bytes) return void (say.textContent = texts.too_large);
+    working(texts.reading);
+    try {
+      const exif = await exifOf(photo);
+      let bitmap = null;
+      try {
+        bitmap = await createImageBitmap(photo, { imageOrientation: "from-image" });
+      } catch {
+        // HEIC in a browser that cannot decode it: the server can.
+      }
+      if (bitmap) await send(bitmap, exif);
+      else await deliver(await asDataUrl(photo), null);
+    } catch {
+      working("");
+      say.textContent = texts.unreadable;
+    }
+  }
+
+  function stop() {
+    stream?.getTracks().forEach((track) => track.stop());
+    stream = null;
+    video.srcObject = null;
+    video.hidden = snap.hidden = true;
+    find(".live-text").textContent = texts.live_view;
+  }
+
+  async function toggleLive() {
+    if (stream) return stop();
+    say.textContent = "";
+    try {
+      const opened = await navigator.mediaDevices.getUserMedia({
+        audio: false,
+        video: { facingMode: { ideal: "environment" }, width: { ideal: 4096 }, height: { ideal: 3072 } },
+      });
+      if (closed) return void opened.getTracks().forEach((track) => track.stop());
+      stream = opened;
+      video.srcObject = stream;
+      video.hidden = snap.hidden = false;
+      find(".live-text").textContent = texts.live_stop;
+    } catch {
+      say.textContent = texts.camera_refused;
+    }
+  }
+
+  async function capture() {
+    if (!stream || busy) return;
+    working(texts.reading);
+    try {
+      let bitmap = null;
+      try {
+        // The sensor's full resolution, where the browser has it; the video frame otherwise.
+        const blob = await new ImageCapture(stream.getVideoTracks()[0]).takePhoto();
+        bitmap = await createImageBitmap(blob, { imageOrientation: "from-image" });
+      } catch {
+        bitmap = await createImageBitmap(video);
+      }
+      stop();
+      await send(bitmap, null);
+    } catch {
+      working("");
+      say.textContent = texts.unreadable;
+    }
+  }
+
+  file.onchange = chosen;
+  live.onclick = toggleLive;
+  snap.onclick = capture;
+  take.onkeydown = (event) => {
+    if (event.key === "Enter" || event.key === " ") {
+      event.preventDefault();
+      file.click();
+    }
+  };
+  return () => {
+    closed = true;
+    stop();
+  };
+}

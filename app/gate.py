@@ -1,0 +1,51 @@
+"""A bounded queue before the network: a few photos at once, a few waiting, and a clear "busy" beyond."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Condition
+from time import monotonic
+
+
+class BusyError(Exception):
+    """No turn could be had; `waiting` others stood in the queue."""
+
+    def __init__(self, waiting: int) -> None:
+        super().__init__(f"{waiting} photos are waiting")
+        self.waiting = waiting
+
+
+class Gate:
+    """Lets `at_once` callers in, keeps at most `waiting` more in line, and turns others away with BusyError.
+
+    Two at once suit a CPU: one photo decodes while the other is in the network, which uses all cores itself.
+    """
+
+    def __init__(self, at_once: int = 2, waiting: int = 24) -> None:
+        self._free, self._room = at_once, waiting
+        self._waiting = 0
+        self._changed = Condition()
+
+    @contextmanager
+    def turn(self, timeout_s: float = 20.0) -> Iterator[None]:
+        """Wait for a turn and hold it for the block. Raises BusyError when the line is full or time is up."""
+        with self._changed:
+            if not self._free:
+                if self._waiting >= self._room:
+                    raise BusyError(self._waiting)
+                self._waiting += 1
+                try:
+                    until = monotonic() + timeout_s
+                    while not self._free:
+                        if not self._changed.wait(until - monotonic()) and not self._free:
+                            raise BusyError(self._waiting)
+                finally:
+                    self._waiting -= 1
+            self._free -= 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._free += 1
+                self._changed.notify()

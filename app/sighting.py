@@ -1,0 +1,87 @@
+"""One photo located: the fix and all that the app shows and logs beside it."""
+
+from __future__ import annotations
+
+import base64
+import io
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from core.campus_map import Place
+from core.capture import Capture
+from core.fix import Fix
+from core.geo import distance_m
+from core.photo import load_photo
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from core.localizer import Localizer
+
+TruthSource = Literal["photo", "phone"]
+
+THUMBNAIL_PX = 144
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """A located photo. `truth` is the position that the photo or phone gave: shown, never used to predict."""
+
+    fix: Fix
+    time_utc: datetime
+    thumbnail: str  # a small JPEG in a data URL
+    truth: Place | None = None
+    truth_source: TruthSource = "photo"
+
+    @property
+    def place(self) -> Place:
+        return Place(self.fix.lat, self.fix.lon, self.fix.radius68_m)
+
+    @property
+    def error_m(self) -> float | None:
+        """Distance in metres from the fix to the truth, where that is known."""
+        if self.truth is None:
+            return None
+        return float(distance_m(self.fix.lat, self.fix.lon, self.truth.lat, self.truth.lon))
+
+
+def locate(
+    localizer: Localizer, photo: bytes, *, recorded: Capture | None = None, phone: Place | None = None
+) -> Sighting:
+    """Locate the bytes of a photo file. Raises PhotoError.
+
+    `recorded` is what the camera wrote where the bytes no longer hold it; `phone` the browser's own position,
+    the truth only where the photo has none.
+    """
+    loaded = load_photo(photo, min_side=localizer.bundle.card.image_size)
+    capture = recorded if recorded is not None and recorded.has_position else loaded.capture
+    truth, source = _truth(capture), "photo"
+    if truth is None and phone is not None:
+        truth, source = phone, "phone"
+    return Sighting(
+        fix=localizer.locate(loaded.rgb),
+        time_utc=datetime.now(timezone.utc).replace(microsecond=0),
+        thumbnail=thumbnail(loaded.rgb),
+        truth=truth,
+        truth_source="phone" if source == "phone" else "photo",
+    )
+
+
+def _truth(capture: Capture) -> Place | None:
+    if capture.lat_deg is None or capture.lon_deg is None:
+        return None
+    return Place(capture.lat_deg, capture.lon_deg, capture.error_m)
+
+
+def thumbnail(rgb: NDArray[np.uint8], side_px: int = THUMBNAIL_PX) -> str:
+    """(H, W, 3) uint8 RGB -> a JPEG no larger than `side_px` on a side, in a data URL."""
+    from PIL import Image
+
+    image = Image.fromarray(rgb)
+    image.thumbnail((side_px, side_px), reducing_gap=2.0)
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=72)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -1,0 +1,119 @@
+"""The app's own Streamlit components: the camera, the strip of samples, the page's head.
+
+Their HTML, CSS and JavaScript lie in `frontend/` and need no build step and ask the network for nothing more.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from app.texts import Texts
+from core.campus_map import Place
+from core.capture import Capture, capture_from_tags
+from core.errors import PhotoError
+from core.exif import read_tags
+
+_FRONTEND = Path(__file__).resolve().parent / "frontend"
+MAX_PHOTO_BYTES = 25 * 2**20
+MAX_SIDE_PX = 1600  # far more than any network here wants, and 12 megapixels become 0.4 MB on the way
+JPEG_QUALITY = 0.9
+_CAMERA_TEXTS = ("take_photo", "live_view", "live_stop", "snap", "reading", "sending", "camera_refused",
+                 "unreadable", "too_large")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Shot:
+    """A photo from the camera component: file bytes, what the camera recorded, where the phone says it is."""
+
+    photo: bytes
+    recorded: Capture | None = None
+    phone: Place | None = None
+
+
+def _component(name: str) -> Any:
+    def part(kind: str) -> str | None:
+        path = _FRONTEND / f"{name}.{kind}"
+        # The last newline tells Streamlit that this is the text itself, not the path of a file.
+        return path.read_text("utf-8") + "\n" if path.exists() else None
+
+    return st.components.v2.component(f"campus_{name}", html=part("html"), css=part("css"), js=part("js"))
+
+
+def _ignore() -> None:
+    """A trigger reruns the script by itself."""
+
+
+def camera(texts: Texts, *, share_location: bool) -> Shot | None:
+    """The rear camera's button; gives the photo in the run after it was taken. Raises PhotoError."""
+    data = {
+        "texts": {key: texts[key] for key in _CAMERA_TEXTS},
+        "max_side_px": MAX_SIDE_PX,
+        "quality": JPEG_QUALITY,
+        "max_bytes": MAX_PHOTO_BYTES,
+        "share_location": share_location,
+    }
+    value = _component("camera")(key="camera", data=data, on_photo_change=_ignore).photo
+    return None if value is None else shot_from(value)
+
+
+def shot_from(value: Any) -> Shot:
+    """What the camera component sent -> Shot. It comes from a browser, so nothing in it is trusted."""
+    if not isinstance(value, Mapping):
+        raise PhotoError("the camera sent no photo; try again")
+    photo = _from_base64(str(value.get("url", "")).partition(",")[2])
+    if not photo:
+        raise PhotoError("the camera sent an empty photo; try again")
+    exif = _from_base64(str(value.get("exif") or ""))
+    return Shot(photo, capture_from_tags(read_tags(exif)) if exif else None, _phone(value.get("phone")))
+
+
+def _from_base64(text: str) -> bytes:
+    if len(text) > MAX_PHOTO_BYTES * 4 // 3 + 4:
+        raise PhotoError("this photo is larger than 25 MB; make it smaller")
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise PhotoError("the photo arrived damaged; try again") from None
+
+
+def _phone(value: Any) -> Place | None:
+    if not isinstance(value, Mapping):
+        return None
+    numbers = [value.get(key) for key in ("lat", "lon", "error_m")]
+    if not all(isinstance(number, (int, float)) and math.isfinite(number) for number in numbers):
+        return None
+    lat, lon, error_m = (float(number) for number in numbers if number is not None)
+    return Place(lat, lon, error_m) if abs(lat) <= 84 and abs(lon) <= 180 else None
+
+
+def samples(items: Sequence[Mapping[str, str]], texts: Texts, chosen: str | None) -> str | None:
+    """A strip of pictures, each {name, url, label}; gives the name of one tapped, in the run after."""
+    data = {"items": list(items), "label": texts["samples"], "chosen": chosen}
+    picked = _component("samples")(key="samples", data=data, on_pick_change=_ignore).pick
+    names = {item["name"] for item in items}
+    return picked if picked in names else None
+
+
+def page_head(texts: Texts) -> None:
+    """Set the page's language and direction, and its home-screen name and icon."""
+    data = {
+        "lang": texts.lang,
+        "dir": "rtl" if texts.right_to_left else "ltr",
+        "title": texts["app"],
+    }
+    _component("page")(key="page_head", data=data)
+
+
+@lru_cache(maxsize=1)
+def stylesheet() -> str:
+    """The page's own CSS, as an element."""
+    return f"<style>{(_FRONTEND / 'page.css').read_text('utf-8')}</style>"

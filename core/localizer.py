@@ -1,0 +1,129 @@
+"""A campus bundle opened for use: photo in, Fix out."""
+
+from __future__ import annotations
+
+import os
+import time
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from core.bundle import Bundle
+from core.engines import Backend, Engine, Heads, open_engine
+from core.fix import Candidate, Fix, ZoneOdds
+from core.photo import load_photo, network_image
+from core.posterior import Posterior
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+DEMO_BUNDLE = Path(__file__).resolve().parent.parent / "campuses" / "demo"
+LEAST_ZONE_PROBABILITY = 0.01
+
+
+def default_bundle() -> Path:
+    """$CAMPUS_BUNDLE where it is set, else the demo campus."""
+    return Path(os.environ.get("CAMPUS_BUNDLE") or DEMO_BUNDLE)
+
+
+class Localizer:
+    """Locates photos on one campus. Safe to share between threads: nothing changes after it is made."""
+
+    def __init__(self, bundle: Bundle, engine: Engine) -> None:
+        self.bundle, self.engine = bundle, engine
+        card = bundle.card
+        self.posterior = Posterior(card.grid, bundle.zones, bundle.gallery, card.posterior, card.scale_m)
+        self._familiar = np.asarray(card.calibration.familiar_similarity)
+
+    @classmethod
+    def load(cls, path: str | Path | None = None, backend: Backend = "auto") -> Localizer:
+        """Open a bundle (None: `default_bundle()`). Raises BundleError or EngineError."""
+        bundle = Bundle.load(path if path is not None else default_bundle())
+        return cls(bundle, open_engine(bundle, backend))
+
+    def locate(self, photo: Any) -> Fix:
+        """Locate a photo: path, bytes, file object, PIL image or (H, W, 3) uint8 RGB array. Raises PhotoError."""
+        started = time.perf_counter()
+        size = self.bundle.card.image_size
+        rgb = load_photo(photo, min_side=size).rgb
+        decoded = time.perf_counter()
+        image = network_image(rgb, size)[None]
+        prepared = time.perf_counter()
+        heads = self.engine.run(image)
+        answered = time.perf_counter()
+        return self.fix(
+            heads,
+            timings_ms={
+                "decode": 1e3 * (decoded - started),
+                "preprocess": 1e3 * (prepared - decoded),
+                "network": 1e3 * (answered - prepared),
+            },
+        )
+
+    def fix(self, heads: Heads, timings_ms: dict[str, float] | None = None) -> Fix:
+        """Read the fix of one photo (a batch of 1) off its probability map."""
+        started = time.perf_counter()
+        card = self.bundle.card
+        probability = self.posterior.map(heads)
+        at_m = probability.median_m()
+        raw68, raw95 = probability.radii_m(at_m, (0.68, 0.95))
+        radius68 = raw68 * card.calibration.radius68_factor
+        radius95 = max(raw95 * card.calibration.radius95_factor, radius68)
+        places = probability.candidates()
+        latlon = card.frame.to_latlon(np.array([at_m, *[place[:2] for place in places]]))
+        familiarity = self._familiarity(heads)
+        timings = {**(timings_ms or {}), "posterior": 1e3 * (time.perf_counter() - started)}
+        return Fix(
+            lat=float(latlon[0, 0]),
+            lon=float(latlon[0, 1]),
+            radius68_m=radius68,
+            radius95_m=radius95,
+            zones=self._zones(self.posterior.zone_odds(probability)),
+            candidates=tuple(
+                Candidate(float(lat), float(lon), place[2])
+                for (lat, lon), place in zip(latlon[1:], places, strict=True)
+            ),
+            on_campus=familiarity >= card.calibration.on_campus_quantile,
+            score=familiarity,
+            campus=card.name,
+            timings_ms=timings,
+            probability=probability,
+        )
+
+    def _zones(self, odds: NDArray[np.float64]) -> tuple[ZoneOdds, ...]:
+        if not len(odds):
+            return (ZoneOdds(-1, self.bundle.card.name, 1.0),)  # a campus without zones is one zone
+        order = np.argsort(-odds, kind="stable")
+        kept = [zone for zone in order if odds[zone] >= LEAST_ZONE_PROBABILITY] or [order[0]]
+        zones = self.bundle.card.zones
+        return tuple(ZoneOdds(int(zone), zones[zone].name, float(odds[zone])) for zone in kept)
+
+    def _familiarity(self, heads: Heads) -> float:
+        """Share of calibration photos whose best similarity to the gallery is below this photo's."""
+        gallery = self.posterior.gallery
+        if heads.embedding is None or gallery is None or not len(self._familiar):
+            return 1.0
+        best = float((gallery.embedding @ heads.embedding[0]).max())
+        return float(np.interp(best, self._familiar, np.linspace(0.0, 1.0, len(self._familiar)), left=0.0))
+
+
+@lru_cache(maxsize=4)
+def shared_localizer(path: Path, backend: Backend = "auto") -> Localizer:
+    """One Localizer per bundle and process: loading takes far longer than locating."""
+    return Localizer.load(path, backend)
+
+
+def predict_gps(image: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Where a photo was taken: (H, W, 3) uint8 RGB -> (2,) float32 [latitude, longitude] in degrees.
+
+    Uses `default_bundle()`, loaded once. Raises PhotoError for any other shape, dtype or type. float32 rounds a
+    position to 0.2 to 0.4 m; `Localizer.locate` gives it in full, with its radius.
+    """
+    if not isinstance(image, np.ndarray):
+        from core.errors import PhotoError
+
+        raise PhotoError(f"predict_gps wants an (H, W, 3) uint8 RGB array, got {type(image).__name__}")
+    fix = shared_localizer(default_bundle()).locate(image)
+    return np.array([fix.lat, fix.lon], np.float32)

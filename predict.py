@@ -1,0 +1,87 @@
+"""Where was a photo taken? For scripts: `from predict import predict_gps`. For people: `python predict.py PHOTO…`."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import sys
+from pathlib import Path
+from statistics import fmean, median
+
+from core.errors import CampusError, run_cli
+from core.fix import Fix
+from core.geo import distance_m
+from core.labels import read_labels
+from core.localizer import Localizer, default_bundle, predict_gps
+
+__all__ = ["main", "predict_gps"]
+
+
+def table_row(photo: str, fix: Fix) -> str:
+    """One line of the table that a person reads."""
+    doubt = "" if fix.on_campus else "  (does not look like this campus)"
+    return (
+        f"{photo:<28} {fix.lat:>11.6f} {fix.lon:>12.6f} {fix.radius68_m:>6.0f} m {fix.radius95_m:>6.0f} m  "
+        f"{fix.zone.name} ({fix.zone.probability:.0%}){doubt}"
+    )
+
+
+def locate(photos: list[Path], localizer: Localizer, as_json: bool) -> int:
+    """Print a fix per photo; a photo that cannot be used is named on stderr and makes the exit code 2."""
+    if not as_json:
+        print(f"{'photo':<28} {'latitude':>11} {'longitude':>12} {'68 %':>8} {'95 %':>8}  zone — {localizer.bundle.card.name}")
+    failed = False
+    for photo in photos:
+        try:
+            fix = localizer.locate(photo)
+        except CampusError as error:
+            print(f"error: {error}", file=sys.stderr)
+            failed = True
+            continue
+        print(json.dumps({"photo": str(photo), **fix.as_dict()}) if as_json else table_row(photo.name, fix))
+    return 2 if failed else 0
+
+
+def check(labels: Path, images: Path, localizer: Localizer) -> int:
+    """The course's submission check: the error of each labelled photo, and their mean."""
+    table = read_labels(labels)
+    errors: list[float] = []
+    missing = 0
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(["image_name", "lat", "lon", "error_m", "radius68_m"])
+    for name, lat, lon in zip(table["image_name"], table["lat"], table["lon"], strict=True):
+        photo = images / name
+        if not photo.exists():
+            missing += 1
+            print(f"error: {photo}: named in {labels} but not there", file=sys.stderr)
+            continue
+        fix = localizer.locate(photo)
+        error_m = float(distance_m(lat, lon, fix.lat, fix.lon))
+        errors.append(error_m)
+        writer.writerow([name, f"{fix.lat:.7f}", f"{fix.lon:.7f}", f"{error_m:.2f}", f"{fix.radius68_m:.1f}"])
+    if not errors:
+        raise CampusError(f"{labels}: none of its {len(table)} photos is in {images}: give their folder with --images")
+    summary = f"{len(errors)} photos, mean error {fmean(errors):.2f} m, median {median(errors):.2f} m"
+    print(summary + (f", {missing} missing" if missing else ""), file=sys.stderr)
+    return 2 if missing else 0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="predict.py", description=__doc__)
+    parser.add_argument("photos", nargs="*", type=Path, metavar="PHOTO")
+    parser.add_argument("--bundle", type=Path, help="campus bundle (default: $CAMPUS_BUNDLE, else the demo campus)")
+    parser.add_argument("--json", action="store_true", help="one JSON object per line")
+    parser.add_argument("--check", type=Path, metavar="GT_CSV", help="compare with the positions in this CSV")
+    parser.add_argument("--images", type=Path, metavar="DIR", help="folder of the CSV's photos")
+    args = parser.parse_args()
+    if bool(args.check) != bool(args.images) or bool(args.check) == bool(args.photos):
+        parser.error("give photos, or --check GT_CSV with --images DIR")
+    localizer = Localizer.load(args.bundle or default_bundle())
+    if args.check:
+        return check(args.check, args.images, localizer)
+    return locate(args.photos, localizer, args.json)
+
+
+if __name__ == "__main__":
+    sys.exit(run_cli(main))

@@ -1,0 +1,344 @@
+"""The field app: a photo in, a place on the campus map out. Page flow only; run it with `scripts/app`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from app import campuses, cards, session_log, widgets
+from app.gate import BusyError, Gate
+from app.sighting import Sighting, locate
+from app.texts import LANGUAGES, Lang, Texts, language_of
+from core.bundle import CARD
+from core.campus_map import HEIGHT_PX, Place, campus_deck, coverage_deck, coverage_legend, legend
+from core.capture import Capture
+from core.errors import CampusError
+from core.localizer import Localizer
+from core.sureness import sureness
+
+ICON = Path(__file__).resolve().parent / "static" / "icon-64.png"
+PHOTO_TYPES = ["jpg", "jpeg", "png", "webp", "heic", "heif"]
+SHOWN_IN_LOG = 50
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def opened(path: Path, changed_ns: int) -> Localizer:
+    """One Localizer per bundle for all sessions; `changed_ns` makes a replaced bundle a new one."""
+    del changed_ns
+    return Localizer.load(path)
+
+
+@st.cache_resource(show_spinner=False)
+def gate() -> Gate:
+    """The one queue of this process."""
+    return Gate()
+
+
+@st.cache_data(max_entries=4, show_spinner=False)
+def sample_pictures(path: Path, changed_ns: int) -> list[tuple[str, str]]:
+    """The samples' small pictures, once per bundle."""
+    return campuses.sample_pictures(opened(path, changed_ns).bundle)
+
+
+def main() -> None:
+    st.set_page_config(page_title="Campus GPS", page_icon=str(ICON), layout="centered")
+    state = st.session_state
+    state.setdefault("lang", language_of(st.query_params.get("lang"), st.context.locale))
+    state.setdefault("campus", campuses.installed()[0])
+    state.setdefault("added", [])
+    state.setdefault("current", None)
+    state.setdefault("trouble", None)
+    state.setdefault("log", [])
+    texts = Texts(state.lang)
+    st.html(widgets.stylesheet())
+    widgets.page_head(texts)
+
+    localizer, broken = None, None
+    try:
+        localizer = opened(state.campus, changed_ns(state.campus))
+    except CampusError as error:
+        broken = error
+    head(localizer, texts)
+    page = navigation(texts)
+    if broken is not None:
+        trouble(texts["bundle_error"], str(broken))
+    if page == "campus":
+        campus_page(localizer, texts)
+    elif page == "log":
+        log_page(texts)
+    elif localizer is not None:
+        locate_page(localizer, texts)
+
+
+def changed_ns(path: Path) -> int:
+    """When a bundle last changed, or 0 where there is none."""
+    card = path / CARD if path.is_dir() else path
+    return card.stat().st_mtime_ns if card.exists() else 0
+
+
+def dark() -> bool:
+    return st.context.theme.type == "dark"
+
+
+def secure() -> bool:
+    """Whether the browser takes this page for a secure one, and so lets it ask where the phone is."""
+    url = st.context.url or ""
+    return url.startswith(("https://", "http://localhost", "http://127.0.0.1"))
+
+
+def trouble(lead: str, detail: str) -> None:
+    """One clear message."""
+    st.error(f"**{lead}**  \n{detail}", icon=":material/error:")
+
+
+def head(localizer: Localizer | None, texts: Texts) -> None:
+    """The campus's name, what kind of campus it is, and the other language."""
+    other: Lang = "en" if texts.lang == "he" else "he"
+    with st.container(horizontal=True, wrap=False, horizontal_alignment="distribute", vertical_alignment="center"):
+        name = localizer.bundle.card.name if localizer else texts["app"]
+        rendered = localizer is not None and localizer.bundle.card.rendered
+        st.html(cards.page_title(name, texts["rendered"] if rendered else ""))
+        st.button(LANGUAGES[other], on_click=speak, args=(other,), type="tertiary", icon=":material/language:")
+
+
+def speak(lang: Lang) -> None:
+    st.session_state.lang = st.query_params["lang"] = lang
+
+
+def navigation(texts: Texts) -> str:
+    """The pages, in reach of the thumb."""
+    icons = {"locate": "my_location", "log": "list", "campus": "map"}
+    with st.container(key="nav"):
+        page = st.segmented_control(
+            texts["nav"],
+            list(icons),
+            format_func=lambda name: f":material/{icons[name]}: {texts[f'nav_{name}']}",
+            default="locate",
+            required=True,
+            key="page",
+            label_visibility="collapsed",
+            width="stretch",
+        )
+    return str(page)
+
+
+# --- Locate ---
+
+
+def locate_page(localizer: Localizer, texts: Texts) -> None:
+    capture(localizer, texts)
+    state = st.session_state
+    if state.trouble:
+        trouble(*state.trouble)
+    if state.current is None:
+        st.caption(texts["hint"])
+        st.caption(texts["private"])
+    else:
+        answer(state.current, localizer, texts)
+    if state.way == "camera" and secure():
+        st.toggle(texts["use_location"], key="share_location", persist_state="session")
+
+
+def capture(localizer: Localizer, texts: Texts) -> None:
+    """The ways to give a photo; only the chosen one is on the page."""
+    icons = {"camera": "photo_camera", "gallery": "upload", "samples": "photo_library"}
+    slot = st.container()
+    way = st.segmented_control(
+        texts["way"],
+        list(icons),
+        format_func=lambda name: f":material/{icons[name]}: {texts[f'way_{name}']}",
+        default="camera",
+        required=True,
+        key="way",
+        persist_state="session",
+        label_visibility="collapsed",
+        width="stretch",
+    )
+    with slot:
+        {"camera": from_camera, "gallery": from_gallery, "samples": from_samples}[way](localizer, texts)
+
+
+def from_camera(localizer: Localizer, texts: Texts) -> None:
+    try:
+        shot = widgets.camera(texts, share_location=bool(st.session_state.get("share_location")))
+    except CampusError as error:
+        st.session_state.current, st.session_state.trouble = None, (texts["photo_error"], str(error))
+        return
+    if shot is not None:
+        take(localizer, texts, shot.photo, recorded=shot.recorded, phone=shot.phone)
+
+
+def from_gallery(localizer: Localizer, texts: Texts) -> None:
+    file = st.file_uploader(texts["upload"], type=PHOTO_TYPES, key="upload")
+    if file is not None and st.session_state.get("uploaded") != file.file_id:
+        st.session_state.uploaded = file.file_id
+        take(localizer, texts, file.getvalue())
+
+
+def from_samples(localizer: Localizer, texts: Texts) -> None:
+    path = localizer.bundle.path
+    pictures = sample_pictures(path, changed_ns(path))
+    if not pictures:
+        st.caption(texts["no_samples"])
+        return
+    items = [
+        {
+            "name": name,
+            "url": url,
+            "label": texts.say("sample", number=number, name=campuses.sample_label(name)),
+        }
+        for number, (name, url) in enumerate(pictures, start=1)
+    ]
+    picked = widgets.samples(items, texts, st.session_state.get("sample"))
+    if picked is not None:
+        st.session_state.sample = picked
+        take(localizer, texts, localizer.bundle.read(picked))
+
+
+def take(
+    localizer: Localizer,
+    texts: Texts,
+    photo: bytes,
+    recorded: Capture | None = None,
+    phone: Place | None = None,
+) -> None:
+    """Locate a photo and remember the answer, or why there is none."""
+    state = st.session_state
+    state.current = state.trouble = None
+    try:
+        with st.spinner(texts["working"]), gate().turn():
+            state.current = locate(localizer, photo, recorded=recorded, phone=phone)
+    except BusyError as busy:
+        state.trouble = (texts.say("busy", waiting=busy.waiting), "")
+    except CampusError as error:
+        state.trouble = (texts["photo_error"], str(error))
+    else:
+        state.log = session_log.added(state.log, state.current)
+
+
+def answer(sighting: Sighting, localizer: Localizer, texts: Texts) -> None:
+    """The headline, the map, and what a curious person wants beside them."""
+    fix, bundle = sighting.fix, localizer.bundle
+    guess = False
+    if sureness(fix) == "elsewhere":
+        slot = st.container()
+        guess = st.toggle(texts["show_guess"], key=f"guess-{sighting.time_utc:%H%M%S}")
+        with slot:
+            st.html(cards.answer(sighting, texts, guess=guess))
+        if not guess:
+            return
+    else:
+        st.html(cards.answer(sighting, texts))
+    earlier = [entry.place for entry in st.session_state.log[:-1] if entry.fix.campus == fix.campus]
+    deck = campus_deck(bundle, fix, truth=sighting.truth, track=earlier, dark=dark())
+    alt = texts.say("map_alt", zone=texts.zone_name(fix.zone.name), radius=cards.metres(fix.radius68_m))
+    st.pydeck_chart(deck, height=HEIGHT_PX, alt=alt)
+    items = legend(fix, truth=sighting.truth, track=earlier, dark=dark())
+    st.html(cards.legend_row(items, texts) + cards.candidates(sighting, bundle, texts))
+    with st.expander(texts["details"]):
+        st.caption(texts["position"])
+        st.code(f"{fix.lat:.6f}, {fix.lon:.6f}", language=None)
+        st.html(cards.zone_table(fix, texts))
+        total = round(sum(fix.timings_ms.values()))
+        st.caption(texts.say("timing", total=total, engine=localizer.engine.name))
+
+
+# --- Log ---
+
+
+def log_page(texts: Texts) -> None:
+    log: list[Sighting] = st.session_state.log
+    if not log:
+        st.caption(texts["log_empty"])
+        return
+    st.subheader(texts.say("log_count", count=len(log)), anchor=False)
+    figures = session_log.field_test(log)
+    if figures is not None:
+        st.html(cards.field_test(figures, texts))
+    with st.container(horizontal=True):
+        for kind, mime, write in session_log.EXPORTS:
+            st.download_button(
+                kind,
+                write(log),
+                file_name=f"campus-gps-{log[0].time_utc:%Y%m%d-%H%M%S}.{kind.lower()}",
+                mime=mime,
+                icon=":material/download:",
+                on_click="ignore",
+                help=texts.say("download_as", kind=kind),
+            )
+    st.html(cards.log(log[-SHOWN_IN_LOG:], texts))
+    st.button(texts["clear"], on_click=clear_log, icon=":material/delete:")
+
+
+def clear_log() -> None:
+    st.session_state.log = []
+
+
+# --- Campus ---
+
+
+def campus_page(localizer: Localizer | None, texts: Texts) -> None:
+    state = st.session_state
+    choices = list(dict.fromkeys([*campuses.installed(), *state.added]))
+    st.selectbox(
+        texts["campus_pick"],
+        choices,
+        index=choices.index(state.campus) if state.campus in choices else 0,
+        format_func=campuses.title,
+        key="campus_choice",
+        on_change=change_campus,
+    )
+    if localizer is not None:
+        bundle = localizer.bundle
+        st.subheader(texts["campus_card"], anchor=False)
+        st.html(cards.campus(bundle, localizer.engine.name, texts))
+        st.html(cards.heldout(bundle, texts))
+        st.subheader(texts["coverage"], anchor=False)
+        alt = texts.say("coverage_alt", campus=bundle.card.name)
+        st.pydeck_chart(coverage_deck(bundle, dark=dark()), height=HEIGHT_PX, alt=alt)
+        st.html(cards.legend_row(coverage_legend(dark=dark()), texts))
+        st.download_button(
+            texts["campus_download"],
+            lambda: campuses.packed(bundle),
+            file_name=campuses.file_name(bundle),
+            mime="application/zip",
+            icon=":material/download:",
+            on_click="ignore",
+        )
+    add_campus(texts)
+
+
+def change_campus() -> None:
+    use_campus(st.session_state.campus_choice)
+
+
+def use_campus(path: Path) -> None:
+    state = st.session_state
+    state.campus, state.current, state.trouble, state.sample = path, None, None, None
+
+
+def add_campus(texts: Texts) -> None:
+    """Take in a `.campus` file; it is this session's alone."""
+    state = st.session_state
+    file = st.file_uploader(
+        texts["campus_add"], type=["campus"], key="campus_file", max_upload_size=campuses.MAX_CAMPUS_MB
+    )
+    if file is None or state.get("campus_taken") == file.file_id:
+        return
+    state.campus_taken = file.file_id
+    try:
+        with st.spinner(texts["working"]), gate().turn():
+            path = campuses.taken_in(file.getvalue(), file.name)
+    except BusyError as busy:
+        trouble(texts.say("busy", waiting=busy.waiting), "")
+    except CampusError as error:
+        trouble(texts["bundle_error"], str(error))
+    else:
+        state.added = list(dict.fromkeys([*state.added, path]))
+        use_campus(path)
+        st.toast(texts.say("campus_added", name=campuses.title(path)), icon=":material/check:")
+        st.rerun()
+
+
+main()

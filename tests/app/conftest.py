@@ -1,0 +1,91 @@
+"""A running app and a real browser for tests; the browser reaches nothing beyond this machine."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.app.harness import PHONE, Open, Server, Visit, start_app
+from tests.bundles import make_bundle, photo
+
+_FLAGS = (
+    "--headless=new --no-sandbox --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync --use-angle=swiftshader --enable-unsafe-swiftshader "
+    "--ignore-gpu-blocklist --use-fake-device-for-media-stream --use-fake-ui-for-media-stream"
+)
+_BLOCKED = "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE localhost , EXCLUDE 127.0.0.1"
+
+
+@pytest.fixture(scope="session")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The test campus, as a folder."""
+    return make_bundle(tmp_path_factory.mktemp("campuses") / "testfield")
+
+
+@pytest.fixture(scope="session")
+def server(bundle: Path) -> Iterator[Server]:
+    running = start_app({"CAMPUS_BUNDLE": str(bundle)})
+    yield running
+    running.process.terminate()
+    running.process.wait(10)
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Chromium whose camera shows a photo and who can resolve no name but localhost."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    chromium = next((path for name in ("chromium", "google-chrome") if (path := shutil.which(name))), None)
+    if chromium is None:
+        pytest.skip("no Chromium: apt-get install chromium")
+    flags = [*_FLAGS.split(), _BLOCKED]
+    if shutil.which("ffmpeg"):
+        folder = tmp_path_factory.mktemp("camera")
+        (folder / "p.jpg").write_bytes(photo(east_m=40, north_m=-40, size=(1280, 720)))
+        command = "ffmpeg -loglevel error -loop 1 -i p.jpg -t 1 -r 15 -c:v mjpeg -q:v 2 camera.mjpeg"
+        subprocess.run(command.split(), cwd=folder, check=True)
+        flags.append(f"--use-file-for-fake-video-capture={folder / 'camera.mjpeg'}")
+    with playwright.sync_playwright() as driver:
+        running = driver.chromium.launch(executable_path=chromium, ignore_default_args=["--headless"], args=flags)
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def visit(browser: Any, server: Server) -> Iterator[Open]:
+    """Open the app: visit(size=PHONE, dark=False, lang="en", url=None)."""
+    contexts = []
+
+    def open_page(size: tuple[int, int] = PHONE, dark: bool = False, lang: str = "en", url: str | None = None) -> Visit:
+        phone = size[0] < 600
+        context = browser.new_context(
+            viewport={"width": size[0], "height": size[1]},
+            device_scale_factor=2 if phone else 1,
+            is_mobile=phone,
+            has_touch=phone,
+            color_scheme="dark" if dark else "light",
+            permissions=["camera", "geolocation"],
+            geolocation={"latitude": 47.0001, "longitude": 8.4003, "accuracy": 9},
+        )
+        contexts.append(context)
+        seen = Visit(context.new_page())
+        home = url or server.url
+
+        def requested(request: Any) -> None:
+            if not request.url.startswith((home, home.replace("http", "ws", 1), "data:", "blob:")):
+                seen.outside.append(request.url[:200])
+
+        seen.page.on("request", requested)
+        seen.page.on("console", lambda said: seen.errors.append(said.text) if said.type == "error" else None)
+        seen.page.on("pageerror", lambda error: seen.errors.append(str(error)))
+        seen.page.goto(f"{home}/?lang={lang}")
+        seen.page.locator(".st-key-nav button").first.wait_for(timeout=30_000)
+        return seen
+
+    yield open_page
+    for context in contexts:
+        context.close()

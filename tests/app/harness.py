@@ -1,0 +1,86 @@
+"""What the app's tests share: a running app, and a visit to it with a browser."""
+
+from __future__ import annotations
+
+import io
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+SCREENSHOTS = REPOSITORY / "screenshots"
+PHONE, DESKTOP = (390, 844), (1280, 800)
+
+
+@dataclass
+class Server:
+    """A running app."""
+
+    url: str
+    process: subprocess.Popen[bytes] = field(repr=False)
+
+
+def start_app(environment: dict[str, str]) -> Server:
+    """Start the app on a free port of this machine and wait until it answers."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    process = subprocess.Popen(
+        [
+            sys.executable, "-m", "streamlit", "run", "streamlit_app.py",
+            "--server.port", str(port), "--server.address", "127.0.0.1",
+        ],
+        cwd=REPOSITORY,
+        env={**os.environ, **environment},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    for _ in range(150):
+        time.sleep(0.2)
+        try:
+            with urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=2) as answer:
+                if answer.status == 200:
+                    return Server(f"http://127.0.0.1:{port}", process)
+        except OSError:
+            assert process.poll() is None, "the app ended while starting"
+    process.kill()
+    raise AssertionError("the app did not start within 30 s")
+
+
+@dataclass
+class Visit:
+    """A page that is open, and what went wrong on it: requests that left this machine, and console errors."""
+
+    page: Any
+    outside: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+    def clean(self) -> None:
+        """Assert that nothing left this machine and nothing of ours failed."""
+        assert self.outside == []
+        assert self.errors == []
+        assert self.page.locator("[data-testid=stException]").count() == 0
+
+    def map_drawn(self) -> None:
+        """Wait until the map's canvas shows more than one colour."""
+        self.page.locator("[data-testid=stDeckGlJsonChart] canvas").first.wait_for(timeout=30_000)
+        self.page.wait_for_timeout(1500)  # deck.gl draws its first frames after the canvas is there
+        from PIL import Image
+
+        picture = self.page.locator("[data-testid=stDeckGlJsonChart]").screenshot()
+        assert len(Image.open(io.BytesIO(picture)).convert("RGB").getcolors(1 << 20) or []) > 50
+
+    def screenshot(self, name: str) -> None:
+        SCREENSHOTS.mkdir(exist_ok=True)
+        self.page.wait_for_timeout(400)
+        self.page.screenshot(path=SCREENSHOTS / f"{name}.png")
+
+
+Open = Callable[..., Visit]

@@ -1,0 +1,278 @@
+"""A finished run -> a campus bundle: gallery, calibration, ONNX in FP32 and INT8, held-out metrics, samples."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import logging
+import tempfile
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.torch import load_file
+
+from core.bundle import Bundle, CampusCard, Metrics, Parity, Training, save_bundle
+from core.engines import Heads, OnnxEngine, TorchEngine, open_engine, run_all
+from core.errors import BundleError, DatasetError
+from core.geo import LocalFrame
+from core.localizer import Localizer
+from core.model import CampusNet, NetConfig
+from core.onnx_export import export_fp32, quantize_int8
+from core.posterior import Gallery, Grid, Posterior
+from core.zones import Zone, Zones
+from train.calibrate import calibrate_radii, fit_posterior
+from train.dataset import Dataset
+from train.evaluate import describe, evaluate_rows
+from train.fit import SCALE_M, FitConfig, Task
+from train.geotag import write_position
+from train.images import cached_images
+from train.split import Splits
+from train.zoning import name_zones
+
+log = logging.getLogger(__name__)
+
+CELL_M = 2.0
+GRID_MARGIN_M = 30.0  # a person may stand a little beyond the outermost training photo
+INT8_PHOTOS = 128
+# INT8 becomes the CPU default only if its mean calibration error is at most this share above FP32's.
+INT8_COST = 0.05
+SIZE_LIMIT_CELLS = 4_000_000  # a campus of 16 km² at 2 m: more is a wrong label, not a campus
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder that `fit` left, read back."""
+
+    net: CampusNet
+    task: Task
+    fit: FitConfig
+    weights: str
+    trained_utc: datetime
+    epochs: int
+
+    @classmethod
+    def load(cls, run: Path) -> Run:
+        """Raises DatasetError when `run` is not a finished run or its dataset is gone."""
+        config_file, best = run / "config.json", run / "best.safetensors"
+        if not config_file.exists() or not best.exists():
+            raise DatasetError(
+                f"{run}: not a run with a trained network: train with `python -m train fit … --out {run}`"
+            )
+        config = json.loads(config_file.read_text(encoding="utf-8"))
+        fit = FitConfig(**config["fit"])
+        dataset = Dataset.load(Path(config["dataset"]))
+        splits = Splits.load(run)
+        if splits is None:
+            raise DatasetError(f"{run}: splits.json is missing: train again")
+        net = CampusNet(NetConfig(**config["net"]))
+        net.load_state_dict(load_file(best))
+        frame = LocalFrame(**config["frame"])
+        task = Task(
+            dataset,
+            splits,
+            cached_images(dataset.image_paths, fit.image_size, dataset.root / "cache"),
+            frame,
+            frame.to_local(*dataset.latlon.T),
+            {split: splits.indices(dataset, split) for split in splits.names},
+            Zones(tuple(_zone(zone) for zone in config["zones"])),
+        )
+        trained = datetime.fromtimestamp(best.stat().st_mtime, timezone.utc)
+        epochs = len((run / "log.csv").read_text(encoding="utf-8").splitlines()) - 1
+        return cls(net.eval(), task, fit, config["weights"], trained, epochs)
+
+
+def _zone(data: dict[str, Any]) -> Zone:
+    return Zone(
+        data["name"],
+        (data["centre_m"][0], data["centre_m"][1]),
+        data["spread_m"],
+        tuple((x, y) for x, y in data["outline_m"]),
+    )
+
+
+@dataclass(frozen=True)
+class BundleConfig:
+    """What a bundle says of itself and carries beside the model."""
+
+    name: str
+    description: str = ""
+    rendered: bool = False
+
+
+def read_map(path: Path | None) -> dict[str, Any]:
+    """A GeoJSON FeatureCollection, or an empty one. Raises BundleError for anything else."""
+    if path is None:
+        return {"type": "FeatureCollection", "features": []}
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise BundleError(f"{path}: no such map") from error
+    except ValueError as error:
+        raise BundleError(f"{path}: not JSON: the map is a GeoJSON FeatureCollection") from error
+    if not isinstance(data, dict) or data.get("type") != "FeatureCollection":
+        raise BundleError(f"{path}: not a GeoJSON FeatureCollection")
+    return data
+
+
+def make_bundle(
+    run: Run,
+    out: Path,
+    config: BundleConfig,
+    campus_map: dict[str, Any],
+    samples: dict[str, bytes],
+    force: bool = False,
+) -> Bundle:
+    """Calibrate a run, export it, measure it on its test split and write the bundle, whole or not at all.
+
+    `samples` are photos to carry along for trying, by name: `samples/NAME.jpg` -> bytes.
+    """
+    if out.exists() and not force:  # said before the minutes of work, not after
+        raise BundleError(f"{out}: exists already: choose another --out, or replace it with --force")
+    task = run.task
+    training, calibration = task.rows["train"], task.rows["calibration"]
+    truth_m = task.local_m[calibration]
+    grid = Grid.around(task.local_m[training], GRID_MARGIN_M, CELL_M)
+    if grid.rows * grid.columns > SIZE_LIMIT_CELLS:
+        raise DatasetError(
+            f"{task.dataset.root}: training positions span {grid.columns * CELL_M:.0f} × {grid.rows * CELL_M:.0f} m, "
+            "which is no campus: look for wrong labels in gt.csv"
+        )
+    log.info("gallery of %d photos", len(training))
+    gallery_heads = run_all(TorchEngine(run.net), task.images[training], batch=64)
+    assert gallery_heads.embedding is not None
+    # Rounded as it will be read back, so that calibration sees what run time will.
+    embedding, local_m = gallery_heads.embedding.astype(np.float16), task.local_m[training].astype(np.float32)
+    gallery = Gallery(embedding.astype(np.float32), local_m)
+
+    log.info("ONNX: FP32, and INT8 calibrated on %d training photos", min(INT8_PHOTOS, len(training)))
+    fp32 = export_fp32(run.net)
+    chosen = np.random.default_rng(run.fit.seed).permutation(training)[:INT8_PHOTOS]
+    int8 = quantize_int8(fp32, task.images[np.sort(chosen)])
+
+    zones = name_zones(task.zones, campus_map, task.frame)
+    images = task.images[calibration]
+    heads32 = run_all(OnnxEngine(fp32, "ONNX Runtime FP32"), images)
+    heads8 = run_all(OnnxEngine(int8, "ONNX Runtime INT8"), images)
+    params = fit_posterior(heads32, truth_m, grid, zones, gallery, SCALE_M)
+    posterior = Posterior(grid, zones, gallery, params, SCALE_M)
+    parity = compare(posterior, heads32, heads8, truth_m)
+    int8_pays = parity.int8_mean_m <= parity.fp32_mean_m * (1 + INT8_COST)
+    log.info(
+        "calibration error FP32 %.1f m, INT8 %.1f m, fixes %.1f m apart: INT8 is %s",
+        parity.fp32_mean_m,
+        parity.int8_mean_m,
+        parity.apart_mean_m,
+        "the CPU default" if int8_pays else "not used",
+    )
+
+    card = CampusCard(
+        name=config.name,
+        description=config.description,
+        rendered=config.rendered,
+        created_utc=datetime.now(timezone.utc).replace(microsecond=0),
+        frame=task.frame,
+        scale_m=SCALE_M,
+        image_size=run.fit.image_size,
+        grid=grid,
+        zones=zones.zones,
+        posterior=params,
+        calibration=calibrate_radii(posterior, heads8 if int8_pays else heads32, truth_m),
+        parity=parity,
+        training=Training(
+            recipe="campus",
+            backbone=run.fit.backbone,
+            weights=Path(run.weights).name,
+            trained_utc=run.trained_utc.replace(microsecond=0),
+            epochs=run.epochs,
+            seed=run.fit.seed,
+            split=task.splits.describe(),
+            split_sha256=task.splits.sha256,
+            photos={split: len(rows) for split, rows in task.rows.items()},
+        ),
+        cpu_model="model.int8.onnx" if int8_pays else "model.onnx",
+    )
+    files = {
+        "model.onnx": fp32,
+        "model.int8.onnx": int8,
+        "gallery.npz": _npz(embedding=embedding, local_m=local_m),
+        **samples,
+    }
+    if campus_map["features"]:
+        files["map.geojson"] = json.dumps(campus_map, ensure_ascii=False, separators=(",", ":")).encode()
+    test = _measure(card, files, task)
+    return save_bundle(out, card.model_copy(update={"metrics": {"test": test}}), files, force)
+
+
+def compare(posterior: Posterior, heads32: Heads, heads8: Heads, truth_m: NDArray[np.float64]) -> Parity:
+    """What INT8 costs, in metres, on (N, 2) true positions."""
+    at32, at8 = (
+        np.array([posterior.map(heads.one(index)).median_m() for index in range(len(heads))])
+        for heads in (heads32, heads8)
+    )
+    return Parity(
+        fp32_mean_m=float(np.linalg.norm(at32 - truth_m, axis=1).mean()),
+        int8_mean_m=float(np.linalg.norm(at8 - truth_m, axis=1).mean()),
+        apart_mean_m=float(np.linalg.norm(at32 - at8, axis=1).mean()),
+    )
+
+
+def _measure(card: CampusCard, files: dict[str, bytes], task: Task) -> Metrics:
+    """The test split through the very bundle that will be written."""
+    with tempfile.TemporaryDirectory() as folder:
+        localizer = Localizer(draft := save_bundle(Path(folder) / "draft", card, files), open_engine(draft))
+        evaluation = evaluate_rows(localizer, task.dataset, task.rows["test"], "test")
+    print(describe(evaluation, localizer))
+    return evaluation.metrics
+
+
+def _npz(**arrays: NDArray[Any]) -> bytes:
+    stream = io.BytesIO()
+    np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
+    return stream.getvalue()
+
+
+def test_samples(task: Task, count: int) -> dict[str, bytes]:
+    """`count` test photos spread evenly over the split, each with its true position in EXIF."""
+    from PIL import Image
+
+    test = task.rows["test"]
+    chosen = test[np.linspace(0, len(test) - 1, min(count, len(test))).round().astype(int)]
+    files = {}
+    for row in chosen:
+        lat, lon = task.dataset.latlon[row]
+        stream = io.BytesIO()
+        with Image.open(task.dataset.image_paths[row]) as image:
+            exif = Image.Exif()
+            write_position(exif, float(lat), float(lon))
+            image.convert("RGB").save(stream, "JPEG", quality=92, exif=exif)
+        files[f"samples/{Path(task.dataset.names[row]).stem}.jpg"] = stream.getvalue()
+    return files
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", type=Path, metavar="RUN", help="folder that `fit` wrote")
+    parser.add_argument("--out", type=Path, required=True, metavar="BUNDLE", help="folder, or NAME.campus, to write")
+    parser.add_argument("--map", type=Path, metavar="GEOJSON", help="buildings, paths and names, for the map and zones")
+    parser.add_argument("--name", help="the campus's name (default: that of --out)")
+    parser.add_argument("--description", default="", help="a sentence for the campus's card")
+    parser.add_argument(
+        "--samples",
+        type=int,
+        default=0,
+        metavar="N",
+        help="test photos to carry along for trying (default: none, since people may be in them)",
+    )
+    parser.add_argument("--force", action="store_true", help="replace a bundle that is there")
+
+
+def main(args: argparse.Namespace) -> int:
+    config = BundleConfig(args.name or args.out.stem, args.description)
+    run, campus_map = Run.load(args.run), read_map(args.map)
+    bundle = make_bundle(run, args.out, config, campus_map, test_samples(run.task, args.samples), args.force)
+    print(f"{bundle.path}: try it with `python predict.py PHOTO --bundle {bundle.path}`")
+    return 0

@@ -1,0 +1,82 @@
+"""Fit the posterior and the radii on the calibration split, by likelihood and by split-conformal prediction."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+
+from core.bundle import Calibration
+from core.engines import Heads
+from core.posterior import Gallery, Grid, Posterior, PosteriorParams, most_similar
+from core.zones import Zones
+from train.metrics import conformal_factor
+
+Float = NDArray[np.float64]
+
+PRIOR_PHOTOS = 20.0  # how many calibration photos the default parameters are worth: few photos stay near them
+_POSITIVE = (
+    "regression_width_m",
+    "zone_temperature",
+    "zone_width",
+    "retrieval_temperature",
+    "retrieval_width_m",
+)
+_WEIGHTS = ("regression_weight", "zone_weight", "retrieval_weight", "floor_weight")
+
+
+def _pack(params: PosteriorParams) -> Float:
+    """Unbounded coordinates: logarithms of what is positive, log-odds of the weights."""
+    return np.log([getattr(params, name) for name in (*_POSITIVE, *_WEIGHTS)])
+
+
+def _unpack(at: Float, start: PosteriorParams) -> PosteriorParams:
+    values = np.exp(np.clip(at, -15, 15))
+    values[len(_POSITIVE) :] /= values[len(_POSITIVE) :].sum()
+    return replace(start, **dict(zip((*_POSITIVE, *_WEIGHTS), values.tolist(), strict=True)))
+
+
+def fit_posterior(
+    heads: Heads, truth_m: Float, grid: Grid, zones: Zones, gallery: Gallery | None, scale_m: float
+) -> PosteriorParams:
+    """The parameters under which the calibration photos' true positions, (N, 2) local metres, are likeliest.
+
+    A Gaussian prior about the defaults, worth PRIOR_PHOTOS photos, keeps a small split from extremes. With
+    `log_spread`, the regression's width is a factor on the network's own.
+    """
+    default = PosteriorParams()
+    start = default if heads.log_spread is None else replace(default, regression_width_m=scale_m)
+    origin = _pack(start)
+
+    def cost(at: Float) -> float:
+        posterior = Posterior(grid, zones, gallery, _unpack(at, start), scale_m)
+        prior = 0.5 * PRIOR_PHOTOS * ((at - origin) ** 2).mean()
+        return float(prior - posterior.log_likelihood(heads, truth_m).sum())
+
+    found = minimize(cost, origin, method="Powell", options={"maxiter": 30, "xtol": 1e-2, "ftol": 1e-4})
+    return _unpack(np.asarray(found.x), start)
+
+
+def calibrate_radii(posterior: Posterior, heads: Heads, truth_m: Float) -> Calibration:
+    """Conformal factors for both radii, and how similar to the gallery photos of this campus look."""
+    errors, radius68, radius95 = [], [], []
+    for index in range(len(heads)):
+        probability = posterior.map(heads.one(index))
+        at_m = probability.median_m()
+        raw68, raw95 = probability.radii_m(at_m, (0.68, 0.95))
+        errors.append(float(np.linalg.norm(at_m - truth_m[index])))
+        radius68.append(raw68)
+        radius95.append(raw95)
+    familiar: tuple[float, ...] = ()
+    if heads.embedding is not None and posterior.gallery is not None:
+        best = most_similar(heads.embedding, posterior.gallery, 1)[1][:, 0]
+        familiar = tuple(np.quantile(best.astype(np.float64), np.linspace(0, 1, 101)).tolist())
+    error_m = np.array(errors)
+    return Calibration(
+        photos=len(heads),
+        radius68_factor=conformal_factor(error_m, np.array(radius68), 0.68),
+        radius95_factor=conformal_factor(error_m, np.array(radius95), 0.95),
+        familiar_similarity=familiar,
+    )

@@ -1,0 +1,108 @@
+"""python -m train demo: the demo campus and its bundle, made again from a seed."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from core.bundle import Bundle, written_aside
+from train.bundle import BundleConfig, Run, make_bundle
+from train.dataset import Dataset
+from train.demo.layout import demo_world
+from train.demo.render import render_large, render_shots
+from train.demo.sessions import SESSIONS, Shot, plan_shots
+from train.demo.world import campus_map
+from train.fit import FitConfig, fit, prepare
+from train.ingest import ingest
+from train.split import SplitConfig, split_or_load
+
+log = logging.getLogger(__name__)
+
+NAME = "Demo campus"
+EPOCHS = 16
+DESCRIPTION = "A rendered campus at a fictional place: every photo was drawn by a computer."
+SAMPLES_BY_DAY, SAMPLES_BY_NIGHT = 12, 4
+SLICE_EAST_M, SLICE_NORTH_M = 70.0, 70.0  # half the sides of the area whose photos are the tests' slice
+SLICE_PHOTOS = {"train": 96, "calibration": 24, "test": 24}
+
+
+def make_demo(out: Path, seed: int, epochs: int, workers: int) -> Bundle:
+    """Render, import, split by session, train, and bundle; what an interrupted run had finished is kept."""
+    world = demo_world()
+    shots = plan_shots(world, seed)
+    log.info("1/5 rendering %d photos", len(shots))
+    photos, samples = out / "photos", out / "samples"
+    render_shots(shots, world, photos, workers)
+    large = render_large(sample_shots(shots), world, samples, workers)
+    map_file = out / "map.geojson"
+    with written_aside(map_file) as aside:
+        aside.write_text(json.dumps(campus_map(world), ensure_ascii=False), encoding="utf-8")
+    write_slice(shots, photos, out / "slice")
+
+    log.info("2/5 importing")
+    dataset_folder = out / "dataset"
+    if not dataset_folder.exists():
+        ingest(photos, dataset_folder, workers=workers)
+    dataset = Dataset.load(dataset_folder)
+
+    log.info("3/5 splitting by session")
+    named = {split: tuple(s.name for s in SESSIONS if s.split == split) for split in ("calibration", "test")}
+    splits = split_or_load(dataset, SplitConfig("session", named["calibration"], named["test"], seed=seed))
+
+    log.info("4/5 training %d epochs", epochs)
+    config = FitConfig(epochs=epochs, seed=seed)
+    run = fit(prepare(dataset, splits, config.image_size, seed), out / "run", config, resume=True)
+
+    log.info("5/5 bundling")
+    return make_bundle(
+        Run.load(run),
+        out / "bundle",
+        BundleConfig(NAME, DESCRIPTION, rendered=True),
+        campus_map(world),
+        {f"samples/{path.parent.name}-{path.name}": path.read_bytes() for path in large},
+        force=True,
+    )
+
+
+def sample_shots(shots: Sequence[Shot]) -> list[Shot]:
+    """Test shots spread over the walk, by day and by night: what the bundle lets people try."""
+    chosen: list[Shot] = []
+    for session, count in zip(
+        (s for s in SESSIONS if s.split == "test"), (SAMPLES_BY_DAY, SAMPLES_BY_NIGHT), strict=True
+    ):
+        walk = [shot for shot in shots if shot.session == session.name]
+        chosen += [walk[(2 * index + 1) * len(walk) // (2 * count)] for index in range(count)]
+    return chosen
+
+
+def write_slice(shots: Sequence[Shot], photos: Path, out: Path) -> None:
+    """Copy a few photos of every session from the middle of the campus: what the tests train on."""
+    middle = [s for s in shots if abs(s.east_m) < SLICE_EAST_M and abs(s.north_m) < SLICE_NORTH_M]
+    with written_aside(out) as aside:
+        for split, count in SLICE_PHOTOS.items():
+            sessions = [session.name for session in SESSIONS if session.split == split]
+            for name in sessions:
+                walk = [shot for shot in middle if shot.session == name]
+                share = count // len(sessions)
+                (aside / name).mkdir(parents=True)
+                for index in range(share):
+                    shot = walk[index * len(walk) // share]
+                    shutil.copyfile(photos / name / shot.name, aside / name / shot.name)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--out", type=Path, default=Path("runs/demo"), metavar="DIR", help="default %(default)s")
+    parser.add_argument("--seed", type=int, default=1, metavar="N", help="default %(default)s, the shipped campus")
+    parser.add_argument("--epochs", type=int, default=EPOCHS, metavar="N", help="default %(default)s")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, metavar="N", help="rendering processes")
+
+
+def main(args: argparse.Namespace) -> int:
+    bundle = make_demo(args.out, args.seed, args.epochs, args.workers)
+    print(f"{bundle.path}: the demo bundle; campuses/demo is one such")
+    return 0

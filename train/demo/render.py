@@ -1,0 +1,87 @@
+"""Render planned shots to JPEGs with EXIF, over processes; an interrupted run continues where it stopped."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from itertools import groupby
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from .develop import develop, jpeg
+from .scene import Stage, load_stage, mitsuba
+from .sessions import Shot, session_named
+from .trace import trace
+from .world import World
+
+CHUNK = 25  # photos handed to a process at once
+
+_stage: Stage | None = None  # the session this process has loaded
+
+
+def render_shots(
+    shots: Sequence[Shot], world: World, out_dir: Path, workers: int, width: int = 256, height: int = 192,
+    spp: int = 2, progress: bool = True,
+) -> list[Path]:  # fmt: skip
+    """Write `out_dir/SESSION/IMG_00001.jpg` for every shot and return the paths in the order of `shots`.
+
+    Existing files are left alone. `workers` processes, each with one thread and one session loaded at a time.
+    Raises MissingDependency where mitsuba is absent.
+    """
+    mitsuba()
+    paths = [out_dir / shot.session / shot.name for shot in shots]
+    missing = [shot for shot, path in zip(shots, paths, strict=True) if not path.exists()]
+    chunks: list[list[Shot]] = []
+    for _, group in groupby(missing, key=lambda shot: shot.session):
+        members = list(group)
+        chunks += [members[at : at + CHUNK] for at in range(0, len(members), CHUNK)]
+    bar = tqdm(total=len(missing), desc="rendering", unit="photo", disable=not progress)
+    with (
+        bar,
+        ProcessPoolExecutor(max(1, min(workers, len(chunks) or 1)), mp_context=get_context("spawn")) as pool,
+    ):
+        jobs = [pool.submit(_render_chunk, chunk, world, out_dir, width, height, spp) for chunk in chunks]
+        try:
+            for job in as_completed(jobs):
+                bar.update(job.result())
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return paths
+
+
+def render_large(
+    shots: Sequence[Shot], world: World, out_dir: Path, workers: int, width: int = 640, height: int = 480,
+    spp: int = 36, progress: bool = True,
+) -> list[Path]:  # fmt: skip
+    """The same shots bigger and cleaner, for samples that people look at."""
+    return render_shots(shots, world, out_dir, workers, width, height, spp, progress)
+
+
+def render_pixels(
+    stage: Stage, world: World, shot: Shot, width: int, height: int, spp: int
+) -> NDArray[np.uint8]:
+    """One shot in a loaded stage -> (height, width, 3) uint8 sRGB."""
+    return develop(trace(stage, shot, width, height, spp), world, stage.session, shot)
+
+
+def _render_chunk(shots: list[Shot], world: World, out_dir: Path, width: int, height: int, spp: int) -> int:
+    """Render shots of one session in this process; each file is written aside, then renamed."""
+    global _stage
+    session = session_named(shots[0].session)
+    if _stage is None or _stage.session != session:
+        _stage = None  # let go of the old scene before building the next
+        _stage = load_stage(world, session)
+    folder = out_dir / session.name
+    folder.mkdir(parents=True, exist_ok=True)
+    for shot in shots:
+        data = jpeg(render_pixels(_stage, world, shot, width, height, spp), world, session, shot)
+        aside = folder / f".{shot.name}.{os.getpid()}.part"
+        aside.write_bytes(data)
+        aside.replace(folder / shot.name)
+    return len(shots)

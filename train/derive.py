@@ -1,0 +1,113 @@
+"""What a dataset's columns are derived from: night, sessions, file names, smart zones."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+# Night: the sun this far below the horizon. Civil twilight ends at -6 degrees; from about -4 on, street lamps
+# and windows outshine the sky in a photo.
+NIGHT_SUN_DEG = -4.0
+# The original's night, for photos with a clock but no date. It had no photo from before dawn; a sun up before
+# five is rarer than a photo taken in the small hours.
+NIGHT_FROM_HOUR, NIGHT_BEFORE_HOUR = 17, 5
+SESSION_GAP = timedelta(minutes=30)
+# The original's 300, but never more than the photos can carry.
+MAX_ZONES, PHOTOS_PER_ZONE, ZONE_SEED = 300, 4, 0
+
+
+def is_night(lat_deg: float, lon_deg: float, time_utc: datetime | None, clock: str = "") -> bool:
+    """Whether it was dark: by the sun's elevation at the place and time, else by the hour of `clock` (HH:MM).
+
+    Without either, day: most photos are.
+    """
+    if time_utc is not None:
+        from astral import Observer
+        from astral.sun import elevation
+
+        return bool(elevation(Observer(lat_deg, lon_deg), time_utc) < NIGHT_SUN_DEG)
+    match = re.match(r"\s*(\d{1,2})[:.h]\d{2}", clock)
+    if match is None or int(match[1]) > 24:
+        return False
+    return int(match[1]) >= NIGHT_FROM_HOUR or int(match[1]) < NIGHT_BEFORE_HOUR
+
+
+def sessions(
+    sources: Sequence[str], devices: Sequence[str], times: Sequence[datetime | None], root_name: str
+) -> list[str]:
+    """(N) the session of each photo, "" where nothing tells.
+
+    The subfolder's name where the photos lie in more than one folder (`root_name` for those beside the
+    subfolders); else device and start of the walk, a walk ending with a pause of more than 30 minutes.
+    """
+    folders = [str(PurePosixPath(source).parent) for source in sources]
+    if any(folder != "." for folder in folders):
+        return [root_name if folder == "." else folder for folder in folders]
+    walks: dict[str, list[tuple[datetime, int]]] = defaultdict(list)
+    for row, time in enumerate(times):
+        if time is not None:
+            walks[devices[row]].append((time, row))
+    named = list(devices)
+    for device, photos in walks.items():
+        photos.sort()
+        start = last = photos[0][0]
+        for time, row in photos:
+            if time - last > SESSION_GAP:
+                start = time
+            last = time
+            named[row] = f"{device} {start:%Y-%m-%d %H:%M}".strip()
+    return named
+
+
+def image_names(sources: Sequence[str]) -> list[str]:
+    """(N) a name in `images/` for each photo, unique whatever the file system: from its path, the same every
+    time.
+
+    `walk/IMG_1.HEIC` becomes `walk__IMG_1.jpg`; where two photos would share a name, both also keep their
+    ending (`IMG_1_png.jpg`), and a number if need be.
+    """
+    plain = [_safe("__".join(PurePosixPath(source).with_suffix("").parts)) for source in sources]
+    count: dict[str, int] = defaultdict(int)
+    for stem in plain:
+        count[stem.casefold()] += 1
+    taken: set[str] = set()
+    names = []
+    for source, stem in zip(sources, plain, strict=True):
+        if count[stem.casefold()] > 1:
+            stem = f"{stem}_{_safe(PurePosixPath(source).suffix[1:])}"
+        unique, number = stem, 2
+        while unique.casefold() in taken:
+            unique, number = f"{stem}_{number}", number + 1
+        taken.add(unique.casefold())
+        names.append(f"{unique}.jpg")
+    return names
+
+
+def smart_zones(local_m: NDArray[np.float64]) -> NDArray[np.int64]:
+    """(N,) the original's `label`: k-means cells over all photos, (N, 2) metres, numbered from 0.
+
+    Only for the original's own tools: zones fitted on all photos have seen the test photos, so training never
+    reads them.
+    """
+    from sklearn.cluster import KMeans
+
+    distinct = len(np.unique(np.round(local_m, 2), axis=0))
+    zones = max(1, min(MAX_ZONES, len(local_m) // PHOTOS_PER_ZONE, distinct))
+    found = KMeans(n_clusters=zones, n_init=1, random_state=ZONE_SEED).fit_predict(local_m)
+    return np.asarray(found, np.int64)
+
+
+def _safe(text: str) -> str:
+    """Letters, digits and `-_.()` of any script; anything else, which some file system or CSV reader trips
+    over, `_`.
+    """
+    return re.sub(r"[^\w\-.()]", "_", text)[:180].lstrip(".") or "photo"
