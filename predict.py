@@ -30,7 +30,7 @@ def table_row(photo: str, fix: Fix) -> str:
 def locate(photos: list[Path], localizer: Localizer, as_json: bool) -> int:
     """Print a fix per photo; a photo that cannot be used is named on stderr and makes the exit code 2."""
     if not as_json:
-        print(f"{'photo':<28} {'latitude':>11} {'longitude':>12} {'68 %':>8} {'95 %':>8}  zone — {localizer.bundle.card.name}")
+        print(f"{'photo':<28} {'latitude':>11} {'longitude':>12} {'68 %':>8} {'95 %':>8}  zone")
     failed = False
     for photo in photos:
         try:

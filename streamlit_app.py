@@ -7,11 +7,12 @@ from pathlib import Path
 import streamlit as st
 
 from app import campuses, cards, session_log, widgets
-from app.gate import BusyError, Gate
+from app.gate import BusyError
+from app.pages import campus_page, log_page
+from app.shared import changed_ns, dark, gate, opened, sample_pictures, secure, trouble
 from app.sighting import Sighting, locate
 from app.texts import LANGUAGES, Lang, Texts, language_of
-from core.bundle import CARD
-from core.campus_map import HEIGHT_PX, Place, campus_deck, coverage_deck, coverage_legend, legend
+from core.campus_map import HEIGHT_PX, Place, campus_deck, legend
 from core.capture import Capture
 from core.errors import CampusError
 from core.localizer import Localizer
@@ -19,26 +20,6 @@ from core.sureness import sureness
 
 ICON = Path(__file__).resolve().parent / "static" / "icon-64.png"
 PHOTO_TYPES = ["jpg", "jpeg", "png", "webp", "heic", "heif"]
-SHOWN_IN_LOG = 50
-
-
-@st.cache_resource(max_entries=4, show_spinner=False)
-def opened(path: Path, changed_ns: int) -> Localizer:
-    """One Localizer per bundle for all sessions; `changed_ns` makes a replaced bundle a new one."""
-    del changed_ns
-    return Localizer.load(path)
-
-
-@st.cache_resource(show_spinner=False)
-def gate() -> Gate:
-    """The one queue of this process."""
-    return Gate()
-
-
-@st.cache_data(max_entries=4, show_spinner=False)
-def sample_pictures(path: Path, changed_ns: int) -> list[tuple[str, str]]:
-    """The samples' small pictures, once per bundle."""
-    return campuses.sample_pictures(opened(path, changed_ns).bundle)
 
 
 def main() -> None:
@@ -51,7 +32,7 @@ def main() -> None:
     state.setdefault("trouble", None)
     state.setdefault("log", [])
     texts = Texts(state.lang)
-    st.html(widgets.stylesheet())
+    st.html(widgets.stylesheet(texts.lang))
     widgets.page_head(texts)
 
     localizer, broken = None, None
@@ -69,27 +50,6 @@ def main() -> None:
         log_page(texts)
     elif localizer is not None:
         locate_page(localizer, texts)
-
-
-def changed_ns(path: Path) -> int:
-    """When a bundle last changed, or 0 where there is none."""
-    card = path / CARD if path.is_dir() else path
-    return card.stat().st_mtime_ns if card.exists() else 0
-
-
-def dark() -> bool:
-    return st.context.theme.type == "dark"
-
-
-def secure() -> bool:
-    """Whether the browser takes this page for a secure one, and so lets it ask where the phone is."""
-    url = st.context.url or ""
-    return url.startswith(("https://", "http://localhost", "http://127.0.0.1"))
-
-
-def trouble(lead: str, detail: str) -> None:
-    """One clear message."""
-    st.error(f"**{lead}**  \n{detail}", icon=":material/error:")
 
 
 def head(localizer: Localizer | None, texts: Texts) -> None:
@@ -121,9 +81,6 @@ def navigation(texts: Texts) -> str:
             width="stretch",
         )
     return str(page)
-
-
-# --- Locate ---
 
 
 def locate_page(localizer: Localizer, texts: Texts) -> None:
@@ -170,7 +127,8 @@ def from_camera(localizer: Localizer, texts: Texts) -> None:
 
 
 def from_gallery(localizer: Localizer, texts: Texts) -> None:
-    file = st.file_uploader(texts["upload"], type=PHOTO_TYPES, key="upload")
+    with st.container(key="gallery"):
+        file = st.file_uploader(texts["upload"], type=PHOTO_TYPES, key="upload")
     if file is not None and st.session_state.get("uploaded") != file.file_id:
         st.session_state.uploaded = file.file_id
         take(localizer, texts, file.getvalue())
@@ -230,115 +188,23 @@ def answer(sighting: Sighting, localizer: Localizer, texts: Texts) -> None:
             return
     else:
         st.html(cards.answer(sighting, texts))
-    earlier = [entry.place for entry in st.session_state.log[:-1] if entry.fix.campus == fix.campus]
+    places = cards.candidates(sighting, bundle, texts)
+    split = sureness(fix) == "split"
+    if split:
+        st.html(places)
+    log: list[Sighting] = st.session_state.log
+    earlier = [entry.place for entry in log[:-1] if entry.fix.campus == fix.campus and entry.fix.on_campus]
     deck = campus_deck(bundle, fix, truth=sighting.truth, track=earlier, dark=dark())
     alt = texts.say("map_alt", zone=texts.zone_name(fix.zone.name), radius=cards.metres(fix.radius68_m))
     st.pydeck_chart(deck, height=HEIGHT_PX, alt=alt)
     items = legend(fix, truth=sighting.truth, track=earlier, dark=dark())
-    st.html(cards.legend_row(items, texts) + cards.candidates(sighting, bundle, texts))
+    st.html(cards.legend_row(items, texts) + ("" if split else places))
     with st.expander(texts["details"]):
         st.caption(texts["position"])
         st.code(f"{fix.lat:.6f}, {fix.lon:.6f}", language=None)
         st.html(cards.zone_table(fix, texts))
         total = round(sum(fix.timings_ms.values()))
         st.caption(texts.say("timing", total=total, engine=localizer.engine.name))
-
-
-# --- Log ---
-
-
-def log_page(texts: Texts) -> None:
-    log: list[Sighting] = st.session_state.log
-    if not log:
-        st.caption(texts["log_empty"])
-        return
-    st.subheader(texts.say("log_count", count=len(log)), anchor=False)
-    figures = session_log.field_test(log)
-    if figures is not None:
-        st.html(cards.field_test(figures, texts))
-    with st.container(horizontal=True):
-        for kind, mime, write in session_log.EXPORTS:
-            st.download_button(
-                kind,
-                write(log),
-                file_name=f"campus-gps-{log[0].time_utc:%Y%m%d-%H%M%S}.{kind.lower()}",
-                mime=mime,
-                icon=":material/download:",
-                on_click="ignore",
-                help=texts.say("download_as", kind=kind),
-            )
-    st.html(cards.log(log[-SHOWN_IN_LOG:], texts))
-    st.button(texts["clear"], on_click=clear_log, icon=":material/delete:")
-
-
-def clear_log() -> None:
-    st.session_state.log = []
-
-
-# --- Campus ---
-
-
-def campus_page(localizer: Localizer | None, texts: Texts) -> None:
-    state = st.session_state
-    choices = list(dict.fromkeys([*campuses.installed(), *state.added]))
-    st.selectbox(
-        texts["campus_pick"],
-        choices,
-        index=choices.index(state.campus) if state.campus in choices else 0,
-        format_func=campuses.title,
-        key="campus_choice",
-        on_change=change_campus,
-    )
-    if localizer is not None:
-        bundle = localizer.bundle
-        st.subheader(texts["campus_card"], anchor=False)
-        st.html(cards.campus(bundle, localizer.engine.name, texts))
-        st.html(cards.heldout(bundle, texts))
-        st.subheader(texts["coverage"], anchor=False)
-        alt = texts.say("coverage_alt", campus=bundle.card.name)
-        st.pydeck_chart(coverage_deck(bundle, dark=dark()), height=HEIGHT_PX, alt=alt)
-        st.html(cards.legend_row(coverage_legend(dark=dark()), texts))
-        st.download_button(
-            texts["campus_download"],
-            lambda: campuses.packed(bundle),
-            file_name=campuses.file_name(bundle),
-            mime="application/zip",
-            icon=":material/download:",
-            on_click="ignore",
-        )
-    add_campus(texts)
-
-
-def change_campus() -> None:
-    use_campus(st.session_state.campus_choice)
-
-
-def use_campus(path: Path) -> None:
-    state = st.session_state
-    state.campus, state.current, state.trouble, state.sample = path, None, None, None
-
-
-def add_campus(texts: Texts) -> None:
-    """Take in a `.campus` file; it is this session's alone."""
-    state = st.session_state
-    file = st.file_uploader(
-        texts["campus_add"], type=["campus"], key="campus_file", max_upload_size=campuses.MAX_CAMPUS_MB
-    )
-    if file is None or state.get("campus_taken") == file.file_id:
-        return
-    state.campus_taken = file.file_id
-    try:
-        with st.spinner(texts["working"]), gate().turn():
-            path = campuses.taken_in(file.getvalue(), file.name)
-    except BusyError as busy:
-        trouble(texts.say("busy", waiting=busy.waiting), "")
-    except CampusError as error:
-        trouble(texts["bundle_error"], str(error))
-    else:
-        state.added = list(dict.fromkeys([*state.added, path]))
-        use_campus(path)
-        st.toast(texts.say("campus_added", name=campuses.title(path)), icon=":material/check:")
-        st.rerun()
 
 
 main()

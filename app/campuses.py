@@ -17,7 +17,9 @@ from core.localizer import DEMO_BUNDLE, Localizer, default_bundle
 from core.photo import load_photo
 
 MAX_CAMPUS_MB = 200
+MAX_TAKEN_IN = 8  # uploaded campuses kept at a time; the oldest makes room
 SAMPLE_PX = 168
+_TRIAL = ".trial.campus"
 
 
 def installed(folder: Path = DEMO_BUNDLE.parent) -> list[Path]:
@@ -45,12 +47,13 @@ def taken_in(data: bytes, name: str) -> Path:
     path = Path(_workshop().name) / f"{hashlib.sha256(data).hexdigest()[:24]}.campus"
     if path.exists():
         return path
-    trial = path.with_suffix(".trial.campus")
+    trial = path.with_suffix(_TRIAL)
     try:
         trial.write_bytes(data)
         localizer = Localizer.load(trial)
         localizer.locate(np.zeros((64, 64, 3), np.uint8))
         _ = localizer.bundle.campus_map
+        _make_room(path.parent)
         trial.rename(path)
     except BundleError as error:
         # The message names the file by its place on the server, which means nothing to whoever uploaded it.
@@ -58,6 +61,13 @@ def taken_in(data: bytes, name: str) -> Path:
     finally:
         trial.unlink(missing_ok=True)
     return path
+
+
+def _make_room(folder: Path) -> None:
+    kept = sorted(folder.glob("*.campus"), key=lambda path: path.stat().st_mtime_ns)
+    kept = [path for path in kept if not path.name.endswith(_TRIAL)]
+    for path in kept[: max(0, len(kept) - MAX_TAKEN_IN + 1)]:
+        path.unlink(missing_ok=True)
 
 
 def packed(bundle: Bundle) -> bytes:

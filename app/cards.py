@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
+from urllib.parse import quote
 
 from app.session_log import FieldTest
 from app.sighting import Sighting
@@ -32,15 +33,24 @@ def answer(sighting: Sighting, texts: Texts, *, guess: bool = False) -> str:
             f"<h2>{escape(texts.say('elsewhere', campus=fix.campus))}</h2><p>{escape(texts['elsewhere_help'])}</p>",
             texts,
         )
-    several = texts.say("split", count=len(fix.candidates))
-    heading = several if kind == "split" else texts.zone_name(fix.zone.name)
+    place = texts.zone_name(fix.zone.name)
+    heading = {
+        "split": texts.say("split", count=len(fix.candidates)),
+        "wide": texts.say("perhaps", zone=place, percent=round(100 * fix.zone.probability)),
+    }.get(kind, place)
     word = texts["best_guess" if kind == "elsewhere" else f"sure_{kind}"]
+    radius, radius95 = metres(fix.radius68_m), metres(fix.radius95_m)
     body = [
         f"<p class='badge'><span aria-hidden='true'>{_SIGNS[kind]}</span> {escape(word)}</p>",
         f"<h2>{escape(heading)}</h2>",
-        f"<p class='radius'>{escape(texts.say('within', radius=metres(fix.radius68_m)))}</p>",
-        f"<p>{escape(texts.say('shares', radius=metres(fix.radius95_m)))}</p>",
     ]
+    if kind == "split":  # a circle over look-alikes is no headline: the places are
+        body.append(f"<p>{escape(texts.say('both_shares', radius68=radius, radius95=radius95))}</p>")
+    else:
+        body += [
+            f"<p class='radius'>{escape(texts.say('within', radius=radius))}</p>",
+            f"<p>{escape(texts.say('shares', radius=radius95))}</p>",
+        ]
     if kind in ("wide", "split"):
         body.append(f"<p>{escape(texts[f'{kind}_help'])}</p>")
     if sighting.error_m is not None:
@@ -86,17 +96,15 @@ def candidates(sighting: Sighting, bundle: Bundle, texts: Texts) -> str:
 
 def legend_row(items: Sequence[LegendItem], texts: Texts) -> str:
     """What the map's signs mean, each drawn as it is there."""
-    rows = "".join(
-        f"<li><svg viewBox='0 0 20 20' aria-hidden='true'>{_sign(item)}</svg>{escape(texts[f'legend_{item.key}'])}</li>"
-        for item in items
-    )
+    rows = "".join(f"<li><img src='{_sign(item)}' alt=''>{escape(texts[f'legend_{item.key}'])}</li>" for item in items)
     return f"<ul class='legend' aria-label='{escape(texts['legend'])}'>{rows}</ul>"
 
 
 def _sign(item: LegendItem) -> str:
+    """The item as it looks on the map, an SVG in a data URL (the page lets no inline SVG through)."""
     colour = "#{:02x}{:02x}{:02x}".format(*item.colour)
     box, disc = "<rect x='2' y='3' width='16' height='14'", "<circle cx='10' cy='10'"
-    return {
+    shapes = {
         "dot": f"<circle cx='10' cy='10' r='6' fill='{colour}'/>",
         "circle": f"<circle cx='10' cy='10' r='8' fill='{colour}22' stroke='{colour}' stroke-width='2.5'/>",
         "dashed": f"<circle cx='10' cy='10' r='8' fill='none' stroke='{colour}' stroke-width='2' "
@@ -111,7 +119,9 @@ def _sign(item: LegendItem) -> str:
         "line": f"<path d='M2 14L9 7l9 5' fill='none' stroke='{colour}' stroke-width='2'/>"
         f"<circle cx='9' cy='7' r='3' fill='{colour}'/>",
         "cone": f"<path d='M10 18L2 4a12 12 0 0 1 16 0z' fill='{colour}99'/>",
-    }[item.shape]
+    }
+    svg = f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 20 20'>{shapes[item.shape]}</svg>"
+    return "data:image/svg+xml," + quote(svg)
 
 
 def page_title(name: str, note: str) -> str:

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from xml.etree import ElementTree
 
@@ -34,8 +34,9 @@ class FieldTest:
 
 
 def added(log: Sequence[Sighting], sighting: Sighting) -> list[Sighting]:
-    """The log with one more, oldest first; the oldest go beyond MAX_ENTRIES."""
-    return [*log, sighting][-MAX_ENTRIES:]
+    """The log with one more, oldest first, without its probability map; the oldest go beyond MAX_ENTRIES."""
+    # The map is a hundred kilobytes or more, and only the answer on the page still draws it.
+    return [*log, replace(sighting, fix=replace(sighting.fix, probability=None))][-MAX_ENTRIES:]
 
 
 def field_test(log: Sequence[Sighting]) -> FieldTest | None:

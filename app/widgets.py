@@ -16,7 +16,7 @@ from typing import Any
 
 import streamlit as st
 
-from app.texts import Texts
+from app.texts import Lang, Texts
 from core.campus_map import Place
 from core.capture import Capture, capture_from_tags
 from core.errors import PhotoError
@@ -113,7 +113,9 @@ def page_head(texts: Texts) -> None:
     _component("page")(key="page_head", data=data)
 
 
-@lru_cache(maxsize=1)
-def stylesheet() -> str:
-    """The page's own CSS, as an element."""
-    return f"<style>{(_FRONTEND / 'page.css').read_text('utf-8')}</style>"
+@lru_cache(maxsize=4)
+def stylesheet(lang: Lang) -> str:
+    """The page's own CSS, as an element, with the words that Streamlit's uploader has in English only."""
+    words = {"choose": "choose_photo", "choose-file": "choose_file"}
+    names = "".join(f'--campus-{name}: "{Texts(lang)[key]}";' for name, key in words.items())
+    return f"<style>:root {{{names}}}{(_FRONTEND / 'page.css').read_text('utf-8')}</style>"

@@ -257,44 +257,32 @@ def _label_layer(bundle: Bundle, view: View, theme: _Theme) -> pydeck.Layer:
 
 def _fix_layers(bundle: Bundle, fix: Fix, theme: _Theme) -> list[pydeck.Layer]:
     at = bundle.card.frame.to_local(fix.lat, fix.lon)
-    here = _round([fix.lon, fix.lat])
+    here = [{"at": _round([fix.lon, fix.lat])}]
     layers = []
     if fix.heading_deg is not None:
         half = fix.heading_spread_deg if fix.heading_spread_deg is not None else _CONE_HALF_DEG
         cone = [{"outline": _lonlat(bundle, _cone(at, fix.heading_deg, min(half, 90.0))), "name": ""}]
         layers.append(
-            _layer("PolygonLayer", "heading", cone, get_polygon="outline", get_fill_color=[*theme.fix, 90],
-                   filled=True, stroked=False)
-        )  # fmt: skip
+            _layer(
+                "PolygonLayer", "heading", cone, get_polygon="outline", get_fill_color=[*theme.fix, 90], stroked=False
+            )
+        )
+    # The only circle in metres; all other dots keep their size on the screen.
     layers += [
-        _layer(
-            "ScatterplotLayer", "radius68", [{"at": here}], get_position="at",
-            get_radius=round(fix.radius68_m, 2),
-            radius_units=_text("meters"), filled=True, get_fill_color=[*theme.fix, 26], stroked=True,
-            get_line_color=[*theme.fix, 255], get_line_width=3, line_width_units=_text("pixels"),
-        ),
+        _dots("radius68", here, round(fix.radius68_m, 2), [*theme.fix, 26], [*theme.fix, 255], 3, units="meters"),
         _path_layer("radius95", _dashes(bundle, _ring(at, fix.radius95_m)), [*theme.fix, 210], 2),
-        _layer(
-            "ScatterplotLayer", "fix", [{"at": here}], get_position="at", get_radius=8,
-            radius_units=_text("pixels"),
-            filled=True, get_fill_color=[*theme.fix, 255], stroked=True, get_line_color=[*theme.halo, 255],
-            get_line_width=3, line_width_units=_text("pixels"),
-        ),
-    ]  # fmt: skip
+    ]
+    if sureness(fix) != "split":  # between look-alikes the median is a place where nobody stands
+        layers.append(_dots("fix", here, 8, [*theme.fix, 255], [*theme.halo, 255], 3))
     if others := places_to_name(fix):
         rows = [
             {"at": _round([candidate.lon, candidate.lat]), "text": str(number)}
             for number, candidate in enumerate(others, start=1)
         ]
         layers += [
-            _layer(
-                "ScatterplotLayer", "candidates", rows, get_position="at", get_radius=12,
-                radius_units=_text("pixels"), filled=True, get_fill_color=[*theme.candidate, 255],
-                stroked=True,
-                get_line_color=[*theme.halo, 255], get_line_width=2, line_width_units=_text("pixels"),
-            ),
+            _dots("candidates", rows, 12, [*theme.candidate, 255], [*theme.halo, 255], 2),
             _text_layer("candidate_numbers", rows, theme, size=14, colour=theme.halo, halo=False),
-        ]  # fmt: skip
+        ]
     return layers
 
 
@@ -308,24 +296,14 @@ def _truth_layers(bundle: Bundle, fix: Fix, truth: Place, theme: _Theme) -> list
         layers.append(_path_layer("truth_error", [{"path": ring}], [*theme.truth, 200], 1))
     return [
         *layers,
-        _layer(
-            "ScatterplotLayer", "truth", rows, get_position="at", get_radius=9, radius_units=_text("pixels"),
-            filled=True, get_fill_color=[*theme.halo, 255], stroked=True, get_line_color=[*theme.truth, 255],
-            get_line_width=3, line_width_units=_text("pixels"),
-        ),
+        _dots("truth", rows, 9, [*theme.halo, 255], [*theme.truth, 255], 3),
         _text_layer("truth_cross", rows, theme, size=20, colour=theme.truth, halo=False),
-    ]  # fmt: skip
+    ]
 
 
 def _track_layers(track: Iterable[Place], theme: _Theme) -> list[pydeck.Layer]:
     places = [_round([place.lon, place.lat]) for place in track]
-    layers = [
-        _layer(
-            "ScatterplotLayer", "track", [{"at": at} for at in places], get_position="at", get_radius=4,
-            radius_units=_text("pixels"), filled=True, get_fill_color=[*theme.track, 200], stroked=True,
-            get_line_color=[*theme.halo, 200], get_line_width=1, line_width_units=_text("pixels"),
-        )
-    ]  # fmt: skip
+    layers = [_dots("track", [{"at": at} for at in places], 4, [*theme.track, 200], [*theme.halo, 200], 1)]
     if len(places) > 1:
         layers.insert(0, _path_layer("track_line", [{"path": places}], [*theme.track, 140], 2))
     return layers
@@ -359,6 +337,23 @@ def _lonlat(bundle: Bundle, local_m: Any) -> list[list[float]]:
 
 def _round(values: Iterable[float]) -> list[float]:
     return [round(float(value), 7) for value in values]
+
+
+def _dots(
+    name: str,
+    rows: list[dict[str, Any]],
+    radius: float,
+    fill: list[int],
+    line: list[int],
+    line_px: int,
+    *,
+    units: Literal["pixels", "meters"] = "pixels",
+) -> pydeck.Layer:
+    return _layer(
+        "ScatterplotLayer", name, rows, get_position="at", get_radius=radius, radius_units=_text(units),
+        get_fill_color=fill, stroked=True, get_line_color=line, get_line_width=line_px,
+        line_width_units=_text("pixels"),
+    )  # fmt: skip
 
 
 def _path_layer(name: str, rows: list[dict[str, Any]], colour: list[int], width: int) -> pydeck.Layer:

@@ -25,7 +25,7 @@ class NetConfig:
     backbone: Backbone = "efficientnet_lite0"
     zones: int = 1
     image_size: int = 224
-    hidden: int = 512  # width of each head's first layer
+    hidden: int = 256  # width of each head's first layer
     embedding: int = 128
     spatial_dropout: float = 0.1  # the original's, between the backbone's stages
     head_dropout: float = 0.3
@@ -65,6 +65,15 @@ class CampusNet(nn.Module):
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         # float() before permute: TensorRT refuses a transpose of uint8.
         return self.heads(self.features(image.float().permute(0, 3, 1, 2)))
+
+    def freeze(self, stages: int) -> None:
+        """Keep the weights of the backbone's stem and first stages (those before spatial dropout `stages`) as they are."""
+        for module in self.backbone.children():
+            if isinstance(module, nn.Dropout2d):
+                stages -= 1
+            if stages <= 0:
+                return
+            module.requires_grad_(False)
 
     def features(self, image: Tensor) -> Tensor:
         """(B, 3, S, S) float32 in 0..255 -> (B, F) pooled backbone features."""

@@ -7,14 +7,14 @@ import io
 import json
 import logging
 import tempfile
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save
 
 from core.bundle import Bundle, CampusCard, Metrics, Parity, Training, save_bundle
 from core.engines import Heads, OnnxEngine, TorchEngine, open_engine, run_all
@@ -142,6 +142,7 @@ def make_bundle(
             f"{task.dataset.root}: training positions span {grid.columns * CELL_M:.0f} × {grid.rows * CELL_M:.0f} m, "
             "which is no campus: look for wrong labels in gt.csv"
         )
+    round_weights(run.net)
     log.info("gallery of %d photos", len(training))
     gallery_heads = run_all(TorchEngine(run.net), task.images[training], batch=64)
     assert gallery_heads.embedding is not None
@@ -199,6 +200,7 @@ def make_bundle(
     files = {
         "model.onnx": fp32,
         "model.int8.onnx": int8,
+        "model.safetensors": _safetensors(run.net),
         "gallery.npz": _npz(embedding=embedding, local_m=local_m),
         **samples,
     }
@@ -228,6 +230,25 @@ def _measure(card: CampusCard, files: dict[str, bytes], task: Task) -> Metrics:
         evaluation = evaluate_rows(localizer, task.dataset, task.rows["test"], "test")
     print(describe(evaluation, localizer))
     return evaluation.metrics
+
+
+def round_weights(net: CampusNet) -> None:
+    """Round every weight matrix to half precision, in place.
+
+    Done once, before anything is exported or measured, so that the bundle's float16 safetensors and its FP32 ONNX are
+    the same network. Batch norm's vectors are small and stay in float32: running variances leave float16's range.
+    """
+    for parameter in net.parameters():
+        if parameter.dim() > 1:
+            parameter.data = parameter.data.half().float()
+
+
+def _safetensors(net: CampusNet) -> bytes:
+    """The state dict, matrices in float16, with the NetConfig as JSON in the metadata's `net`."""
+    tensors = {
+        name: (tensor.half() if tensor.dim() > 1 else tensor).contiguous() for name, tensor in net.state_dict().items()
+    }
+    return save(tensors, {"net": json.dumps(asdict(net.config))})
 
 
 def _npz(**arrays: NDArray[Any]) -> bytes:

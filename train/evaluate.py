@@ -18,7 +18,7 @@ from core.geo import distance_m
 from core.localizer import Localizer
 from core.posterior import most_similar
 from train.dataset import Dataset
-from train.images import cached_images
+from train.images import decode_images
 from train.metrics import summarise
 from train.split import Splits
 
@@ -75,7 +75,7 @@ def evaluate(localizer: Localizer, dataset: Dataset, split: str | None = None) -
 def evaluate_rows(localizer: Localizer, dataset: Dataset, rows: NDArray[np.int64], split: str) -> Evaluation:
     """Evaluate on the photos in `rows` (N,) of a dataset; `split` is only their name."""
     paths = [dataset.image_paths[row] for row in rows]
-    images = cached_images(paths, localizer.bundle.card.image_size, dataset.root / "cache")
+    images = decode_images(paths, localizer.bundle.card.image_size)
     heads = run_all(localizer.engine, images)
     truth = dataset.latlon[rows]
     fixes = tuple(localizer.fix(heads.one(index)) for index in range(len(rows)))

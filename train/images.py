@@ -3,21 +3,38 @@
 from __future__ import annotations
 
 import hashlib
-from concurrent.futures import ProcessPoolExecutor
-from functools import partial
+import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from tqdm import tqdm
 
 from core.bundle import written_aside
 from core.photo import load_photo, network_image
 
 
-def cached_images(paths: list[Path], size: int, cache: Path, workers: int = 2) -> NDArray[np.uint8]:
-    """(N, size, size, 3) uint8, read-only: the photos as the network sees them, decoded once into `cache`/*.npy.
+def decode_images(paths: list[Path], size: int, out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
+    """(N, size, size, 3) uint8: the photos as the network sees them, into `out` where it is given.
+
+    Threads suffice: Pillow decodes and resizes outside Python's lock.
+    """
+
+    def decode(path: Path) -> NDArray[np.uint8]:
+        return network_image(load_photo(path, min_side=size).rgb, size)
+
+    images = np.empty((len(paths), size, size, 3), np.uint8) if out is None else out
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for index, image in enumerate(tqdm(pool.map(decode, paths), "decoding", len(paths), disable=None)):
+            images[index] = image
+    return images
+
+
+def cached_images(paths: list[Path], size: int, cache: Path) -> NDArray[np.uint8]:
+    """The same, read-only and memory-mapped: decoded once into `cache`/images-SIZE-KEY.npy.
 
     The cache is found again by the photos' paths, sizes and times, so a changed photo is decoded anew.
     """
@@ -25,23 +42,18 @@ def cached_images(paths: list[Path], size: int, cache: Path, workers: int = 2) -
     key = hashlib.sha256(repr((size, stats)).encode()).hexdigest()[:16]
     file = cache / f"images-{size}-{key}.npy"
     if not file.exists():
-        with written_aside(file) as aside, ProcessPoolExecutor(workers) as pool:
+        with written_aside(file) as aside:
             array = np.lib.format.open_memmap(aside, "w+", np.uint8, (len(paths), size, size, 3))
-            for index, image in enumerate(pool.map(partial(_decode, size=size), paths, chunksize=16)):
-                array[index] = image
+            decode_images(paths, size, array)
             array.flush()
     images: NDArray[np.uint8] = np.load(file, mmap_mode="r")
     return images
 
 
-def _decode(path: Path, size: int) -> NDArray[np.uint8]:
-    return network_image(load_photo(path, min_side=size).rgb, size)
-
-
 def augment(images: Tensor, night: Tensor, generator: torch.Generator) -> Tensor:
     """(B, S, S, 3) uint8 and (B,) bool -> (B, 3, S, S) float32 in 0..255, each photo changed in its own way.
 
-    Small turns, shifts and scalings, brightness, contrast, saturation and tint, blur, and erased boxes. Day photos
+    Small turns, shifts and scalings, brightness, contrast, saturation and tint, and erased boxes. Day photos
     are darkened mildly now and then, night photos never further. No flips: a mirrored place is another place.
     """
     x = images.permute(0, 3, 1, 2).float()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -64,13 +65,14 @@ def visit(browser: Any, server: Server) -> Iterator[Open]:
         phone = size[0] < 600
         context = browser.new_context(
             viewport={"width": size[0], "height": size[1]},
-            device_scale_factor=2 if phone else 1,
+            device_scale_factor=float(os.environ.get("SCREENSHOT_SCALE", "1")),
             is_mobile=phone,
             has_touch=phone,
             color_scheme="dark" if dark else "light",
             permissions=["camera", "geolocation"],
             geolocation={"latitude": 47.0001, "longitude": 8.4003, "accuracy": 9},
         )
+        context.set_default_timeout(90_000)  # software rendering on a busy machine takes its time
         contexts.append(context)
         seen = Visit(context.new_page())
         home = url or server.url
@@ -83,7 +85,7 @@ def visit(browser: Any, server: Server) -> Iterator[Open]:
         seen.page.on("console", lambda said: seen.errors.append(said.text) if said.type == "error" else None)
         seen.page.on("pageerror", lambda error: seen.errors.append(str(error)))
         seen.page.goto(f"{home}/?lang={lang}")
-        seen.page.locator(".st-key-nav button").first.wait_for(timeout=30_000)
+        seen.page.locator(".st-key-nav button").first.wait_for()
         return seen
 
     yield open_page

@@ -70,7 +70,7 @@ class Visit:
 
     def map_drawn(self) -> None:
         """Wait until the map's canvas shows more than one colour."""
-        self.page.locator("[data-testid=stDeckGlJsonChart] canvas").first.wait_for(timeout=30_000)
+        self.page.locator("[data-testid=stDeckGlJsonChart] canvas").first.wait_for()
         self.page.wait_for_timeout(1500)  # deck.gl draws its first frames after the canvas is there
         from PIL import Image
 

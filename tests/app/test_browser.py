@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from tests.app.harness import DESKTOP, PHONE, Open, Visit
+from core.bundle import Bundle
+from tests.app.harness import DESKTOP, PHONE, SCREENSHOTS, Open, Visit
+from tests.bundles import Kind, make_bundle, photo
 
 pytestmark = pytest.mark.slow
 
@@ -43,4 +47,163 @@ def test_a_sample_gives_a_place_and_a_map(visit: Open, size: tuple[int, int], da
     # On a phone the map's height leaves room to scroll, and nothing is wider than the screen.
     assert page.locator("[data-testid=stDeckGlJsonChart]").bounding_box()["height"] <= 400
     assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
+    seen.clean()
+
+
+def test_the_rear_cameras_photo_is_turned_shrunk_and_located(visit: Open) -> None:
+    """The big button is a file input that opens the phone's own camera; the page makes the photo smaller."""
+    seen = visit()
+    page = seen.page
+    field = page.locator(".camera .file")
+    assert field.get_attribute("capture") == "environment"
+    large = photo(east_m=-52, north_m=68, at=(47.0006, 8.3993), size=(4000, 3000))
+    field.set_input_files({"name": "IMG_1.jpg", "mimeType": "image/jpeg", "buffer": large})
+    answer = page.locator("section.answer")
+    answer.wait_for()
+    assert "Library" in answer.inner_text()
+    assert "the photo's own GPS" in answer.inner_text()  # the EXIF travels beside the smaller photo
+    seen.map_drawn()
+    seen.screenshot("camera-answer")
+    seen.clean()
+
+
+def test_live_view_with_the_phones_gps_beside_it(visit: Open) -> None:
+    seen = visit()
+    page = seen.page
+    page.get_by_text("Compare with this phone's GPS").click()
+    page.wait_for_timeout(1000)
+    page.locator(".camera .live").click()
+    page.wait_for_function("document.querySelector('video')?.videoWidth > 0 || [...document.querySelectorAll('*')]"
+                           ".some(e => e.shadowRoot?.querySelector('video')?.videoWidth > 0)")  # fmt: skip
+    page.wait_for_timeout(1000)
+    seen.screenshot("live-view")
+    page.locator(".camera .snap").click()
+    answer = page.locator("section.answer")
+    answer.wait_for()
+    assert "phone's GPS" in answer.inner_text()
+    seen.map_drawn()
+    seen.clean()
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [("wide", "anywhere in the circle"), ("split", "2 places fit"), ("elsewhere", "does not look like Testfield")],
+)
+@pytest.mark.parametrize("dark", [False, True])
+def test_doubtful_answers_say_so(visit: Open, kind: Kind, expected: str, dark: bool) -> None:
+    seen = visit(dark=dark)
+    upload(seen, photo(kind, east_m=20, north_m=10))
+    answer = seen.page.locator("section.answer")
+    answer.wait_for()
+    assert expected in answer.inner_text()
+    if kind != "elsewhere":
+        seen.map_drawn()
+    seen.page.wait_for_timeout(500)
+    seen.screenshot(f"{kind}-{'dark' if dark else 'light'}")
+    seen.clean()
+
+
+def test_a_heic_upload_and_a_bad_file(visit: Open) -> None:
+    seen = visit()
+    upload(seen, photo(east_m=-52, north_m=68, format="HEIF"), "a.heic", "image/heic")
+    seen.page.locator("section.answer").wait_for()
+    upload(seen, b"no photo at all")
+    seen.page.get_by_text("This photo cannot be used.").wait_for()
+    assert seen.page.locator("section.answer").count() == 0
+    seen.screenshot("bad-photo")
+    seen.clean()
+
+
+@pytest.mark.parametrize("lang", ["en", "he"])
+def test_log_and_downloads(visit: Open, tmp_path: Path, lang: str) -> None:
+    seen = visit(lang=lang)
+    page = seen.page
+    page.get_by_role("radio", name=GALLERY[lang]).click()
+    page.locator("[data-testid=stFileUploaderDropzone]").wait_for()
+    seen.screenshot(f"gallery-{lang}")
+    for east in (-52, 50):
+        upload(seen, photo(east_m=east, north_m=68, at=(47.0006, 8.3993)), f"{east}.jpg", lang=lang)
+        page.locator("section.answer").wait_for()
+        page.wait_for_timeout(800)
+    page.locator(".st-key-nav button").nth(1).click()
+    page.locator("ul.log li").nth(1).wait_for()
+    seen.screenshot(f"log-{lang}")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="CSV").click()
+    download.value.save_as(tmp_path / "log.csv")
+    lines = (tmp_path / "log.csv").read_text("utf-8").splitlines()
+    assert len(lines) == 3
+    assert lines[1].split(",")[1] == "Testfield"
+    seen.clean()
+
+
+def test_campus_page_adding_one_and_changing_language(visit: Open, tmp_path: Path) -> None:
+    packed = make_bundle(tmp_path / "hill.campus", name="Hillside", lat=-33.9, lon=18.4, rendered=False)
+    seen = visit()
+    page = seen.page
+    page.locator(".st-key-nav button").nth(2).click()
+    page.get_by_text("About this campus model").wait_for()
+    seen.map_drawn()
+    page.screenshot(path=SCREENSHOTS / "campus-light.png", full_page=True)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download this campus").click()
+    assert download.value.suggested_filename == "Testfield.campus"
+    download.value.save_as(tmp_path / "again.campus")
+    assert Bundle.load(tmp_path / "again.campus").card.name == "Testfield"
+    page.locator("[data-testid=stFileUploaderDropzoneInput]").set_input_files(packed)
+    page.get_by_role("heading", name="Hillside").wait_for()
+    page.get_by_role("button", name="עברית").click()
+    page.get_by_text("על מודל הקמפוס").wait_for()  # still on the campus page
+    assert page.evaluate("document.documentElement.dir") == "rtl"
+    seen.map_drawn()
+    seen.screenshot("campus-he")
+    seen.clean()
+
+
+def test_a_second_photo_moves_the_map_and_leaves_a_track(visit: Open) -> None:
+    seen = visit(DESKTOP)
+    for east in (-52, 50):
+        upload(seen, photo(east_m=east, north_m=-68), f"{east}.jpg")
+        seen.page.locator("section.answer").wait_for()
+        seen.page.wait_for_timeout(1500)
+    seen.map_drawn()
+    assert "Gymnasium" in seen.page.locator("section.answer").inner_text()
+    assert "earlier photos" in seen.page.locator("ul.legend").inner_text()
+    seen.screenshot("track-desktop")
+    seen.clean()
+
+
+def test_the_keyboard_reaches_everything_and_each_control_has_a_name(visit: Open) -> None:
+    seen = visit(DESKTOP)
+    page = seen.page
+    names = []
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        names.append(
+            page.evaluate(
+                """() => { let e = document.activeElement; while (e?.shadowRoot?.activeElement)
+                e = e.shadowRoot.activeElement; return e.getAttribute('aria-label') || e.innerText || '' }"""
+            )
+        )
+    said = " | ".join(names)
+    for wanted in ("Take a photo", "Live view", "Camera", "Locate"):
+        assert wanted in said, said
+    unnamed = page.evaluate(
+        """() => [...document.querySelectorAll('button, input, [role=button]')].filter(e => e.offsetParent &&
+        !(e.getAttribute('aria-label') || e.innerText?.trim() || e.labels?.length || e.title)).map(e => e.outerHTML)"""
+    )
+    assert unnamed == []
+    seen.clean()
+
+
+def test_the_page_can_be_put_on_the_home_screen(visit: Open) -> None:
+    seen = visit()
+    page = seen.page
+    page.locator("link[rel=manifest]").wait_for(state="attached")
+    manifest = page.context.new_cdp_session(page).send("Page.getAppManifest")
+    assert manifest["errors"] == []
+    assert "Campus GPS" in manifest["data"]
+    icon = page.request.get(page.evaluate("document.querySelector('link[rel=apple-touch-icon]').href"))
+    assert icon.ok
+    assert icon.headers["content-type"] == "image/png"
     seen.clean()

@@ -129,9 +129,14 @@ def test_a_bundle_is_not_replaced_unless_asked(bundle: Path) -> None:
 
 def test_a_failed_write_leaves_the_old_one_and_no_litter(bundle: Path) -> None:
     before = Bundle.load(bundle).card
-    with pytest.raises(ZeroDivisionError), written_aside(bundle) as aside:
-        aside.mkdir()
-        (aside / "half").write_text("half")
-        raise ZeroDivisionError
+
+    def write_half() -> None:
+        with written_aside(bundle) as aside:
+            aside.mkdir()
+            (aside / "half").write_text("half")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        write_half()
     assert Bundle.load(bundle).card == before
     assert [path.name for path in bundle.parent.iterdir()] == [bundle.name]

@@ -167,13 +167,13 @@ def test_map_is_geojson_within_three_hundred_metres(world: World) -> None:
         assert outline.is_valid
         assert not outline.is_empty
         points = [outline.coords[0]] if outline.geom_type == "Point" else list(outline.exterior.coords)
-        assert all(math.hypot(*world.to_metres(lat, lon)) < 300 for lon, lat in points)
+        assert all(math.hypot(*world.frame.to_local(lat, lon)) < 300 for lon, lat in points)
         assert outline.geom_type == "Point" or outline.exterior.is_ccw
 
 
 def test_metres_and_degrees_invert_each_other(world: World) -> None:
     lat, lon = world.to_latlon(-87.5, 131.25)
-    assert world.to_metres(lat, lon) == pytest.approx((-87.5, 131.25), abs=1e-3)
+    assert world.frame.to_local(lat, lon) == pytest.approx((-87.5, 131.25), abs=1e-3)
 
 
 def test_exif_says_where_when_and_that_it_is_rendered(world: World, shots: list[Shot]) -> None:
@@ -185,11 +185,9 @@ def test_exif_says_where_when_and_that_it_is_rendered(world: World, shots: list[
     assert exif[Base.ImageDescription] == DESCRIPTION
     assert "not a real place" in DESCRIPTION
     assert (exif[Base.Make], exif[Base.Model]) == session.device
-    lat, lon = (
-        sum(float(v) / 60**i for i, v in enumerate(gps[tag])) for tag in (GPS.GPSLatitude, GPS.GPSLongitude)
-    )
+    lat, lon = (sum(float(v) / 60**i for i, v in enumerate(gps[tag])) for tag in (GPS.GPSLatitude, GPS.GPSLongitude))
     claimed = (shot.east_m + shot.noise_east_m, shot.north_m + shot.noise_north_m)
-    assert world.to_metres(lat, lon) == pytest.approx(claimed, abs=0.01)
+    assert world.frame.to_local(lat, lon) == pytest.approx(claimed, abs=0.01)
     assert (gps[GPS.GPSLatitudeRef], gps[GPS.GPSLongitudeRef], gps[GPS.GPSImgDirectionRef]) == ("N", "E", "T")
     assert float(gps[GPS.GPSImgDirection]) == pytest.approx(shot.heading_deg, abs=0.01)
     assert float(gps[GPS.GPSHPositioningError]) == pytest.approx(shot.error_m, abs=0.01)

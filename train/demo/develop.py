@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL.ExifTags import GPS, IFD, Base
 
-from .facades import blotches
-from .scene import sun_colour
-from .sessions import Session, Shot, sun_direction
-from .trace import Layers
-from .world import World
+from train.demo.facades import blotches
+from train.demo.scene import sun_colour
+from train.demo.sessions import Session, Shot, sun_direction
+from train.demo.trace import Layers
+from train.demo.world import World
+from train.geotag import write_position
 
 DESCRIPTION = "Rendered demo campus, not a real place"
 KEY = 0.20  # where the metering puts the middle of a scene, linear
@@ -32,9 +33,7 @@ def develop(layers: Layers, world: World, session: Session, shot: Shot) -> NDArr
     gain = target / max(metered, 0.012) * 2.0 ** (session.exposure_ev + float(rng.normal(0, 0.12)))
     rgb = rgb * gain * np.array(session.white, np.float32) * (1 + rng.normal(0, 0.012, 3)).astype(np.float32)
     rgb *= _vignette(rgb.shape[0], rgb.shape[1])
-    rgb = rgb + np.sqrt(np.maximum(rgb, 0) + 0.02) * session.noise * rng.standard_normal(rgb.shape).astype(
-        np.float32
-    )
+    rgb = rgb + np.sqrt(np.maximum(rgb, 0) + 0.02) * session.noise * rng.standard_normal(rgb.shape).astype(np.float32)
     shown = _tone_curve(np.maximum(rgb, 0))
     out: NDArray[np.uint8] = np.clip(shown * 255 + 0.5, 0, 255).astype(np.uint8)
     return out
@@ -118,17 +117,13 @@ def sky_radiance(size: tuple[int, ...], world: World, session: Session, shot: Sh
     mix = np.exp(-np.maximum(rise, 0) * 4.0)[..., None]
     sky = np.array(low, np.float32) * mix + np.array(high, np.float32) * (1 - mix)
     if session.sky == "clear":
-        towards = np.sin(rise) * math.sin(sun_rise) + np.cos(rise) * math.cos(sun_rise) * np.cos(
-            azimuth - sun_azimuth
-        )
+        towards = np.sin(rise) * math.sin(sun_rise) + np.cos(rise) * math.cos(sun_rise) * np.cos(azimuth - sun_azimuth)
         warm = np.array(sun_colour(world, session), np.float32)
         warm = warm / warm.max()
         glow = 0.9 * np.exp((towards - 1) * 9.0) + 9.0 * np.exp((towards - 1) * 900.0)
         sky = sky * (0.45 + 0.55 * warm) + glow[..., None] * warm
     rng = np.random.default_rng(zlib.crc32(session.name.encode()))
-    chart = np.asarray(
-        sum(blotches(256, 2304, cell, rng) * cell / 90 for cell in (70, 34, 16, 8)), np.float32
-    )
+    chart = np.asarray(sum(blotches(256, 2304, cell, rng) * cell / 90 for cell in (70, 34, 16, 8)), np.float32)
     fade = np.linspace(1, 0, 256, dtype=np.float32)  # the end of the chart runs into its beginning
     chart[:, :256] = chart[:, 2048:] * fade + chart[:, :256] * (1 - fade)
     column = (np.degrees(azimuth) % 360 / 360 * 2047).astype(int)
@@ -156,10 +151,7 @@ def jpeg(pixels: NDArray[np.uint8], world: World, session: Session, shot: Shot) 
     detail = exif.get_ifd(IFD.Exif)
     detail[Base.DateTimeOriginal] = local.strftime("%Y:%m:%d %H:%M:%S")
     detail[Base.OffsetTimeOriginal] = f"{offset[:3]}:{offset[3:]}"
-    gps = exif.get_ifd(IFD.GPSInfo)
-    gps[GPS.GPSVersionID] = b"\x02\x03\x00\x00"
-    gps[GPS.GPSLatitudeRef], gps[GPS.GPSLatitude] = "N" if lat >= 0 else "S", _degrees(lat)
-    gps[GPS.GPSLongitudeRef], gps[GPS.GPSLongitude] = "E" if lon >= 0 else "W", _degrees(lon)
+    gps = write_position(exif, lat, lon)
     gps[GPS.GPSImgDirectionRef], gps[GPS.GPSImgDirection] = "T", round(shot.heading_deg % 360, 2)
     gps[GPS.GPSDateStamp] = utc.strftime("%Y:%m:%d")
     gps[GPS.GPSTimeStamp] = (float(utc.hour), float(utc.minute), float(utc.second))
@@ -167,10 +159,3 @@ def jpeg(pixels: NDArray[np.uint8], world: World, session: Session, shot: Shot) 
     out = io.BytesIO()
     Image.fromarray(pixels).save(out, "JPEG", quality=92, exif=exif)
     return out.getvalue()
-
-
-def _degrees(value: float) -> tuple[float, float, float]:
-    """Degrees, minutes and seconds; Pillow writes them as rationals."""
-    value = abs(value)
-    degrees, minutes = int(value), int(value * 60 % 60)
-    return float(degrees), float(minutes), round((value * 3600) % 60, 5)

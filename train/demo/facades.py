@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from .world import Building, Rgb
+from train.demo.world import Building, Rgb
 
 PX_PER_M = 14
 SIGN_PX_PER_M = 40
@@ -75,9 +75,7 @@ def _base(building: Building, width: int, height: int, rng: np.random.Generator)
         tall, long = (3, 9) if building.material == "brick" else (6, 13)
         row = ys // tall
         column = (xs + (row % 2) * (long // 2)) // long
-        table = rng.normal(
-            1, 0.10 if building.material == "brick" else 0.07, (row.max() + 1, column.max() + 1)
-        )
+        table = rng.normal(1, 0.10 if building.material == "brick" else 0.07, (row.max() + 1, column.max() + 1))
         tone = table[row, column].astype(np.float32)
         tone[(ys % tall == 0) | ((xs + (row % 2) * (long // 2)) % long == 0)] *= 0.82
     elif building.material == "concrete":
@@ -119,11 +117,7 @@ def _windows(
     margin = (0.0 if building.window == "curtain" else 1.6) * PX_PER_M
     columns, floors = max(1, int((width - 2 * margin) // bay)), max(1, int((height - 8) // storey))
     lead = (width - columns * bay) / 2
-    skipped = (
-        set(layout.integers(0, columns, 2).tolist())
-        if columns > 5 and building.window != "curtain"
-        else set()
-    )
+    skipped = set(layout.integers(0, columns, 2).tolist()) if columns > 5 and building.window != "curtain" else set()
     want_w, want_h = _SIZE[building.window]
     win_w, win_h = min(want_w * PX_PER_M, bay - 4), min(want_h * PX_PER_M, storey - 5)
     for floor in range(1 if only_ground else floors):
@@ -133,9 +127,7 @@ def _windows(
                 continue
             left = lead + column * bay + (bay - win_w) / 2
             low = height - floor * storey - 0.28 * (storey - win_h) - 6
-            _window(
-                building, draw, shine, (left, low - win_h, left + win_w, low), rng, rng.random() < lit_share
-            )
+            _window(building, draw, shine, (left, low - win_h, left + win_w, low), rng, rng.random() < lit_share)
 
 
 def _window(
@@ -159,9 +151,7 @@ def _window(
         shine.rectangle((left, top, right, low), fill=light)
     if rng.random() < 0.35:  # a blind or curtain
         drop = top + (low - top) * float(rng.uniform(0.2, 0.9))
-        cloth = ((225, 220, 205), (190, 70, 60), (70, 110, 160), (200, 170, 90), (160, 165, 160))[
-            rng.integers(5)
-        ]
+        cloth = ((225, 220, 205), (190, 70, 60), (70, 110, 160), (200, 170, 90), (160, 165, 160))[rng.integers(5)]
         draw.rectangle((left, top, right, drop), fill=cloth)
         if lit:
             shine.rectangle(
@@ -177,13 +167,9 @@ def _window(
         draw.ellipse((left + 2, low + 4, left + 8, low + 10), fill=(110, 110, 110))
 
 
-def _door(
-    draw: ImageDraw.ImageDraw, shine: ImageDraw.ImageDraw, width: int, height: int, building: Building
-) -> None:
+def _door(draw: ImageDraw.ImageDraw, shine: ImageDraw.ImageDraw, width: int, height: int, building: Building) -> None:
     half, tall, middle = int(1.6 * PX_PER_M), int(2.9 * PX_PER_M), width // 2
-    draw.rectangle(
-        (middle - half - 5, height - tall - 5, middle + half + 5, height), fill=building.accent_rgb
-    )
+    draw.rectangle((middle - half - 5, height - tall - 5, middle + half + 5, height), fill=building.accent_rgb)
     draw.rectangle((middle - half, height - tall, middle + half, height), fill=(58, 66, 70))
     shine.rectangle((middle - half, height - tall, middle + half, height), fill=(255, 226, 170))
     for at in (middle - half // 2, middle, middle + half // 2):
@@ -217,18 +203,12 @@ def _mural(
         size = rng.uniform(0.12, 0.34) * height
         colour = tones[int(rng.integers(len(tones)))]
         if rng.random() < 0.5:
-            draw.ellipse(
-                (x - size / 2, max(top, y - size / 2), x + size / 2, min(low, y + size / 2)), fill=colour
-            )
+            draw.ellipse((x - size / 2, max(top, y - size / 2), x + size / 2, min(low, y + size / 2)), fill=colour)
         else:
-            draw.polygon(
-                ((x, max(top, y - size)), (x + size, min(low, y + size / 2)), (x - size, low)), fill=colour
-            )
+            draw.polygon(((x, max(top, y - size)), (x + size, min(low, y + size / 2)), (x - size, low)), fill=colour)
 
 
-def _clutter(
-    draw: ImageDraw.ImageDraw, width: int, height: int, rng: np.random.Generator, building: Building
-) -> None:
+def _clutter(draw: ImageDraw.ImageDraw, width: int, height: int, rng: np.random.Generator, building: Building) -> None:
     """Posters, meter boxes, pipes and graffiti near the ground."""
     tones = ((220, 60, 50), (250, 220, 60), (60, 120, 200), (240, 240, 235), (60, 160, 90), (30, 30, 34))
     for _ in range(int(width / PX_PER_M / 4)):
@@ -247,19 +227,12 @@ def _ivy(albedo: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.fl
     centre, reach = rng.uniform(0, width), rng.uniform(25, 70)
     climb = rng.uniform(0.3, 0.9) * height
     ys, xs = np.mgrid[0:height, 0:width]
-    field = (
-        1
-        - ((xs - centre) / reach) ** 2
-        - ((height - ys) / climb) ** 2
-        + 0.7 * blotches(height, width, 12, rng)
-    )
+    field = 1 - ((xs - centre) / reach) ** 2 - ((height - ys) / climb) ** 2 + 0.7 * blotches(height, width, 12, rng)
     leaf = np.array((52, 92, 38)) * (1 + 0.45 * rng.standard_normal((height, width, 1)))
     return np.where((field > 0.15)[..., None], np.clip(leaf, 10, 160), albedo).astype(np.float32)
 
 
-def _clock(
-    draw: ImageDraw.ImageDraw, shine: ImageDraw.ImageDraw, width: int, height: int, building: Building
-) -> None:
+def _clock(draw: ImageDraw.ImageDraw, shine: ImageDraw.ImageDraw, width: int, height: int, building: Building) -> None:
     radius, centre = width * 0.36, (width / 2, width * 0.62)
     ring = (centre[0] - radius, centre[1] - radius, centre[0] + radius, centre[1] + radius)
     draw.ellipse(ring, fill=(245, 242, 228), outline=building.accent_rgb, width=4)

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from .facades import blotches
-from .world import World
+from train.demo.facades import blotches
+from train.demo.world import World
 
 HALF_EAST_M, HALF_NORTH_M = 140.0, 165.0
 PX_PER_M = 9
@@ -94,9 +94,7 @@ def _marks(world: World, draw: ImageDraw.ImageDraw, rng: np.random.Generator) ->
             elif kind == 1:
                 draw.rectangle((x - size, y - size * 0.6, x + size, y + size * 0.6), fill=colour)
             elif kind == 2:
-                draw.polygon(
-                    ((x, y - size), (x + size * 0.7, y + size), (x - size * 0.7, y + size)), fill=colour
-                )
+                draw.polygon(((x, y - size), (x + size * 0.7, y + size), (x - size * 0.7, y + size)), fill=colour)
             elif kind == 3:
                 draw.line((x - size, y, x + size, y), fill=(50, 50, 52), width=3)
             if kind >= 4:  # a flower bed beside the path

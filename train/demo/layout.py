@@ -8,7 +8,7 @@ import numpy as np
 from shapely.geometry import Point
 from shapely.ops import unary_union
 
-from .world import Area, Box, Building, Path, Prop, Rgb, Side, Tree, World
+from train.demo.world import Area, Box, Building, Path, Prop, Rgb, Side, Tree, World
 
 CENTRE = (30.6000, 34.6000)  # lat, lon degrees: open desert, nothing is built there
 SEED = 20240
@@ -29,9 +29,7 @@ def _b(
     roof: Rgb, window: str, storey: float, bay: float, door: Side, *, kind: str = "building", look: str = "",
 ) -> Building:  # fmt: skip
     parts = tuple(Box(*values) for values in boxes)
-    return Building(
-        name, parts, material, wall, accent, roof, window, storey, bay, door, name.upper(), kind, look
-    )
+    return Building(name, parts, material, wall, accent, roof, window, storey, bay, door, name.upper(), kind, look)
 
 
 def _buildings() -> tuple[Building, ...]:
@@ -112,9 +110,7 @@ def _rect(east0: float, north0: float, east1: float, north1: float) -> tuple[tup
 
 
 def _areas() -> tuple[Area, ...]:
-    pond = tuple(
-        (-22 + 7 * math.cos(a), -72 - 22 + 4 * math.sin(a)) for a in np.linspace(0, 2 * math.pi, 24)[:-1]
-    )
+    pond = tuple((-22 + 7 * math.cos(a), -72 - 22 + 4 * math.sin(a)) for a in np.linspace(0, 2 * math.pi, 24)[:-1])
     return (
         Area("Library Lawn", "lawn", _rect(-66, 44, -5, 101)),
         Area("Humanities Green", "lawn", _rect(5, 45, 66, 101)),
@@ -197,9 +193,7 @@ def _landmarks() -> list[Prop]:
 
 def _car(rng: np.random.Generator, east_m: float, north_m: float, heading_deg: float) -> Prop:
     rgb = _PALETTE[int(rng.integers(len(_PALETTE)))]
-    return Prop(
-        "car", east_m, north_m, heading_deg + float(rng.choice([0, 180])), rgb, int(rng.integers(1 << 30))
-    )
+    return Prop("car", east_m, north_m, heading_deg + float(rng.choice([0, 180])), rgb, int(rng.integers(1 << 30)))
 
 
 def _trees(world: World, props: tuple[Prop, ...]) -> tuple[Tree, ...]:

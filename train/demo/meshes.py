@@ -45,9 +45,7 @@ class MeshBuilder:
 
     def build(self) -> Mesh:
         """Everything added so far."""
-        return Mesh(
-            np.concatenate(self._vertices), np.concatenate(self._colours), np.concatenate(self._faces)
-        )
+        return Mesh(np.concatenate(self._vertices), np.concatenate(self._colours), np.concatenate(self._faces))
 
     def box(
         self, centre: tuple[float, float, float], size: tuple[float, float, float], colour: Colour,
@@ -110,9 +108,7 @@ class MeshBuilder:
         second = np.cross(first, rng.normal(size=(count, 3)))
         second /= np.linalg.norm(second, axis=1, keepdims=True)
         size = size_m * rng.uniform(0.6, 1.3, (count, 1))
-        corners = [
-            points + size * (a * first + b * second) / 2 for a, b in ((-1, -1), (1, -1), (1, 1), (-1, 1))
-        ]
+        corners = [points + size * (a * first + b * second) / 2 for a, b in ((-1, -1), (1, -1), (1, 1), (-1, 1))]
         vertices = np.stack(corners, axis=1).reshape(-1, 3)
         start = np.arange(count)[:, None] * 4
         faces = np.concatenate([start + np.array((0, 1, 2)), start + np.array((0, 2, 3))])

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from .meshes import MeshBuilder, linear
-from .world import Tree
+from train.demo.meshes import MeshBuilder, linear
+from train.demo.world import Tree
 
 _GREEN = {"broad": (86, 120, 44), "pine": (48, 84, 50), "olive": (128, 140, 96), "cypress": (44, 78, 40),
           "palm": (98, 128, 56)}  # fmt: skip
@@ -22,9 +22,7 @@ def add_tree(builder: MeshBuilder, tree: Tree) -> None:
     green = linear(tuple(int(v) for v in np.clip(np.array(_GREEN[tree.kind]) * tint, 0, 255)))
     trunk_share = {"broad": 0.35, "pine": 0.22, "olive": 0.3, "cypress": 0.06, "palm": 0.86}[tree.kind]
     lean = (float(rng.normal(0, 0.25)), float(rng.normal(0, 0.25)))
-    builder.prism(
-        base, 0.05 + 0.025 * tree.height_m, tree.height_m * (trunk_share + 0.12), bark, 7, 0.10, lean
-    )
+    builder.prism(base, 0.05 + 0.025 * tree.height_m, tree.height_m * (trunk_share + 0.12), bark, 7, 0.10, lean)
     top = np.array((tree.east_m + lean[0], tree.north_m + lean[1], 0.0))
     if tree.kind == "palm":
         _fronds(builder, tree, top, green, rng)
@@ -81,8 +79,6 @@ def _fronds(
         reach = tree.radius_m * rng.uniform(0.8, 1.15)
         steps = np.linspace(0, 1, 5)
         spine = [head + way * reach * s + np.array((0, 0, reach * (rise * s - 1.1 * s * s))) for s in steps]
-        points = np.array(
-            [p + side * k * (1 - 0.6 * s) for p, s in zip(spine, steps, strict=True) for k in (-1, 1)]
-        )
+        points = np.array([p + side * k * (1 - 0.6 * s) for p, s in zip(spine, steps, strict=True) for k in (-1, 1)])
         faces = [t for i in range(0, 8, 2) for t in ((i, i + 1, i + 3), (i, i + 3, i + 2))]
         builder.add(points, np.array(faces), np.array(green) * rng.uniform(0.7, 1.25))

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .meshes import MeshBuilder, linear
-from .world import Prop
+from train.demo.meshes import MeshBuilder, linear
+from train.demo.world import Prop
 
 LAMP_HEIGHT_M = 4.3
 _STEEL, _DARK, _WOOD, _STONE = (
@@ -37,9 +37,7 @@ class _Placed:
         east = self.prop.east_m + self._cos * x + self._sin * y
         return east, self.prop.north_m - self._sin * x + self._cos * y, z
 
-    def box(
-        self, x: float, y: float, z: float, w: float, d: float, h: float, c: tuple[float, float, float]
-    ) -> None:
+    def box(self, x: float, y: float, z: float, w: float, d: float, h: float, c: tuple[float, float, float]) -> None:
         """A block whose bottom face is centred at (x, y, z)."""
         self.builder.box(self.at(x, y, z), (w, d, h), c, self.prop.heading_deg)
 

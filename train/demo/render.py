@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from .develop import develop, jpeg
-from .scene import Stage, load_stage, mitsuba
-from .sessions import Shot, session_named
-from .trace import trace
-from .world import World
+from train.demo.develop import develop, jpeg
+from train.demo.scene import Stage, load_stage, mitsuba
+from train.demo.sessions import Shot, session_named
+from train.demo.trace import trace
+from train.demo.world import World
 
 CHUNK = 25  # photos handed to a process at once
 
@@ -57,15 +57,13 @@ def render_shots(
 
 def render_large(
     shots: Sequence[Shot], world: World, out_dir: Path, workers: int, width: int = 640, height: int = 480,
-    spp: int = 36, progress: bool = True,
+    spp: int = 9, progress: bool = True,
 ) -> list[Path]:  # fmt: skip
     """The same shots bigger and cleaner, for samples that people look at."""
     return render_shots(shots, world, out_dir, workers, width, height, spp, progress)
 
 
-def render_pixels(
-    stage: Stage, world: World, shot: Shot, width: int, height: int, spp: int
-) -> NDArray[np.uint8]:
+def render_pixels(stage: Stage, world: World, shot: Shot, width: int, height: int, spp: int) -> NDArray[np.uint8]:
     """One shot in a loaded stage -> (height, width, 3) uint8 sRGB."""
     return develop(trace(stage, shot, width, height, spp), world, stage.session, shot)
 

@@ -10,15 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import MissingDependency
-
-from .facades import blotches, sign, wall
-from .ground import HALF_EAST_M, HALF_NORTH_M, ground_bitmap
-from .meshes import Mesh, MeshBuilder
-from .plants import add_tree
-from .props import LAMP_HEIGHT_M, add_prop
-from .sessions import Session, sun_direction
-from .surroundings import add_roof, add_surroundings
-from .world import Box, Building, World
+from train.demo.facades import blotches, sign, wall
+from train.demo.ground import HALF_EAST_M, HALF_NORTH_M, ground_bitmap
+from train.demo.meshes import Mesh, MeshBuilder
+from train.demo.plants import add_tree
+from train.demo.props import LAMP_HEIGHT_M, add_prop
+from train.demo.sessions import Session, sun_direction
+from train.demo.surroundings import add_roof, add_surroundings
+from train.demo.world import Box, Building, World
 
 LAMP_SLOTS = 10  # night: only this many lamps shine at once, those nearest to what the camera sees
 WHITE = 0.8  # reflectance of the white copy
@@ -204,9 +203,7 @@ def sun_colour(world: World, session: Session) -> tuple[float, float, float]:
         return 0.02, 0.02, 0.02  # too little for shadows: `trace` leaves it out
     elevation = max(sun_direction(session.start, *world.centre)[1], 1.0)
     mass = 1 / (math.sin(math.radians(elevation)) + 0.50572 * (elevation + 6.07995) ** -1.6364)
-    red, green, blue = (
-        5.0 * math.exp(-k * mass * (0.6 + 0.1 * session.turbidity)) for k in (0.055, 0.09, 0.165)
-    )
+    red, green, blue = (5.0 * math.exp(-k * mass * (0.6 + 0.1 * session.turbidity)) for k in (0.055, 0.09, 0.165))
     return red, green, blue
 
 

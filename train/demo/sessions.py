@@ -13,13 +13,11 @@ from shapely import prepare
 from shapely.geometry import LineString, Point
 from shapely.geometry.base import BaseGeometry
 
-from .world import World, wall_ahead_m
+from train.demo.world import World, wall_ahead_m
 
 Split = Literal["train", "calibration", "test"]
 BESIDE_M = 4.0  # standpoints lie at most this far from a path's centre line or inside the plaza
-SIGMA_PER_R68 = (
-    1.51  # radius holding 68 % of a round 2-D normal distribution, in standard deviations per axis
-)
+SIGMA_PER_R68 = 1.51  # radius holding 68 % of a round 2-D normal distribution, in standard deviations per axis
 
 
 @dataclass(frozen=True)
@@ -107,26 +105,12 @@ def session_named(name: str) -> Session:
 
 
 def sun_direction(time: datetime, lat_deg: float, lon_deg: float) -> tuple[float, float]:
-    """Azimuth (degrees clockwise from north) and elevation (degrees) of the sun at an aware time.
+    """Azimuth (degrees clockwise from north) and elevation (degrees) of the sun at an aware time."""
+    from astral import Observer
+    from astral.sun import azimuth, elevation
 
-    The Astronomical Almanac's low-precision formula, good to about 0.05 degrees between 1950 and 2050.
-    """
-    utc = time.astimezone(timezone.utc)
-    days = (utc - datetime(2000, 1, 1, 12, tzinfo=timezone.utc)).total_seconds() / 86400.0
-    mean_lon, anomaly = 280.460 + 0.9856474 * days, math.radians(357.528 + 0.9856003 * days)
-    ecliptic = math.radians(mean_lon + 1.915 * math.sin(anomaly) + 0.020 * math.sin(2 * anomaly))
-    tilt = math.radians(23.439 - 4e-7 * days)
-    right_ascension = math.atan2(math.cos(tilt) * math.sin(ecliptic), math.cos(ecliptic))
-    declination = math.asin(math.sin(tilt) * math.sin(ecliptic))
-    sidereal_deg = 15.0 * ((18.697374558 + 24.06570982441908 * days) % 24.0) + lon_deg
-    hour_angle = math.radians(sidereal_deg) - right_ascension
-    lat = math.radians(lat_deg)
-    east = -math.cos(declination) * math.sin(hour_angle)
-    north = math.cos(lat) * math.sin(declination) - math.sin(lat) * math.cos(declination) * math.cos(
-        hour_angle
-    )
-    up = math.sin(lat) * math.sin(declination) + math.cos(lat) * math.cos(declination) * math.cos(hour_angle)
-    return math.degrees(math.atan2(east, north)) % 360.0, math.degrees(math.asin(up))
+    observer = Observer(lat_deg, lon_deg)
+    return float(azimuth(observer, time)), float(elevation(observer, time, with_refraction=False))
 
 
 def plan_shots(world: World, seed: int) -> list[Shot]:
@@ -140,9 +124,7 @@ def plan_shots(world: World, seed: int) -> list[Shot]:
     return shots
 
 
-def _plan_session(
-    world: World, blocked: BaseGeometry, session: Session, rng: np.random.Generator
-) -> list[Shot]:
+def _plan_session(world: World, blocked: BaseGeometry, session: Session, rng: np.random.Generator) -> list[Shot]:
     count = math.ceil(session.photos / session.per_standpoint)
     standpoints = _standpoints(world, blocked, count, rng)
     turns = np.full(count, session.photos // count)
@@ -209,9 +191,7 @@ def _beside(line: LineString, along_m: float, rng: np.random.Generator) -> tuple
     return here.x + shift * math.cos(bearing), here.y - shift * math.sin(bearing)
 
 
-def _headings(
-    world: World, east_m: float, north_m: float, count: int, rng: np.random.Generator
-) -> list[float]:
+def _headings(world: World, east_m: float, north_m: float, count: int, rng: np.random.Generator) -> list[float]:
     """`count` headings spread over the circle, seldom straight into a wall nearer than 4 m; degrees."""
     first = float(rng.uniform(0, 360))
     chosen = []

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .meshes import MeshBuilder, linear
-from .world import Building
+from train.demo.meshes import MeshBuilder, linear
+from train.demo.world import Building
 
 
 def add_roof(builder: MeshBuilder, building: Building) -> None:
@@ -26,9 +26,7 @@ def add_roof(builder: MeshBuilder, building: Building) -> None:
             for _ in range(3):
                 size = rng.uniform(1.2, 4.0, 3)
                 spot = (e + rng.uniform(-0.35, 0.35) * w, n + rng.uniform(-0.3, 0.3) * d, h)
-                builder.box(
-                    spot, (float(size[0]), float(size[1]), float(size[2]) * 0.6), linear((176, 178, 180))
-                )
+                builder.box(spot, (float(size[0]), float(size[1]), float(size[2]) * 0.6), linear((176, 178, 180)))
     first = building.boxes[0]
     sign_x, sign_y = {"N": (0, 1), "S": (0, -1), "E": (1, 0), "W": (-1, 0)}[building.door]
     spot = (

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .props import LAMP_HEIGHT_M
-from .scene import LAMP_SLOTS, WHITE, Stage, mitsuba
-from .sessions import Session, Shot
+from train.demo.props import LAMP_HEIGHT_M
+from train.demo.scene import LAMP_SLOTS, WHITE, Stage, mitsuba
+from train.demo.sessions import Session, Shot
 
 
 @dataclass(frozen=True)
@@ -39,19 +39,13 @@ def trace(stage: Stage, shot: Shot, width: int, height: int, spp: int) -> Layers
     """
     mi = mitsuba()
     camera = sensor(shot, stage.session, width, height, spp)
-    lit = mi.load_dict(
-        {"type": "direct", "emitter_samples": 6 if stage.session.is_night else 1, "bsdf_samples": 0}
-    )
+    lit = mi.load_dict({"type": "direct", "emitter_samples": 6 if stage.session.is_night else 1, "bsdf_samples": 0})
     plain = mi.load_dict({"type": "direct", "emitter_samples": 1, "bsdf_samples": 0, "hide_emitters": True})
-    open_sky = mi.load_dict(
-        {"type": "direct", "emitter_samples": 0, "bsdf_samples": 1, "hide_emitters": True}
-    )
+    open_sky = mi.load_dict({"type": "direct", "emitter_samples": 0, "bsdf_samples": 1, "hide_emitters": True})
     shown = mi.load_dict({"type": "path", "max_depth": 1})
 
     def picture(scene: Any, integrator: Any, samples: int = spp) -> NDArray[np.float32]:
-        return np.asarray(
-            mi.render(scene, sensor=camera, integrator=integrator, spp=samples), dtype=np.float32
-        )
+        return np.asarray(mi.render(scene, sensor=camera, integrator=integrator, spp=samples), dtype=np.float32)
 
     if stage.glow is not None:
         aim_lamps(stage, shot)
@@ -68,9 +62,7 @@ def trace(stage: Stage, shot: Shot, width: int, height: int, spp: int) -> Layers
     alpha = np.clip(seen[..., 3], 0, 1)
     covered = np.maximum(alpha, np.float32(0.05))
     depth_m = (picture(stage.white, mi.load_dict({"type": "depth"}))[..., 0] / covered).astype(np.float32)
-    glow = (
-        np.zeros_like(light) if stage.glow is None else picture(stage.glow, shown, max(1, spp // 2))[..., :3]
-    )
+    glow = np.zeros_like(light) if stage.glow is None else picture(stage.glow, shown, max(1, spp // 2))[..., :3]
     share = np.clip(seen[..., 0] / WHITE / covered, 0, 1).astype(np.float32)
     return Layers(light, glow, albedo, _normals(depth_m, shot, stage.session), depth_m, share, alpha)
 
@@ -120,9 +112,7 @@ def sensor(shot: Shot, session: Session, width: int, height: int, spp: int) -> A
 def camera_frame(shot: Shot) -> tuple[list[float], list[float], list[float]]:
     """Origin, a point one metre ahead, and the camera's up direction; (east, north, up) metres."""
     heading, pitch, roll = (math.radians(v) for v in (shot.heading_deg, shot.pitch_deg, shot.roll_deg))
-    ahead = np.array(
-        [math.sin(heading) * math.cos(pitch), math.cos(heading) * math.cos(pitch), math.sin(pitch)]
-    )
+    ahead = np.array([math.sin(heading) * math.cos(pitch), math.cos(heading) * math.cos(pitch), math.sin(pitch)])
     right = np.array([math.cos(heading), -math.sin(heading), 0.0])
     up = np.cross(right, ahead)
     tilted = up * math.cos(roll) + right * math.sin(roll)

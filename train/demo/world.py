@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
-import utm
 from shapely.geometry import LineString, Point, Polygon, box
 from shapely.geometry.base import BaseGeometry
 from shapely.ops import unary_union
 
+from core.geo import LocalFrame
+
 Rgb = tuple[int, int, int]
 Side = Literal["N", "E", "S", "W"]
-ZONE_NUMBER = 36  # forced, so that the projection is the same for every point of the campus
 
 
 @dataclass(frozen=True)
@@ -131,25 +132,21 @@ class World:
     props: tuple[Prop, ...]
     look_alikes: tuple[tuple[str, ...], ...]
 
-    def to_latlon(self, east_m: float, north_m: float) -> tuple[float, float]:
-        """(east, north) metres about the centre -> (lat, lon) degrees WGS84, through UTM."""
-        east0, north0, _, _ = utm.from_latlon(*self.centre, force_zone_number=ZONE_NUMBER)
-        lat, lon = utm.to_latlon(east0 + east_m, north0 + north_m, ZONE_NUMBER, northern=True, strict=False)
-        return float(lat), float(lon)
+    @cached_property
+    def frame(self) -> LocalFrame:
+        """Metres about the centre, in its UTM zone."""
+        return LocalFrame.about(*self.centre)
 
-    def to_metres(self, lat: float, lon: float) -> tuple[float, float]:
-        """(lat, lon) degrees -> (east, north) metres about the centre, through UTM."""
-        east0, north0, _, _ = utm.from_latlon(*self.centre, force_zone_number=ZONE_NUMBER)
-        east, north, _, _ = utm.from_latlon(lat, lon, force_zone_number=ZONE_NUMBER)
-        return float(east - east0), float(north - north0)
+    def to_latlon(self, east_m: float, north_m: float) -> tuple[float, float]:
+        """(east, north) metres about the centre -> (lat, lon) degrees WGS84."""
+        lat, lon = self.frame.to_latlon((east_m, north_m))
+        return float(lat), float(lon)
 
     def obstacles(self, margin_m: float = 0.5) -> BaseGeometry:
         """Where nobody can stand: buildings, trunks and props grown by `margin_m`; (east, north) metres."""
         solid = [b.footprint.buffer(margin_m) for b in self.buildings]
         solid += [Point(t.east_m, t.north_m).buffer(0.3 + margin_m) for t in self.trees]
-        solid += [
-            Point(p.east_m, p.north_m).buffer(PROP_RADIUS_M.get(p.kind, 0.6) + margin_m) for p in self.props
-        ]
+        solid += [Point(p.east_m, p.north_m).buffer(PROP_RADIUS_M.get(p.kind, 0.6) + margin_m) for p in self.props]
         solid += [a.polygon.buffer(margin_m) for a in self.areas if a.kind == "water"]
         return unary_union(solid)
 
@@ -167,13 +164,10 @@ def campus_map(world: World) -> dict[str, Any]:
     """
     features = [_feature(world, a.polygon, _area_kind(a.kind), a.name, 0.0) for a in world.areas]
     features += [
-        _feature(world, p.line.buffer(p.width_m / 2, cap_style="flat"), "path", p.name, 0.0)
-        for p in world.paths
+        _feature(world, p.line.buffer(p.width_m / 2, cap_style="flat"), "path", p.name, 0.0) for p in world.paths
     ]
     features += [_feature(world, b.footprint, b.kind, b.name, b.height_m) for b in world.buildings]
-    features += [
-        _feature(world, Point(t.east_m, t.north_m), "tree", f"{t.kind} tree", t.height_m) for t in world.trees
-    ]
+    features += [_feature(world, Point(t.east_m, t.north_m), "tree", f"{t.kind} tree", t.height_m) for t in world.trees]
     return {"type": "FeatureCollection", "name": world.name, "features": features}
 
 

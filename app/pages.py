@@ -1,0 +1,109 @@
+"""The two pages beside the answer: the session's log, and the campus."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from app import campuses, cards, session_log
+from app.gate import BusyError
+from app.shared import dark, gate, trouble
+from app.sighting import Sighting
+from app.texts import Texts
+from core.campus_map import HEIGHT_PX, coverage_deck, coverage_legend
+from core.errors import CampusError
+from core.localizer import Localizer
+
+SHOWN_IN_LOG = 50
+
+
+def log_page(texts: Texts) -> None:
+    log: list[Sighting] = st.session_state.log
+    if not log:
+        st.caption(texts["log_empty"])
+        return
+    st.subheader(texts.say("log_count", count=len(log)), anchor=False)
+    figures = session_log.field_test(log)
+    if figures is not None:
+        st.html(cards.field_test(figures, texts))
+    with st.container(horizontal=True):
+        for kind, mime, write in session_log.EXPORTS:
+            st.download_button(
+                kind,
+                write(log),
+                file_name=f"campus-gps-{log[0].time_utc:%Y%m%d-%H%M%S}.{kind.lower()}",
+                mime=mime,
+                icon=":material/download:",
+                on_click="ignore",
+                help=texts.say("download_as", kind=kind),
+            )
+    st.html(cards.log(log[-SHOWN_IN_LOG:], texts))
+    st.button(texts["clear"], on_click=clear_log, icon=":material/delete:")
+
+
+def clear_log() -> None:
+    st.session_state.log = []
+
+
+def campus_page(localizer: Localizer | None, texts: Texts) -> None:
+    state = st.session_state
+    choices = list(dict.fromkeys([*campuses.installed(), *state.added]))
+    st.selectbox(
+        texts["campus_pick"],
+        choices,
+        index=choices.index(state.campus) if state.campus in choices else 0,
+        format_func=campuses.title,
+        key="campus_choice",
+        on_change=change_campus,
+    )
+    if localizer is not None:
+        bundle = localizer.bundle
+        st.subheader(texts["campus_card"], anchor=False)
+        st.html(cards.campus(bundle, localizer.engine.name, texts))
+        st.html(cards.heldout(bundle, texts))
+        st.subheader(texts["coverage"], anchor=False)
+        alt = texts.say("coverage_alt", campus=bundle.card.name)
+        st.pydeck_chart(coverage_deck(bundle, dark=dark()), height=HEIGHT_PX, alt=alt)
+        st.html(cards.legend_row(coverage_legend(dark=dark()), texts))
+        st.download_button(
+            texts["campus_download"],
+            lambda: campuses.packed(bundle),
+            file_name=campuses.file_name(bundle),
+            mime="application/zip",
+            icon=":material/download:",
+            on_click="ignore",
+        )
+    add_campus(texts)
+
+
+def change_campus() -> None:
+    use_campus(st.session_state.campus_choice)
+
+
+def use_campus(path: Path) -> None:
+    state = st.session_state
+    state.campus, state.current, state.trouble, state.sample = path, None, None, None
+
+
+def add_campus(texts: Texts) -> None:
+    """Take in a `.campus` file; it is this session's alone."""
+    state = st.session_state
+    file = st.file_uploader(
+        texts["campus_add"], type=["campus"], key="campus_file", max_upload_size=campuses.MAX_CAMPUS_MB
+    )
+    if file is None or state.get("campus_taken") == file.file_id:
+        return
+    state.campus_taken = file.file_id
+    try:
+        with st.spinner(texts["working"]), gate().turn():
+            path = campuses.taken_in(file.getvalue(), file.name)
+    except BusyError as busy:
+        trouble(texts.say("busy", waiting=busy.waiting), "")
+    except CampusError as error:
+        trouble(texts["bundle_error"], str(error))
+    else:
+        state.added = list(dict.fromkeys([*state.added, path]))
+        use_campus(path)
+        st.toast(texts.say("campus_added", name=campuses.title(path)), icon=":material/check:")
+        st.rerun()

@@ -1,0 +1,52 @@
+"""What every page of the app uses: one Localizer and one queue per process, and a few words with the browser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from app import campuses
+from app.gate import Gate
+from core.bundle import CARD
+from core.localizer import Localizer
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def opened(path: Path, changed_ns: int) -> Localizer:
+    """One Localizer per bundle for all sessions; `changed_ns` makes a replaced bundle a new one."""
+    del changed_ns
+    return Localizer.load(path)
+
+
+@st.cache_resource(show_spinner=False)
+def gate() -> Gate:
+    """The one queue of this process."""
+    return Gate()
+
+
+@st.cache_data(max_entries=4, show_spinner=False)
+def sample_pictures(path: Path, changed_ns: int) -> list[tuple[str, str]]:
+    """The samples' small pictures, once per bundle."""
+    return campuses.sample_pictures(opened(path, changed_ns).bundle)
+
+
+def changed_ns(path: Path) -> int:
+    """When a bundle last changed, or 0 where there is none."""
+    card = path / CARD if path.is_dir() else path
+    return card.stat().st_mtime_ns if card.exists() else 0
+
+
+def dark() -> bool:
+    return st.context.theme.type == "dark"
+
+
+def secure() -> bool:
+    """Whether the browser takes this page for a secure one, and so lets it ask where the phone is."""
+    url = st.context.url or ""
+    return url.startswith(("https://", "http://localhost", "http://127.0.0.1"))
+
+
+def trouble(lead: str, detail: str) -> None:
+    """One clear message."""
+    st.error(f"**{lead}**  \n{detail}", icon=":material/error:")

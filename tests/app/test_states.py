@@ -1,0 +1,229 @@
+"""Every state of the field app, run by Streamlit's own test driver."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from tests.app.harness import REPOSITORY
+from tests.bundles import make_bundle, photo
+
+Start = Callable[..., AppTest]
+
+
+@pytest.fixture
+def start(monkeypatch: pytest.MonkeyPatch, bundle: Path) -> Start:
+    """Start the app: start(bundle=None, lang="en", way="gallery")."""
+
+    def run(campus: Path = bundle, lang: str = "en", way: str = "gallery") -> AppTest:
+        monkeypatch.setenv("CAMPUS_BUNDLE", str(campus))
+        app = AppTest.from_file(REPOSITORY / "streamlit_app.py", default_timeout=30)
+        app.query_params["lang"] = lang
+        app.session_state["way"] = way
+        app.run()
+        assert not app.exception
+        return app
+
+    return run
+
+
+def give(app: AppTest, data: bytes, name: str = "photo.jpg", kind: str = "image/jpeg") -> AppTest:
+    app.file_uploader(key="upload").set_value((name, data, kind)).run()
+    assert not app.exception
+    return app
+
+
+def html(app: AppTest) -> str:
+    return "".join(str(part.proto.body) for part in app.get("html") if "<style>" not in part.proto.body)
+
+
+def maps(app: AppTest) -> list[dict[str, Any]]:
+    return [json.loads(part.proto.json) for part in app.get("deck_gl_json_chart")]
+
+
+def test_before_a_photo_the_page_is_short_and_says_what_to_do(start: Start) -> None:
+    app = start(way="camera")
+    assert "not a real place" in html(app)
+    assert any("Photograph buildings" in caption.value for caption in app.caption)
+    assert not maps(app)  # the map's scripts are large: they load with the first answer
+
+
+def test_a_clear_answer(start: Start) -> None:
+    app = give(start(), photo(east_m=-52, north_m=68))
+    said = html(app)
+    assert "Library" in said
+    assert "A clear answer" in said
+    assert "within 1" in said
+    assert "95 in 100" in said
+    assert len(maps(app)) == 1
+    latitude, longitude = map(float, app.code[0].value.split(","))
+    assert (latitude, longitude) == pytest.approx((47.0006, 8.3993), abs=2e-4)
+
+
+def test_a_wide_answer_says_so(start: Start) -> None:
+    said = html(give(start(), photo("wide")))
+    assert "Wide: anywhere in the circle" in said
+    assert "Perhaps Cafeteria (16 %)" in said
+    assert "Step back" in said
+
+
+def test_a_split_answer_lists_the_places_and_claims_none(start: Start) -> None:
+    app = give(start(), photo("split"))
+    said = html(app)
+    assert "2 places fit" in said
+    assert "39 %" in said
+    assert said.count("<li><span class='number'") == 2
+    assert "fix" not in {layer["id"] for layer in maps(app)[0]["layers"]}
+
+
+def test_another_place_is_not_pretended_to_be_this_campus(start: Start) -> None:
+    app = give(start(), photo("elsewhere", east_m=20))
+    assert "does not look like Testfield" in html(app)
+    assert "within" not in html(app)
+    assert not maps(app)
+    app.toggle[0].set_value(True).run()
+    assert "not to be relied on" in html(app)
+    assert len(maps(app)) == 1
+
+
+def test_the_photos_own_gps_is_shown_but_not_used(start: Start) -> None:
+    there = (47.0003, 8.4)
+    with_gps = give(start(), photo(east_m=0, north_m=0, at=there))
+    without = give(start(), photo(east_m=0, north_m=0))
+    assert "from the photo&#x27;s own GPS, outside the circle" in html(with_gps)
+    assert "GPS" not in html(without).replace("Campus GPS", "")
+    assert with_gps.code[0].value == without.code[0].value
+    assert "truth" in {layer["id"] for layer in maps(with_gps)[0]["layers"]}
+
+
+@pytest.mark.parametrize(
+    ("format", "name", "kind"),
+    [
+        ("PNG", "p.png", "image/png"),
+        ("WEBP", "p.webp", "image/webp"),
+        ("HEIF", "p.heic", "image/heic"),
+    ],
+)
+def test_formats(start: Start, format: str, name: str, kind: str) -> None:
+    app = give(start(), photo(east_m=-52, north_m=68, format=format), name, kind)
+    assert "Library" in html(app)
+
+
+@pytest.mark.parametrize("data", [b"", b"not a photo", photo()[:500]])
+def test_a_bad_photo_gives_one_clear_message_and_the_next_one_works(start: Start, data: bytes) -> None:
+    app = give(start(), data)
+    assert len(app.error) == 1
+    assert "This photo cannot be used." in app.error[0].value
+    assert not maps(app)
+    give(app, photo())
+    assert not app.error
+    assert len(maps(app)) == 1
+
+
+def test_no_campus_gives_one_clear_message(start: Start, tmp_path: Path) -> None:
+    app = start(tmp_path / "absent")
+    assert len(app.error) == 1
+    assert "no such campus bundle" in app.error[0].value
+    app.button_group(key="page").set_value("campus").run()
+    assert not app.exception
+    assert app.selectbox
+
+
+def test_a_damaged_campus_gives_one_clear_message(start: Start, bundle: Path, tmp_path: Path) -> None:
+    damaged = tmp_path / "damaged"
+    shutil.copytree(bundle, damaged)
+    model = bytearray((damaged / "model.onnx").read_bytes())
+    model[100] ^= 1
+    (damaged / "model.onnx").write_bytes(model)
+    app = start(damaged)
+    assert len(app.error) == 1
+    assert "model.onnx is damaged" in app.error[0].value
+
+
+def test_hebrew(start: Start) -> None:
+    app = give(start(lang="he"), photo(east_m=50, north_m=-34))
+    said = html(app)
+    assert "תשובה ברורה" in said
+    assert "Gymnasium" in said
+    app = give(start(lang="he"), photo(east_m=-70, north_m=0))
+    assert "Law, צד צפון" in html(app)
+    app.button[0].click().run()
+    assert "Law, north side" in html(app)
+
+
+def test_the_log_lists_what_was_located(start: Start) -> None:
+    app = give(start(), photo(east_m=-52, north_m=68, at=(47.0006, 8.3993)))
+    give(app, photo("split"))
+    app.button_group(key="page").set_value("log").run()
+    assert not app.exception
+    said = html(app)
+    assert "Field test: 1 photos with GPS" in said
+    assert said.index("several places") < said.index("Library")  # newest first
+    assert [button.proto.label for button in app.get("download_button")] == ["CSV", "GeoJSON", "GPX"]
+    next(button for button in app.button if button.label == "Clear the log").click().run()
+    assert any("No photos located yet" in caption.value for caption in app.caption)
+
+
+def test_an_empty_log_says_so(start: Start) -> None:
+    app = start()
+    app.button_group(key="page").set_value("log").run()
+    assert any("No photos located yet" in caption.value for caption in app.caption)
+
+
+def test_two_campuses(start: Start, bundle: Path, tmp_path: Path) -> None:
+    packed = make_bundle(tmp_path / "hill.campus", name="Hillside", lat=-33.9, lon=18.4, rendered=False)
+    app = start()
+    app.button_group(key="page").set_value("campus").run()
+    assert "mean colour" in html(app)
+    assert "6 m" in html(app)
+    assert len(maps(app)) == 1
+    app.file_uploader(key="campus_file").set_value(("hill.campus", packed.read_bytes(), "application/zip")).run()
+    assert not app.exception
+    assert "Hillside" in html(app)
+    assert "not a real place" not in html(app)
+    app.button_group(key="page").set_value("locate").run()
+    app.button_group(key="way").set_value("gallery").run()
+    give(app, photo(east_m=-52, north_m=68))
+    assert float(app.code[0].value.split(",")[0]) == pytest.approx(-33.9, abs=0.01)
+    app.button_group(key="page").set_value("campus").run()
+    assert len(app.selectbox(key="campus_choice").options) >= 2
+    app.selectbox(key="campus_choice").select_index(0).run()
+    assert "Testfield" in html(app)
+    del bundle
+
+
+def test_a_file_that_is_no_campus_changes_nothing(start: Start) -> None:
+    app = start()
+    app.button_group(key="page").set_value("campus").run()
+    app.file_uploader(key="campus_file").set_value(("x.campus", b"PK nonsense", "application/zip")).run()
+    assert not app.exception
+    assert len(app.error) == 1
+    assert "x.campus" in app.error[0].value
+    assert "/tmp" not in app.error[0].value
+    assert "Testfield" in html(app)
+
+
+def test_a_full_queue_says_busy(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    from app.gate import Gate
+
+    app = start()
+    monkeypatch.setattr(Gate, "__init__", lambda gate: _closed(gate))
+    import streamlit as st
+
+    st.cache_resource.clear()
+    give(app, photo())
+    assert len(app.error) == 1
+    assert "Busy" in app.error[0].value
+    st.cache_resource.clear()
+
+
+def _closed(gate: Any) -> None:
+    from threading import Condition
+
+    gate._free, gate._room, gate._waiting, gate._changed = 0, 0, 0, Condition()

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from core.engines import Heads
+from core.posterior import Gallery, Grid, Posterior, PosteriorParams
+from core.zones import Zones
+from train.calibrate import calibrate_radii, fit_posterior
+
+GRID = Grid(-150.0, -150.0, 3.0, 100, 100)
+
+
+def campus(photos: int, regression_sd_m: float, retrieval_right: float, seed: int) -> tuple[Heads, np.ndarray, Gallery]:
+    """Photos whose regression is off by a normal error and whose nearest gallery photo is right that often."""
+    rng = np.random.default_rng(seed)
+    places = rng.uniform(-100, 100, (60, 2))
+    truth = places[rng.integers(0, 60, photos)]
+    gallery = Gallery(np.eye(60, dtype=np.float32), places.astype(np.float32))
+    seen = np.where(rng.random(photos) < retrieval_right, 0, rng.integers(1, 60, photos))
+    index = (np.array([np.flatnonzero((places == t).all(axis=1))[0] for t in truth]) + seen) % 60
+    heads = Heads(
+        ((truth + rng.normal(0, regression_sd_m, (photos, 2))) / 100).astype(np.float32),
+        embedding=gallery.embedding[index],
+    )
+    return heads, truth, gallery
+
+
+def test_the_voter_that_is_right_gets_the_weight() -> None:
+    sharp_retrieval = fit_posterior(*campus(150, 40.0, 1.0, 0)[:2], GRID, Zones(()), campus(150, 40.0, 1.0, 0)[2], 100)
+    sharp_regression = fit_posterior(*campus(150, 3.0, 0.1, 1)[:2], GRID, Zones(()), campus(150, 3.0, 0.1, 1)[2], 100)
+    assert sharp_retrieval.retrieval_weight > 2 * sharp_retrieval.regression_weight
+    assert sharp_regression.regression_weight > 2 * sharp_regression.retrieval_weight
+    assert sharp_regression.regression_width_m < 10
+
+
+def test_fitted_parameters_are_likelier_than_the_defaults_on_new_photos() -> None:
+    heads, truth, gallery = campus(200, 15.0, 0.5, 2)
+    fitted = fit_posterior(heads, truth, GRID, Zones(()), gallery, 100)
+    new_heads, new_truth, new_gallery = campus(200, 15.0, 0.5, 2)
+
+    def likelihood(params: PosteriorParams) -> float:
+        return float(Posterior(GRID, Zones(()), new_gallery, params, 100).log_likelihood(new_heads, new_truth).mean())
+
+    assert likelihood(fitted) > likelihood(PosteriorParams()) + 0.1
+    weights = (fitted.regression_weight, fitted.zone_weight, fitted.retrieval_weight, fitted.floor_weight)
+    assert sum(weights) == pytest.approx(1)
+
+
+def test_calibrated_radii_cover_new_photos_as_promised() -> None:
+    heads, truth, gallery = campus(600, 15.0, 0.6, 3)
+    posterior = Posterior(GRID, Zones(()), gallery, PosteriorParams(), 100)
+    calibration = calibrate_radii(posterior, Heads(heads.offset[:300], embedding=_rows(heads, 0)), truth[:300])
+    covered = {0.68: 0, 0.95: 0}
+    factors = {0.68: calibration.radius68_factor, 0.95: calibration.radius95_factor}
+    for index in range(300, 600):
+        probability = posterior.map(heads.one(index))
+        at_m = probability.median_m()
+        error = np.linalg.norm(at_m - truth[index])
+        for share, radius in zip(covered, probability.radii_m(at_m, tuple(covered)), strict=True):
+            covered[share] += int(error <= factors[share] * radius)
+    assert covered[0.68] / 300 == pytest.approx(0.68, abs=0.08)
+    assert covered[0.95] / 300 == pytest.approx(0.95, abs=0.04)
+    assert len(calibration.familiar_similarity) == 101
+    assert calibration.photos == 300
+
+
+def _rows(heads: Heads, start: int) -> np.ndarray:
+    assert heads.embedding is not None
+    return heads.embedding[start : start + 300]

@@ -1,0 +1,213 @@
+"""The way of the data, end to end, on the small slice of rendered photos that ships with the tests."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import predict
+import train.__main__
+from core.bundle import Bundle, Metrics
+from core.engines import TorchEngine
+from core.errors import run_cli
+from core.geo import distance_m
+from core.localizer import Localizer
+from train.bundle import Run
+from train.dataset import Dataset
+
+SLICE = Path(__file__).parent / "slice"
+SIZE, EPOCHS = 64, 3
+
+
+def train_cli(monkeypatch: pytest.MonkeyPatch, *words: object) -> int:
+    monkeypatch.setattr(sys, "argv", ["train", *map(str, words)])
+    return run_cli(train.__main__.main)
+
+
+def predict_cli(monkeypatch: pytest.MonkeyPatch, *words: object) -> int:
+    monkeypatch.setattr(sys, "argv", ["predict.py", *map(str, words)])
+    return run_cli(predict.main)
+
+
+@pytest.fixture(scope="module")
+def way(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `dataset`, `run` and `bundle`, each made by its own command."""
+    folder = tmp_path_factory.mktemp("way")
+    with pytest.MonkeyPatch.context() as patch:
+        assert train_cli(patch, "ingest", SLICE, "--out", folder / "dataset", "--workers", 1) == 0
+        split = ("--group-by", "session", "--calibration", "calibration-afternoon,calibration-night")
+        split = (*split, "--test", "test-evening,test-night")
+        size = ("--image-size", SIZE, "--epochs", EPOCHS)
+        assert train_cli(patch, "fit", folder / "dataset", "--out", folder / "run", *split, *size) == 0
+        assert train_cli(patch, "bundle", folder / "run", "--out", folder / "bundle", "--samples", 2) == 0
+    return folder
+
+
+def test_ingest_keeps_what_the_cameras_said(way: Path) -> None:
+    dataset = Dataset.load(way / "dataset")
+    photos = list(SLICE.rglob("*.jpg"))
+    assert len(dataset) == len(photos)
+    night = np.array(["night" in session for session in dataset.column("session")])
+    assert np.array_equal(dataset.is_night, night)
+    assert np.ptp(dataset.latlon[:, 0]) * 111_000 < 300
+
+
+def test_the_bundle_says_what_it_was_made_of(way: Path) -> None:
+    card = Bundle.load(way / "bundle").card
+    assert card.training.photos == {"train": 96, "calibration": 24, "test": 24}
+    assert card.training.split.startswith("by session (test: test-evening")
+    assert card.training.epochs == EPOCHS
+    assert card.metrics["test"].n == 24
+    assert len(card.zones) == 12  # 96 photos at 8 a zone
+    assert set(card.files) >= {"model.onnx", "model.int8.onnx", "gallery.npz", "model.safetensors"}
+    assert len(Bundle.load(way / "bundle").samples) == 2
+
+
+def test_onnx_answers_as_torch_does(way: Path) -> None:
+    from train.bundle import round_weights
+
+    run = Run.load(way / "run")
+    round_weights(run.net)
+    images = np.asarray(run.task.images[:5])
+    torch_heads = TorchEngine(run.net).run(images)
+    onnx_heads = Localizer.load(way / "bundle", "onnxruntime-fp32").engine.run(images)
+    assert onnx_heads.offset == pytest.approx(torch_heads.offset, abs=1e-4)
+    assert onnx_heads.zone_logits == pytest.approx(torch_heads.zone_logits, abs=1e-3)
+    assert onnx_heads.embedding == pytest.approx(torch_heads.embedding, abs=1e-4)
+
+
+def test_int8_is_near_fp32_in_metres(way: Path) -> None:
+    parity = Bundle.load(way / "bundle").card.parity
+    assert parity is not None
+    assert parity.apart_mean_m < 0.5 * parity.fp32_mean_m
+    chosen = Bundle.load(way / "bundle").card.cpu_model
+    assert (chosen == "model.int8.onnx") == (parity.int8_mean_m <= 1.05 * parity.fp32_mean_m)
+
+
+def test_evaluate_gives_the_figures_of_the_card_and_the_promised_keys(
+    way: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "metrics.json"
+    assert train_cli(monkeypatch, "evaluate", way / "bundle", way / "dataset", "--json", out) == 0
+    data = json.loads(out.read_text())
+    assert set(data) == set(Metrics.model_fields)
+    assert data["baselines"].keys() == {"regression", "zone", "nearest_neighbour"}
+    assert Metrics(**data) == Bundle.load(way / "bundle").card.metrics["test"]
+    assert "split `test`" in capsys.readouterr().out
+
+
+def test_evaluate_takes_all_of_a_dataset_that_was_not_split(
+    way: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder in the original's format, images/ and gt.csv, is a dataset as it stands."""
+    whole = Dataset.load(way / "dataset")
+    (tmp_path / "images").mkdir()
+    with (tmp_path / "gt.csv").open("w", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["image_name", "lat", "lon", "utm_x", "utm_y", "is_night", "label"])
+        for row in range(5):
+            shutil.copy(whole.image_paths[row], tmp_path / "images")
+            writer.writerow([whole.names[row], *whole.latlon[row], 0, 0, int(whole.is_night[row]), 0])
+    out = tmp_path / "metrics.json"
+    assert train_cli(monkeypatch, "evaluate", way / "bundle", tmp_path, "--json", out) == 0
+    assert json.loads(out.read_text())["n"] == 5
+
+
+def test_evaluate_refuses_a_split_that_the_model_was_not_held_from(
+    way: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = shutil.copytree(way / "dataset", tmp_path / "other")
+    assert train_cli(monkeypatch, "split", other, "--group-by", "standpoint", "--force") == 0
+    assert train_cli(monkeypatch, "evaluate", way / "bundle", other) == 2
+    assert "not those this bundle was trained under" in capsys.readouterr().err
+
+
+def test_predict_prints_a_table_json_and_the_course_s_check(
+    way: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dataset = Dataset.load(way / "dataset")
+    photo, bundle = dataset.image_paths[0], way / "bundle"
+    assert predict_cli(monkeypatch, photo, "--bundle", bundle) == 0
+    assert photo.name in capsys.readouterr().out
+
+    assert predict_cli(monkeypatch, photo, photo, "--bundle", bundle, "--json") == 0
+    fixes = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert len(fixes) == 2
+    assert fixes[0]["radius68_m"] == fixes[1]["radius68_m"] > 0
+
+    check = ("--check", way / "dataset" / "gt.csv", "--images", way / "dataset" / "images")
+    assert predict_cli(monkeypatch, *check, "--bundle", bundle) == 0
+    printed = capsys.readouterr()
+    rows = list(csv.DictReader(printed.out.splitlines()))
+    assert len(rows) == len(dataset)
+    first = float(distance_m(*dataset.latlon[0], float(rows[0]["lat"]), float(rows[0]["lon"])))
+    assert float(rows[0]["error_m"]) == pytest.approx(first, abs=0.02)
+    mean = sum(float(row["error_m"]) for row in rows) / len(rows)
+    assert f"mean error {mean:.2f} m" in printed.err
+
+
+def test_a_photo_that_cannot_be_read_does_not_stop_the_others(
+    way: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"\xff\xd8\xff not a photo")
+    good = Dataset.load(way / "dataset").image_paths[0]
+    assert predict_cli(monkeypatch, broken, good, "--bundle", way / "bundle") == 2
+    printed = capsys.readouterr()
+    assert good.name in printed.out
+    assert [line for line in printed.err.splitlines() if line.startswith("error:")] == printed.err.splitlines()
+    assert "broken.jpg" in printed.err
+
+
+def test_an_interrupted_run_resumes_to_the_bit(way: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run stopped between two epochs and one that was not end with the same weights."""
+    from train import fit as fit_module
+
+    class StopError(Exception):
+        pass
+
+    train_epoch = fit_module.Trainer.train_epoch
+
+    def stop_in_the_second(trainer: fit_module.Trainer) -> float:
+        if trainer.epoch == 1:
+            raise StopError
+        return train_epoch(trainer)
+
+    size = ("--image-size", SIZE, "--epochs", EPOCHS)
+    with monkeypatch.context() as patch:
+        patch.setattr(fit_module.Trainer, "train_epoch", stop_in_the_second)
+        with pytest.raises(StopError):
+            train_cli(patch, "fit", way / "dataset", "--out", tmp_path / "run", *size)
+    assert train_cli(monkeypatch, "fit", way / "dataset", "--out", tmp_path / "run", *size) == 2  # needs --resume
+    assert train_cli(monkeypatch, "fit", way / "dataset", "--out", tmp_path / "run", *size, "--resume") == 0
+    assert (tmp_path / "run" / "best.safetensors").read_bytes() == (way / "run" / "best.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("evaluate", "nowhere", "nothing"), "no such campus bundle"),
+        (("split", "nowhere"), "no such dataset"),
+        (("bundle", "nowhere", "--out", "out"), "not a run"),
+        (("fit", "nowhere", "--out", "out"), "no such dataset"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(
+    words: tuple[str, ...],
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert train_cli(monkeypatch, *words) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert len(error.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
