@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 # A two-dimensional Student t with 3 degrees of freedom as a mixture of three Gaussians: (width factor, weight), found
 # by least squares on the log density out to 8 widths, where it is nowhere off by more than 0.08.
 HEAVY_TAIL = ((0.824, 0.531), (1.573, 0.377), (3.198, 0.092))
+# No vote is sharper than a label: phones know their own place to 2 m at best. Without a floor, photos that share their
+# exact coordinates would have a kernel of no width, whose likelihood is infinite, fitted to them.
+LEAST_WIDTH_M = 2.0
 CANDIDATE_APART_M = 25.0  # two modes nearer than this are one place to a person looking around
 CANDIDATE_LEAST_MASS = 0.05
 MAX_CANDIDATES = 5
@@ -209,7 +212,8 @@ class Posterior:
             centres.append(self.gallery.local_m[top].astype(np.float64))
             widths.append(np.full(top.shape, p.retrieval_width_m))
             weights.append(softmax(similarity.astype(np.float64), p.retrieval_temperature) * p.retrieval_weight)
-        return Kernels(np.concatenate(centres, axis=1), np.concatenate(widths, axis=1), np.concatenate(weights, axis=1))
+        width = np.maximum(np.concatenate(widths, axis=1), LEAST_WIDTH_M)
+        return Kernels(np.concatenate(centres, axis=1), width, np.concatenate(weights, axis=1))
 
     def log_likelihood(self, heads: Heads, local_m: Float) -> Float:
         """(B,) log probability density (per square metre) of each photo's mixture at (B, 2) positions."""

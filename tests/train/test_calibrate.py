@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from core.engines import Heads
-from core.posterior import Gallery, Grid, Posterior, PosteriorParams
+from core.posterior import LEAST_WIDTH_M, Gallery, Grid, Posterior, PosteriorParams
 from core.zones import Zones
 from train.calibrate import calibrate_radii, fit_posterior
 
@@ -27,11 +27,22 @@ def campus(photos: int, regression_sd_m: float, retrieval_right: float, seed: in
 
 
 def test_the_voter_that_is_right_gets_the_weight() -> None:
-    sharp_retrieval = fit_posterior(*campus(150, 40.0, 1.0, 0)[:2], GRID, Zones(()), campus(150, 40.0, 1.0, 0)[2], 100)
-    sharp_regression = fit_posterior(*campus(150, 3.0, 0.1, 1)[:2], GRID, Zones(()), campus(150, 3.0, 0.1, 1)[2], 100)
+    def fitted(regression_sd_m: float, retrieval_right: float) -> PosteriorParams:
+        heads, truth, gallery = campus(150, regression_sd_m, retrieval_right, 0)
+        return fit_posterior(heads, truth, GRID, Zones(()), gallery, 100)
+
+    sharp_retrieval, sharp_regression = fitted(40.0, 1.0), fitted(3.0, 0.02)
     assert sharp_retrieval.retrieval_weight > 2 * sharp_retrieval.regression_weight
     assert sharp_regression.regression_weight > 2 * sharp_regression.retrieval_weight
     assert sharp_regression.regression_width_m < 10
+
+
+def test_photos_that_share_coordinates_do_not_make_a_kernel_of_no_width() -> None:
+    heads, truth, gallery = campus(150, 15.0, 0.8, 4)
+    fitted = fit_posterior(heads, truth, GRID, Zones(()), gallery, 100)
+    likelihood = Posterior(GRID, Zones(()), gallery, fitted, 100).log_likelihood(heads, truth)
+    assert likelihood.max() <= -np.log(2 * np.pi * LEAST_WIDTH_M**2) + 1e-6
+    assert fitted.regression_weight > 0.05  # the photos that retrieval gets wrong still have a say
 
 
 def test_fitted_parameters_are_likelier_than_the_defaults_on_new_photos() -> None:
