@@ -67,7 +67,7 @@ class CampusNet(nn.Module):
         return self.heads(self.features(image.float().permute(0, 3, 1, 2)))
 
     def freeze(self, stages: int) -> None:
-        """Keep the weights of the backbone's stem and first stages (those before spatial dropout `stages`) as they are."""
+        """Keep the weights of the backbone's stem and of its first `stages` stages as they are."""
         for module in self.backbone.children():
             if isinstance(module, nn.Dropout2d):
                 stages -= 1

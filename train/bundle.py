@@ -248,7 +248,7 @@ def _safetensors(net: CampusNet) -> bytes:
     tensors = {
         name: (tensor.half() if tensor.dim() > 1 else tensor).contiguous() for name, tensor in net.state_dict().items()
     }
-    return save(tensors, {"net": json.dumps(asdict(net.config))})
+    return bytes(save(tensors, {"net": json.dumps(asdict(net.config))}))
 
 
 def _npz(**arrays: NDArray[Any]) -> bytes:

@@ -131,7 +131,7 @@ def take_in(task: Task) -> Record:
     except OSError as error:
         return Record(task.source, problem=f"cannot be read ({error.strerror or error}); check its permissions")
     named = io.BytesIO(data)
-    named.name = task.source  # type: ignore[attr-defined]  # what messages call it
+    named.name = task.source  # what messages call it
     try:
         photo = load_photo(named, min_side=task.size)
     except MissingDependency as error:
