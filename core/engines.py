@@ -1,4 +1,4 @@
-"""One interface over the ways to run the network: ONNX Runtime on a CPU, or torch while training."""
+"""One interface over the ways to run the network: TensorRT, ONNX Runtime on a CPU, or torch while training."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     Float32 = NDArray[np.float32]
 
-Backend = Literal["auto", "onnxruntime", "onnxruntime-fp32"]
-BACKENDS: tuple[Backend, ...] = ("auto", "onnxruntime", "onnxruntime-fp32")
+Backend = Literal["auto", "tensorrt", "onnxruntime", "onnxruntime-fp32"]
+BACKENDS: tuple[Backend, ...] = ("auto", "tensorrt", "onnxruntime", "onnxruntime-fp32")
 
 
 @dataclass(frozen=True)
@@ -78,15 +78,19 @@ class OnnxEngine:
         options.intra_op_num_threads = threads or min(os.cpu_count() or 1, 4)
         options.log_severity_level = 3
         try:
-            self._session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+            self.session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime's exceptions have no common base of their own
             raise EngineError(f"ONNX Runtime cannot load the model: {str(error).splitlines()[0]}") from error
         self.name = name
         known = {f.name for f in fields(Heads)}
-        self._known = [output.name for output in self._session.get_outputs() if output.name in known]
+        self._known = [output.name for output in self.session.get_outputs() if output.name in known]
 
     def run(self, images: NDArray[np.uint8]) -> Heads:
-        values = self._session.run(self._known, {"image": images})
+        try:
+            values = self.session.run(self._known, {"image": images})
+        except Exception as error:  # as above: a model of another picture size, or a damaged one
+            reason = " ".join(str(error).split())[:200]
+            raise EngineError(f"{self.name} cannot run the model ({reason}): make the bundle again") from error
         return checked_heads(dict(zip(self._known, values, strict=True)))
 
 
@@ -104,7 +108,7 @@ class TorchEngine:
 
         device = next(self._net.parameters()).device
         with torch.inference_mode():
-            values = self._net(torch.from_numpy(images).to(device))
+            values = self._net(torch.tensor(images, device=device))
         return checked_heads({name: value.float().cpu().numpy() for name, value in zip(OUTPUTS, values, strict=True)})
 
 
@@ -120,9 +124,18 @@ def run_all(engine: Engine, images: NDArray[np.uint8], batch: int = 16) -> Heads
 
 
 def open_engine(bundle: Bundle, backend: Backend = "auto", threads: int | None = None) -> Engine:
-    """The engine that `backend` names; `auto` is the bundle's own choice of INT8 or FP32 on this CPU."""
+    """The engine that `backend` names.
+
+    `auto` is a TensorRT engine if one built for this device lies in the bundle's folder, else `onnxruntime`, which is
+    the bundle's own choice of INT8 or FP32 on the CPU.
+    """
     if backend not in BACKENDS:
         raise EngineError(f"backend {backend!r} is not one of {', '.join(BACKENDS)}")
+    if backend in ("auto", "tensorrt"):
+        from core.tensorrt_engine import built_engine
+
+        if (built := built_engine(bundle, required=backend == "tensorrt")) is not None:
+            return built
     if backend == "onnxruntime-fp32" or bundle.card.cpu_model == "model.onnx":
         return OnnxEngine(bundle.read("model.onnx"), "ONNX Runtime FP32", threads)
     if bundle.card.cpu_model not in bundle.card.files:
