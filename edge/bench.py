@@ -1,0 +1,242 @@
+"""Latency, throughput and memory of every backend on this machine, each measured in a process of its own."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from core.bundle import Bundle, written_aside
+from core.engines import Engine, OnnxEngine, TorchEngine, open_engine
+from core.errors import CampusError, EngineError
+from core.localizer import Localizer, default_bundle
+from edge.machine import describe_device, power_mode, resident_mb
+from edge.tegrastats import measured
+
+BACKENDS = ("tensorrt", "onnxruntime", "onnxruntime-fp32", "torch")
+STAGES = ("decode", "preprocess", "network", "posterior", "end to end")
+BATCHES = (1, 2, 4, 8, 16)
+WARM_UP = 5
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Milliseconds of one photo at a time."""
+
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+
+
+@dataclass(frozen=True)
+class Call:
+    """Medians of one photo through the engine and through the bare onnxruntime call, in turn, in milliseconds."""
+
+    engine_ms: float
+    bare_ms: float
+
+
+@dataclass(frozen=True)
+class Report:
+    """One backend. `photos_per_s` by batch size; `call` compares with ONNX Runtime's own call, None for others."""
+
+    backend: str
+    engine: str
+    photos: int
+    latency: dict[str, Latency]
+    photos_per_s: dict[str, float]
+    call: Call | None
+    memory_mb: float
+    load: dict[str, Any]
+
+    @property
+    def share_beside_network(self) -> float:
+        """Preprocessing and posterior as a share of the network's time."""
+        beside = self.latency["preprocess"].p50_ms + self.latency["posterior"].p50_ms
+        return beside / self.latency["network"].p50_ms
+
+
+def bench_engine(backend: str, bundle: Bundle) -> Engine:
+    """The engine of a backend, torch as well. Raises EngineError or another CampusError where it is not here."""
+    if backend == "torch":
+        try:
+            import torch  # noqa: F401
+
+            from edge.export import load_net
+        except ImportError as error:
+            raise EngineError("torch is not installed: pip install -r requirements-train.txt") from error
+        return TorchEngine(load_net(bundle))
+    if backend not in BACKENDS:
+        raise EngineError(f"backend {backend!r} is not one of {', '.join(BACKENDS)}")
+    return open_engine(bundle, backend)  # type: ignore[arg-type]
+
+
+def bench(backend: str, bundle: Bundle, photos: list[bytes], repeats: int) -> Report:
+    """Measure one backend on encoded photos, `repeats` fixes of them in all, in turn."""
+    localizer = Localizer(bundle, bench_engine(backend, bundle))
+    size = bundle.card.image_size
+    for number in range(WARM_UP):
+        localizer.locate(photos[number % len(photos)])
+    times: dict[str, list[float]] = {stage: [] for stage in STAGES}
+    with measured() as load:
+        for number in range(repeats):
+            started = time.perf_counter()
+            fix = localizer.locate(photos[number % len(photos)])
+            times["end to end"].append(1e3 * (time.perf_counter() - started))
+            for stage, taken_ms in fix.timings_ms.items():
+                times[stage].append(taken_ms)
+        call = compare_with_bare(localizer.engine, size, repeats)
+        throughput = {str(batch): photos_per_s(localizer.engine, batch, size) for batch in BATCHES}
+    return Report(
+        backend,
+        localizer.engine.name,
+        repeats,
+        {stage: percentiles(values) for stage, values in times.items()},
+        throughput,
+        call,
+        resident_mb(),
+        {name: value for name, value in asdict(load).items() if name != "lines" and value is not None},
+    )
+
+
+def percentiles(times_ms: list[float]) -> Latency:
+    """Of at least one time."""
+    return Latency(*(float(value) for value in np.percentile(times_ms, (50, 95, 99))))
+
+
+def compare_with_bare(engine: Engine, size: int, repeats: int) -> Call | None:
+    """What this program adds to ONNX Runtime's own call; None for another engine.
+
+    The two are timed in turn: a machine that slows down slows both alike.
+    """
+    if not isinstance(engine, OnnxEngine):
+        return None
+    image = np.random.default_rng(0).integers(0, 256, (1, size, size, 3), np.uint8)
+    calls: tuple[Callable[[], object], ...] = (
+        lambda: engine.run(image),
+        lambda: engine.session.run(None, {"image": image}),
+    )
+    times: tuple[list[float], list[float]] = ([], [])
+    for _ in range(repeats):
+        for call, taken in zip(calls, times, strict=True):
+            started = time.perf_counter()
+            call()
+            taken.append(1e3 * (time.perf_counter() - started))
+    return Call(percentiles(times[0]).p50_ms, percentiles(times[1]).p50_ms)
+
+
+def photos_per_s(engine: Engine, batch: int, size: int, least_s: float = 0.5) -> float:
+    """Photos a second at a batch size, over at least `least_s` seconds and three calls."""
+    images = np.random.default_rng(0).integers(0, 256, (batch, size, size, 3), np.uint8)
+    engine.run(images)
+    calls, started = 0, time.perf_counter()
+    while calls < 3 or time.perf_counter() - started < least_s:
+        engine.run(images)
+        calls += 1
+    return calls * batch / (time.perf_counter() - started)
+
+
+def bench_apart(backend: str, bundle: Path, repeats: int) -> dict[str, Any]:
+    """One backend's report from a process of its own, whose memory is then its alone.
+
+    Raises EngineError with what that process said where it failed.
+    """
+    archive = zipfile.is_zipfile(sys.argv[0])
+    program = [sys.argv[0]] if archive else ["-m", "edge"]
+    root = None if archive else Path(__file__).resolve().parent.parent
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "report.json"
+        arguments = [
+            "bench",
+            str(bundle.resolve()),
+            "--backend",
+            backend,
+            "--repeats",
+            str(repeats),
+            "--json",
+            str(out),
+        ]
+        line = [sys.executable, *program, *arguments]
+        done = subprocess.run(line, cwd=root, capture_output=True, text=True, errors="replace", check=False)
+        if done.returncode or not out.is_file():
+            lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+            said = next((line for line in lines if line.startswith("error: ")), lines[-1])
+            raise EngineError(said.removeprefix("error: "))
+        report: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))["backends"][0]
+        return report
+
+
+def table(report: dict[str, Any]) -> str:
+    """A report as a person reads it."""
+    lines = [f"{report['backend']}: {report['engine']}, {report['memory_mb']:.0f} MB at most"]
+    for stage, latency in report["latency"].items():
+        lines.append(
+            f"  {stage:<12} p50 {latency['p50_ms']:8.2f} ms   p95 {latency['p95_ms']:8.2f} ms   "
+            f"p99 {latency['p99_ms']:8.2f} ms"
+        )
+    rates = ", ".join(f"{batch}: {rate:.0f}" for batch, rate in report["photos_per_s"].items())
+    lines.append(f"  photos a second by batch: {rates}")
+    if call := report["call"]:
+        lines.append(f"  one photo p50 {call['engine_ms']:.2f} ms, the bare onnxruntime call {call['bare_ms']:.2f} ms")
+    lines.append(f"  preprocessing and posterior: {report['share_beside_network']:.0%} of the network's time")
+    if report["load"].get("samples"):
+        lines.append("  " + ", ".join(f"{name} {value:.4g}" for name, value in report["load"].items()))
+    return "\n".join(lines)
+
+
+def sample_bytes(bundle: Bundle) -> list[bytes]:
+    """The encoded photos to measure with. Raises EngineError where the bundle carries none."""
+    photos = [bundle.read(name) for name in bundle.samples]
+    if not photos:
+        raise EngineError(f"{bundle.path}: carries no sample photos to measure with: bundle the run with samples")
+    return photos
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("bundle", nargs="?", type=Path, metavar="BUNDLE", help="default: $CAMPUS_BUNDLE, else the demo")
+    parser.add_argument("--backend", choices=BACKENDS, help="measure this one, in this process (default: all in turn)")
+    parser.add_argument("--repeats", type=int, default=100, metavar="N", help="fixes to time (100)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything there as JSON")
+
+
+def main(args: argparse.Namespace) -> int:
+    if args.repeats < 1:
+        raise EngineError(f"--repeats {args.repeats}: give at least 1")
+    path = args.bundle or default_bundle()
+    bundle = Bundle.load(path)
+    photos = sample_bytes(bundle)
+    reports: list[dict[str, Any]] = []
+    absent: dict[str, str] = {}
+    for backend in (args.backend,) if args.backend else BACKENDS:
+        try:
+            if args.backend:
+                made = bench(backend, bundle, photos, args.repeats)
+                reports.append({**asdict(made), "share_beside_network": made.share_beside_network})
+            else:
+                reports.append(bench_apart(backend, path, args.repeats))
+        except CampusError as error:
+            if args.backend:
+                raise
+            absent[backend] = str(error)
+            print(f"{backend}: not here: {error}")
+            continue
+        print(table(reports[-1]))
+    machine = {"device": describe_device(), "python": platform.python_version(), "power_mode": power_mode()}
+    if args.json:
+        text = json.dumps({"machine": machine, "backends": reports, "absent": absent}, indent=1) + "\n"
+        with written_aside(args.json) as aside:
+            aside.write_text(text, encoding="utf-8")
+    if not reports:
+        raise EngineError("no backend can run here: `python -m edge doctor` says what to install")
+    return 0

@@ -1,0 +1,166 @@
+"""A campus bundle -> a folder for devices: ONNX in FP32 and FP16, a manifest, golden answers."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from core.bundle import Bundle, written_aside
+from core.engines import OnnxEngine, run_all
+from core.errors import BundleError, EngineError, MissingDependency
+from core.localizer import Localizer
+from core.photo import network_image
+from edge.manifest import (
+    FP16,
+    FP32,
+    GOLDEN,
+    MANIFEST,
+    Golden,
+    Manifest,
+    Preprocessing,
+    TensorSpec,
+    Tolerances,
+    sha256,
+    striped_photo,
+)
+from edge.parity import FixParity, HeadParity, fix_parity, head_parity, sample_images
+
+if TYPE_CHECKING:
+    from core.model import CampusNet
+
+log = logging.getLogger(__name__)
+
+WEIGHTS = "model.safetensors"
+GOLDEN_SAMPLES = 6
+LEAST_TOLERANCE_M = 0.05
+SAME_NETWORK_M = 0.05  # float32 rounding over a folded network is millimetres; another network is metres off
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What `export` wrote, and how far FP16 is from FP32 on the golden images."""
+
+    folder: Path
+    manifest: Manifest
+    heads: HeadParity
+    fixes: FixParity
+
+
+def load_net(bundle: Bundle) -> CampusNet:
+    """The bundle's network in torch, in evaluation mode. Raises BundleError where it carries no usable weights."""
+    if WEIGHTS not in bundle.card.files:
+        raise BundleError(
+            f"{bundle.path}: carries no {WEIGHTS}, which FP16 is made from: bundle the run again with "
+            "`python -m train bundle RUN --out BUNDLE`"
+        )
+    try:
+        from safetensors.torch import load
+
+        from core.model import CampusNet, NetConfig
+    except ImportError as error:
+        raise MissingDependency("torch or safetensors", "requirements-train.txt") from error
+    data = bundle.read(WEIGHTS)
+    try:
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+        net = CampusNet(NetConfig(**json.loads(header["__metadata__"]["net"])))
+        net.load_state_dict({name: tensor.float() for name, tensor in load(data).items()})
+    except Exception as error:  # safetensors, JSON and torch raise a dozen types for a file that is not theirs
+        raise BundleError(f"{bundle.path}: {WEIGHTS} cannot be read ({error}): make the bundle again") from error
+    return net.eval()
+
+
+def export(bundle: Bundle, out: Path) -> Exported:
+    """Write the export of a bundle to the folder `out`, whole or not at all.
+
+    Raises BundleError where the bundle carries no torch weights, and EngineError where they are not those of the
+    bundle's own model.onnx.
+    """
+    from core.onnx_export import export_fp16, export_fp32, fold_batch_norm
+
+    net = load_net(bundle)
+    log.info("batch norm folded; exporting %s in FP32 and FP16", net.config.backbone)
+    models = {FP32: export_fp32(fold_batch_norm(net)), FP16: export_fp16(net)}
+    engines = {name: OnnxEngine(model, name) for name, model in models.items()}
+    golden, localizer = golden_answers(bundle, engines[FP32])
+    own = run_all(OnnxEngine(bundle.read("model.onnx"), "the bundle's model.onnx"), golden.images)
+    if (apart := head_parity(own, golden.heads, bundle.card.scale_m)).offset_max_m > SAME_NETWORK_M:
+        raise EngineError(f"{bundle.path}: {WEIGHTS} is not the network of model.onnx ({apart}): make the bundle again")
+    half = run_all(engines[FP16], golden.images)
+    apart = head_parity(golden.heads, half, bundle.card.scale_m)
+    if apart.offset_mean_m > Tolerances().device_m:
+        raise EngineError(
+            f"{bundle.path}: this network does not survive FP16 ({apart}): train it longer or with more decay"
+        )
+    files = {**models, GOLDEN: golden.to_bytes()}
+    manifest = describe(bundle, net, models[FP16], files, apart)
+    with written_aside(out) as aside:
+        aside.mkdir()
+        for name, data in files.items():
+            (aside / name).write_bytes(data)
+        (aside / MANIFEST).write_text(manifest.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    return Exported(out, manifest, apart, fix_parity(localizer, golden.heads, half))
+
+
+def golden_answers(bundle: Bundle, engine: OnnxEngine) -> tuple[Golden, Localizer]:
+    """A few of the bundle's photos and a striped photo, with the FP32 answers to them."""
+    photo = striped_photo()
+    image = network_image(photo, bundle.card.image_size)
+    images = np.concatenate([sample_images(bundle, GOLDEN_SAMPLES), image[None]])
+    return Golden(images, run_all(engine, images), photo, image), Localizer(bundle, engine)
+
+
+def describe(bundle: Bundle, net: CampusNet, model: bytes, files: dict[str, bytes], apart: HeadParity) -> Manifest:
+    """The manifest, its inputs and outputs read off the graph itself; `apart`: FP16 from FP32 as measured."""
+    import onnx
+
+    graph = onnx.load_from_string(model)
+    mean, std = ([float(value) for value in tensor.flatten()] for tensor in (net.mean, net.std))
+    return Manifest(
+        campus=bundle.card.name,
+        bundle_digest=bundle.card.digest,
+        backbone=net.config.backbone,
+        scale_m=bundle.card.scale_m,
+        opset=next(entry.version for entry in graph.opset_import if not entry.domain),
+        exporters={package: version(package) for package in ("torch", "onnx", "onnxscript", "onnxruntime")},
+        inputs=tuple(tensor_spec(value) for value in graph.graph.input),
+        outputs=tuple(tensor_spec(value) for value in graph.graph.output),
+        preprocessing=Preprocessing(
+            size=bundle.card.image_size, mean=(mean[0], mean[1], mean[2]), std=(std[0], std[1], std[2])
+        ),
+        tolerances=Tolerances(fp16_m=max(LEAST_TOLERANCE_M, 2 * apart.offset_mean_m)),
+        files={name: sha256(data) for name, data in files.items()},
+    )
+
+
+def tensor_spec(value: Any) -> TensorSpec:
+    """An onnx ValueInfoProto in words; a dimension without a size or a name is `?`."""
+    import onnx
+
+    kind = value.type.tensor_type
+    dtype = onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type).name
+    shape = tuple(d.dim_value if d.HasField("dim_value") else d.dim_param or "?" for d in kind.shape.dim)
+    return TensorSpec(name=value.name, dtype=dtype, shape=shape)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="campus bundle: a folder or NAME.campus")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write")
+    parser.add_argument("--force", action="store_true", help="replace DIR where it exists")
+
+
+def main(args: argparse.Namespace) -> int:
+    if args.out.exists() and not args.force:
+        raise EngineError(f"{args.out}: exists already: choose another --out, or replace it with --force")
+    done = export(Bundle.load(args.bundle), args.out)
+    for name in (FP32, FP16, GOLDEN, MANIFEST):
+        print(f"{(done.folder / name).stat().st_size / 1e6:7.1f} MB  {done.folder / name}")
+    print(f"FP16 against FP32: {done.heads}; {done.fixes}")
+    print(f"next: python -m edge verify {done.folder}")
+    return 0

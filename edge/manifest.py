@@ -1,0 +1,191 @@
+"""manifest.json: what an export holds, for the program that checks it and the device that builds from it."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from core.engines import Heads
+from core.errors import EngineError
+from core.photo import network_image
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+MANIFEST = "manifest.json"
+FP32, FP16, GOLDEN = "model.fp32.onnx", "model.fp16.onnx", "golden.npz"
+SCHEMA_VERSION = 1
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class TensorSpec(_Frozen):
+    """An input or output of the network; a shape's first entry is the name of the batch dimension."""
+
+    name: str
+    dtype: str  # as numpy has it
+    shape: tuple[int | str, ...]
+
+
+class Preprocessing(_Frozen):
+    """How a photo becomes the network's input. `mean` and `std` (0..255) are applied inside the graph."""
+
+    size: int
+    layout: Literal["NHWC"] = "NHWC"
+    colour: Literal["RGB"] = "RGB"
+    resize: Literal["squash, Lanczos, reducing gap 3"] = "squash, Lanczos, reducing gap 3"
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+
+class Profile(_Frozen):
+    """Batch sizes that a TensorRT engine is built for; it is tuned for `best`."""
+
+    least: int = 1
+    best: int = 1  # a camera gives one frame at a time
+    most: int = 16
+
+
+class Tolerances(_Frozen):
+    """How far from the FP32 golden answers a model may be: raw offsets in metres on average, embeddings as 1 - cosine.
+
+    The offset is one of three votes on a map whose kernels are metres wide, so whole fixes are several times nearer.
+    `fp16_m` is twice what the exporter measured itself, so that any later change shows; `device_m` leaves room for
+    the other order in which a GPU adds.
+    """
+
+    fp32_m: float = 0.01
+    fp16_m: float = 0.1
+    device_m: float = 0.5
+    fp16_embedding: float = 1e-3
+
+
+class Manifest(_Frozen):
+    """What `export` wrote. `files` are sha256 by name; `bundle_digest` is that of the bundle's card."""
+
+    schema_version: Literal[1] = 1
+    campus: str
+    bundle_digest: str
+    backbone: str
+    scale_m: float = Field(gt=0)
+    opset: int
+    exporters: dict[str, str]
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    preprocessing: Preprocessing
+    profile: Profile = Profile()
+    tolerances: Tolerances = Tolerances()
+    files: dict[str, str]
+
+    @classmethod
+    def parse(cls, data: bytes, where: str) -> Manifest:
+        """Raises EngineError naming `where` and the field that is wrong."""
+        try:
+            plain = json.loads(data)
+            version = plain.get("schema_version") if isinstance(plain, dict) else None
+            if version != SCHEMA_VERSION:
+                raise EngineError(
+                    f"{where}: schema version {version!r}, this program reads {SCHEMA_VERSION}: export the bundle again"
+                )
+            return cls.model_validate(plain)
+        except ValidationError as error:
+            first = error.errors()[0]
+            field = ".".join(str(part) for part in first["loc"])
+            raise EngineError(f"{where}: {field}: {first['msg']}: export the bundle again") from error
+        except ValueError as error:
+            raise EngineError(f"{where}: not JSON: export the bundle again") from error
+
+
+@dataclass(frozen=True)
+class Golden:
+    """Inputs and the FP32 answers to them, and one photo with what it becomes.
+
+    images: (N, S, S, 3) uint8; heads: of a batch of N; photo: (H, W, 3) uint8; photo_image: (S, S, 3) uint8, the photo
+    after preprocessing, which tells a program whose preprocessing has changed.
+    """
+
+    images: NDArray[np.uint8]
+    heads: Heads
+    photo: NDArray[np.uint8]
+    photo_image: NDArray[np.uint8]
+
+    def to_bytes(self) -> bytes:
+        """As an .npz file."""
+        stream = io.BytesIO()
+        heads = {name: value for name, value in vars(self.heads).items() if value is not None}
+        np.savez_compressed(stream, images=self.images, photo=self.photo, photo_image=self.photo_image, **heads)
+        return stream.getvalue()
+
+    @classmethod
+    def parse(cls, data: bytes, where: str) -> Golden:
+        """Raises EngineError naming `where` when it is no such file."""
+        try:
+            with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+                found = {name: arrays[name] for name in arrays.files}
+            photo = (found.pop("images"), found.pop("photo"), found.pop("photo_image"))
+            return cls(photo[0], Heads(**found), photo[1], photo[2])
+        except (ValueError, KeyError, TypeError, OSError, EOFError, zipfile.BadZipFile) as error:
+            raise EngineError(f"{where}: cannot be read: export the bundle again") from error
+
+
+@dataclass(frozen=True)
+class Export:
+    """An export read back: every file's hash is checked against the manifest."""
+
+    where: str
+    manifest: Manifest
+    golden: Golden
+    fp16: bytes
+
+    @classmethod
+    def load(cls, folder: Path) -> Export:
+        """Raises EngineError naming the file that is missing or damaged."""
+        if not (folder / MANIFEST).is_file():
+            raise EngineError(f"{folder}: no {MANIFEST}: make it with `python -m edge export BUNDLE --out {folder}`")
+        return cls.read(lambda name: (folder / name).read_bytes(), str(folder))
+
+    @classmethod
+    def read(cls, read: Callable[[str], bytes], where: str) -> Export:
+        """From anything that gives bytes by file name."""
+        manifest = Manifest.parse(read(MANIFEST), f"{where}/{MANIFEST}")
+        for name in (FP16, GOLDEN):
+            if name not in manifest.files:
+                raise EngineError(f"{where}/{MANIFEST}: lists no {name}: export the bundle again")
+        found: dict[str, bytes] = {}
+        for name in (FP16, GOLDEN):
+            try:
+                found[name] = read(name)
+            except FileNotFoundError as error:
+                raise EngineError(f"{where}/{name}: missing: export the bundle again") from error
+            if sha256(found[name]) != manifest.files[name]:
+                raise EngineError(f"{where}/{name}: not the file that was exported (its sha256 differs): export again")
+        return cls(where, manifest, Golden.parse(found[GOLDEN], f"{where}/{GOLDEN}"), found[FP16])
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def striped_photo(height: int = 720, width: int = 960) -> NDArray[np.uint8]:
+    """(height, width, 3) uint8: gradients and fine stripes, on which any other way of shrinking a photo shows."""
+    rows, columns = np.mgrid[:height, :width]
+    stripes = 90 * ((columns // 3 + rows // 7) % 2)
+    channels = (columns * 160 // width, rows * 160 // height, (rows + columns) * 160 // (height + width))
+    return np.stack([channel + stripes for channel in channels], axis=2).astype(np.uint8)
+
+
+def preprocessing_drift(golden: Golden, size: int) -> int:
+    """The largest difference, in 0..255, between today's preprocessing of the golden photo and the exporter's."""
+    today = network_image(golden.photo, size).astype(np.int16)
+    return int(np.abs(today - golden.photo_image.astype(np.int16)).max())

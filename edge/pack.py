@@ -1,0 +1,102 @@
+"""A bundle and its export -> NAME.campus-edge, one file for a device: models, gallery, map, and this program."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import zipfile
+from pathlib import Path
+
+from core.bundle import Bundle, save_bundle, written_aside
+from core.engine_key import EDGE_MODEL
+from core.errors import EngineError
+from edge.manifest import FP16, GOLDEN, MANIFEST, Export
+
+SUFFIX = ".campus-edge"
+LEFT_OUT = ("model.safetensors",)  # torch's weights; no device has torch
+CARRIED = {MANIFEST: f"edge/{MANIFEST}", FP16: EDGE_MODEL, GOLDEN: f"edge/{GOLDEN}"}
+_PROGRAM = Path(__file__).resolve().parent.parent
+# Where Python runs the file itself: `python3 NAME.campus-edge build`.
+_START = """import sys
+
+from core.errors import run_cli
+from edge.__main__ import main
+
+sys.exit(run_cli(main))
+"""
+
+
+def pack(bundle: Bundle, folder: Path, out: Path, force: bool = False) -> Bundle:
+    """Write the pack, whole or not at all, and return it opened: it is a campus bundle with an export inside.
+
+    Raises EngineError where the export is not of this bundle or `out` has another suffix or exists.
+    """
+    if out.suffix != SUFFIX:
+        raise EngineError(f"{out}: a pack is called NAME{SUFFIX}: choose such an --out")
+    if out.exists() and not force:
+        raise EngineError(f"{out}: exists already: choose another --out, or replace it with --force")
+    export = Export.load(folder)
+    if export.manifest.bundle_digest != bundle.card.digest:
+        raise EngineError(
+            f"{folder}: was exported from another bundle than {bundle.path}: "
+            f"export again with `python -m edge export {bundle.path} --out {folder} --force`"
+        )
+    files = {name: bundle.read(name) for name in bundle.card.files if name not in LEFT_OUT}
+    files |= {target: (folder / name).read_bytes() for name, target in CARRIED.items()}
+    with written_aside(out) as aside:
+        plain = aside.with_name("pack.campus")
+        save_bundle(plain, bundle.card, files)
+        with zipfile.ZipFile(plain, "a", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("__main__.py", _START)
+            for name, source in program_files().items():
+                archive.writestr(name, source)
+        os.replace(plain, aside)
+    return Bundle.load(out)
+
+
+def program_files() -> dict[str, bytes]:
+    """The sources of `core` and `edge` by their names in the pack."""
+    if not _PROGRAM.is_dir():
+        raise EngineError(f"{_PROGRAM}: packing needs the project's folder: run it from a checkout, not from a pack")
+    sources = [path for package in ("core", "edge") for path in sorted((_PROGRAM / package).glob("*.py"))]
+    return {path.relative_to(_PROGRAM).as_posix(): path.read_bytes() for path in sources}
+
+
+def packed_export(bundle: Bundle) -> Export:
+    """The export inside a pack or an unpacked one. Raises EngineError where the bundle carries none."""
+    if EDGE_MODEL not in bundle.card.files:
+        raise EngineError(
+            f"{bundle.path}: carries no {EDGE_MODEL}: on the computer it was trained on, `python -m edge export` and "
+            "`python -m edge pack` make a file that can be built"
+        )
+    return Export.read(lambda name: bundle.read(CARRIED[name]), str(bundle.path))
+
+
+def unpack(pack_file: Bundle, folder: Path, force: bool = False) -> Bundle:
+    """A pack -> a bundle folder, or the folder as it is where it holds this very pack already.
+
+    Raises BundleError where the folder holds something else and `force` is not given.
+    """
+    if folder.is_dir() and not force:
+        try:
+            present = Bundle.load(folder)
+            if present.card.digest == pack_file.card.digest:
+                return present
+        except Exception as error:
+            raise EngineError(f"{folder}: is in the way: choose another --out, or replace it with --force") from error
+        raise EngineError(f"{folder}: holds another campus: choose another --out, or replace it with --force")
+    return save_bundle(folder, pack_file.card, {name: pack_file.read(name) for name in pack_file.card.files}, force)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="campus bundle: a folder or NAME.campus")
+    parser.add_argument("folder", type=Path, metavar="DIR", help="its export, checked with `verify`")
+    parser.add_argument("--out", type=Path, required=True, metavar=f"NAME{SUFFIX}", help="file to write")
+    parser.add_argument("--force", action="store_true", help="replace the file where it exists")
+
+
+def main(args: argparse.Namespace) -> int:
+    made = pack(Bundle.load(args.bundle), args.folder, args.out, args.force)
+    print(f"{made.path}: {made.path.stat().st_size / 1e6:.1f} MB, {len(made.card.files)} files of {made.card.name}")
+    print(f"next, on the device: python3 {made.path.name} build")
+    return 0

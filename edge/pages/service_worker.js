@@ -1,0 +1,9 @@
+// Lets the page be installed. Nothing is stored: only when the server cannot be reached does a page come from here.
+const UNREACHABLE = $offline_page;
+self.addEventListener("install", () => self.skipWaiting());
+self.addEventListener("activate", (event) => event.waitUntil(self.clients.claim()));
+self.addEventListener("fetch", (event) => {
+  if (event.request.mode !== "navigate") return;
+  const page = () => new Response(UNREACHABLE, { headers: { "Content-Type": "text/html; charset=utf-8" } });
+  event.respondWith(fetch(event.request).catch(page));
+});

@@ -1,0 +1,77 @@
+"""One small bundle and its export, made once and shared by every test of this folder."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from core.bundle import Bundle
+from core.localizer import Localizer
+from edge.export import export
+from edge.pack import pack, unpack
+from tests.bundles import make_bundle, photo
+from tests.edge import fake_tensorrt
+from tests.edge.fake_cuda import FakeCuda
+from tests.edge.networks import network_bundle, small_net
+
+
+@pytest.fixture(scope="session")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    with pytest.MonkeyPatch.context() as patch:
+        return network_bundle(tmp_path_factory.mktemp("bundles") / "small", small_net(patch))
+
+
+@pytest.fixture(scope="session")
+def pristine_export(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    with pytest.MonkeyPatch.context() as patch:
+        small_net(patch)
+        return export(bundle, tmp_path_factory.mktemp("exports") / "small").folder
+
+
+@pytest.fixture
+def exported(pristine_export: Path, tmp_path: Path) -> Path:
+    """A copy of the export that a test may break."""
+    return Path(shutil.copytree(pristine_export, tmp_path / "export"))
+
+
+@pytest.fixture
+def device(monkeypatch: pytest.MonkeyPatch) -> FakeCuda:
+    """A device with one GPU and TensorRT 10.3, both fakes."""
+    cuda = FakeCuda()
+    monkeypatch.setitem(sys.modules, "cuda.bindings.runtime", cuda.module())
+    monkeypatch.setitem(sys.modules, "tensorrt", fake_tensorrt.module())
+    return cuda
+
+
+@pytest.fixture(scope="session")
+def pristine_pack(bundle: Bundle, pristine_export: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return pack(bundle, pristine_export, tmp_path_factory.mktemp("packs") / "small.campus-edge").path
+
+
+@pytest.fixture
+def unpacked(pristine_pack: Path, tmp_path: Path) -> Bundle:
+    """The pack as a folder that an engine can be built in."""
+    return unpack(Bundle.load(pristine_pack), tmp_path / "small")
+
+
+@pytest.fixture(scope="session")
+def field(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_bundle(tmp_path_factory.mktemp("run") / "field")
+
+
+@pytest.fixture(scope="session")
+def localizer(field: Path) -> Localizer:
+    return Localizer.load(field)
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name, east in (("b.jpg", 20.0), ("a.JPG", -30.0)):
+        (folder / name).write_bytes(photo(east_m=east))
+    (folder / "notes.txt").write_text("no photo")
+    return folder
