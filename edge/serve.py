@@ -20,11 +20,13 @@ from edge.addresses import host_names, lan_addresses
 from edge.private_files import data_folder
 
 try:
+    import segno
+
     from edge.access import KEY_PARAMETER, access_key
     from edge.certificates import Names, ensure
     from edge.web import INSTALL_PATH, Site, field_app, redirect_app
 except ModuleNotFoundError as error:
-    raise MissingDependency(error.name or "a package", "requirements.txt") from error
+    raise MissingDependency((error.name or "a package").partition(".")[0], "requirements.txt") from error
 
 HTTPS_PORT, HTTP_PORT = 8443, 8080
 EVERY_ADDRESS = "0.0.0.0"
@@ -85,6 +87,8 @@ def listen(host: str, port: int, option: str) -> socket.socket:
     try:
         if os.name != "nt":  # there it would take a port away from another program
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if host == "::":  # all addresses of either kind
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         listener.bind((host, port))
         listener.listen(_BACKLOG)
     except OSError as error:
@@ -180,8 +184,6 @@ def qr_code(text: str, *, coloured: bool | None = None) -> str:
     Light squares are drawn, so it needs light characters on a dark ground: `coloured` (by default where standard output
     is a terminal) makes it so whatever the terminal's colours are, for phones that read no negative.
     """
-    import segno
-
     halves = _can_print("▀▄█")
     drawn = io.StringIO()
     segno.make(text, error="l", micro=False).terminal(drawn, compact=halves)

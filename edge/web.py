@@ -159,8 +159,8 @@ def with_head(page: str) -> str:
 
 def service_worker() -> str:
     """The service worker, with the page that it shows while the server cannot be reached."""
-    page = own_page("offline", "en", {"offline": " · ".join(TEXTS[lang]["offline"] for lang in TEXTS)})
-    return _file("service_worker.js").replace("$offline_page", json.dumps(page))
+    pages = {lang: own_page("offline", lang, {}) for lang in TEXTS}
+    return _file("service_worker.js").replace("$offline_pages", json.dumps(pages))
 
 
 def manifest(key: str | None) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import base64
 import gzip
 import hashlib
 import json
+import signal
 import socket
 import ssl
 import subprocess
@@ -169,8 +170,14 @@ def test_open_has_no_lock_and_says_so(campus: Path, tmp_path: Path) -> None:
         assert websocket(running, Origin="https://evil.example")[0] == 403
         assert json.loads(running.ask("/campus.webmanifest", User_Agent="iPhone").body)["start_url"] == "/"
         assert not (tmp_path / "keys" / "access-key").exists()
+        # Ctrl-C, as the terminal says.
+        running.process.send_signal(signal.SIGINT)
+        assert running.process.wait(20) == 0
+        ended = running.folder.with_suffix(".said").read_text("utf-8").partition("Ctrl-C stops it.\n")[2]
+        assert ended == "stopped\n"
     finally:
-        running.stop()
+        running.process.kill()
+        running.process.wait(20)
 
 
 def refused(*options: str) -> str:
@@ -191,6 +198,29 @@ def test_bad_input_is_one_clear_line(tmp_path: Path, campus: Path) -> None:
     ports = ("--port", "0", "--http-port", "0")
     assert str(no_folder) in refused("--bundle", str(campus), "--certs", str(no_folder), *ports)
     assert "not an address of this machine" in refused("--bundle", str(campus), "--host", "203.0.113.77", *ports)
+
+
+def python(code: str) -> str:
+    """What a fresh interpreter prints."""
+    return subprocess.run(
+        [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, timeout=60, check=True
+    ).stdout.strip()
+
+
+def test_it_needs_neither_torch_nor_what_trains() -> None:
+    heavy = "{'torch', 'onnx', 'train', 'tensorrt', 'scipy'}"
+    assert python(f"import sys, edge.serve; print(sorted({heavy} & sys.modules.keys()))") == "[]"
+
+
+@pytest.mark.parametrize("package", ["segno", "cryptography", "starlette"])
+def test_a_missing_package_names_the_file_that_brings_it(package: str) -> None:
+    lines = [
+        f"import sys; sys.modules[{package!r}] = None",
+        "from core.errors import MissingDependency",
+        "try: import edge.serve",
+        "except MissingDependency as error: print(error)",
+    ]
+    assert python("\n".join(lines)) == f"{package} is not installed: pip install -r requirements.txt"
 
 
 def test_a_port_in_use_names_the_option() -> None:

@@ -134,18 +134,24 @@ def test_the_codes_address_opens_an_app_that_can_be_installed(open_page: OpenPag
     seen.clean()
 
 
-def test_without_the_network_the_page_says_so(open_page: OpenPage, served: Served) -> None:
-    seen = open_page(f"/?key={served.key}")
+@pytest.mark.parametrize(
+    ("lang", "said", "again"), [("en", "Campus GPS cannot be reached", "Try again"), ("he", "אין קשר עם", "לנסות שוב")]
+)
+def test_without_the_network_the_page_says_so(
+    open_page: OpenPage, served: Served, lang: str, said: str, again: str
+) -> None:
+    seen = open_page(f"/?lang={lang}&key={served.key}")
     page = seen.page
     page.locator(".st-key-nav button").first.wait_for()
     page.wait_for_function(WORKER_READY, timeout=15_000)
     page.context.set_offline(True)
     page.reload()
-    page.get_by_text("Campus GPS cannot be reached").wait_for()
-    seen.screenshot("serve-offline")
+    page.get_by_text(said).wait_for()
+    seen.screenshot(f"serve-offline-{lang}")
     page.context.set_offline(False)
-    page.get_by_role("link", name="Try again").click()
+    page.get_by_role("link", name=again).click()
     page.locator(".st-key-nav button").first.wait_for()
+    assert page.url == f"{served.home}/?lang={lang}"
 
 
 def test_the_first_load_is_small(open_page: OpenPage, served: Served) -> None:
