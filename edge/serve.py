@@ -14,19 +14,15 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import segno
+
 from core.bundle import Bundle
-from core.errors import CampusError, MissingDependency
+from core.errors import CampusError
+from edge.access import KEY_PARAMETER, access_key
 from edge.addresses import host_names, lan_addresses
+from edge.certificates import Names, ensure
 from edge.private_files import data_folder
-
-try:
-    import segno
-
-    from edge.access import KEY_PARAMETER, access_key
-    from edge.certificates import Names, ensure
-    from edge.web import INSTALL_PATH, Site, field_app, redirect_app
-except ModuleNotFoundError as error:
-    raise MissingDependency((error.name or "a package").partition(".")[0], "requirements.txt") from error
+from edge.web import INSTALL_PATH, Site, field_app, redirect_app
 
 HTTPS_PORT, HTTP_PORT = 8443, 8080
 EVERY_ADDRESS = "0.0.0.0"

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from tests.browser import launch
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -17,3 +23,22 @@ def campus_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real photos: {folder} is not a folder (set CAMPUS_DATA)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Chromium whose camera shows a photo; one for all tests, since Playwright can be started only once at a time."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    flags = []
+    if shutil.which("ffmpeg"):
+        from tests.bundles import photo
+
+        folder = tmp_path_factory.mktemp("camera")
+        (folder / "p.jpg").write_bytes(photo(east_m=40, north_m=-40, size=(1280, 720)))
+        command = "ffmpeg -loglevel error -loop 1 -i p.jpg -t 1 -r 15 -c:v mjpeg -q:v 2 camera.mjpeg"
+        subprocess.run(command.split(), cwd=folder, check=True)
+        flags.append(f"--use-file-for-fake-video-capture={folder / 'camera.mjpeg'}")
+    with playwright.sync_playwright() as driver:
+        running = launch(driver.chromium, *flags)
+        yield running
+        running.close()

@@ -1,10 +1,8 @@
-"""A running app and a real browser for tests; the browser reaches nothing beyond this machine."""
+"""A running app, and visits to it with the browser of all tests, which reaches nothing beyond this machine."""
 
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,14 +10,7 @@ from typing import Any
 import pytest
 
 from tests.app.harness import PHONE, Open, Server, Visit, start_app
-from tests.bundles import make_bundle, photo
-
-_FLAGS = (
-    "--headless=new --no-sandbox --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --use-angle=swiftshader --enable-unsafe-swiftshader "
-    "--ignore-gpu-blocklist --use-fake-device-for-media-stream --use-fake-ui-for-media-stream"
-)
-_BLOCKED = "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE localhost , EXCLUDE 127.0.0.1"
+from tests.bundles import make_bundle
 
 
 @pytest.fixture(scope="session")
@@ -34,26 +25,6 @@ def server(bundle: Path) -> Iterator[Server]:
     yield running
     running.process.terminate()
     running.process.wait(10)
-
-
-@pytest.fixture(scope="session")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """Chromium whose camera shows a photo and who can resolve no name but localhost."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    chromium = next((path for name in ("chromium", "google-chrome") if (path := shutil.which(name))), None)
-    if chromium is None:
-        pytest.skip("no Chromium: apt-get install chromium")
-    flags = [*_FLAGS.split(), _BLOCKED]
-    if shutil.which("ffmpeg"):
-        folder = tmp_path_factory.mktemp("camera")
-        (folder / "p.jpg").write_bytes(photo(east_m=40, north_m=-40, size=(1280, 720)))
-        command = "ffmpeg -loglevel error -loop 1 -i p.jpg -t 1 -r 15 -c:v mjpeg -q:v 2 camera.mjpeg"
-        subprocess.run(command.split(), cwd=folder, check=True)
-        flags.append(f"--use-file-for-fake-video-capture={folder / 'camera.mjpeg'}")
-    with playwright.sync_playwright() as driver:
-        running = driver.chromium.launch(executable_path=chromium, ignore_default_args=["--headless"], args=flags)
-        yield running
-        running.close()
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import shutil
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,9 +11,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from tests.app.conftest import _BLOCKED, _FLAGS, browser  # noqa: F401 - a fixture
 from tests.app.harness import PHONE, Visit
-from tests.bundles import make_bundle
+from tests.browser import launch
+from tests.bundles import make_bundle, photo
 from tests.edge.serving import Served, start
 
 pytestmark = pytest.mark.slow
@@ -32,17 +31,13 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 
 @pytest.fixture(scope="module")
-def phone(browser: Any, served: Served) -> Iterator[Any]:  # noqa: F811
+def phone(browser: Any, served: Served) -> Iterator[Any]:
     """A browser that trusts the server's certificate, as a phone does after installing the authority."""
     certificate = x509.load_pem_x509_certificate((served.folder / "server.pem").read_bytes())
     digest = hashes.Hash(hashes.SHA256())
     digest.update(certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
     trust = f"--ignore-certificate-errors-spki-list={base64.b64encode(digest.finalize()).decode()}"
-    running = browser.browser_type.launch(
-        executable_path=shutil.which("chromium") or shutil.which("google-chrome"),
-        ignore_default_args=["--headless"],
-        args=[*_FLAGS.split(), _BLOCKED, trust],
-    )
+    running = launch(browser.browser_type, trust)
     yield running
     running.close()
 
@@ -108,9 +103,18 @@ def test_a_typed_key_opens_the_app_which_locates_a_photo(open_page: OpenPage, se
     page.locator(".st-key-nav button").first.wait_for()
     assert page.url == f"{served.home}/"
     seen.errors.clear()  # the browser reports each answer of the lock, since its status is 403
-    page.get_by_role("radio", name="Samples").click()
-    page.locator(".strip button").nth(1).click()
-    page.locator("section.answer").wait_for()
+    assert page.evaluate("isSecureContext"), "else there is neither live view nor the phone's location"
+    # Both ways in for a photo: the upload is a request of its own, the camera's photo comes by the websocket.
+    large = photo(east_m=-52, north_m=68, size=(4000, 3000))
+    page.get_by_role("radio", name="Gallery").click()
+    field = page.locator("[data-testid=stFileUploaderDropzoneInput]")
+    field.wait_for(state="attached")
+    field.set_input_files({"name": "photo.jpg", "mimeType": "image/jpeg", "buffer": large})
+    page.locator("section.answer", has_text="Library").wait_for()
+    page.get_by_role("radio", name="Camera").click()
+    gymnasium = photo(east_m=50, north_m=-34, size=(4000, 3000))
+    page.locator(".camera .file").set_input_files({"name": "a.jpg", "mimeType": "image/jpeg", "buffer": gymnasium})
+    page.locator("section.answer", has_text="Gymnasium").wait_for()
     seen.map_drawn()
     seen.screenshot("serve-answer")
     seen.clean()

@@ -1,0 +1,51 @@
+"""A command line of several commands, each a module with `add_arguments(parser)` and `main(args) -> exit code`."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+
+from core.errors import MissingDependency
+
+_CHATTY = ("torch", "onnxscript", "onnx_ir", "root")  # libraries that log at import or export what no one asked for
+
+
+@dataclass(frozen=True)
+class Command:
+    """Where a command lives, what it does in a line, and the requirements file that it needs."""
+
+    module: str
+    help: str
+    requirements: str
+
+
+def run_command(package: str, description: str | None, commands: Mapping[str, Command]) -> int:
+    """Run `python -m PACKAGE COMMAND …` and return its exit code.
+
+    Only the chosen command is imported: an import of photos must not wait for torch, nor a Jetson have it.
+    Raises MissingDependency when a package that it imports is absent.
+    """
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    for chatty in _CHATTY:
+        logging.getLogger(chatty).setLevel(logging.ERROR)
+    for ours in (package, "core"):
+        logging.getLogger(ours).setLevel(logging.INFO)
+    parser = argparse.ArgumentParser(prog=f"python -m {package}", description=description)
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    parsers = {name: subparsers.add_parser(name, help=command.help) for name, command in commands.items()}
+    chosen = next((word for word in sys.argv[1:] if not word.startswith("-")), None)
+    if chosen is None or chosen not in commands:
+        parser.parse_args()  # prints help or the error, and exits
+        return 2
+    command = commands[chosen]
+    try:
+        module = import_module(command.module)
+    except ModuleNotFoundError as error:
+        raise MissingDependency(error.name or "a package", command.requirements) from error
+    parsers[chosen].description = module.__doc__
+    module.add_arguments(parsers[chosen])
+    return int(module.main(parser.parse_args()))
