@@ -45,7 +45,8 @@ def run_command(package: str, description: str | None, commands: Mapping[str, Co
     try:
         module = import_module(command.module)
     except ModuleNotFoundError as error:
-        raise MissingDependency(error.name or "a package", command.requirements) from error
+        missing = (error.name or "a package").partition(".")[0]
+        raise MissingDependency(missing, command.requirements) from error
     parsers[chosen].description = module.__doc__
     module.add_arguments(parsers[chosen])
     return int(module.main(parser.parse_args()))

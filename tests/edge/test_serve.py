@@ -215,9 +215,10 @@ def test_it_needs_neither_torch_nor_what_trains() -> None:
 @pytest.mark.parametrize("package", ["segno", "cryptography", "starlette"])
 def test_a_missing_package_names_the_file_that_brings_it(package: str) -> None:
     lines = [
-        f"import sys; sys.modules[{package!r}] = None",
+        f"import sys; sys.modules[{package!r}] = None; sys.argv = ['edge', 'serve']",
         "from core.errors import MissingDependency",
-        "try: import edge.serve",
+        "from edge.__main__ import main",
+        "try: main()",
         "except MissingDependency as error: print(error)",
     ]
     assert python("\n".join(lines)) == f"{package} is not installed: pip install -r requirements.txt"
