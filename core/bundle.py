@@ -5,12 +5,8 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
-import shutil
-import tempfile
 import zipfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -20,6 +16,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from core.errors import BundleError
+from core.files import written_aside
 from core.geo import LocalFrame
 from core.posterior import Gallery, Grid, PosteriorParams
 from core.zones import Zone, Zones
@@ -257,23 +254,3 @@ def save_bundle(out: Path, card: CampusCard, files: Mapping[str, bytes], force: 
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(data)
     return Bundle.load(out)
-
-
-@contextmanager
-def written_aside(out: Path) -> Iterator[Path]:
-    """Give a path beside `out` to write a file or folder at, and move it to `out` when the block ends well.
-
-    After an error nothing is left behind and what was at `out` still is.
-    """
-    out.parent.mkdir(parents=True, exist_ok=True)
-    workshop = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-    try:
-        aside = workshop / out.name
-        yield aside
-        if not aside.exists():
-            raise BundleError(f"{out}: nothing was written")
-        if out.is_dir() and not out.is_symlink():
-            os.rename(out, workshop / "replaced")  # a folder cannot be replaced in one step
-        os.replace(aside, out)
-    finally:
-        shutil.rmtree(workshop, ignore_errors=True)

@@ -17,9 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from core.bundle import Bundle, written_aside
+from core.bundle import Bundle
 from core.engines import Engine, OnnxEngine, TorchEngine, open_engine
 from core.errors import CampusError, EngineError
+from core.files import written_aside
 from core.localizer import Localizer, default_bundle
 from edge.machine import describe_device, power_mode, resident_mb
 from edge.tegrastats import measured

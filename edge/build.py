@@ -9,10 +9,11 @@ import time
 import zipfile
 from pathlib import Path
 
-from core.bundle import Bundle, written_aside
+from core.bundle import Bundle
 from core.cuda import Cuda, open_cuda
 from core.engine_key import ENGINE, KEY, EngineKey, key_of_this_machine, key_text, read_key
 from core.errors import EngineError
+from core.files import written_aside
 from core.tensorrt_engine import TensorRtEngine, import_tensorrt
 from edge.engine_build import BuildFlags, Built, build_engine
 from edge.manifest import FP16, Export, sha256

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from core.bundle import Bundle, written_aside
+from core.bundle import Bundle
 from core.engines import OnnxEngine, run_all
 from core.errors import BundleError, EngineError, MissingDependency
+from core.files import written_aside
 from core.localizer import Localizer
 from core.photo import network_image
 from edge.manifest import (

@@ -7,9 +7,10 @@ import os
 import zipfile
 from pathlib import Path
 
-from core.bundle import Bundle, save_bundle, written_aside
+from core.bundle import Bundle, save_bundle
 from core.engine_key import EDGE_MODEL
 from core.errors import EngineError
+from core.files import written_aside
 from edge.manifest import FP16, GOLDEN, MANIFEST, Export
 
 SUFFIX = ".campus-edge"

@@ -13,8 +13,8 @@ from pathlib import Path
 from threading import Lock, Thread
 from typing import Any, Protocol, TextIO
 
-from core.bundle import written_aside
 from core.errors import CampusError, EngineError, MissingDependency
+from core.files import written_aside
 from core.fix import Fix
 from edge.nmea import sentences
 from edge.sources import Frame

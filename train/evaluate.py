@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from core.bundle import Metrics, written_aside
+from core.bundle import Metrics
 from core.engines import Heads, run_all
 from core.errors import DatasetError
+from core.files import written_aside
 from core.fix import Fix
 from core.geo import distance_m
 from core.localizer import Localizer

@@ -21,16 +21,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from core.bundle import written_aside
 from core.engines import Heads, TorchEngine, run_all
 from core.errors import CampusError, DatasetError
+from core.files import written_aside
 from core.geo import LocalFrame
 from core.model import BACKBONES, CampusNet, NetConfig, load_imagenet_weights
 from core.zones import Zones
 from train.dataset import Dataset
 from train.images import augment, cached_images
 from train.losses import regression_nll, retrieval_nll, zone_nll
-from train.split import Splits, add_split_arguments, config_of, split_or_load
+from train.split import SPLITS, Splits, add_split_arguments, config_of, split_or_load
 from train.zoning import fit_zones
 
 log = logging.getLogger(__name__)
@@ -351,5 +351,6 @@ def main(args: argparse.Namespace) -> int:
         precision=args.precision,
         seed=args.seed,
     )
+    log.info("split %s: %s", splits.describe(), ", ".join(f"{split} {len(splits.of(split))}" for split in SPLITS))
     fit(prepare(dataset, splits, config.image_size, config.seed), args.out, config, args.resume, args.force)
     return 0

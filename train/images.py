@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from core.bundle import written_aside
+from core.files import written_aside
 from core.photo import load_photo, network_image
 
 

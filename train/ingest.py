@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.errors import DatasetError
+from core.files import write_aside
 from train.dataset import read_labels
 from train.ingest_report import IngestReport, Note
-from train.intake import Record, Task, image_file, take_in_all, write_aside
+from train.intake import Record, Task, image_file, take_in_all
 from train.selection import (
     Candidate,
     build_table,

@@ -23,6 +23,7 @@ from pathlib import Path
 
 from core.capture import Capture
 from core.errors import DatasetError, MissingDependency, PhotoError
+from core.files import write_aside
 from core.photo import MAX_FILE_BYTES, load_photo
 
 JPEG_QUALITY = 95  # the original's
@@ -158,13 +159,6 @@ def take_in(task: Task) -> Record:
     text = json.dumps({"stamp": stamp, "jpeg_bytes": len(jpeg.getvalue()), "record": asdict(record)})
     write_aside(record_path, text.encode())
     return record
-
-
-def write_aside(path: Path, data: bytes) -> None:
-    """Write a file so that no reader, and no killed run, ever leaves or sees half of it."""
-    aside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    aside.write_bytes(data)
-    aside.replace(path)
 
 
 def _read_record(task: Task, path: Path, stamp: list[int]) -> Record | None:

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core.bundle import written_aside
 from core.errors import DatasetError
+from core.files import written_aside
 from core.geo import LocalFrame
 from train.dataset import Dataset
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.bundle import CARD, Bundle, save_bundle, written_aside
+from core.bundle import CARD, Bundle, save_bundle
 from core.errors import BundleError
+from core.files import written_aside
 from tests.bundles import make_bundle
 
 

@@ -10,7 +10,8 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from core.bundle import Bundle, written_aside
+from core.bundle import Bundle
+from core.files import written_aside
 from train.bundle import BundleConfig, Run, make_bundle
 from train.dataset import Dataset
 from train.demo.layout import demo_world

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from itertools import groupby
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from core.files import write_aside
 from train.demo.develop import develop, jpeg
 from train.demo.scene import Stage, load_stage, mitsuba
 from train.demo.sessions import Shot, session_named
@@ -79,7 +79,5 @@ def _render_chunk(shots: list[Shot], world: World, out_dir: Path, width: int, he
     folder.mkdir(parents=True, exist_ok=True)
     for shot in shots:
         data = jpeg(render_pixels(_stage, world, shot, width, height, spp), world, session, shot)
-        aside = folder / f".{shot.name}.{os.getpid()}.part"
-        aside.write_bytes(data)
-        aside.replace(folder / shot.name)
+        write_aside(folder / shot.name, data)
     return len(shots)
