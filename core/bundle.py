@@ -240,6 +240,8 @@ def save_bundle(out: Path, card: CampusCard, files: Mapping[str, bytes], force: 
     """
     if out.exists() and not force:
         raise BundleError(f"{out}: exists already: choose another --out, or replace it with --force")
+    if out.is_dir() and any(out.iterdir()) and not (out / CARD).exists():
+        raise BundleError(f"{out}: holds something that is no campus bundle: choose another --out")
     card = card.sealed({name: hashlib.sha256(data).hexdigest() for name, data in files.items()})
     text = json.dumps(card.model_dump(mode="json"), indent=1, ensure_ascii=False) + "\n"
     everything = {CARD: text.encode(), **files}

@@ -7,7 +7,6 @@ import csv
 import json
 import logging
 import math
-import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
@@ -246,18 +245,23 @@ def default_epochs(photos: int, batch: int) -> int:
 
 
 def fit(task: Task, run: Path, config: FitConfig, resume: bool = False, force: bool = False) -> Path:
-    """Train and leave a run folder: config.json, splits.json, zones.json, log.csv, best.safetensors, last.pt.
+    """Train and leave a run folder: config.json, splits.json, log.csv, best.safetensors, last.pt.
 
     `best` is the averaged network of the epoch with the least mean of regression and zone error on the calibration
-    split. Raises DatasetError when `run` holds another run and neither `resume` nor `force` is given.
+    split. Raises DatasetError when `run` holds another run and neither `resume` nor `force` is given, or
+    anything that is no run.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     last, best_file = run / "last.pt", run / "best.safetensors"
-    if run.exists() and force:
-        shutil.rmtree(run)
-    if run.exists() and not resume and any(run.iterdir()):
-        raise DatasetError(f"{run}: holds a run already: go on with --resume, start again with --force")
+    if run.exists() and any(run.iterdir()):
+        if not (run / "config.json").exists():
+            raise DatasetError(f"{run}: holds something that is no run: choose another --out")
+        if not (resume or force):
+            raise DatasetError(f"{run}: holds a run already: go on with --resume, start again with --force")
     trainer = Trainer(task, config, device)
+    if force:
+        for old in (last, best_file, run / "log.csv"):
+            old.unlink(missing_ok=True)
     rows: list[dict[str, float]] = []
     if resume and last.exists():
         rows = _resume(trainer, last, run, config)

@@ -128,6 +128,16 @@ def test_a_bundle_is_not_replaced_unless_asked(bundle: Path) -> None:
     assert save_bundle(bundle, renamed, files, force=True).card.name == "New"
 
 
+def test_a_folder_that_is_no_bundle_is_never_replaced(bundle: Path, tmp_path: Path) -> None:
+    before = Bundle.load(bundle)
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "thesis.txt").write_text("years of work")
+    with pytest.raises(BundleError, match="no campus bundle"):
+        save_bundle(home, before.card, {name: before.read(name) for name in before.card.files}, force=True)
+    assert (home / "thesis.txt").read_text() == "years of work"
+
+
 def test_a_failed_write_leaves_the_old_one_and_no_litter(bundle: Path) -> None:
     before = Bundle.load(bundle).card
 

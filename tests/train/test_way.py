@@ -189,6 +189,15 @@ def test_an_interrupted_run_resumes_to_the_bit(way: Path, tmp_path: Path, monkey
     assert (tmp_path / "run" / "best.safetensors").read_bytes() == (way / "run" / "best.safetensors").read_bytes()
 
 
+def test_fit_never_replaces_a_folder_that_is_no_run(
+    way: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work")
+    assert train_cli(monkeypatch, "fit", way / "dataset", "--out", tmp_path, "--image-size", SIZE, "--force") == 2
+    assert "no run" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
