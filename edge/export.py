@@ -159,6 +159,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     if args.out.exists() and not args.force:
         raise EngineError(f"{args.out}: exists already: choose another --out, or replace it with --force")
+    if args.out.is_file() or (args.out.is_dir() and any(args.out.iterdir()) and not (args.out / MANIFEST).exists()):
+        raise EngineError(f"{args.out}: holds something that is no export: choose another --out")
     done = export(Bundle.load(args.bundle), args.out)
     for name in (FP32, FP16, GOLDEN, MANIFEST):
         print(f"{(done.folder / name).stat().st_size / 1e6:7.1f} MB  {done.folder / name}")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,10 @@ import torch
 from PIL import Image
 from torch import nn
 
+import edge.__main__
 from core.bundle import Bundle
 from core.engines import Heads, OnnxEngine, TorchEngine, run_all
-from core.errors import BundleError, EngineError
+from core.errors import BundleError, EngineError, run_cli
 from core.model import BACKBONES, Backbone, CampusNet, NetConfig
 from core.onnx_export import export_fp16, fold_batch_norm
 from core.photo import network_image
@@ -185,3 +187,13 @@ def test_a_model_of_another_picture_size_is_said_in_one_line(exported: Path) -> 
     with pytest.raises(EngineError, match=r"ONNX Runtime FP32 cannot run the model .*make the bundle again") as caught:
         engine.run(np.zeros((1, 32, 32, 3), np.uint8))
     assert "\n" not in str(caught.value)
+
+
+def test_force_never_replaces_a_folder_that_is_no_export(
+    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work")
+    monkeypatch.setattr(sys, "argv", ["edge", "export", str(bundle.path), "--out", str(tmp_path), "--force"])
+    assert run_cli(edge.__main__.main) == 2
+    assert "no export" in capsys.readouterr().err
+    assert (tmp_path / "thesis.txt").read_text() == "years of work"
