@@ -29,9 +29,7 @@ def table_row(photo: str, fix: Fix) -> str:
 
 def locate(photos: list[Path], localizer: Localizer, as_json: bool) -> int:
     """Print a fix per photo; a photo that cannot be used is named on stderr and makes the exit code 2."""
-    if not as_json:
-        print(f"{'photo':<28} {'latitude':>11} {'longitude':>12} {'68 %':>8} {'95 %':>8}  zone")
-    failed = False
+    failed, head = False, not as_json
     for photo in photos:
         try:
             fix = localizer.locate(photo)
@@ -39,6 +37,9 @@ def locate(photos: list[Path], localizer: Localizer, as_json: bool) -> int:
             print(f"error: {error}", file=sys.stderr)
             failed = True
             continue
+        if head:
+            print(f"{'photo':<28} {'latitude':>11} {'longitude':>12} {'68 %':>8} {'95 %':>8}  zone")
+            head = False
         print(json.dumps({"photo": str(photo), **fix.as_dict()}) if as_json else table_row(photo.name, fix))
     return 2 if failed else 0
 

@@ -18,8 +18,10 @@ LEFT_OUT = ("model.safetensors",)  # torch's weights; no device has torch
 CARRIED = {MANIFEST: f"edge/{MANIFEST}", FP16: EDGE_MODEL, GOLDEN: f"edge/{GOLDEN}"}
 _PROGRAM = Path(__file__).resolve().parent.parent
 # Where Python runs the file itself: `python3 NAME.campus-edge build`.
-_START = """import sys
+_START = """import os
+import sys
 
+os.environ.setdefault("CAMPUS_BUNDLE", sys.argv[0])  # the pack itself is the campus it was made for
 from core.errors import run_cli
 from edge.__main__ import main
 
