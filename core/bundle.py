@@ -232,16 +232,21 @@ def _read(bundle: Path, name: str) -> bytes:
         raise BundleError(f"{bundle}: {name} cannot be read ({error.strerror}): copy the bundle again") from error
 
 
+def check_replaceable(out: Path, force: bool) -> None:
+    """Raise BundleError where a bundle may not be written to `out`; long work asks before it begins, not after."""
+    if out.exists() and not force:
+        raise BundleError(f"{out}: exists already: choose another --out, or replace it with --force")
+    if out.is_dir() and any(out.iterdir()) and not (out / CARD).exists():
+        raise BundleError(f"{out}: holds something that is no campus bundle: choose another --out")
+
+
 def save_bundle(out: Path, card: CampusCard, files: Mapping[str, bytes], force: bool = False) -> Bundle:
     """Write a bundle, a folder or (`out` ending in .campus) a zip, whole or not at all.
 
     `files` are the bytes by name beside campus.json, whose hashes this fills in. Raises BundleError when `out`
     exists and `force` is not given.
     """
-    if out.exists() and not force:
-        raise BundleError(f"{out}: exists already: choose another --out, or replace it with --force")
-    if out.is_dir() and any(out.iterdir()) and not (out / CARD).exists():
-        raise BundleError(f"{out}: holds something that is no campus bundle: choose another --out")
+    check_replaceable(out, force)
     card = card.sealed({name: hashlib.sha256(data).hexdigest() for name, data in files.items()})
     text = json.dumps(card.model_dump(mode="json"), indent=1, ensure_ascii=False) + "\n"
     everything = {CARD: text.encode(), **files}

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from core.bundle import Bundle, Parity, save_bundle
+from core.bundle import Bundle, Parity, check_replaceable, save_bundle
 from core.engines import Engine, Heads, OnnxEngine, run_all
-from core.errors import BundleError, EngineError, MissingDependency
+from core.errors import EngineError, MissingDependency
 from core.geo import distance_m
 from core.localizer import Localizer
 from edge.labelled import Labelled, folder_images, labelled_photos, sample_photos
@@ -140,8 +140,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     if bool(args.labels) != bool(args.images):
         raise EngineError("--labels CSV and --images DIR go together: give both or neither")
-    if args.out and args.out.exists() and not args.force:
-        raise BundleError(f"{args.out}: exists already: choose another --out, or replace it with --force")
+    if args.out:
+        check_replaceable(args.out, args.force)
     bundle = Bundle.load(args.bundle)
     size = bundle.card.image_size
     labelled = labelled_photos(args.labels, args.images, size) if args.labels else sample_photos(bundle)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save
 
-from core.bundle import Bundle, CampusCard, Metrics, Parity, Training, save_bundle
+from core.bundle import Bundle, CampusCard, Metrics, Parity, Training, check_replaceable, save_bundle
 from core.engines import Heads, OnnxEngine, TorchEngine, open_engine, run_all
 from core.errors import BundleError, DatasetError
 from core.geo import LocalFrame
@@ -131,8 +131,7 @@ def make_bundle(
 
     `samples` are photos to carry along for trying, by name: `samples/NAME.jpg` -> bytes.
     """
-    if out.exists() and not force:  # said before the minutes of work, not after
-        raise BundleError(f"{out}: exists already: choose another --out, or replace it with --force")
+    check_replaceable(out, force)
     task = run.task
     training, calibration = task.rows["train"], task.rows["calibration"]
     truth_m = task.local_m[calibration]
