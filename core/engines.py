@@ -12,9 +12,9 @@ from core.errors import BundleError, EngineError, MissingDependency
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from torch import nn
 
     from core.bundle import Bundle
+    from core.model import CampusNet
 
     Float32 = NDArray[np.float32]
 
@@ -27,13 +27,15 @@ class Heads:
     """The network's outputs for a batch, float32; None where the model has no such head.
 
     offset (B, 2) east and north of the campus centre in units of the frame's scale; zone_logits (B, K); embedding
-    (B, D) unit length; log_spread (B, 1), the natural log of the regression's own Laplace scale in the same units.
+    (B, D) unit length; log_spread (B, 1), the natural log of the regression's own Laplace scale in the same units;
+    heading (B, 2), east and north of where the camera looked, as long as its von Mises concentration.
     """
 
     offset: Float32
     zone_logits: Float32 | None = None
     embedding: Float32 | None = None
     log_spread: Float32 | None = None
+    heading: Float32 | None = None
 
     def __len__(self) -> int:
         return len(self.offset)
@@ -99,19 +101,18 @@ class OnnxEngine:
 class TorchEngine:
     """A CampusNet (or its average) as it is, in evaluation mode, on the device it lies on."""
 
-    def __init__(self, net: nn.Module) -> None:
+    def __init__(self, net: CampusNet) -> None:
         self._net = net.eval()
         self.name = "torch FP32"
 
     def run(self, images: NDArray[np.uint8]) -> Heads:
         import torch
 
-        from core.model import OUTPUTS
-
         device = next(self._net.parameters()).device
         with torch.inference_mode():
             values = self._net(torch.tensor(images, device=device))
-        return checked_heads({name: value.float().cpu().numpy() for name, value in zip(OUTPUTS, values, strict=True)})
+        names = self._net.output_names
+        return checked_heads({name: value.float().cpu().numpy() for name, value in zip(names, values, strict=True)})
 
 
 def run_all(engine: Engine, images: NDArray[np.uint8], batch: int = 16) -> Heads:

@@ -13,6 +13,7 @@ import numpy as np
 from core.bundle import Bundle
 from core.engines import Backend, Engine, Heads, open_engine
 from core.fix import Candidate, Fix, ZoneOdds
+from core.heading import direction_deg, raw_spread_deg
 from core.photo import load_photo, network_image
 from core.posterior import Posterior
 
@@ -74,6 +75,7 @@ class Localizer:
         places = probability.candidates()
         latlon = card.frame.to_latlon(np.array([at_m, *[place[:2] for place in places]]))
         familiarity = self._familiarity(heads)
+        heading_deg, heading_spread_deg = self._heading(heads)
         timings = {**(timings_ms or {}), "posterior": 1e3 * (time.perf_counter() - started)}
         return Fix(
             lat=float(latlon[0, 0]),
@@ -89,6 +91,8 @@ class Localizer:
             score=familiarity,
             campus=card.name,
             timings_ms=timings,
+            heading_deg=heading_deg,
+            heading_spread_deg=heading_spread_deg,
             probability=probability,
         )
 
@@ -99,6 +103,13 @@ class Localizer:
         kept = [zone for zone in order if odds[zone] >= LEAST_ZONE_PROBABILITY] or [order[0]]
         zones = self.bundle.card.zones
         return tuple(ZoneOdds(int(zone), zones[zone].name, float(odds[zone])) for zone in kept)
+
+    def _heading(self, heads: Heads) -> tuple[float, float] | tuple[None, None]:
+        """Where the camera looked and the half angle that holds 68 %, in degrees; None where nothing is known of it."""
+        factor = self.bundle.card.calibration.heading_factor
+        if heads.heading is None or factor is None:
+            return None, None
+        return float(direction_deg(heads.heading)[0]), min(180.0, float(raw_spread_deg(heads.heading)[0]) * factor)
 
     def _familiarity(self, heads: Heads) -> float:
         """Share of calibration photos whose best similarity to the gallery is below this photo's."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -15,7 +15,6 @@ from core.errors import EngineError, MissingDependency
 
 Backbone = Literal["efficientnet_lite0", "resnet50"]
 BACKBONES: tuple[Backbone, ...] = ("efficientnet_lite0", "resnet50")
-OUTPUTS = ("offset", "zone_logits", "embedding", "log_spread")
 
 
 @dataclass(frozen=True)
@@ -25,19 +24,33 @@ class NetConfig:
     backbone: Backbone = "efficientnet_lite0"
     zones: int = 1
     image_size: int = 224
-    hidden: int = 256  # width of each head's first layer
+    layout: Literal["campus", "original"] = "campus"  # of the heads; the original's regression says no spread
+    hidden: int = 256  # width of the hidden layer of each of the campus layout's heads
     embedding: int = 128
     spatial_dropout: float = 0.1  # the original's, between the backbone's stages
     head_dropout: float = 0.3
+    heading: bool = False  # whether a head says which way the camera looked
+
+
+class Outputs(NamedTuple):
+    """What the heads say of a batch, float32, in the order of the model's outputs; None where it has no such head.
+
+    offset (B, 2) is east and north of the campus centre in units of the bundle's frame scale; zone_logits (B, K);
+    embedding (B, D) has unit length; log_spread (B, 1) is the natural logarithm of the regression's own Laplace scale
+    in the offset's units; heading (B, 2) points east and north where the camera looked, and its length is the
+    concentration of a von Mises distribution about that direction.
+    """
+
+    offset: Tensor
+    zone_logits: Tensor
+    embedding: Tensor
+    log_spread: Tensor | None = None
+    heading: Tensor | None = None
 
 
 class CampusNet(nn.Module):
-    """(B, S, S, 3) uint8 RGB -> offset (B, 2), zone_logits (B, K), embedding (B, D) unit length, log_spread (B, 1).
-
-    `offset` is east and north of the campus centre in units of the bundle's frame scale; `log_spread` the natural
-    logarithm of the regression's own Laplace scale in the same units. All float32. Normalisation happens inside, so
-    no caller can get it wrong.
-    """
+    """(B, S, S, 3) uint8 RGB -> the `Outputs` that `output_names` lists. Normalisation happens inside, so no caller
+    can get it wrong."""
 
     mean: Tensor
     std: Tensor
@@ -49,22 +62,28 @@ class CampusNet(nn.Module):
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1) * 255, persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1) * 255, persistent=False)
 
-        def head(outputs: int) -> nn.Sequential:
-            return nn.Sequential(
-                nn.Linear(features, config.hidden, bias=False),
-                nn.BatchNorm1d(config.hidden),
-                nn.ReLU(),
-                nn.Dropout(config.head_dropout),
-                nn.Linear(config.hidden, outputs),
-            )
+        hidden = (config.hidden,)
+        regressor, other = (hidden, hidden) if config.layout == "campus" else ((1024, 256), (512,))
 
-        self.regressor = head(3)  # east, north, log spread
-        self.embedder = head(config.embedding)
-        self.classifier = head(config.zones)
+        def head(hidden: tuple[int, ...], outputs: int) -> nn.Sequential:
+            return _head(features, hidden, outputs, config.head_dropout)
 
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        self.regressor = head(regressor, 3 if config.layout == "campus" else 2)  # east, north, log spread
+        self.embedder = head(other, config.embedding)
+        self.classifier = head(other, config.zones)
+        if config.heading:
+            self.compass = head(hidden, 2)
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """Those of `Outputs` that this network has, in order."""
+        absent = {"log_spread": self.config.layout == "original", "heading": not self.config.heading}
+        return tuple(name for name in Outputs._fields if not absent.get(name))
+
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         # float() before permute: TensorRT refuses a transpose of uint8.
-        return self.heads(self.features(image.float().permute(0, 3, 1, 2)))
+        outputs = self.heads(self.features(image.float().permute(0, 3, 1, 2)))
+        return tuple(value for value in outputs if value is not None)
 
     def freeze(self, stages: int) -> None:
         """Keep the weights of the backbone's stem and of its first `stages` stages as they are."""
@@ -80,11 +99,27 @@ class CampusNet(nn.Module):
         pooled: Tensor = self.backbone((image - self.mean) / self.std)
         return pooled
 
-    def heads(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """(B, F) -> offset, zone_logits, embedding, log_spread, in the order of OUTPUTS."""
+    def heads(self, features: Tensor) -> Outputs:
+        """(B, F) pooled features -> what each head says."""
         regression = self.regressor(features)
-        embedding = F.normalize(self.embedder(features), dim=1)
-        return regression[:, :2], self.classifier(features), embedding, regression[:, 2:]
+        return Outputs(
+            offset=regression[:, :2],
+            zone_logits=self.classifier(features),
+            embedding=F.normalize(self.embedder(features), dim=1),
+            log_spread=regression[:, 2:] if self.config.layout == "campus" else None,
+            heading=self.compass(features) if self.config.heading else None,
+        )
+
+
+def _head(features: int, hidden: tuple[int, ...], outputs: int, dropout: float) -> nn.Sequential:
+    """Hidden layers of the given widths, the first with batch norm and dropout, and a linear last one."""
+    first, *rest = hidden
+    layers: list[nn.Module] = [
+        nn.Linear(features, first, bias=False), nn.BatchNorm1d(first), nn.ReLU(), nn.Dropout(dropout)
+    ]  # fmt: skip
+    for before, width in zip(hidden, rest, strict=False):
+        layers += [nn.Linear(before, width), nn.ReLU()]
+    return nn.Sequential(*layers, nn.Linear(hidden[-1], outputs))
 
 
 def _backbone(config: NetConfig) -> tuple[nn.Module, int, Iterable[float], Iterable[float]]:

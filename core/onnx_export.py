@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.utils import fusion
 
 from core.errors import EngineError, MissingDependency
-from core.model import OUTPUTS, CampusNet
+from core.model import CampusNet
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,7 +41,7 @@ def export_fp32(net: CampusNet) -> bytes:
             (torch.zeros(2, size, size, 3, dtype=torch.uint8),),
             path,
             input_names=["image"],
-            output_names=list(OUTPUTS),
+            output_names=list(net.output_names),
             dynamic_shapes=({0: batch},),
             opset_version=OPSET,
             external_data=False,

@@ -25,7 +25,7 @@ from core.model import CampusNet, NetConfig
 from core.onnx_export import export_fp32, quantize_int8
 from core.posterior import Gallery, Grid, Posterior
 from core.zones import Zone, Zones
-from train.calibrate import calibrate_radii, fit_posterior
+from train.calibrate import calibrate, fit_posterior
 from train.dataset import Dataset
 from train.evaluate import describe, evaluate_rows
 from train.fit import SCALE_M, FitConfig, Task
@@ -181,7 +181,7 @@ def make_bundle(
         grid=grid,
         zones=zones.zones,
         posterior=params,
-        calibration=calibrate_radii(posterior, heads8 if int8_pays else heads32, truth_m),
+        calibration=calibrate(posterior, heads8 if int8_pays else heads32, truth_m, task.heading_deg[calibration]),
         parity=parity,
         training=Training(
             recipe="campus",

@@ -10,6 +10,7 @@ from scipy.optimize import minimize
 
 from core.bundle import Calibration
 from core.engines import Heads
+from core.heading import angle_between_deg, direction_deg, raw_spread_deg
 from core.posterior import Gallery, Grid, Posterior, PosteriorParams, most_similar
 from core.zones import Zones
 from train.metrics import conformal_factor
@@ -59,8 +60,11 @@ def fit_posterior(
     return _unpack(np.asarray(found.x), start)
 
 
-def calibrate_radii(posterior: Posterior, heads: Heads, truth_m: Float) -> Calibration:
-    """Conformal factors for both radii, and how similar to the gallery photos of this campus look."""
+def calibrate(posterior: Posterior, heads: Heads, truth_m: Float, heading_deg: Float) -> Calibration:
+    """Conformal factors for both radii and the heading, and how similar to the gallery photos of this campus look.
+
+    truth_m (N, 2) local metres; heading_deg (N,) where the camera looked, NaN where unknown.
+    """
     errors, radius68, radius95 = [], [], []
     for index in range(len(heads)):
         probability = posterior.map(heads.one(index))
@@ -78,5 +82,16 @@ def calibrate_radii(posterior: Posterior, heads: Heads, truth_m: Float) -> Calib
         photos=len(heads),
         radius68_factor=conformal_factor(error_m, np.array(radius68), 0.68),
         radius95_factor=conformal_factor(error_m, np.array(radius95), 0.95),
+        heading_factor=heading_factor(heads, heading_deg),
         familiar_similarity=familiar,
     )
+
+
+def heading_factor(heads: Heads, heading_deg: Float) -> float | None:
+    """The conformal factor of the heading's own spread for 68 %, or None where there is nothing to compare."""
+    known = np.isfinite(heading_deg)
+    if heads.heading is None or not known.any():
+        return None
+    found = heads.heading[known]
+    off_deg = angle_between_deg(direction_deg(found), heading_deg[known])
+    return conformal_factor(off_deg, raw_spread_deg(found), 0.68)

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -28,13 +28,14 @@ from core.model import BACKBONES, CampusNet, NetConfig, load_imagenet_weights
 from core.zones import Zones
 from train.dataset import Dataset
 from train.images import augment, cached_images
-from train.losses import regression_nll, retrieval_nll, zone_nll
+from train.losses import heading_nll, regression_nll, retrieval_nll, zone_nll
 from train.split import SPLITS, Splits, add_split_arguments, config_of, split_or_load
 from train.zoning import fit_zones
 
 log = logging.getLogger(__name__)
 LEAST_STEPS = 200
 SCALE_M = 100.0  # one unit of the network's `offset`, as in the original
+LEAST_HEADINGS = 0.5  # share of the training photos that must carry a heading for the network to learn it
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ class FitConfig:
     regression_share: float = 1.0
     zone_share: float = 0.5
     retrieval_share: float = 1.0
+    heading_share: float = 0.3  # where the photos carry one
     zone_width_m: float = 8.0
     retrieval_width_m: float = 8.0
     temperature: float = 0.05
@@ -73,6 +75,12 @@ class Task:
     local_m: NDArray[np.float64]
     rows: dict[str, NDArray[np.int64]]
     zones: Zones
+
+    @property
+    def heading_deg(self) -> NDArray[np.float64]:
+        """(N,) where the camera looked, clockwise from true north, NaN where unknown."""
+        table = self.dataset.table
+        return table["heading_deg"].to_numpy(np.float64) if "heading_deg" in table else np.full(len(table), np.nan)
 
 
 def prepare(dataset: Dataset, splits: Splits, image_size: int, seed: int) -> Task:
@@ -101,8 +109,13 @@ class Trainer:
         torch.manual_seed(config.seed)
         self.task, self.config, self.device = task, config, device
         self.half = config.precision == "bf16" or (config.precision == "auto" and device.type == "cuda")
+        training = task.rows["train"]
+        heading_rad = np.radians(task.heading_deg[training])
         self.net_config = NetConfig(
-            backbone=_known_backbone(config.backbone), zones=len(task.zones), image_size=config.image_size
+            backbone=_known_backbone(config.backbone),
+            zones=len(task.zones),
+            image_size=config.image_size,
+            heading=bool(config.heading_share and np.isfinite(heading_rad).mean() >= LEAST_HEADINGS),
         )
         self.net = CampusNet(self.net_config)
         self.weights = load_imagenet_weights(self.net, Path(config.weights) if config.weights else None)
@@ -113,9 +126,9 @@ class Trainer:
         )
         self.optimiser = torch.optim.AdamW(self._parameter_groups(), weight_decay=config.weight_decay)
         self.generator = torch.Generator(device).manual_seed(config.seed)
-        training = task.rows["train"]
         self.night = torch.from_numpy(task.dataset.is_night[training]).to(device)
         self.target_m = torch.from_numpy(task.local_m[training]).float().to(device)
+        self.heading_rad = torch.from_numpy(heading_rad).float().to(device)
         self.zone_centres = torch.from_numpy(task.zones.centres_m).float().to(device)
         self.memory = torch.zeros(len(training), self.net_config.embedding, device=device)
         self.epoch = 0
@@ -124,7 +137,7 @@ class Trainer:
 
     def _parameter_groups(self) -> list[dict[str, Any]]:
         backbone = [p for p in self.net.backbone.parameters() if p.requires_grad]
-        rest = [p for head in (self.net.regressor, self.net.embedder, self.net.classifier) for p in head.parameters()]
+        rest = [p for name, p in self.net.named_parameters() if not name.startswith("backbone.")]
         rate = self.config.learning_rate
         return [
             {"params": backbone, "peak": rate * self.config.backbone_rate, "lr": 0.0},
@@ -150,20 +163,24 @@ class Trainer:
         image = augment(photos, self.night[chosen], self.generator)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
             features = self.net.features(image.contiguous(memory_format=torch.channels_last))
-        offset, zone_logits, embedding, log_spread = self.net.heads(features.float())
+        heads = self.net.heads(features.float())
         target = self.target_m[chosen]
 
-        similarity = embedding @ self.memory.clone().T  # a copy: the memory changes below, before the gradient
+        similarity = heads.embedding @ self.memory.clone().T  # a copy: the memory changes below, before the gradient
         unseen = ~self.memory.any(dim=1)
         similarity = similarity.masked_fill(unseen, -torch.inf)
         similarity[torch.arange(len(chosen)), chosen] = -torch.inf
-        self.memory[chosen] = embedding.detach()
-        return (
-            config.regression_share * regression_nll(offset, log_spread, target / SCALE_M)
-            + config.zone_share * zone_nll(zone_logits, _squared(target, self.zone_centres), config.zone_width_m)
+        self.memory[chosen] = heads.embedding.detach()
+        assert heads.log_spread is not None
+        loss = (
+            config.regression_share * regression_nll(heads.offset, heads.log_spread, target / SCALE_M)
+            + config.zone_share * zone_nll(heads.zone_logits, _squared(target, self.zone_centres), config.zone_width_m)
             + config.retrieval_share
             * retrieval_nll(similarity, _squared(target, self.target_m), config.retrieval_width_m, config.temperature)
         )
+        if heads.heading is not None:
+            loss = loss + config.heading_share * heading_nll(heads.heading, self.heading_rad[chosen])
+        return loss
 
     def train_epoch(self) -> float:
         """One pass over the training split -> mean loss."""
@@ -185,7 +202,9 @@ class Trainer:
 
     def heads(self, split: str) -> Heads:
         """The averaged network's answers on one split, photos unchanged."""
-        return run_all(TorchEngine(self.averaged.module), self.task.images[self.task.rows[split]], batch=64)
+        return run_all(
+            TorchEngine(cast(CampusNet, self.averaged.module)), self.task.images[self.task.rows[split]], batch=64
+        )
 
     def state(self) -> dict[str, Any]:
         """Everything that going on needs."""

@@ -49,3 +49,20 @@ def retrieval_nll(similarity: Tensor, squared_m: Tensor, width_m: float, tempera
     log_weight = F.log_softmax(similarity[seen] / temperature, dim=1)
     # The kernel's own peak is 1; a floor keeps a hopeless photo's gradient finite.
     return -torch.logsumexp(log_weight + log_kernel[seen].clamp(min=-12.0), dim=1).mean()
+
+
+def heading_nll(heading: Tensor, target_rad: Tensor) -> Tensor:
+    """Negative log likelihood of a von Mises density, up to its constant log 2 pi.
+
+    heading (B, 2) points east and north, its length is the concentration; target_rad (B,) clockwise from north, NaN
+    where unknown: such photos teach nothing here.
+    """
+    known = torch.isfinite(target_rad)
+    if not known.any():
+        return heading.new_zeros(())
+    heading, target = heading[known], target_rad[known]
+    towards = torch.stack([torch.sin(target), torch.cos(target)], dim=1)
+    concentration = heading.square().sum(dim=1).add(1e-8).sqrt()
+    # log I0 by its scaled form, which does not overflow
+    log_i0 = concentration + torch.log(torch.special.i0e(concentration))
+    return (log_i0 - (heading * towards).sum(dim=1)).mean()

@@ -44,7 +44,9 @@ def small_net(patch: pytest.MonkeyPatch, seed: int = 0) -> CampusNet:
     """A CampusNet around `small_backbone` whose batch norms have something to fold."""
     patch.setattr(core.model, "_backbone", small_backbone)
     torch.manual_seed(seed)
-    return scrambled(CampusNet(NetConfig(zones=9, image_size=IMAGE_SIZE, hidden=16, embedding=EMBEDDING)), seed)
+    return scrambled(
+        CampusNet(NetConfig(zones=9, image_size=IMAGE_SIZE, hidden=16, embedding=EMBEDDING, heading=True)), seed
+    )
 
 
 def scrambled(net: CampusNet, seed: int) -> CampusNet:

@@ -34,7 +34,7 @@ def test_the_folder_holds_what_the_manifest_says(exported: Path, bundle: Bundle)
     assert [(spec.name, spec.dtype) for spec in manifest.inputs] == [("image", "uint8")]
     assert manifest.inputs[0].shape[1:] == (IMAGE_SIZE, IMAGE_SIZE, 3)
     assert {spec.name: spec.shape[1] for spec in manifest.outputs} == {
-        "offset": 2, "zone_logits": 9, "embedding": 6, "log_spread": 1,
+        "offset": 2, "zone_logits": 9, "embedding": 6, "log_spread": 1, "heading": 2,
     }  # fmt: skip
     assert manifest.preprocessing.mean == (127.5, 127.5, 127.5)
     assert manifest.opset == 18

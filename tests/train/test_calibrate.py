@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from core.engines import Heads
+from core.heading import angle_between_deg, direction_deg, raw_spread_deg
 from core.posterior import LEAST_WIDTH_M, Gallery, Grid, Posterior, PosteriorParams
 from core.zones import Zones
-from train.calibrate import calibrate_radii, fit_posterior
+from train.calibrate import calibrate, fit_posterior, heading_factor
 
 GRID = Grid(-150.0, -150.0, 3.0, 100, 100)
 
@@ -61,7 +62,9 @@ def test_fitted_parameters_are_likelier_than_the_defaults_on_new_photos() -> Non
 def test_calibrated_radii_cover_new_photos_as_promised() -> None:
     heads, truth, gallery = campus(600, 15.0, 0.6, 3)
     posterior = Posterior(GRID, Zones(()), gallery, PosteriorParams(), 100)
-    calibration = calibrate_radii(posterior, Heads(heads.offset[:300], embedding=_rows(heads, 0)), truth[:300])
+    calibration = calibrate(
+        posterior, Heads(heads.offset[:300], embedding=_rows(heads, 0)), truth[:300], np.full(300, np.nan)
+    )
     covered = {0.68: 0, 0.95: 0}
     factors = {0.68: calibration.radius68_factor, 0.95: calibration.radius95_factor}
     for index in range(300, 600):
@@ -79,3 +82,22 @@ def test_calibrated_radii_cover_new_photos_as_promised() -> None:
 def _rows(heads: Heads, start: int) -> np.ndarray:
     assert heads.embedding is not None
     return heads.embedding[start : start + 300]
+
+
+def test_the_heading_spread_holds_new_photos_as_promised() -> None:
+    rng = np.random.default_rng(5)
+    heading_deg = rng.uniform(0, 360, 900)
+    concentration = rng.choice([2.0, 30.0], 900)
+    seen = np.radians(heading_deg + np.degrees(rng.vonmises(0, concentration)))
+    # the network believes itself to be surer than it is
+    heading = (np.stack([np.sin(seen), np.cos(seen)], axis=1) * (3 * concentration)[:, None]).astype(np.float32)
+    factor = heading_factor(Heads(np.zeros((300, 2), np.float32), heading=heading[:300]), heading_deg[:300])
+    assert factor is not None
+    off = angle_between_deg(direction_deg(heading[300:]), heading_deg[300:])
+    assert (off <= factor * raw_spread_deg(heading[300:])).mean() == pytest.approx(0.68, abs=0.05)
+
+
+def test_without_a_heading_to_compare_with_there_is_no_factor() -> None:
+    heads = Heads(np.zeros((2, 2), np.float32), heading=np.ones((2, 2), np.float32))
+    assert heading_factor(heads, np.full(2, np.nan)) is None
+    assert heading_factor(Heads(np.zeros((2, 2), np.float32)), np.zeros(2)) is None

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from train.losses import regression_nll, retrieval_nll, zone_nll
+from train.losses import heading_nll, regression_nll, retrieval_nll, zone_nll
 
 
 def test_regression_nll_is_that_of_a_density_that_integrates_to_one() -> None:
@@ -61,3 +61,19 @@ def test_the_hardest_negative_gets_the_largest_gradient() -> None:
     assert similarity.grad is not None
     toward, hard, easy = similarity.grad[0].tolist()
     assert toward < 0 < easy < hard
+
+
+def test_heading_nll_is_that_of_a_density_that_integrates_to_one() -> None:
+    around = torch.linspace(0, 2 * math.pi, 361)[:-1]
+    for concentration in (0.5, 5.0, 200.0):
+        heading = torch.tensor([[0.0, concentration]])
+        density = [math.exp(-heading_nll(heading, angle[None]).item()) / (2 * math.pi) for angle in around]
+        assert sum(density) * 2 * math.pi / 360 == pytest.approx(1, abs=0.01)
+        assert max(density) == density[0]  # north
+
+
+def test_photos_without_a_heading_teach_none() -> None:
+    heading = torch.tensor([[0.0, 2.0], [5.0, 0.0]])
+    unknown = torch.tensor([0.1, math.nan])
+    assert heading_nll(heading, unknown) == heading_nll(heading[:1], unknown[:1])
+    assert heading_nll(heading, torch.full((2,), math.nan)) == 0
