@@ -58,6 +58,7 @@ class CampusNet(nn.Module):
     def __init__(self, config: NetConfig) -> None:
         super().__init__()
         self.config = config
+        self._frozen: list[nn.Module] = []
         self.backbone, features, mean, std = _backbone(config)
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1) * 255, persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1) * 255, persistent=False)
@@ -86,13 +87,22 @@ class CampusNet(nn.Module):
         return tuple(value for value in outputs if value is not None)
 
     def freeze(self, stages: int) -> None:
-        """Keep the weights of the backbone's stem and of its first `stages` stages as they are."""
+        """Keep the backbone's stem and its first `stages` stages as they are: weights, statistics, and no dropout.
+
+        A narrow early stage loses much with every channel that is dropped, and cannot learn to do without it.
+        """
+        self._frozen = []
         for module in self.backbone.children():
-            if isinstance(module, nn.Dropout2d):
-                stages -= 1
             if stages <= 0:
-                return
-            module.requires_grad_(False)
+                break
+            stages -= isinstance(module, nn.Dropout2d)
+            self._frozen.append(module.requires_grad_(False).eval())
+
+    def train(self, mode: bool = True) -> CampusNet:
+        super().train(mode)
+        for module in self._frozen:
+            module.eval()
+        return self
 
     def features(self, image: Tensor) -> Tensor:
         """(B, 3, S, S) float32 in 0..255 -> (B, F) pooled backbone features."""

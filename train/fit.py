@@ -44,7 +44,7 @@ class FitConfig:
 
     backbone: str = "efficientnet_lite0"
     weights: str | None = None  # a local file of ImageNet weights
-    epochs: int = 20
+    epochs: int = 24
     batch: int = 32  # the original's
     learning_rate: float = 1e-3
     frozen_stages: int = 3  # of the backbone: a training step on a CPU takes half the time
@@ -57,7 +57,7 @@ class FitConfig:
     retrieval_share: float = 1.0
     heading_share: float = 0.3  # where the photos carry one
     zone_width_m: float = 8.0
-    retrieval_width_m: float = 8.0
+    retrieval_width_m: float = 6.0
     temperature: float = 0.05
     image_size: int = 224
     precision: str = "auto"  # of the backbone while training: fp32, bf16, or auto (bf16 on a GPU, fp32 on a CPU)
