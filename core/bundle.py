@@ -16,7 +16,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from core.errors import BundleError
-from core.files import written_aside
+from core.files import check_replaceable, written_aside
 from core.geo import LocalFrame
 from core.posterior import Gallery, Grid, PosteriorParams
 from core.zones import Zone, Zones
@@ -234,21 +234,18 @@ def _read(bundle: Path, name: str) -> bytes:
         raise BundleError(f"{bundle}: {name} cannot be read ({error.strerror}): copy the bundle again") from error
 
 
-def check_replaceable(out: Path, force: bool) -> None:
-    """Raise BundleError where a bundle may not be written to `out`; long work asks before it begins, not after."""
-    if out.exists() and not force:
-        raise BundleError(f"{out}: exists already: choose another --out, or replace it with --force")
-    if out.is_dir() and any(out.iterdir()) and not (out / CARD).exists():
-        raise BundleError(f"{out}: holds something that is no campus bundle: choose another --out")
+def check_may_save(out: Path, force: bool) -> None:
+    """Raise CampusError where `save_bundle` would not write to `out`."""
+    check_replaceable(out, force, "campus bundle", None if out.suffix == ".campus" else CARD)
 
 
 def save_bundle(out: Path, card: CampusCard, files: Mapping[str, bytes], force: bool = False) -> Bundle:
     """Write a bundle, a folder or (`out` ending in .campus) a zip, whole or not at all.
 
-    `files` are the bytes by name beside campus.json, whose hashes this fills in. Raises BundleError when `out`
-    exists and `force` is not given.
+    `files` are the bytes by name beside campus.json, whose hashes this fills in. Raises CampusError when `out`
+    exists and `force` is not given, or when it is something else.
     """
-    check_replaceable(out, force)
+    check_may_save(out, force)
     card = card.sealed({name: hashlib.sha256(data).hexdigest() for name, data in files.items()})
     text = json.dumps(card.model_dump(mode="json"), indent=1, ensure_ascii=False) + "\n"
     everything = {CARD: text.encode(), **files}

@@ -12,6 +12,22 @@ from pathlib import Path
 from core.errors import CampusError
 
 
+def check_replaceable(out: Path, force: bool, kind: str, marker: str | None) -> None:
+    """Raise CampusError where `out` may not be written; long work asks before it begins, not after.
+
+    What exists is replaced only with `force`, and only by its like: a folder where it holds `marker`, the file by
+    which a folder of this `kind` ("campus bundle") is known, and a file where `marker` is None. --force on a mistyped
+    path must not cost someone's work.
+    """
+    if not out.exists():
+        return
+    if not force:
+        raise CampusError(f"{out}: exists already: choose another --out, or replace it with --force")
+    alike = out.is_file() if marker is None else out.is_dir() and ((out / marker).exists() or not any(out.iterdir()))
+    if not alike:
+        raise CampusError(f"{out}: holds something that is no {kind}: choose another --out")
+
+
 @contextmanager
 def written_aside(out: Path) -> Iterator[Path]:
     """Give a path beside `out` to write a file or folder at, and move it to `out` when the block ends well.

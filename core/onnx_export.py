@@ -57,9 +57,49 @@ def export_fp16(net: CampusNet) -> bytes:
     No converter is involved: the graph is traced in half precision, with one cast into the backbone and one out of it.
     Normalisation, pooling and heads stay FP32, where rounding would cost metres and their time is nothing.
     """
+    return export_fp32(half_network(net))
+
+
+def half_network(net: CampusNet) -> CampusNet:
+    """What `export_fp16` traces, to be run in torch: unlike ONNX Runtime's CPU, it rounds activations as a GPU does."""
     half = fold_batch_norm(net)
     half.backbone = _HalfBackbone(half.backbone)
-    return export_fp32(half)
+    return half
+
+
+def round_weights(net: CampusNet) -> None:
+    """Round the network, in place, so that half precision holds its weights exactly.
+
+    Done once, before anything is exported or measured: then the bundle's float16 safetensors, its FP32 ONNX and the
+    FP16 export are one network, and FP16 differs by its activations alone. A batch norm's factors go into the
+    convolution before it first, since that product is what FP16 rounds. A product beyond half precision's range stays
+    apart, as does the batch norm of a head: heads run in FP32.
+    """
+    for norm, layer in _batch_norms(net).items():
+        if isinstance(layer, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+            _absorb(layer, norm)
+    for parameter in net.parameters():
+        if parameter.dim() > 1:
+            parameter.data = parameter.data.half().float()
+
+
+def _absorb(layer: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
+    """Move a batch norm's factors into the convolution before it, which leaves it a rounded bias, in place."""
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    folded = copy.deepcopy(layer)
+    _fold(folded, norm)
+    assert folded.bias is not None
+    weight, bias = folded.weight.data.half().float(), folded.bias.data.half().float()
+    if not (weight.isfinite().all() and bias.isfinite().all()):
+        return
+    layer.weight.data = weight
+    if layer.bias is not None:
+        layer.bias.data.zero_()
+    norm.running_mean.zero_()
+    norm.running_var.fill_(1 - norm.eps)  # to which it adds eps before the root
+    norm.weight.data.fill_(1)
+    norm.bias.data = bias
 
 
 class _HalfBackbone(nn.Module):
@@ -83,6 +123,17 @@ def fold_batch_norm(net: CampusNet) -> CampusNet:
     EngineError where a batch norm follows anything else.
     """
     net = copy.deepcopy(net).eval().cpu()
+    before = _batch_norms(net)
+    for name, norm in [(name, module) for name, module in net.named_modules() if module in before]:
+        _fold(before[norm], norm)
+        parent, _, child = name.rpartition(".")
+        # timm's batch norm carries the activation after it, which stays.
+        setattr(net.get_submodule(parent), child, getattr(norm, "act", nn.Identity()))
+    return net
+
+
+def _batch_norms(net: CampusNet) -> dict[nn.Module, nn.Module]:
+    """Each batch norm of a network in evaluation mode, and the layer before it (or itself, where that is none)."""
     norms = (nn.BatchNorm1d, nn.BatchNorm2d)
     made_by: dict[int, tuple[nn.Module, Tensor]] = {}  # the tensor is kept, or its id could be used again
     before: dict[nn.Module, nn.Module] = {}
@@ -103,16 +154,12 @@ def fold_batch_norm(net: CampusNet) -> CampusNet:
         net(torch.zeros(1, size, size, 3, dtype=torch.uint8))
     for hook in hooks:
         hook.remove()
-    for name, norm in [(name, module) for name, module in net.named_modules() if isinstance(module, norms)]:
-        _fold(before.get(norm, norm), norm)
-        parent, _, child = name.rpartition(".")
-        # timm's batch norm carries the activation after it, which stays.
-        setattr(net.get_submodule(parent), child, getattr(norm, "act", nn.Identity()))
-    return net
+    return before
 
 
-def _fold(layer: nn.Module, norm: nn.BatchNorm1d | nn.BatchNorm2d) -> None:
+def _fold(layer: nn.Module, norm: nn.Module) -> None:
     """Multiply a batch norm's factors into the layer before it, in place."""
+    assert isinstance(norm, (nn.BatchNorm1d, nn.BatchNorm2d))
     assert norm.running_mean is not None
     assert norm.running_var is not None
     statistics = (norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias)

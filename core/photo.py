@@ -89,6 +89,11 @@ def network_image(rgb: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     return np.ascontiguousarray(small, dtype=np.uint8)
 
 
+def load_network_image(photo: Any, size: int) -> NDArray[np.uint8]:
+    """A photo, as `load_photo` takes it -> (size, size, 3) uint8 network input. Raises PhotoError."""
+    return network_image(load_photo(photo, min_side=size).rgb, size)
+
+
 def _checked_array(array: NDArray[Any]) -> NDArray[np.uint8]:
     wanted = "expected an (H, W, 3) uint8 RGB array"
     if array.ndim != 3 or array.shape[2] != 3 or array.dtype != np.uint8:

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from core.bundle import Bundle
-from core.engines import OnnxEngine, run_all
+from core.engines import OnnxEngine, TorchEngine, run_all
 from core.errors import BundleError, EngineError, MissingDependency
-from core.files import written_aside
+from core.files import check_replaceable, written_aside
 from core.localizer import Localizer
 from core.photo import network_image
+from edge.labelled import folder_images
 from edge.manifest import (
     FP16,
     FP32,
@@ -34,6 +35,8 @@ from edge.manifest import (
 from edge.parity import FixParity, HeadParity, fix_parity, head_parity, sample_images
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from core.model import CampusNet
 
 log = logging.getLogger(__name__)
@@ -77,24 +80,26 @@ def load_net(bundle: Bundle) -> CampusNet:
     return net.eval()
 
 
-def export(bundle: Bundle, out: Path) -> Exported:
+def export(bundle: Bundle, out: Path, photos: NDArray[np.uint8] | None = None) -> Exported:
     """Write the export of a bundle to the folder `out`, whole or not at all.
 
+    FP16 is compared with FP32 on the golden images, and their fixes on (N, S, S, 3) `photos` where those are given.
     Raises BundleError where the bundle carries no torch weights, and EngineError where they are not those of the
     bundle's own model.onnx.
     """
-    from core.onnx_export import export_fp16, export_fp32, fold_batch_norm
+    from core.onnx_export import export_fp16, export_fp32, fold_batch_norm, half_network
 
     net = load_net(bundle)
     log.info("batch norm folded; exporting %s in FP32 and FP16", net.config.backbone)
     models = {FP32: export_fp32(fold_batch_norm(net)), FP16: export_fp16(net)}
-    engines = {name: OnnxEngine(model, name) for name, model in models.items()}
-    golden, localizer = golden_answers(bundle, engines[FP32])
+    # By torch, as ONNX Runtime's CPU computes a model of FP16 in FP32 throughout: its activations are never rounded.
+    single, half = OnnxEngine(models[FP32], FP32), TorchEngine(half_network(net))
+    golden, localizer = golden_answers(bundle, single)
     own = run_all(OnnxEngine(bundle.read("model.onnx"), "the bundle's model.onnx"), golden.images)
     if (apart := head_parity(own, golden.heads, bundle.card.scale_m)).offset_max_m > SAME_NETWORK_M:
         raise EngineError(f"{bundle.path}: {WEIGHTS} is not the network of model.onnx ({apart}): make the bundle again")
-    half = run_all(engines[FP16], golden.images)
-    apart = head_parity(golden.heads, half, bundle.card.scale_m)
+    heads16 = run_all(half, golden.images)
+    apart = head_parity(golden.heads, heads16, bundle.card.scale_m)
     if apart.offset_mean_m > Tolerances().device_m:
         raise EngineError(
             f"{bundle.path}: this network does not survive FP16 ({apart}): train it longer or with more decay"
@@ -106,7 +111,10 @@ def export(bundle: Bundle, out: Path) -> Exported:
         for name, data in files.items():
             (aside / name).write_bytes(data)
         (aside / MANIFEST).write_text(manifest.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    return Exported(out, manifest, apart, fix_parity(localizer, golden.heads, half))
+    if photos is None:
+        return Exported(out, manifest, apart, fix_parity(localizer, golden.heads, heads16))
+    log.info("comparing the fixes of %d photos", len(photos))
+    return Exported(out, manifest, apart, fix_parity(localizer, run_all(single, photos), run_all(half, photos)))
 
 
 def golden_answers(bundle: Bundle, engine: OnnxEngine) -> tuple[Golden, Localizer]:
@@ -153,17 +161,16 @@ def tensor_spec(value: Any) -> TensorSpec:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="campus bundle: a folder or NAME.campus")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write")
+    parser.add_argument("--photos", type=Path, metavar="PHOTOS", help="compare the fixes of these, not of its samples")
     parser.add_argument("--force", action="store_true", help="replace DIR where it exists")
 
 
 def main(args: argparse.Namespace) -> int:
-    if args.out.exists() and not args.force:
-        raise EngineError(f"{args.out}: exists already: choose another --out, or replace it with --force")
-    if args.out.is_file() or (args.out.is_dir() and any(args.out.iterdir()) and not (args.out / MANIFEST).exists()):
-        raise EngineError(f"{args.out}: holds something that is no export: choose another --out")
-    done = export(Bundle.load(args.bundle), args.out)
+    check_replaceable(args.out, args.force, "export", MANIFEST)
+    bundle = Bundle.load(args.bundle)
+    done = export(bundle, args.out, folder_images(args.photos, bundle.card.image_size) if args.photos else None)
     for name in (FP32, FP16, GOLDEN, MANIFEST):
         print(f"{(done.folder / name).stat().st_size / 1e6:7.1f} MB  {done.folder / name}")
     print(f"FP16 against FP32: {done.heads}; {done.fixes}")
-    print(f"next: python -m edge verify {done.folder}")
+    print(f"next: python -m edge verify {done.folder} --bundle {args.bundle}")
     return 0

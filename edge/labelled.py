@@ -10,7 +10,7 @@ import numpy as np
 
 from core.bundle import Bundle
 from core.errors import DatasetError
-from core.photo import load_photo, network_image
+from core.photo import load_network_image, load_photo, network_image
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -54,8 +54,8 @@ def sample_photos(bundle: Bundle) -> Labelled:
     return Labelled(images, latlon, f"{len(known)} sample photos of the bundle")
 
 
-def folder_images(folder: Path, size: int, most: int) -> NDArray[np.uint8]:
-    """(N, S, S, 3) uint8: up to `most` photos of a folder, spread evenly. Raises DatasetError where it has none."""
+def folder_images(folder: Path, size: int, most: int | None = None) -> NDArray[np.uint8]:
+    """(N, S, S, 3) uint8: a folder's photos, or `most` of them spread evenly. Raises DatasetError where it has none."""
     from edge.sources import is_photo
 
     if not folder.is_dir():
@@ -63,9 +63,9 @@ def folder_images(folder: Path, size: int, most: int) -> NDArray[np.uint8]:
     paths = sorted(path for path in folder.rglob("*") if path.is_file() and is_photo(path))
     if not paths:
         raise DatasetError(f"{folder}: holds no photos")
-    chosen = np.linspace(0, len(paths) - 1, min(most, len(paths))).round().astype(int)
+    chosen = np.linspace(0, len(paths) - 1, min(most or len(paths), len(paths))).round().astype(int)
     return _images([paths[index] for index in chosen], size)
 
 
 def _images(paths: list[Path], size: int) -> NDArray[np.uint8]:
-    return np.stack([network_image(load_photo(path, min_side=size).rgb, size) for path in paths])
+    return np.stack([load_network_image(path, size) for path in paths])

@@ -11,6 +11,7 @@ from core.engines import Heads
 from core.errors import EngineError
 from core.geo import distance_m
 from core.localizer import Localizer
+from core.photo import load_network_image
 
 
 @dataclass(frozen=True)
@@ -64,8 +65,6 @@ def fix_parity(localizer: Localizer, one: Heads, other: Heads) -> FixParity:
 
 def sample_images(bundle: Bundle, most: int | None = None) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
     """(N, S, S, 3) uint8: the bundle's sample photos as the network sees them; N may be 0."""
-    from core.photo import load_photo, network_image
-
     size = bundle.card.image_size
-    images = [network_image(load_photo(bundle.read(name), min_side=size).rgb, size) for name in bundle.samples[:most]]
+    images = [load_network_image(bundle.read(name), size) for name in bundle.samples[:most]]
     return np.stack(images) if images else np.zeros((0, size, size, 3), np.uint8)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from core.bundle import Bundle, Parity, check_replaceable, save_bundle
+from core.bundle import Bundle, Parity, check_may_save, save_bundle
 from core.engines import Engine, Heads, OnnxEngine, run_all
 from core.errors import EngineError, MissingDependency
 from core.geo import distance_m
@@ -141,7 +141,7 @@ def main(args: argparse.Namespace) -> int:
     if bool(args.labels) != bool(args.images):
         raise EngineError("--labels CSV and --images DIR go together: give both or neither")
     if args.out:
-        check_replaceable(args.out, args.force)
+        check_may_save(args.out, args.force)
     bundle = Bundle.load(args.bundle)
     size = bundle.card.image_size
     labelled = labelled_photos(args.labels, args.images, size) if args.labels else sample_photos(bundle)

@@ -16,13 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save
 
-from core.bundle import Bundle, CampusCard, Metrics, Parity, Training, check_replaceable, save_bundle
+from core.bundle import Bundle, CampusCard, Metrics, Parity, Training, check_may_save, save_bundle
 from core.engines import Heads, OnnxEngine, TorchEngine, open_engine, run_all
 from core.errors import BundleError, DatasetError
 from core.geo import LocalFrame
 from core.localizer import Localizer
 from core.model import CampusNet, NetConfig
-from core.onnx_export import export_fp32, quantize_int8
+from core.onnx_export import export_fp32, quantize_int8, round_weights
 from core.posterior import Gallery, Grid, Posterior
 from core.zones import Zone, Zones
 from train.calibrate import calibrate, fit_posterior
@@ -131,7 +131,7 @@ def make_bundle(
 
     `samples` are photos to carry along for trying, by name: `samples/NAME.jpg` -> bytes.
     """
-    check_replaceable(out, force)
+    check_may_save(out, force)
     task = run.task
     training, calibration = task.rows["train"], task.rows["calibration"]
     truth_m = task.local_m[calibration]
@@ -229,17 +229,6 @@ def _measure(card: CampusCard, files: dict[str, bytes], task: Task) -> Metrics:
         evaluation = evaluate_rows(localizer, task.dataset, task.rows["test"], "test")
     print(describe(evaluation, localizer))
     return evaluation.metrics
-
-
-def round_weights(net: CampusNet) -> None:
-    """Round every weight matrix to half precision, in place.
-
-    Done once, before anything is exported or measured, so that the bundle's float16 safetensors and its FP32 ONNX are
-    the same network. Batch norm's vectors are small and stay in float32: running variances leave float16's range.
-    """
-    for parameter in net.parameters():
-        if parameter.dim() > 1:
-            parameter.data = parameter.data.half().float()
 
 
 def _safetensors(net: CampusNet) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from concurrent.futures import ThreadPoolExecutor
+from itertools import repeat
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from core.files import written_aside
-from core.photo import load_photo, network_image
+from core.photo import load_network_image
 
 
 def decode_images(paths: list[Path], size: int, out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
@@ -22,13 +23,10 @@ def decode_images(paths: list[Path], size: int, out: NDArray[np.uint8] | None = 
 
     Threads suffice: Pillow decodes and resizes outside Python's lock.
     """
-
-    def decode(path: Path) -> NDArray[np.uint8]:
-        return network_image(load_photo(path, min_side=size).rgb, size)
-
     images = np.empty((len(paths), size, size, 3), np.uint8) if out is None else out
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for index, image in enumerate(tqdm(pool.map(decode, paths), "decoding", len(paths), disable=None)):
+        decoded = pool.map(load_network_image, paths, repeat(size))
+        for index, image in enumerate(tqdm(decoded, "decoding", len(paths), disable=None)):
             images[index] = image
     return images
 

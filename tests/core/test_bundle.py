@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from core.bundle import CARD, Bundle, save_bundle
-from core.errors import BundleError
+from core.errors import BundleError, CampusError
 from core.files import written_aside
 from tests.bundles import make_bundle
 
@@ -122,7 +122,7 @@ def test_a_file_that_is_no_zip(tmp_path: Path) -> None:
 def test_a_bundle_is_not_replaced_unless_asked(bundle: Path) -> None:
     before = Bundle.load(bundle)
     files = {name: before.read(name) for name in before.card.files}
-    with pytest.raises(BundleError, match="--force"):
+    with pytest.raises(CampusError, match="--force"):
         save_bundle(bundle, before.card, files)
     renamed = before.card.model_copy(update={"name": "New"})
     assert save_bundle(bundle, renamed, files, force=True).card.name == "New"
@@ -133,7 +133,7 @@ def test_a_folder_that_is_no_bundle_is_never_replaced(bundle: Path, tmp_path: Pa
     home = tmp_path / "home"
     home.mkdir()
     (home / "thesis.txt").write_text("years of work")
-    with pytest.raises(BundleError, match="no campus bundle"):
+    with pytest.raises(CampusError, match="no campus bundle"):
         save_bundle(home, before.card, {name: before.read(name) for name in before.card.files}, force=True)
     assert (home / "thesis.txt").read_text() == "years of work"
 

@@ -16,7 +16,7 @@ from core.bundle import Bundle
 from core.engines import Heads, OnnxEngine, TorchEngine, run_all
 from core.errors import BundleError, EngineError, run_cli
 from core.model import BACKBONES, Backbone, CampusNet, NetConfig
-from core.onnx_export import export_fp16, fold_batch_norm
+from core.onnx_export import export_fp16, fold_batch_norm, round_weights
 from core.photo import network_image
 from edge.export import export, load_net
 from edge.manifest import FP16, FP32, GOLDEN, MANIFEST, Export, Golden, preprocessing_drift, striped_photo
@@ -78,6 +78,33 @@ def test_folding_changes_no_answer_and_leaves_no_batch_norm(monkeypatch: pytest.
     assert all(
         torch.equal(value, before[name]) for name, value in net.state_dict().items()
     )  # the given net is as it was
+
+
+def test_a_rounded_network_leaves_half_precision_no_weight_to_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    net = small_net(monkeypatch, seed=3)
+    images = torch.randint(0, 256, (4, IMAGE_SIZE, IMAGE_SIZE, 3), dtype=torch.uint8)
+    with torch.no_grad():
+        before = net(images)
+        round_weights(net)
+        after, folded = net(images), fold_batch_norm(net)
+        for one, other, exact in zip(before, after, folded(images), strict=True):
+            assert torch.allclose(one, other, atol=5e-3)
+            assert torch.allclose(other, exact, atol=1e-5)
+    for weights in folded.backbone.parameters():
+        assert torch.allclose(weights.half().float(), weights, rtol=1e-6, atol=0)
+    for name, weights in net.named_parameters():  # nor does the bundle's float16 safetensors round any
+        assert weights.dim() < 2 or torch.equal(weights.half().float(), weights), name
+
+
+def test_factors_beyond_half_precision_stay_out_of_the_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    net = small_net(monkeypatch)
+    assert isinstance(net.backbone, nn.Sequential)
+    norm = net.backbone[1]
+    assert isinstance(norm, nn.BatchNorm2d)
+    norm.weight.data.fill_(1e7)
+    round_weights(net)
+    assert norm.weight.data[0] == 1e7
+    assert all(weights.isfinite().all() for weights in net.parameters())
 
 
 def test_a_batch_norm_that_cannot_be_folded_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from core.bundle import Bundle, Parity
 from core.engines import OnnxEngine
-from core.errors import BundleError, DatasetError, EngineError
+from core.errors import CampusError, DatasetError, EngineError
 from core.onnx_export import prepared_for_int8
 from edge import quantize as quantize_module
 from edge.labelled import folder_images, labelled_photos, sample_photos
@@ -112,7 +112,7 @@ def test_the_command_measures_on_a_labelled_folder(
 def test_bad_command_lines(bundle: Bundle, tmp_path: Path) -> None:
     with pytest.raises(EngineError, match="go together"):
         command(str(bundle.path), "--labels", "gt.csv")
-    with pytest.raises(BundleError, match="exists already"):
+    with pytest.raises(CampusError, match="exists already"):
         command(str(bundle.path), "--out", str(bundle.path))
     with pytest.raises(DatasetError, match="holds no photos"):
         command(str(bundle.path), "--photos", str(tmp_path))

@@ -70,7 +70,7 @@ def test_the_bundle_says_what_it_was_made_of(way: Path) -> None:
 
 
 def test_onnx_answers_as_torch_does(way: Path) -> None:
-    from train.bundle import round_weights
+    from core.onnx_export import round_weights
 
     run = Run.load(way / "run")
     round_weights(run.net)
