@@ -14,6 +14,7 @@ from core.errors import MissingDependency
 _CHATTY = ("torch", "onnxscript", "onnx_ir", "root")  # libraries that log at import or export what no one asked for
 
 _OURS = ("core", "train", "edge", "app")
+_PACKAGES = {"PIL": "pillow", "cv2": "opencv-python-headless", "sklearn": "scikit-learn"}  # pip's names for modules
 
 
 @dataclass(frozen=True)
@@ -25,8 +26,10 @@ class Command:
     requirements: str
 
 
-def run_command(package: str, description: str | None, commands: Mapping[str, Command]) -> int:
-    """Run `python -m PACKAGE COMMAND …` and return its exit code.
+def run_command(
+    package: str, description: str | None, commands: Mapping[str, Command], program: str | None = None
+) -> int:
+    """Run `python -m PACKAGE COMMAND …`, called `program` where it is started otherwise, and return its exit code.
 
     Only the chosen command is imported: an import of photos must not wait for torch, nor a Jetson have it.
     Raises MissingDependency when a package that it imports is absent.
@@ -36,7 +39,7 @@ def run_command(package: str, description: str | None, commands: Mapping[str, Co
         logging.getLogger(chatty).setLevel(logging.ERROR)
     for ours in (package, "core"):
         logging.getLogger(ours).setLevel(logging.INFO)
-    parser = argparse.ArgumentParser(prog=f"python -m {package}", description=description)
+    parser = argparse.ArgumentParser(prog=program or f"python -m {package}", description=description)
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     parsers = {name: subparsers.add_parser(name, help=command.help) for name, command in commands.items()}
     chosen = next((word for word in sys.argv[1:] if not word.startswith("-")), None)
@@ -54,4 +57,4 @@ def run_command(package: str, description: str | None, commands: Mapping[str, Co
         missing = (error.name or "a package").partition(".")[0]
         if missing in _OURS:
             raise  # a fault of this program, which must not pass for a package to install
-        raise MissingDependency(missing, command.requirements) from error
+        raise MissingDependency(_PACKAGES.get(missing, missing), command.requirements) from error

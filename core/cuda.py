@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from core.errors import EngineError
+from core.program import edge_program
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -53,7 +54,7 @@ class Cuda:
         if code == _OUT_OF_MEMORY:
             raise EngineError(
                 "the GPU is out of memory: close other programs, or build the engine for smaller batches "
-                "(python -m edge build … --max-batch 1)"
+                f"({edge_program()} build … --max-batch 1)"
             )
         if code:
             raise EngineError(f"CUDA: {name} failed with error {code}: restart the program, then the device")

@@ -7,10 +7,14 @@ import json
 import re
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from core.cuda import Cuda
 from core.errors import EngineError
+from core.program import edge_program
+
+if TYPE_CHECKING:
+    from core.bundle import Bundle
 
 ENGINE, KEY = "model.engine", "engine.json"
 EDGE_MODEL = "edge/model.fp16.onnx"  # where a packed bundle carries what engines are built from
@@ -56,6 +60,15 @@ def key_of_this_machine(tensorrt: str, cuda: Cuda, onnx_sha256: str, flags: dict
     )
 
 
+def check_packed(bundle: Bundle) -> None:
+    """Raise EngineError where a bundle carries nothing that an engine can be built from."""
+    if EDGE_MODEL not in bundle.card.files:
+        raise EngineError(
+            f"{bundle.path}: was not packed for a device: where it was trained, `python -m edge export BUNDLE --out "
+            "DIR` and `python -m edge pack BUNDLE DIR --out NAME.campus-edge` make the file to build from"
+        )
+
+
 def l4t_release(path: Path | None = None) -> str:
     """The Jetson Linux release as "36.4.3", or "" where this is no Jetson. Its first line begins `# R36 (release)`."""
     try:
@@ -87,6 +100,6 @@ def read_key(folder: Path) -> tuple[EngineKey, str]:
         sha256 = str(data.pop("engine_sha256"))
         return EngineKey(**data), sha256
     except FileNotFoundError as error:
-        raise EngineError(f"{path}: missing: build the engine again (python -m edge build {folder})") from error
+        raise EngineError(f"{path}: missing: build the engine again ({edge_program()} build {folder})") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise EngineError(f"{path}: damaged: build the engine again (python -m edge build {folder})") from error
+        raise EngineError(f"{path}: damaged: build the engine again ({edge_program()} build {folder})") from error

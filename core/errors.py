@@ -15,6 +15,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
+from core.program import PACKED_REQUIREMENTS, running_pack
+
 
 class CampusError(Exception):
     """A problem the person can do something about; `str(error)` is one line naming the thing and the remedy."""
@@ -37,13 +39,22 @@ class EngineError(CampusError):
 
 
 class MissingDependency(CampusError):
-    """The package `package` is not installed; the file `requirements` brings it."""
+    """The package `package` is not installed; the file `requirements` brings it.
+
+    A pack brings requirements-jetson.txt alone, so there any other package is named by itself.
+    """
 
     def __init__(self, package: str, requirements: str) -> None:
         super().__init__(package, requirements)
 
     def __str__(self) -> str:
-        return "{} is not installed: pip install -r {}".format(*self.args)
+        package, requirements = self.args
+        pack, source = running_pack(), f"-r {requirements}"
+        if pack is not None and requirements == PACKED_REQUIREMENTS:
+            source = f"{source} (`unzip {pack} {requirements}` takes it out of the pack)"
+        elif pack is not None:
+            source = package
+        return f"{package} is not installed: pip install {source}"
 
 
 def run_cli(main: Callable[[], int]) -> int:

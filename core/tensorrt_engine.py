@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from core.cuda import DEVICE_TO_HOST, HOST_TO_DEVICE, Cuda, as_array, open_cuda
-from core.engine_key import EDGE_MODEL, ENGINE, KEY, key_of_this_machine, read_key
+from core.engine_key import EDGE_MODEL, ENGINE, KEY, check_packed, key_of_this_machine, read_key
 from core.engines import Heads, checked_heads
 from core.errors import EngineError
+from core.program import edge_program
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,7 +42,7 @@ def import_tensorrt() -> Any:
         reason = " ".join(str(error).split())
         raise EngineError(
             f"TensorRT cannot be loaded ({reason}): `sudo apt install --reinstall nvidia-jetpack`, then "
-            "`python -m edge doctor`"
+            f"`{edge_program()} doctor`"
         ) from error
     if int(str(trt.__version__).split(".")[0]) < OLDEST:
         raise EngineError(f"TensorRT {trt.__version__} is too old, {OLDEST} is needed: update to JetPack 6 or newer")
@@ -92,13 +93,13 @@ class TensorRtEngine:
         if self._engine is None:
             raise EngineError(
                 f"TensorRT {trt.__version__} cannot load {ENGINE} ({said(self._logger)}): build it again with "
-                "`python -m edge build`"
+                f"`{edge_program()} build`"
             )
         self._context = self._engine.create_execution_context()
         if self._context is None:
             raise EngineError(
                 f"the GPU has no memory for the engine ({said(self._logger)}): close other programs, or build it for "
-                "smaller batches (python -m edge build … --max-batch 1)"
+                f"smaller batches ({edge_program()} build … --max-batch 1)"
             )
         self.name = f"TensorRT {trt.__version__} FP16"
         self._ports: list[_Port] = []
@@ -200,8 +201,9 @@ def built_engine(bundle: Bundle, required: bool = False) -> TensorRtEngine | Non
     folder = bundle.path
     if not folder.is_dir() or not (folder / ENGINE).is_file():
         if required:
+            check_packed(bundle)
             raise EngineError(
-                f"{folder}: holds no {ENGINE}: build it on this device with `python -m edge build {folder}`"
+                f"{folder}: holds no {ENGINE}: build it on this device with `{edge_program()} build {folder}`"
             )
         return None
     try:
@@ -218,7 +220,7 @@ def _open_built(bundle: Bundle) -> TensorRtEngine:
     key, wanted_sha256 = read_key(folder)
     trt, cuda = import_tensorrt(), open_cuda()
     here = key_of_this_machine(trt.__version__, cuda, bundle.card.files.get(EDGE_MODEL, ""), key.flags)
-    again = f"build it again with `python -m edge build {folder}`"
+    again = f"build it again with `{edge_program()} build {folder}`"
     if differences := key.differences(here):
         raise EngineError(f"{folder}/{KEY}: the engine was built for {', '.join(differences)}: {again}")
     engine = (folder / ENGINE).read_bytes()

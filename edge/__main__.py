@@ -1,4 +1,4 @@
-"""python -m edge COMMAND: take a campus bundle to a Jetson or a small computer, and run it there."""
+"""Take a campus bundle to a Jetson or a small computer, and run it there."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ import sys
 
 from core.commands import Command, run_command
 from core.errors import run_cli
+from core.program import PACKED_REQUIREMENTS as JETSON
+from core.program import edge_program, running_pack
 
-APP, TRAIN, JETSON = "requirements.txt", "requirements-train.txt", "requirements-jetson.txt"
+APP, TRAIN = "requirements.txt", "requirements-train.txt"
 COMMANDS = {
     "export": Command("edge.export", "a bundle -> ONNX in FP32 and FP16, a manifest and golden answers", TRAIN),
     "verify": Command("edge.verify", "check an export: graph, types, answers in metres, a TensorRT build", TRAIN),
@@ -25,7 +27,10 @@ COMMANDS = {
 def main() -> int:
     # Before numpy is loaded: its own threads would spin after each posterior and take the cores from the network.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    return run_command("edge", __doc__, COMMANDS)
+    here = COMMANDS
+    if running_pack():  # the rest needs what no device has: the checkout, torch, the app
+        here = {name: command for name, command in COMMANDS.items() if command.requirements == JETSON}
+    return run_command("edge", __doc__, here, edge_program())
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import zipfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from core.engines import Engine, OnnxEngine, TorchEngine, open_engine
 from core.errors import CampusError, EngineError
 from core.files import written_aside
 from core.localizer import Localizer, default_bundle
+from core.program import edge_program, running_pack
 from edge.machine import describe_device, power_mode, resident_mb
 from edge.tegrastats import measured
 
@@ -153,9 +153,9 @@ def bench_apart(backend: str, bundle: Path, repeats: int) -> dict[str, Any]:
 
     Raises EngineError with what that process said where it failed.
     """
-    archive = zipfile.is_zipfile(sys.argv[0])
-    program = [sys.argv[0]] if archive else ["-m", "edge"]
-    root = None if archive else Path(__file__).resolve().parent.parent
+    pack = running_pack()
+    program = [str(pack)] if pack else ["-m", "edge"]
+    root = None if pack else Path(__file__).resolve().parent.parent
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "report.json"
         arguments = [
@@ -239,5 +239,5 @@ def main(args: argparse.Namespace) -> int:
         with written_aside(args.json) as aside:
             aside.write_text(text, encoding="utf-8")
     if not reports:
-        raise EngineError("no backend can run here: `python -m edge doctor` says what to install")
+        raise EngineError(f"no backend can run here: `{edge_program()} doctor` says what to install")
     return 0

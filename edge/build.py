@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
-import sys
 import time
-import zipfile
 from pathlib import Path
 
 from core.bundle import Bundle
@@ -14,6 +12,7 @@ from core.cuda import Cuda, open_cuda
 from core.engine_key import ENGINE, KEY, EngineKey, key_of_this_machine, key_text, read_key
 from core.errors import EngineError
 from core.files import written_aside
+from core.program import edge_program, running_pack
 from core.tensorrt_engine import TensorRtEngine, import_tensorrt
 from edge.engine_build import BuildFlags, Built, build_engine
 from edge.manifest import FP16, Export, sha256
@@ -128,16 +127,9 @@ def _golden(built: Built, export: Export, cuda: Cuda) -> str:
     if apart.offset_mean_m > tolerances.device_m or apart.embedding_max > tolerances.fp16_embedding:
         raise EngineError(
             f"the engine's answers are wrong on this device ({apart}; at most {tolerances.device_m} m allowed): it is "
-            "not installed; report this with the output of `python -m edge doctor`"
+            f"not installed; report this with the output of `{edge_program()} doctor`"
         )
     return str(apart)
-
-
-def _this_pack() -> Path:
-    """The pack that Python is running (`python3 NAME.campus-edge build`). Raises EngineError where it runs none."""
-    if not zipfile.is_zipfile(sys.argv[0]):
-        raise EngineError(f"give the pack to build, NAME{SUFFIX}, or the folder it was unpacked to")
-    return Path(sys.argv[0])
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -157,11 +149,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     flags = BuildFlags(args.best_batch, args.max_batch, args.workspace_mb)
     _ways_to_build()  # said before anything is read or unpacked
-    given = Bundle.load(args.pack or _this_pack())
+    place = args.pack or running_pack()
+    if place is None:
+        raise EngineError(f"give the pack to build, NAME{SUFFIX}, or the folder it was unpacked to")
+    given = Bundle.load(place)
     export = packed_export(given)
     if flags.max_batch > export.manifest.profile.most:
         raise EngineError(f"--max-batch {flags.max_batch}: the model takes at most {export.manifest.profile.most}")
     folder = given if given.path.is_dir() else unpack(given, args.out or given.path.with_suffix(""), args.force)
     print(build(folder, flags, args.force))
-    print(f"next: python -m edge run --bundle {folder.path} PHOTO")
+    print(f"next: {edge_program()} run --bundle {folder.path} PHOTO")
     return 0

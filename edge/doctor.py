@@ -12,9 +12,10 @@ from typing import Literal
 
 from core.bundle import Bundle
 from core.cuda import open_cuda
-from core.engine_key import EDGE_MODEL, ENGINE, l4t_release
+from core.engine_key import ENGINE, check_packed, l4t_release
 from core.errors import CampusError, EngineError
 from core.localizer import default_bundle
+from core.program import edge_program
 from core.tensorrt_engine import built_engine, import_tensorrt
 from edge.machine import (
     LIBRARIES,
@@ -32,6 +33,7 @@ from edge.trtexec import find_trtexec
 State = Literal["ok", "missing", "note"]
 LEAST_MB = 2048  # building an engine of a ResNet50 next to a desktop runs out below this
 SUPPORTED_PYTHON = (3, 10)
+TENSORRT_ELSEWHERE = "install TensorRT 10 or newer with its Python module: docs.nvidia.com/deeplearning/tensorrt"
 
 
 @dataclass(frozen=True)
@@ -80,16 +82,19 @@ def _machine() -> list[Fact]:
 
 def _gpu() -> list[Fact]:
     facts = []
+    # Elsewhere than on a Jetson a GPU is one of two good ways, and JetPack's packages are no remedy.
+    absent: State = "missing" if is_jetson() else "note"
     try:
         cuda = open_cuda()
         found = f"compute capability {cuda.compute_capability()}, CUDA {cuda.driver_version()} by {cuda.way}"
         facts.append(Fact("GPU", "ok", found))
     except EngineError as error:
-        facts.append(Fact("GPU", "missing", "none that can be used", str(error)))
+        facts.append(Fact("GPU", absent, "none that can be used", str(error) if is_jetson() else ""))
     try:
         facts.append(Fact("TensorRT for Python", "ok", str(import_tensorrt().__version__)))
     except EngineError as error:
-        facts.append(Fact("TensorRT for Python", "missing", "none that can be used", str(error)))
+        remedy = str(error) if is_jetson() else TENSORRT_ELSEWHERE if facts[0].state == "ok" else ""
+        facts.append(Fact("TensorRT for Python", absent, "none that can be used", remedy))
     program = find_trtexec()
     facts.append(Fact("trtexec", "ok" if program else "note", str(program or "not found")))
     return facts
@@ -99,17 +104,21 @@ def _libraries() -> list[Fact]:
     facts = []
     for name in LIBRARIES:
         problem = library_problem(name)
-        remedy = "sudo apt install --reinstall nvidia-jetpack" if is_jetson() else ""
-        facts.append(Fact(name, "missing" if problem else "ok", problem or "loads", remedy if problem else ""))
+        if problem and is_jetson():
+            facts.append(Fact(name, "missing", problem, "sudo apt install --reinstall nvidia-jetpack"))
+        else:
+            facts.append(Fact(name, "note" if problem else "ok", problem or "loads"))
     return facts
 
 
 def _packages() -> list[Fact]:
     facts = []
+    # JetPack's own OpenCV knows the ribbon-cable cameras; that of pip does not.
+    opencv = "sudo apt install python3-opencv" if is_jetson() else "pip install opencv-python-headless"
     for module, use, remedy in (
         ("onnxruntime", "running on the CPU", "pip install onnxruntime"),
-        ("cv2", "cameras and videos", "sudo apt install python3-opencv"),
-        ("pynmea2", "NMEA output", "pip install -r requirements-jetson.txt"),
+        ("cv2", "cameras and videos", opencv),
+        ("pynmea2", "NMEA output", "pip install pynmea2"),
         ("pillow_heif", "HEIC photos of iPhones", "pip install pillow-heif"),
     ):
         version = module_version(module)
@@ -130,8 +139,11 @@ def _campus(path: Path | None) -> list[Fact]:
     except CampusError as error:
         return [Fact("campus", "note", "none", str(error))]
     facts = [Fact("campus", "ok", f"{bundle.card.name} ({path})")]
-    if EDGE_MODEL not in bundle.card.files:
-        return [*facts, Fact("engine", "note", "this bundle cannot be built: it was not packed")]
+    try:
+        check_packed(bundle)
+    except EngineError as error:
+        return [*facts, Fact("pack", "note", "none", str(error))]
+    facts.append(Fact("pack", "ok", str(path)))
     try:
         engine = built_engine(bundle, required=True)
         return [*facts, Fact("engine", "ok", engine.name if engine else "")]
@@ -142,18 +154,21 @@ def _campus(path: Path | None) -> list[Fact]:
 def what_follows(facts: list[Fact]) -> tuple[str, str]:
     """A sentence on what this machine can do, and the next command to type."""
     state = {fact.name: fact.state for fact in facts}
-    remedies = {fact.name: fact.remedy for fact in facts}
+    said = {fact.name: fact.remedy or fact.found for fact in facts}
+    program = edge_program()
     if state.get("JetPack") == "missing":
         return "This JetPack is too old for TensorRT 10.", "flash JetPack 6 or newer with NVIDIA SDK Manager"
     if state.get("engine") == "ok":
-        return "Everything is there, the engine too.", "python -m edge run --bundle BUNDLE --camera 0"
+        return "Everything is there, the engine too.", f"{program} run --bundle {said['pack']} --camera 0"
     if state["GPU"] == "ok" and "ok" in (state["TensorRT for Python"], state["trtexec"]):
-        return "An engine can be built here.", "python -m edge build NAME.campus-edge"
+        if state.get("pack") == "ok":
+            return "An engine can be built here.", f"{program} build {said['pack']}"
+        return "An engine can be built here, once there is a pack.", f"{program} build NAME.campus-edge"
     if is_jetson():
         return "This Jetson lacks parts of JetPack.", "sudo apt update && sudo apt install nvidia-jetpack"
     if state["onnxruntime"] == "ok":
-        return "No TensorRT here; INT8 runs on the CPU.", "python -m edge run --backend onnxruntime PHOTO"
-    return "Nothing here can run the network yet.", remedies["onnxruntime"]
+        return "No TensorRT here; the network runs on the CPU.", f"{program} run --backend onnxruntime PHOTO"
+    return "Nothing here can run the network yet.", said["onnxruntime"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

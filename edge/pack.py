@@ -8,9 +8,10 @@ import zipfile
 from pathlib import Path
 
 from core.bundle import Bundle, save_bundle
-from core.engine_key import EDGE_MODEL
+from core.engine_key import EDGE_MODEL, check_packed
 from core.errors import EngineError
-from core.files import written_aside
+from core.files import check_replaceable, written_aside
+from core.program import PACKED_REQUIREMENTS
 from edge.manifest import FP16, GOLDEN, MANIFEST, Export
 
 SUFFIX = ".campus-edge"
@@ -32,12 +33,11 @@ sys.exit(run_cli(main))
 def pack(bundle: Bundle, folder: Path, out: Path, force: bool = False) -> Bundle:
     """Write the pack, whole or not at all, and return it opened: it is a campus bundle with an export inside.
 
-    Raises EngineError where the export is not of this bundle or `out` has another suffix or exists.
+    Raises EngineError where the export is not of this bundle or `out` has another suffix, CampusError where it exists.
     """
     if out.suffix != SUFFIX:
         raise EngineError(f"{out}: a pack is called NAME{SUFFIX}: choose such an --out")
-    if out.exists() and not force:
-        raise EngineError(f"{out}: exists already: choose another --out, or replace it with --force")
+    check_replaceable(out, force, "pack", None)
     export = Export.load(folder)
     if export.manifest.bundle_digest != bundle.card.digest:
         raise EngineError(
@@ -58,20 +58,17 @@ def pack(bundle: Bundle, folder: Path, out: Path, force: bool = False) -> Bundle
 
 
 def program_files() -> dict[str, bytes]:
-    """The sources of `core` and `edge` by their names in the pack."""
+    """The sources of `core` and `edge`, and what they need, by their names in the pack."""
     if not _PROGRAM.is_dir():
         raise EngineError(f"{_PROGRAM}: packing needs the project's folder: run it from a checkout, not from a pack")
     sources = [path for package in ("core", "edge") for path in sorted((_PROGRAM / package).glob("*.py"))]
+    sources.append(_PROGRAM / PACKED_REQUIREMENTS)
     return {path.relative_to(_PROGRAM).as_posix(): path.read_bytes() for path in sources}
 
 
 def packed_export(bundle: Bundle) -> Export:
     """The export inside a pack or an unpacked one. Raises EngineError where the bundle carries none."""
-    if EDGE_MODEL not in bundle.card.files:
-        raise EngineError(
-            f"{bundle.path}: carries no {EDGE_MODEL}: on the computer it was trained on, `python -m edge export` and "
-            "`python -m edge pack` make a file that can be built"
-        )
+    check_packed(bundle)
     return Export.read(lambda name: bundle.read(CARRIED[name]), str(bundle.path))
 
 

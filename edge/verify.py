@@ -97,5 +97,5 @@ def main(args: argparse.Namespace) -> int:
     failed = [check.name for check in checks if check.ok is False]
     if failed:
         raise EngineError(f"{args.folder}: {len(failed)} checks failed ({', '.join(failed)}): do not ship it")
-    print(f"next: python -m edge pack BUNDLE {args.folder} --out NAME.campus-edge")
+    print(f"next: python -m edge pack {args.bundle or 'BUNDLE'} {args.folder} --out NAME.campus-edge")
     return 0

@@ -31,7 +31,8 @@ def facts(changes: dict[str, str]) -> list[Fact]:
         ({"onnxruntime": "note"}, "mend onnxruntime"),
         ({"GPU": "ok", "TensorRT for Python": "ok"}, "build NAME.campus-edge"),
         ({"GPU": "ok", "trtexec": "ok"}, "build NAME.campus-edge"),
-        ({"GPU": "ok", "TensorRT for Python": "ok", "engine": "ok"}, "--camera 0"),
+        ({"GPU": "ok", "TensorRT for Python": "ok", "pack": "ok"}, "python -m edge build mend pack"),
+        ({"GPU": "ok", "TensorRT for Python": "ok", "pack": "ok", "engine": "ok"}, "--camera 0"),
         ({"JetPack": "missing"}, "flash JetPack 6"),
     ],
 )
