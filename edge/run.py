@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.engines import BACKENDS
-from core.errors import EngineError, PhotoError
+from core.errors import EngineError, PhotoError, run_cli
 from core.localizer import Localizer, default_bundle
 from edge.newest import Newest
 from edge.sinks import Sink, close_all, open_sink
@@ -27,6 +27,10 @@ class Tally:
     located: int = 0
     skipped: int = 0
     dropped: int = 0
+
+    @property
+    def frames(self) -> int:
+        return self.located + self.skipped + self.dropped
 
     def __str__(self) -> str:
         return f"{self.located} located, {self.skipped} unreadable and skipped, {self.dropped} dropped while busy"
@@ -87,19 +91,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
+    tally = Tally()
+    code = run_cli(lambda: _run(args, tally))  # what went wrong is said first, and what came of it after
+    if tally.frames and not sys.stderr.closed:
+        log.info("%s", tally)
+    return code or (0 if tally.located or not tally.skipped else 2)
+
+
+def _run(args: argparse.Namespace, tally: Tally) -> int:
     frames = open_frames(args)
     localizer = Localizer.load(args.bundle or default_bundle(), args.backend)
     log.info("%s, %s", localizer.bundle.card.name, localizer.engine.name)
     sinks: list[Sink] = []
-    tally = Tally()
     try:
-        sinks += [open_sink(address) for address in args.to or ["json"]]
+        for address in args.to or ["json"]:
+            sinks.append(open_sink(address))
         run(localizer, frames, sinks, tally, args.every)
     except KeyboardInterrupt:
         print(file=sys.stderr)  # below the ^C
     finally:
         if isinstance(frames, Newest):
             tally.dropped += frames.dropped
-        log.info("%s", tally)
         close_all(sinks)
-    return 0 if tally.located or not tally.skipped else 2
+    return 0

@@ -11,10 +11,9 @@ from datetime import datetime, timezone
 from importlib import import_module
 from pathlib import Path
 from threading import Lock, Thread
-from typing import Any, Protocol, TextIO
+from typing import BinaryIO, Protocol, TextIO
 
 from core.errors import CampusError, EngineError, MissingDependency
-from core.files import written_aside
 from core.fix import Fix
 from edge.nmea import sentences
 from edge.sources import Frame
@@ -56,32 +55,50 @@ class JsonLines:
 
 
 class GeoJson:
-    """A FeatureCollection with a point for each fix, written whole when the run ends."""
+    """A FeatureCollection with a point for each fix.
+
+    A run may last for weeks and end with the power, so each fix goes to the file at once and the file is whole after
+    it. Nothing is kept in memory. A track of an earlier run is replaced by the first fix of this one.
+    """
+
+    _HEAD, _TAIL = b'{"type": "FeatureCollection", "features": [', b"\n]}\n"
 
     def __init__(self, path: Path) -> None:
+        """Raises EngineError where the file is there and holds something else than a track."""
         self._path = path
-        self._features: list[dict[str, Any]] = []
+        self._file: BinaryIO | None = None
+        if path.exists() and not (path.is_file() and self._holds_track()):
+            raise EngineError(f"{path}: holds something that is no track of GeoJSON: choose another file")
+
+    def _holds_track(self) -> bool:
+        with self._path.open("rb") as file:
+            return file.read(len(self._HEAD)) in (self._HEAD, b"")
 
     def put(self, frame: Frame, fix: Fix) -> None:
-        self._features.append(
-            {
-                "type": "Feature",
-                "geometry": {"type": "Point", "coordinates": [round(fix.lon, 7), round(fix.lat, 7)]},
-                "properties": {
-                    "photo": frame.name,
-                    "time_utc": utc(frame.taken_s),
-                    "radius68_m": fix.radius68_m,
-                    "radius95_m": fix.radius95_m,
-                    "zone": fix.zone.name,
-                    "on_campus": fix.on_campus,
-                },
-            }
-        )
+        first = self._file is None
+        if self._file is None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self._path.open("wb", buffering=0)
+            self._file.write(self._HEAD + self._TAIL)
+        feature = {
+            "type": "Feature",
+            "geometry": {"type": "Point", "coordinates": [round(fix.lon, 7), round(fix.lat, 7)]},
+            "properties": {
+                "photo": frame.name,
+                "time_utc": utc(frame.taken_s),
+                "radius68_m": fix.radius68_m,
+                "radius95_m": fix.radius95_m,
+                "zone": fix.zone.name,
+                "on_campus": fix.on_campus,
+            },
+        }
+        self._file.seek(-len(self._TAIL), os.SEEK_END)
+        text = json.dumps(feature, ensure_ascii=False).encode()
+        self._file.write((b"\n" if first else b",\n") + text + self._TAIL)
 
     def close(self) -> None:
-        collection = {"type": "FeatureCollection", "features": self._features}
-        with written_aside(self._path) as aside:
-            aside.write_text(json.dumps(collection, ensure_ascii=False) + "\n", encoding="utf-8")
+        if self._file is not None:
+            self._file.close()
 
 
 class NmeaStream:

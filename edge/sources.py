@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from core.errors import EngineError, PhotoError
+from core.program import edge_program
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -71,7 +72,11 @@ def watched(folder: Path, sleep: Callable[[float], None] = time.sleep) -> Source
     while True:
         if not folder.is_dir():
             raise PhotoError(f"{folder}: the watched folder is gone; make it again and restart")
-        for path in sorted(folder.iterdir()):
+        present = sorted(folder.iterdir())
+        names = {path.name for path in present}  # what was taken away is forgotten, or weeks of photos would pile up
+        done = {(name, time_ns) for name, time_ns in done if name in names}
+        growing = {name: size for name, size in growing.items() if name in names}
+        for path in present:
             try:
                 state = path.stat()
             except FileNotFoundError:
@@ -91,7 +96,7 @@ def standard_input(stream: BinaryIO | None = None) -> Source:
     """One photo, the bytes of standard input. Raises PhotoError where there are none."""
     data = (stream or sys.stdin.buffer).read(MAX_STDIN_BYTES + 1)
     if not data:
-        raise PhotoError("standard input: no photo came in; pipe one, e.g. `cat photo.jpg | python -m edge run -`")
+        raise PhotoError(f"standard input: no photo came in; pipe one, e.g. `cat photo.jpg | {edge_program()} run -`")
     yield Frame("-", data, time.time())
 
 

@@ -56,7 +56,7 @@ def test_standard_input_and_several_sinks(field: Path, tmp_path: Path) -> None:
         (("absent.jpg",), "no such file"),
         (("--watch", "absent"), "not a folder to watch"),
         (("-", "--to", "fax"), "--to fax: not one of"),
-        (("-", "--backend", "tensorrt"), "holds no model.engine"),
+        (("-", "--backend", "tensorrt"), "was not packed for a device"),
         (("-", "--every", "1"), "needs --camera"),
     ],
 )

@@ -115,10 +115,28 @@ def test_json_goes_on_in_its_file(localizer: Localizer, tmp_path: Path) -> None:
     assert [json.loads(line)["time_utc"] for line in lines] == ["2026-03-01T12:00:00.250Z"] * 2
 
 
-def test_geojson_replaces_its_file_only_when_whole(tmp_path: Path) -> None:
-    out = tmp_path / "track.geojson"
-    out.write_text("before")
-    sink = GeoJson(out)
-    assert out.read_text() == "before"
-    sink.close()
-    assert json.loads(out.read_text()) == {"type": "FeatureCollection", "features": []}
+def test_a_track_is_whole_after_each_fix_and_replaces_a_former_one_at_the_first(
+    localizer: Localizer, tmp_path: Path
+) -> None:
+    out, fix = tmp_path / "walks" / "track.geojson", localizer.locate(photo())
+    for names in (("a", "b", "ג"), ("d",)):
+        sink = GeoJson(out)
+        before = out.read_bytes() if out.exists() else None
+        for count, name in enumerate(names, 1):
+            sink.put(Frame(name, None, NOON), fix)
+            track = json.loads(out.read_text(encoding="utf-8"))
+            assert track["type"] == "FeatureCollection"
+            assert [feature["properties"]["photo"] for feature in track["features"]] == list(names[:count])
+        assert out.read_bytes() != before
+        sink.close()
+    GeoJson(out).close()
+    assert json.loads(out.read_text(encoding="utf-8")) == track  # a run without a fix takes nothing away
+
+
+def test_a_file_that_is_no_track_is_not_written_over(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(EngineError, match="no track"):
+        open_sink(f"geojson:{tmp_path / 'thesis.txt'}")
+    with pytest.raises(EngineError, match="no track"):
+        open_sink(f"geojson:{tmp_path}")
+    assert (tmp_path / "thesis.txt").read_text() == "years of work"
