@@ -14,6 +14,7 @@ from core.fix import Fix
 from core.geo import distance_m
 from core.labels import read_labels
 from core.localizer import Localizer, default_bundle, predict_gps
+from core.spreadsheet import harmless
 
 __all__ = ["main", "predict_gps"]
 
@@ -60,7 +61,7 @@ def check(labels: Path, images: Path, localizer: Localizer) -> int:
         fix = localizer.locate(photo)
         error_m = float(distance_m(lat, lon, fix.lat, fix.lon))
         errors.append(error_m)
-        writer.writerow([name, f"{fix.lat:.7f}", f"{fix.lon:.7f}", f"{error_m:.2f}", f"{fix.radius68_m:.1f}"])
+        writer.writerow([harmless(name), f"{fix.lat:.7f}", f"{fix.lon:.7f}", f"{error_m:.2f}", f"{fix.radius68_m:.1f}"])
     if not errors:
         raise CampusError(f"{labels}: none of its {len(table)} photos is in {images}: give their folder with --images")
     summary = f"{len(errors)} photos, mean error {fmean(errors):.2f} m, median {median(errors):.2f} m"

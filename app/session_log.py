@@ -13,10 +13,10 @@ from xml.etree import ElementTree
 import numpy as np
 
 from app.sighting import Sighting
+from core.spreadsheet import harmless
 from core.sureness import sureness
 
 MAX_ENTRIES = 500  # thumbnails of some kilobytes: a long day in the field stays at a few megabytes
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 _COLUMNS = (
     "time_utc", "campus", "lat", "lon", "radius68_m", "radius95_m", "zone", "zone_probability", "answer",
     "score", "truth_lat", "truth_lon", "truth_error_m", "truth_source", "error_m",
@@ -72,13 +72,8 @@ def to_csv(log: Sequence[Sighting]) -> str:
     out = io.StringIO()
     writer = csv.DictWriter(out, _COLUMNS, lineterminator="\r\n")
     writer.writeheader()
-    writer.writerows({key: _harmless(value) for key, value in _row(entry).items()} for entry in log)
+    writer.writerows({key: harmless(value) for key, value in _row(entry).items()} for entry in log)
     return out.getvalue()
-
-
-def _harmless(value: Any) -> Any:
-    dangerous = isinstance(value, str) and value.lstrip(" ").startswith(_FORMULA_STARTS)
-    return "'" + value if dangerous else value
 
 
 def to_geojson(log: Sequence[Sighting]) -> str:

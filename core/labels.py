@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.errors import DatasetError
+from core.spreadsheet import as_it_was
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,7 +50,7 @@ def read_labels(path: Path | str, *, strict: bool = True) -> pd.DataFrame:
             raise DatasetError(
                 f"{path}: row {number} has {len(row)} values for {len(header)} columns; put text with commas in quotes"
             )
-    body = [[cell.strip() for cell in row[: len(header)]] for row in rows[1:]]
+    body = [[as_it_was(cell.strip()) for cell in row[: len(header)]] for row in rows[1:]]
     body = [row + [""] * (len(header) - len(row)) for row in body]
     if not body:
         raise DatasetError(f"{path}: has no rows below its column names; add one row for each photo")

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import hmac
 import ipaddress
+import re
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -28,6 +29,7 @@ KEY_PARAMETER = "key"
 COOKIE = "__Host-campus"
 COOKIE_DAYS = 180
 _KEY_BYTES = 16
+_HOST = re.compile(r"([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?")
 _REFUSED_WEBSOCKET = 4401
 
 Reason = Literal["no key", "wrong key", "too many"]
@@ -186,36 +188,86 @@ class Lock:
         return response
 
 
+def host_of(request: HTTPConnection) -> str | None:
+    """The host that the browser asked for, without its port; None where that is no host."""
+    asked = _HOST.fullmatch(request.headers.get("host", ""))
+    return asked.group(1).lower() if asked else None
+
+
+def is_address(host: str) -> bool:
+    """Whether a host, as URLs have it, is an IP address and no name."""
+    try:
+        ipaddress.ip_address(host.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        return False
+    return True
+
+
+def page_policy(host: str) -> dict[str, str]:
+    """What browsers are told of every answer; `host` with its port.
+
+    Streamlit needs scripts in the page, and its charts build some from text; but all of them come from here, and
+    nothing is sent or fetched elsewhere. No Strict-Transport-Security: it would take from phones the way past a
+    warning that they need until the certificate is installed, and browsers ignore it for addresses.
+    """
+    policy = (
+        "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; style-src 'self' 'unsafe-inline'; "
+        "img-src 'self' data: blob:; font-src 'self' data:; media-src 'self' data: blob:; worker-src 'self' blob:; "
+        f"connect-src 'self' data: blob: wss://{host}; object-src 'none'; base-uri 'self'; form-action 'self'; "
+        "frame-ancestors 'none'"
+    )
+    return {
+        "Content-Security-Policy": policy,
+        "Referrer-Policy": "same-origin",
+        "X-Content-Type-Options": "nosniff",
+        "Cross-Origin-Resource-Policy": "same-origin",
+    }
+
+
 class SameOrigin:
     """ASGI middleware that refuses what pages of other origins send, and keeps the address from other sites.
 
-    Streamlit would ask a server on the internet for its own address before it judges a foreign origin.
+    It answers to addresses and to `names` alone: a name of someone else's that leads here would make a page of
+    theirs one of ours. Streamlit would ask a server on the internet for its own address before it judges a foreign
+    origin.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, names: Collection[str]) -> None:
+        self._app, self._names = app, frozenset(names)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
-        headers = HTTPConnection(scope).headers
+        request = HTTPConnection(scope)
+        headers, host = request.headers, host_of(request)
+        if host is None or not (is_address(host) or host in self._names):
+            await self._refused("this machine is not called so: use its address", 421)(scope, receive, send)
+            return
         origin = headers.get("origin")
         if origin is not None and origin.lower() != f"https://{headers.get('host', '')}".lower():
-            if scope["type"] == "websocket":
-                await _refuse(receive, send)
-            else:
-                await Response("another site's page may not ask this", 403)(scope, receive, send)
+            await self._refused("another site's page may not ask this", 403)(scope, receive, send)
             return
+        policy = page_policy(headers["host"])
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 answer = MutableHeaders(scope=message)
-                answer.setdefault("Referrer-Policy", "same-origin")
-                answer.setdefault("X-Content-Type-Options", "nosniff")
+                for name, value in policy.items():
+                    answer.setdefault(name, value)
             await send(message)
 
         await self._app(scope, receive, with_headers)
+
+    @staticmethod
+    def _refused(reason: str, status: int) -> ASGIApp:
+        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["type"] == "websocket":
+                await _refuse(receive, send)
+            else:
+                await Response(reason, status)(scope, receive, send)
+
+        return answer
 
 
 async def _refuse(receive: Receive, send: Send) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 from core.errors import EngineError
 from core.tensorrt_engine import collecting_logger, import_tensorrt, said
 
+CHECK_EXPORT = "check the export with `python -m edge verify` where it was made"
+
 
 @dataclass(frozen=True)
 class BuildFlags:
@@ -58,8 +60,7 @@ def build_engine(model: bytes, size: int, flags: BuildFlags, timing_cache: bytes
     if not parser.parse(model):
         errors = "; ".join(parser.get_error(index).desc() for index in range(parser.num_errors)) or said(logger)
         raise EngineError(
-            f"TensorRT {trt.__version__} does not accept the model ({' '.join(errors.split())[:300]}): check the "
-            "export with `python -m edge verify` where it was made"
+            f"TensorRT {trt.__version__} does not accept the model ({' '.join(errors.split())[:300]}): {CHECK_EXPORT}"
         )
     config = builder.create_builder_config()
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, flags.workspace_mb << 20)
@@ -84,7 +85,7 @@ def _why_not(reason: str, flags: BuildFlags) -> str:
             f"not enough memory to build the engine ({reason}): close other programs and the desktop "
             f"(`sudo init 3`), or give another --workspace-mb than {flags.workspace_mb}, or --max-batch 1"
         )
-    return f"TensorRT could not build the engine ({reason}): check the export with `python -m edge verify` where it was made"
+    return f"TensorRT could not build the engine ({reason}): {CHECK_EXPORT}"
 
 
 def _progress(trt: Any) -> Any:

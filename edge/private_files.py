@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
 from pathlib import Path
+
+from core.errors import CampusError
 
 
 def data_folder() -> Path:
@@ -15,9 +18,17 @@ def data_folder() -> Path:
     return root / "campus-gps"
 
 
+def _check_folder(folder: Path) -> None:
+    """Raise CampusError where anyone may replace the files of a folder."""
+    mode = folder.stat().st_mode
+    if os.name != "nt" and mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+        raise CampusError(f"{folder}: any user may write there, so keys are not safe in it: chmod o-w {folder}")
+
+
 def write_private(path: Path, data: bytes) -> None:
     """Put `data` at `path` with mode 0600, whole or not at all, making its folder (0700) where it is absent."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _check_folder(path.parent)
     handle, trial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")  # mkstemp makes it 0600
     try:
         with os.fdopen(handle, "wb") as file:
@@ -29,9 +40,16 @@ def write_private(path: Path, data: bytes) -> None:
 
 
 def read_private(path: Path) -> bytes | None:
-    """The bytes at `path`, or None where there is no such file; one that others could read is closed to them."""
+    """The bytes at `path`, or None where there is no such file; one that others could read is closed to them.
+
+    Raises CampusError where another user could have put it there.
+    """
     try:
-        if path.stat().st_mode & 0o077:
+        state = path.stat()
+        _check_folder(path.parent)
+        if os.name != "nt" and os.geteuid() not in (0, state.st_uid):
+            raise CampusError(f"{path}: belongs to another user; give a folder of your own with --certs")
+        if state.st_mode & 0o077:
             path.chmod(0o600)
         return path.read_bytes()
     except FileNotFoundError:

@@ -19,7 +19,8 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from edge.access import KEY_PARAMETER, Attempts, Lock, Reason, SameOrigin
+from edge.access import KEY_PARAMETER, Attempts, Lock, Reason, SameOrigin, host_of
+from edge.addresses import host_names
 from edge.web_texts import TEXTS, Lang, language_of
 
 if TYPE_CHECKING:
@@ -29,13 +30,14 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 PAGES = Path(__file__).resolve().parent / "pages"
 INSTALL_PATH, CERTIFICATE_PATH = "/install", "/campus-gps-ca.crt"
 _MESSAGES: dict[Reason, str] = {"no key": "no_key", "wrong key": "wrong_key", "too many": "too_many"}
-_HOST = re.compile(r"([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?")
 # Our own pages run no script and load nothing; only their form may be sent, and only here.
 _STRICT = {
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'self'; frame-ancestors 'none'"
     ),
     "Cache-Control": "no-store",
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
 }
 
 
@@ -54,7 +56,7 @@ def field_app(site: Site, script: Path = REPOSITORY / "streamlit_app.py") -> App
     """The field app behind the lock (unless the site has no key), compressed, with the pages around it."""
     from streamlit.starlette import App
 
-    middleware = [Middleware(SameOrigin)]
+    middleware = [Middleware(SameOrigin, names=host_names())]
     if site.key is not None:
         open_paths = frozenset({INSTALL_PATH, CERTIFICATE_PATH})
         middleware.append(Middleware(Lock, key=site.key, page=lock_page, open_paths=open_paths, attempts=Attempts()))
@@ -94,7 +96,7 @@ def install_routes(site: Site) -> list[BaseRoute]:
     """The certificate and the page that tells how to install it; the same over http and https."""
 
     async def page(request: Request) -> Response:
-        address = f"https://{host_of(request, site.host)}:{site.port}/"
+        address = f"https://{host_of(request) or site.host}:{site.port}/"
         values = {"certificate": CERTIFICATE_PATH, "fingerprint": site.fingerprint, "home_address": address}
         return HTMLResponse(own_page("install", _language(request), values), headers=_STRICT)
 
@@ -113,7 +115,7 @@ def redirect_app(site: Site) -> Starlette:
         path = "/" + request.url.path.lstrip("/")
         query = f"?{request.url.query}" if request.url.query else ""
         # Not a permanent redirect: the port may serve something else another day.
-        return RedirectResponse(f"https://{host_of(request, site.host)}:{site.port}{path}{query}", 307)
+        return RedirectResponse(f"https://{host_of(request) or site.host}:{site.port}{path}{query}", 307)
 
     methods = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"]
     return Starlette(routes=[*install_routes(site), Route("/{path:path}", to_https, methods=methods)])
@@ -169,12 +171,6 @@ def manifest(key: str | None) -> dict[str, Any]:
     icons = [icon | {"src": f"/app/static/{icon['src']}"} for icon in content["icons"]]
     start = f"/?{KEY_PARAMETER}={key}" if key else "/"
     return content | {"id": "/", "scope": "/", "start_url": start, "icons": icons}
-
-
-def host_of(request: HTTPConnection, fallback: str) -> str:
-    """The host that the browser asked for, without its port; `fallback` where that is no host."""
-    asked = _HOST.fullmatch(request.headers.get("host", ""))
-    return asked.group(1) if asked else fallback
 
 
 def _language(request: HTTPConnection) -> Lang:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from core.errors import DatasetError
 from core.files import write_aside
+from core.spreadsheet import harmless
 from train.dataset import read_labels
 from train.ingest_report import IngestReport, Note
 from train.intake import Record, Task, image_file, take_in_all
@@ -300,5 +301,5 @@ def _assemble(plan: _Plan, chosen: list[Candidate], table: pd.DataFrame, report:
             os.link(made, place)
         except OSError:  # a file system without hard links
             shutil.copyfile(made, place)
-    table.to_csv(dataset / "gt.csv", index=False, encoding="utf-8", lineterminator="\n")
+    table.map(harmless).to_csv(dataset / "gt.csv", index=False, encoding="utf-8", lineterminator="\n")
     (dataset / "report.json").write_text(report.to_json(), "utf-8")

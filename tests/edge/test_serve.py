@@ -125,6 +125,30 @@ def test_the_key_opens_the_app_once_for_all(served: Served) -> None:
     assert served.ask("/_stcore/health", Cookie=given.partition(";")[0]).body == b"ok"
 
 
+@pytest.mark.parametrize("path", ["/app/static/../streamlit_app.py", "/app/static/%2e%2e/streamlit_app.py",
+                                  "/app/static/..%2f..%2f..%2fetc/passwd", "/media/../../etc/passwd",
+                                  "/app/static/%00", "/app/static//etc/passwd"])  # fmt: skip
+def test_no_path_leads_out_of_what_is_served(served: Served, cookie: str, path: str) -> None:
+    answer = served.ask(path, Cookie=cookie)
+    # Streamlit answers its page to what it does not know.
+    assert answer.status >= 300 or b'<div id="root">' in answer.body
+    assert b"import streamlit" not in answer.body
+    assert b"root:" not in answer.body
+
+
+def test_pages_may_reach_nothing_elsewhere_and_be_framed_nowhere(served: Served, cookie: str) -> None:
+    policy = served.ask("/", Cookie=cookie).headers["content-security-policy"]
+    assert f"wss://localhost:{served.port};" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert served.ask("/", Cookie=cookie, Host=f"evil.example:{served.port}").status == 421
+    for secure in (True, False):
+        own = served.ask("/install", secure=secure).headers
+        assert own["content-security-policy"].startswith("default-src 'none'")
+        assert own["referrer-policy"] == "same-origin"
+        assert own["x-content-type-options"] == "nosniff"
+        assert "strict-transport-security" not in own
+
+
 def test_the_websocket_is_locked_too(served: Served, cookie: str) -> None:
     assert websocket(served)[0] == 403
     assert websocket(served, Cookie="__Host-campus=0")[0] == 403

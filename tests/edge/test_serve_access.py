@@ -61,7 +61,7 @@ def ask(
         "client": (client, 5000),
         "server": ("10.0.0.1", 8443),
         "scheme": "wss" if kind == "websocket" else "https",
-        "headers": [(b"host", b"10.0.0.1:8443"), *((k.encode(), v.encode()) for k, v in headers.items())],
+        "headers": [(k.encode(), v.encode()) for k, v in {"host": "10.0.0.1:8443", **headers}.items()],
     }
     sent: list[Message] = []
 
@@ -210,18 +210,39 @@ def test_whom_to_count(host: str, client: str) -> None:
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://10.0.0.1:8443", "https://10.0.0.1"])
 def test_pages_of_other_sites_may_ask_nothing(origin: str) -> None:
-    app = SameOrigin(tiny_app)
+    app = SameOrigin(tiny_app, names=["localhost", "jetson.local"])
     assert ask(app, origin=origin).status == 403
     assert ask(app, kind="websocket", origin=origin).kinds == ["websocket.close"]
 
 
 def test_our_own_page_may_ask() -> None:
-    app = SameOrigin(tiny_app)
+    app = SameOrigin(tiny_app, names=["localhost", "jetson.local"])
     answer = ask(app, origin="https://10.0.0.1:8443")
     assert answer.text == "the app"
     assert answer.headers["referrer-policy"] == "same-origin"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    policy = answer.headers["content-security-policy"]
+    assert "connect-src 'self' data: blob: wss://10.0.0.1:8443;" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "http:" not in policy
+    assert "https:" not in policy
+    assert "*" not in policy
     assert ask(app, kind="websocket", origin="https://10.0.0.1:8443").kinds == ["websocket.accept"]
     assert ask(app).text == "the app", "an address typed by hand carries no origin"
+
+
+@pytest.mark.parametrize("host", ["10.0.0.9", "10.0.0.9:8443", "[fe80::1]:8443", "localhost:8443", "JETSON.local"])
+def test_it_answers_to_its_addresses_and_names(host: str) -> None:
+    assert ask(SameOrigin(tiny_app, names=["localhost", "jetson.local"]), host=host).text == "the app"
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:8443", "10.0.0.9.evil.example", "jetson", "", "a b", "a;b"]
+)
+def test_a_name_of_someone_elses_that_leads_here_is_refused(host: str) -> None:
+    app = SameOrigin(tiny_app, names=["localhost", "jetson.local"])
+    assert ask(app, host=host, origin=f"https://{host}").status == 421
+    assert ask(app, kind="websocket", host=host).kinds == ["websocket.close"]
 
 
 def test_the_key_is_long_private_and_kept(tmp_path: Path) -> None:

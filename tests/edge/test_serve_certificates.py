@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
 import stat
@@ -172,6 +173,39 @@ def test_a_file_that_others_could_read_is_closed_to_them(tmp_path: Path) -> None
     path.chmod(0o644)
     assert read_private(path) == b"one"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_folder_where_anyone_may_write_holds_no_keys(tmp_path: Path) -> None:
+    folder = tmp_path / "open"
+    folder.mkdir()
+    folder.chmod(0o777)
+    with pytest.raises(CampusError, match="chmod o-w"):
+        write_private(folder / "secret", b"one")
+    assert list(folder.iterdir()) == []
+    (folder / "secret").write_bytes(b"planted")
+    with pytest.raises(CampusError, match="chmod o-w"):
+        read_private(folder / "secret")
+    folder.chmod(0o1777)  # as /tmp is: only a file's owner may replace it there
+    write_private(folder / "other", b"one")
+    assert read_private(folder / "other") == b"one"
+
+
+def test_a_file_of_another_user_is_not_taken_for_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_private(tmp_path / "secret", b"planted")
+    monkeypatch.setattr("os.geteuid", lambda: (tmp_path / "secret").stat().st_uid + 1)
+    with pytest.raises(CampusError, match="another user"):
+        read_private(tmp_path / "secret")
+
+
+@pytest.mark.parametrize("mask", [0o000, 0o077])
+def test_a_secret_is_never_readable_by_others_whatever_the_umask(tmp_path: Path, mask: int) -> None:
+    former = os.umask(mask)
+    try:
+        write_private(tmp_path / "keys" / "secret", b"one")
+    finally:
+        os.umask(former)
+    assert stat.S_IMODE((tmp_path / "keys" / "secret").stat().st_mode) == 0o600
+    assert stat.S_IMODE((tmp_path / "keys").stat().st_mode) == 0o700
 
 
 def test_the_folder_is_this_users(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

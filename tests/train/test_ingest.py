@@ -74,6 +74,16 @@ def reasons(report: IngestReport) -> dict[str, str]:
     return {note.file: note.reason for note in report.left_out}
 
 
+def test_a_photo_called_like_a_formula_is_none_in_the_table_and_is_found_again(tmp_path: Path) -> None:
+    photo(tmp_path / "photos" / "=1+1" / "@sum.jpg", 1, model="=cmd")
+    ingest(tmp_path / "photos", tmp_path / "ds")
+    cells = [cell for line in (tmp_path / "ds" / "gt.csv").read_text("utf-8").splitlines() for cell in line.split(",")]
+    assert [cell for cell in cells if cell.startswith(("=", "+", "@"))] == []
+    loaded = Dataset.load(tmp_path / "ds")
+    assert loaded.column("source") == ["=1+1/@sum.jpg"]
+    assert loaded.image_paths[0].is_file()
+
+
 def test_a_walk_becomes_a_dataset(tmp_path: Path) -> None:
     report = ingest(walk(tmp_path / "photos"), tmp_path / "ds")
     assert (report.found, report.taken_in, report.night, report.sessions) == (12, 12, 0, 1)
