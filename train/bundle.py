@@ -10,29 +10,28 @@ import tempfile
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.torch import load_file, save
 
 from core.bundle import Bundle, CampusCard, Metrics, Parity, Training, check_may_save, save_bundle
 from core.engines import Heads, OnnxEngine, TorchEngine, open_engine, run_all
 from core.errors import BundleError, DatasetError
 from core.geo import LocalFrame
 from core.localizer import Localizer
-from core.model import CampusNet, NetConfig
-from core.onnx_export import export_fp32, quantize_int8, round_weights
 from core.posterior import Gallery, Grid, Posterior
 from core.zones import Zone, Zones
 from train.calibrate import calibrate, fit_posterior
 from train.dataset import Dataset
 from train.evaluate import describe, evaluate_rows
-from train.fit import SCALE_M, FitConfig, Task
 from train.geotag import write_position
-from train.images import cached_images
 from train.split import Splits
 from train.zoning import name_zones
+
+if TYPE_CHECKING:  # torch is imported where it works, so that the command tells its options without it
+    from core.model import CampusNet
+    from train.fit import FitConfig, Task
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +57,12 @@ class Run:
     @classmethod
     def load(cls, run: Path) -> Run:
         """Raises DatasetError when `run` is not a finished run or its dataset is gone."""
+        from safetensors.torch import load_file
+
+        from core.model import CampusNet, NetConfig
+        from train.fit import FitConfig, Task
+        from train.images import cached_images
+
         config_file, best = run / "config.json", run / "best.safetensors"
         if not config_file.exists() or not best.exists():
             raise DatasetError(
@@ -131,6 +136,9 @@ def make_bundle(
 
     `samples` are photos to carry along for trying, by name: `samples/NAME.jpg` -> bytes.
     """
+    from core.onnx_export import export_fp32, quantize_int8, round_weights
+    from train.fit import SCALE_M
+
     check_may_save(out, force)
     task = run.task
     training, calibration = task.rows["train"], task.rows["calibration"]
@@ -233,6 +241,8 @@ def _measure(card: CampusCard, files: dict[str, bytes], task: Task) -> Metrics:
 
 def _safetensors(net: CampusNet) -> bytes:
     """The state dict, matrices in float16, with the NetConfig as JSON in the metadata's `net`."""
+    from safetensors.torch import save
+
     tensors = {
         name: (tensor.half() if tensor.dim() > 1 else tensor).contiguous() for name, tensor in net.state_dict().items()
     }
