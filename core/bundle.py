@@ -18,7 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from core.errors import BundleError
 from core.files import check_replaceable, written_aside
 from core.geo import LocalFrame
-from core.posterior import Gallery, Grid, PosteriorParams
+from core.posterior import Grid, PosteriorParams
+from core.similar import Gallery
 from core.zones import Zone, Zones
 
 SCHEMA_VERSION = 1

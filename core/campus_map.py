@@ -98,7 +98,8 @@ def campus_deck(
     view = _view(bundle, fix, truth)
     layers = [_zone_layer(bundle, fix, theme)]
     if fix is not None and fix.probability is not None:
-        layers.append(_heat_layer(bundle, fix.probability.grid, fix.probability.mass, theme, "probability"))
+        mass = fix.probability.mass.astype(np.float64)
+        layers.append(_heat_layer(bundle, fix.probability.grid, mass, theme, "probability"))
     layers.append(_label_layer(bundle, view, theme))
     if track:
         layers += _track_layers(track[-_TRACK_LENGTH:], theme)

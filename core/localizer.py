@@ -16,9 +16,12 @@ from core.fix import Candidate, Fix, ZoneOdds
 from core.heading import direction_deg, raw_spread_deg
 from core.photo import load_photo, network_image
 from core.posterior import Posterior
+from core.threads import one_blas_thread
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from core.posterior import Similar
 
 DEMO_BUNDLE = Path(__file__).resolve().parent.parent / "campuses" / "demo"
 LEAST_ZONE_PROBABILITY = 0.01
@@ -46,6 +49,18 @@ class Localizer:
 
     def locate(self, photo: Any) -> Fix:
         """Locate a photo: path, bytes, file object, PIL image or (H, W, 3) uint8 RGB array. Raises PhotoError."""
+        return self.fix(*self._heads(photo))
+
+    def position(self, photo: Any) -> tuple[float, float]:
+        """Degrees (lat, lon) of a photo, the same as `locate` gives, without reading off the rest of a fix."""
+        heads, _ = self._heads(photo)
+        with one_blas_thread():
+            at_m = self.posterior.map(heads).median_m()
+        lat, lon = self.bundle.card.frame.to_latlon(at_m)
+        return float(lat), float(lon)
+
+    def _heads(self, photo: Any) -> tuple[Heads, dict[str, float]]:
+        """The network's answer, and how long each step took in milliseconds."""
         started = time.perf_counter()
         size = self.bundle.card.image_size
         rgb = load_photo(photo, min_side=size).rgb
@@ -54,29 +69,31 @@ class Localizer:
         prepared = time.perf_counter()
         heads = self.engine.run(image)
         answered = time.perf_counter()
-        return self.fix(
-            heads,
-            timings_ms={
-                "decode": 1e3 * (decoded - started),
-                "preprocess": 1e3 * (prepared - decoded),
-                "network": 1e3 * (answered - prepared),
-            },
-        )
+        return heads, {
+            "decode": 1e3 * (decoded - started),
+            "preprocess": 1e3 * (prepared - decoded),
+            "network": 1e3 * (answered - prepared),
+        }
 
     def fix(self, heads: Heads, timings_ms: dict[str, float] | None = None) -> Fix:
         """Read the fix of one photo (a batch of 1) off its probability map."""
+        with one_blas_thread():
+            return self._fix(heads, timings_ms or {})
+
+    def _fix(self, heads: Heads, timings_ms: dict[str, float]) -> Fix:
         started = time.perf_counter()
         card = self.bundle.card
-        probability = self.posterior.map(heads)
+        similar = self.posterior.similar(heads)
+        probability = self.posterior.map(heads, similar)
         at_m = probability.median_m()
         raw68, raw95 = probability.radii_m(at_m, (0.68, 0.95))
         radius68 = raw68 * card.calibration.radius68_factor
         radius95 = max(raw95 * card.calibration.radius95_factor, radius68)
         places = probability.candidates()
         latlon = card.frame.to_latlon(np.array([at_m, *[place[:2] for place in places]]))
-        familiarity = self._familiarity(heads)
+        familiarity = self._familiarity(similar)
         heading_deg, heading_spread_deg = self._heading(heads)
-        timings = {**(timings_ms or {}), "posterior": 1e3 * (time.perf_counter() - started)}
+        timings = {**timings_ms, "posterior": 1e3 * (time.perf_counter() - started)}
         return Fix(
             lat=float(latlon[0, 0]),
             lon=float(latlon[0, 1]),
@@ -99,8 +116,8 @@ class Localizer:
     def _zones(self, odds: NDArray[np.float64]) -> tuple[ZoneOdds, ...]:
         if not len(odds):
             return (ZoneOdds(-1, self.bundle.card.name, 1.0),)  # a campus without zones is one zone
-        order = np.argsort(-odds, kind="stable")
-        kept = [zone for zone in order if odds[zone] >= LEAST_ZONE_PROBABILITY] or [order[0]]
+        kept = np.flatnonzero(odds >= min(LEAST_ZONE_PROBABILITY, odds.max()))
+        kept = kept[np.argsort(-odds[kept], kind="stable")]
         zones = self.bundle.card.zones
         return tuple(ZoneOdds(int(zone), zones[zone].name, float(odds[zone])) for zone in kept)
 
@@ -111,12 +128,11 @@ class Localizer:
             return None, None
         return float(direction_deg(heads.heading)[0]), min(180.0, float(raw_spread_deg(heads.heading)[0]) * factor)
 
-    def _familiarity(self, heads: Heads) -> float:
+    def _familiarity(self, similar: Similar | None) -> float:
         """Share of calibration photos whose best similarity to the gallery is below this photo's."""
-        gallery = self.posterior.gallery
-        if heads.embedding is None or gallery is None or not len(self._familiar):
+        if similar is None or not len(self._familiar):
             return 1.0
-        best = float((gallery.embedding @ heads.embedding[0]).max())
+        best = float(similar[1][0, 0])
         return float(np.interp(best, self._familiar, np.linspace(0.0, 1.0, len(self._familiar)), left=0.0))
 
 
@@ -136,5 +152,4 @@ def predict_gps(image: NDArray[np.uint8]) -> NDArray[np.float32]:
         from core.errors import PhotoError
 
         raise PhotoError(f"predict_gps wants an (H, W, 3) uint8 RGB array, got {type(image).__name__}")
-    fix = shared_localizer(default_bundle()).locate(image)
-    return np.array([fix.lat, fix.lon], np.float32)
+    return np.array(shared_localizer(default_bundle()).position(image), np.float32)

@@ -2,16 +2,19 @@
 
 Every voter is a set of isotropic Gaussian kernels: the regression a few of growing width at its offset (a heavy tail),
 each zone one at its centre, each similar gallery photo one at its position. A kernel is a product of a function of east
-and a function of north, so the whole map is one matrix product, however many kernels vote.
+and a function of north, so the whole map is one matrix product, however many kernels vote. What the zones need for it
+does not change from photo to photo, and a row of the map needs only the zones near it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from core.similar import Gallery, most_similar
 from core.zones import nearest
 
 if TYPE_CHECKING:
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
     from core.zones import Zones
 
     Float = NDArray[np.float64]
+    Float32 = NDArray[np.float32]
+    Similar = tuple[NDArray[np.intp], NDArray[np.float32]]
 
 # A two-dimensional Student t with 3 degrees of freedom as a mixture of three Gaussians: (width factor, weight), found
 # by least squares on the log density out to 8 widths, where it is nowhere off by more than 0.08.
@@ -31,6 +36,9 @@ LEAST_WIDTH_M = 2.0
 CANDIDATE_APART_M = 25.0  # two modes nearer than this are one place to a person looking around
 CANDIDATE_LEAST_MASS = 0.05
 MAX_CANDIDATES = 5
+REACH_WIDTHS = 6.0  # a Gaussian has 1.5e-8 of its height left there, less than float32 tells apart
+_BAND_ROWS = 32
+_BLOCK_CELLS = 16
 
 
 @dataclass(frozen=True)
@@ -85,17 +93,6 @@ class PosteriorParams:
 
 
 @dataclass(frozen=True)
-class Gallery:
-    """The training photos as the network sees them: (N, D) unit embeddings, and (N, 2) local metres, float32."""
-
-    embedding: NDArray[np.float32]
-    local_m: NDArray[np.float32]
-
-    def __len__(self) -> int:
-        return len(self.embedding)
-
-
-@dataclass(frozen=True)
 class Kernels:
     """A mixture of isotropic Gaussians for each photo of a batch.
 
@@ -109,10 +106,10 @@ class Kernels:
 
 @dataclass(frozen=True)
 class ProbabilityMap:
-    """A probability over the campus: `mass` is (rows, columns) float64 and sums to 1."""
+    """A probability over the campus: `mass` is (rows, columns) float32 and sums to 1."""
 
     grid: Grid
-    mass: Float = field(repr=False)
+    mass: Float32 = field(repr=False)
 
     def median_m(self) -> Float:
         """The point of least expected distance, (2,) local metres: the map's geometric median.
@@ -122,41 +119,68 @@ class ProbabilityMap:
         """
         mass = self.mass.ravel()
         held = np.flatnonzero(mass > mass.max() * 1e-3)
-        points, weight = self.grid.centres_m[held], mass[held]
-        top = points[weight > weight.max() * 0.5]
-        at = np.asarray(top.mean(axis=0))
+        weight = mass[held].astype(np.float64)
+        row, column = np.divmod(held, self.grid.columns)
+        east, north = self.grid.east_m[column], self.grid.north_m[row]
+        top = weight > weight.max() * 0.5
+        at_east, at_north = east[top].mean(), north[top].mean()
+        offset = (self.grid.cell_m / 2) ** 2
         for _ in range(100):
-            pull = weight / np.sqrt(((points - at) ** 2).sum(axis=1) + (self.grid.cell_m / 2) ** 2)
-            step = pull @ points / pull.sum() - at
-            at = at + step
-            if np.abs(step).max() < 0.01:  # a centimetre is far below what a cell can say
+            squared = (east - at_east) ** 2
+            squared += (north - at_north) ** 2
+            squared += offset
+            pull = weight / np.sqrt(squared, out=squared)
+            total = pull.sum()
+            step_east, step_north = pull @ east / total - at_east, pull @ north / total - at_north
+            at_east, at_north = at_east + step_east, at_north + step_north
+            if max(abs(step_east), abs(step_north)) < 0.01:  # a centimetre is far below what a cell can say
                 break
-        return at
+        return np.array([at_east, at_north])
 
     def radii_m(self, at_m: Float, shares: tuple[float, ...]) -> tuple[float, ...]:
         """For each share of the mass, the radius in metres of the circle about `at_m` that holds it."""
-        east, north = self.grid.east_m - at_m[0], self.grid.north_m - at_m[1]
-        distance = np.sqrt(north[:, None] ** 2 + east[None, :] ** 2)
         step = self.grid.cell_m / 4
-        rings = np.cumsum(np.bincount((distance / step).astype(np.int64).ravel(), self.mass.ravel()))
-        found = np.searchsorted(rings, np.asarray(shares) * rings[-1])
+        reach_m = 32 * self.grid.cell_m
+        while True:  # a window about the place, widened until it holds the circles
+            rows, columns = self._window(at_m, reach_m)
+            east, north = self.grid.east_m[columns] - at_m[0], self.grid.north_m[rows] - at_m[1]
+            mass = self.mass[rows, columns]
+            distance = np.sqrt((north**2)[:, None] + east**2)
+            distance *= 1 / step
+            rings = np.bincount(distance.astype(np.intp).ravel(), mass.ravel()).cumsum()
+            if mass.shape == self.mass.shape:
+                found = np.searchsorted(rings, np.asarray(shares) * rings[-1])
+                break
+            whole = rings[: int(reach_m / step)]  # rings further out leave the window at its corners
+            if max(shares) <= whole[-1]:
+                found = np.searchsorted(whole, shares)
+                break
+            reach_m *= 2
         return tuple(float((ring + 1) * step) for ring in found)
+
+    def _window(self, at_m: Float, reach_m: float) -> tuple[slice, slice]:
+        """Rows and columns of the cells up to `reach_m` north, south, east and west of a place."""
+        grid = self.grid
+        east, north = (at_m - (grid.west_m, grid.south_m)) / grid.cell_m
+        reach = reach_m / grid.cell_m + 1
+        return (
+            slice(max(0, int(north - reach)), max(1, int(north + reach) + 1)),
+            slice(max(0, int(east - reach)), max(1, int(east + reach) + 1)),
+        )
 
     def candidates(self) -> list[tuple[float, float, float]]:
         """Separate places that fit, best first: (east m, north m, mass within CANDIDATE_APART_M)."""
         left = self.mass.copy()
         found: list[tuple[float, float, float]] = []
         reach = int(CANDIDATE_APART_M / self.grid.cell_m)
+        all_east, all_north = self.grid.east_m, self.grid.north_m
         while len(found) < MAX_CANDIDATES:
-            row, column = np.unravel_index(int(left.argmax()), left.shape)
-            rows = slice(max(0, int(row) - reach), int(row) + reach + 1)
-            columns = slice(max(0, int(column) - reach), int(column) + reach + 1)
-            east, north = self.grid.east_m[columns], self.grid.north_m[rows]
-            near = (
-                np.hypot(north[:, None] - self.grid.north_m[row], east[None, :] - self.grid.east_m[column])
-                <= reach * self.grid.cell_m
-            )
-            block = left[rows, columns] * near
+            row, column = divmod(int(left.argmax()), self.grid.columns)
+            rows = slice(max(0, row - reach), row + reach + 1)
+            columns = slice(max(0, column - reach), column + reach + 1)
+            east, north = all_east[columns], all_north[rows]
+            squared = ((north - all_north[row]) ** 2)[:, None] + (east - all_east[column]) ** 2
+            block = np.where(squared <= (reach * self.grid.cell_m) ** 2, left[rows, columns], 0.0)
             mass = float(block.sum())
             if mass < CANDIDATE_LEAST_MASS:
                 break
@@ -172,16 +196,67 @@ def softmax(logits: Float, temperature: float = 1.0) -> Float:
     return np.asarray(odds / odds.sum(axis=-1, keepdims=True))
 
 
-def most_similar(
-    embedding: NDArray[np.float32], gallery: Gallery, count: int
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """(B, D) unit embeddings -> (B, count) indices and cosine similarities of the nearest photos, best first."""
-    similarity = embedding @ gallery.embedding.T
-    count = min(count, len(gallery))
-    top = np.argpartition(-similarity, count - 1, axis=1)[:, :count]
-    order = np.argsort(-np.take_along_axis(similarity, top, axis=1), axis=1, kind="stable")
-    top = np.take_along_axis(top, order, axis=1)
-    return top, np.take_along_axis(similarity, top, axis=1)
+class _Standing:
+    """Kernels that stand where they are from photo to photo, ready to be added to a map with other weights.
+
+    They are sorted from south to north, so that those that reach into a band of rows are neighbours in the arrays.
+    """
+
+    def __init__(self, grid: Grid, centre_m: Float, width_m: Float) -> None:
+        """(K, 2) centres and (K,) widths in metres."""
+        self._order = np.argsort(centre_m[:, 1], kind="stable")
+        centre, width = centre_m[self._order], width_m[self._order]
+        east, north = _profiles(grid, centre, width)
+        self._total = east.sum(axis=1) * north.sum(axis=1)
+        self._east, self._north = east.astype(np.float32), north.astype(np.float32)
+        reach = REACH_WIDTHS * float(width.max())
+        self._bands = []
+        for top in range(0, grid.rows, _BAND_ROWS):
+            rows = slice(top, min(top + _BAND_ROWS, grid.rows))
+            edges = grid.north_m[[rows.start, rows.stop - 1]] + (-reach, reach)
+            first, last = np.searchsorted(centre[:, 1], edges)
+            if first < last:
+                self._bands.append((rows, slice(int(first), int(last))))
+
+    def total(self, weight: Float) -> float:
+        """What the densities of all cells add up to under (K,) weights."""
+        return float(weight[self._order] @ self._total)
+
+    def add_to(self, mass: Float32, weight: Float) -> None:
+        """Add the densities under (K,) weights to a (rows, columns) map in place."""
+        by_north = weight[self._order].astype(np.float32)[:, None]
+        for rows, kernels in self._bands:
+            mass[rows] += (self._north[kernels, rows] * by_north[kernels]).T @ self._east[kernels]
+
+
+def _profiles(grid: Grid, centre_m: Float, width_m: Float) -> tuple[Float, Float]:
+    """(M, 2) centres and (M,) widths -> (M, columns) and (M, rows) factors, whose product is a Gaussian's density."""
+    # At least half a cell wide, or a kernel could fall between the cells' centres.
+    width = np.maximum(width_m, grid.cell_m / 2)[:, None]
+    height = 1 / (np.sqrt(2 * np.pi) * width)
+    east = np.exp(-0.5 * ((grid.east_m - centre_m[:, :1]) / width) ** 2)
+    north = np.exp(-0.5 * ((grid.north_m - centre_m[:, 1:]) / width) ** 2)
+    return east * height, north * height
+
+
+def nearest_by_cell(grid: Grid, centres_m: Float) -> NDArray[np.intp]:
+    """(rows, columns) index of the centre nearest to each cell's own; centres (K, 2) in metres.
+
+    Block by block: a centre farther from a block's middle than the nearest one by more than the block's diagonal is
+    nearest to none of its cells.
+    """
+    nearest_one = np.empty((grid.rows, grid.columns), np.intp)
+    for top in range(0, grid.rows, _BLOCK_CELLS):
+        for left in range(0, grid.columns, _BLOCK_CELLS):
+            block = slice(top, top + _BLOCK_CELLS), slice(left, left + _BLOCK_CELLS)
+            north, east = grid.north_m[block[0]], grid.east_m[block[1]]
+            middle = np.array([east[0] + east[-1], north[0] + north[-1]]) / 2
+            distance = np.hypot(*(centres_m - middle).T)
+            diagonal = np.hypot(east[-1] - east[0], north[-1] - north[0])
+            near = np.flatnonzero(distance <= distance.min() + diagonal + 1e-6)
+            cells = np.stack(np.meshgrid(east, north), axis=-1).reshape(-1, 2)
+            nearest_one[block] = near[nearest(cells, centres_m[near])].reshape(len(north), len(east))
+    return nearest_one
 
 
 class Posterior:
@@ -191,29 +266,58 @@ class Posterior:
         self, grid: Grid, zones: Zones, gallery: Gallery | None, params: PosteriorParams, scale_m: float
     ) -> None:
         self.grid, self.zones, self.gallery, self.params, self.scale_m = grid, zones, gallery, params, scale_m
-        self._zone_centres, self._zone_widths = zones.centres_m, zones.spreads_m * params.zone_width
-        self._zone_of_cell = nearest(grid.centres_m, self._zone_centres) if len(zones) else None
+        self._zone_centres = zones.centres_m
+        self._zone_widths = np.maximum(zones.spreads_m * params.zone_width, LEAST_WIDTH_M)
         self._floor_density = params.floor_weight / (grid.rows * grid.columns * grid.cell_m**2)
 
-    def kernels(self, heads: Heads) -> Kernels:
-        """The mixtures that the voters make of a batch; an absent head or gallery only removes its voter."""
+    @cached_property
+    def _standing(self) -> _Standing:
+        return _Standing(self.grid, self._zone_centres, self._zone_widths)
+
+    @cached_property
+    def _zone_of_cell(self) -> NDArray[np.intp]:
+        return nearest_by_cell(self.grid, self._zone_centres).ravel()
+
+    def similar(self, heads: Heads) -> Similar | None:
+        """The gallery photos that vote for a batch, as `most_similar` gives them; None without that voter."""
+        if heads.embedding is None or self.gallery is None:
+            return None
+        return most_similar(heads.embedding, self.gallery, self.params.neighbours)
+
+    def _moving(self, heads: Heads, similar: Similar | None) -> Kernels:
+        """The kernels of regression and retrieval, which stand elsewhere for each photo."""
         p, batch = self.params, len(heads)
         spread = np.ones((batch, 1)) if heads.log_spread is None else np.exp(heads.log_spread.astype(np.float64))
         factors, shares = np.array(HEAVY_TAIL).T
-        centres = [np.repeat(heads.offset[:, None].astype(np.float64) * self.scale_m, len(factors), axis=1)]
-        widths = [factors * spread * p.regression_width_m]
-        weights = [np.broadcast_to(shares * p.regression_weight, (batch, len(shares)))]
-        if heads.zone_logits is not None and len(self.zones):
-            centres.append(np.broadcast_to(self._zone_centres, (batch, *self._zone_centres.shape)))
-            widths.append(np.broadcast_to(self._zone_widths, (batch, len(self.zones))))
-            weights.append(softmax(heads.zone_logits.astype(np.float64), p.zone_temperature) * p.zone_weight)
-        if heads.embedding is not None and self.gallery is not None:
-            top, similarity = most_similar(heads.embedding, self.gallery, p.neighbours)
-            centres.append(self.gallery.local_m[top].astype(np.float64))
-            widths.append(np.full(top.shape, p.retrieval_width_m))
-            weights.append(softmax(similarity.astype(np.float64), p.retrieval_temperature) * p.retrieval_weight)
-        width = np.maximum(np.concatenate(widths, axis=1), LEAST_WIDTH_M)
-        return Kernels(np.concatenate(centres, axis=1), width, np.concatenate(weights, axis=1))
+        centre = np.repeat(heads.offset[:, None].astype(np.float64) * self.scale_m, len(factors), axis=1)
+        width = factors * spread * p.regression_width_m
+        weight = np.broadcast_to(shares * p.regression_weight, (batch, len(shares)))
+        if similar is not None and self.gallery is not None:
+            top, similarity = similar
+            centre = np.concatenate([centre, self.gallery.local_m[top]], axis=1)
+            width = np.concatenate([width, np.full(top.shape, p.retrieval_width_m)], axis=1)
+            odds = softmax(similarity.astype(np.float64), p.retrieval_temperature)
+            weight = np.concatenate([weight, odds * p.retrieval_weight], axis=1)
+        return Kernels(centre, np.maximum(width, LEAST_WIDTH_M), weight)
+
+    def _zone_weights(self, heads: Heads) -> Float | None:
+        """(B, K) weights of the zones' kernels; None without that voter."""
+        if heads.zone_logits is None or not len(self.zones):
+            return None
+        return softmax(heads.zone_logits.astype(np.float64), self.params.zone_temperature) * self.params.zone_weight
+
+    def kernels(self, heads: Heads) -> Kernels:
+        """The mixtures that the voters make of a batch; an absent head or gallery only removes its voter."""
+        moving, zones = self._moving(heads, self.similar(heads)), self._zone_weights(heads)
+        if zones is None:
+            return moving
+        centre = np.broadcast_to(self._zone_centres, (len(heads), *self._zone_centres.shape))
+        width = np.broadcast_to(self._zone_widths, zones.shape)
+        return Kernels(
+            np.concatenate([moving.centre_m, centre], axis=1),
+            np.concatenate([moving.width_m, width], axis=1),
+            np.concatenate([moving.weight, zones], axis=1),
+        )
 
     def log_likelihood(self, heads: Heads, local_m: Float) -> Float:
         """(B,) log probability density (per square metre) of each photo's mixture at (B, 2) positions."""
@@ -222,20 +326,29 @@ class Posterior:
         density = (kernels.weight * np.exp(-0.5 * squared) / (2 * np.pi * kernels.width_m**2)).sum(axis=1)
         return np.asarray(np.log(density + self._floor_density + 1e-300))
 
-    def map(self, heads: Heads) -> ProbabilityMap:
-        """The probability that one photo (a batch of 1) was taken in each cell of the campus."""
-        kernels = self.kernels(heads)
-        centre, weight = kernels.centre_m[0], kernels.weight[0]
-        # At least half a cell wide, or a kernel could fall between the cells' centres.
-        width = np.maximum(kernels.width_m[0], self.grid.cell_m / 2)
-        east = np.exp(-0.5 * ((self.grid.east_m - centre[:, :1]) / width[:, None]) ** 2)
-        north = np.exp(-0.5 * ((self.grid.north_m - centre[:, 1:]) / width[:, None]) ** 2)
-        density = (north * (weight / (2 * np.pi * width**2))[:, None]).T @ east + self._floor_density
-        return ProbabilityMap(self.grid, density / density.sum())
+    def map(self, heads: Heads, similar: Similar | None = None) -> ProbabilityMap:
+        """The probability that one photo (a batch of 1) was taken in each cell of the campus.
+
+        `similar` is what `similar(heads)` gave, where that is known already.
+        """
+        moving = self._moving(heads, self.similar(heads) if similar is None else similar)
+        zones = self._zone_weights(heads)
+        weight = moving.weight[0]
+        east, north = _profiles(self.grid, moving.centre_m[0], moving.width_m[0])
+        # The factors' own sums tell what the whole map adds up to, so it is made normalised and passed over once.
+        total = weight @ (east.sum(axis=1) * north.sum(axis=1))
+        total += self._floor_density * self.grid.rows * self.grid.columns
+        if zones is not None:
+            total += self._standing.total(zones[0])
+        mass = (north * (weight / total)[:, None]).astype(np.float32).T @ east.astype(np.float32)
+        mass += np.float32(self._floor_density / total)
+        if zones is not None:
+            self._standing.add_to(mass, zones[0] / total)
+        return ProbabilityMap(self.grid, mass)
 
     def zone_odds(self, probability: ProbabilityMap) -> Float:
         """(K,) the mass of the map in each zone's cell."""
-        if self._zone_of_cell is None:
+        if not len(self.zones):
             return np.zeros(0)
         odds = np.bincount(self._zone_of_cell, probability.mass.ravel(), minlength=len(self.zones))
         return np.asarray(odds, np.float64)

@@ -20,7 +20,8 @@ from core.engines import Heads, OnnxEngine, TorchEngine, open_engine, run_all
 from core.errors import BundleError, DatasetError
 from core.geo import LocalFrame
 from core.localizer import Localizer
-from core.posterior import Gallery, Grid, Posterior
+from core.posterior import Grid, Posterior
+from core.similar import Gallery
 from core.zones import Zone, Zones
 from train.calibrate import calibrate, fit_posterior
 from train.dataset import Dataset

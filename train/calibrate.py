@@ -11,7 +11,8 @@ from scipy.optimize import minimize
 from core.bundle import Calibration
 from core.engines import Heads
 from core.heading import angle_between_deg, direction_deg, raw_spread_deg
-from core.posterior import Gallery, Grid, Posterior, PosteriorParams, most_similar
+from core.posterior import Grid, Posterior, PosteriorParams
+from core.similar import Gallery, most_similar
 from core.zones import Zones
 from train.metrics import conformal_factor
 

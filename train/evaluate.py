@@ -17,7 +17,7 @@ from core.files import written_aside
 from core.fix import Fix
 from core.geo import distance_m
 from core.localizer import Localizer
-from core.posterior import most_similar
+from core.similar import most_similar
 from train.dataset import Dataset
 from train.images import decode_images
 from train.metrics import summarise

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import threadpoolctl
 
 from core.engines import Heads, OnnxEngine, checked_heads, open_engine, run_all
 from core.errors import BundleError, EngineError, PhotoError
 from core.fix import Fix
 from core.geo import distance_m
 from core.localizer import Localizer, predict_gps, shared_localizer
-from tests.bundles import make_bundle, photo
+from tests.bundles import Kind, make_bundle, photo
 from tests.conftest import REPOSITORY
 
 
@@ -36,6 +37,22 @@ def test_a_fix_is_where_the_photo_was_taken(localizer: Localizer, place: tuple[f
     assert sum(zone.probability for zone in fix.zones) == pytest.approx(1, abs=0.1)
     assert [zone.probability for zone in fix.zones] == sorted((z.probability for z in fix.zones), reverse=True)
     assert set(fix.timings_ms) == {"decode", "preprocess", "network", "posterior"}
+
+
+@pytest.mark.parametrize("kind", ["good", "wide", "split", "elsewhere"])
+def test_a_position_alone_is_that_of_the_fix(localizer: Localizer, kind: Kind) -> None:
+    fix = localizer.locate(photo(kind))
+    assert localizer.position(photo(kind)) == (fix.lat, fix.lon)
+
+
+def test_a_fix_leaves_the_threads_of_numpy_as_they_were(localizer: Localizer) -> None:
+    def blas() -> list[int]:
+        return [library["num_threads"] for library in threadpoolctl.threadpool_info() if library["user_api"] == "blas"]
+
+    with threadpoolctl.threadpool_limits(2, user_api="blas"):
+        before = blas()
+        localizer.locate(photo())
+        assert blas() == before
 
 
 def test_two_places_that_fit_are_two_candidates_and_a_wide_radius(localizer: Localizer) -> None:

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from core.engines import Heads
-from core.posterior import Gallery, Grid, Posterior, PosteriorParams, ProbabilityMap, most_similar, softmax
+from core.posterior import Grid, Posterior, PosteriorParams, ProbabilityMap, nearest_by_cell, softmax
+from core.similar import Gallery
 from core.zones import Zone, Zones
 
 GRID = Grid(-100.0, -100.0, 2.0, 100, 100)
@@ -126,11 +127,35 @@ def test_zone_odds_are_the_mass_in_each_cell() -> None:
     assert odds == pytest.approx([0.2, 0.8], abs=1e-6)
 
 
-def test_most_similar_is_best_first_and_no_more_than_there_are() -> None:
-    gallery = Gallery(np.array([[1, 0], [0, 1], [0.6, 0.8]], np.float32), np.zeros((3, 2), np.float32))
-    top, similarity = most_similar(np.array([[0.0, 1.0]], np.float32), gallery, 10)
-    assert top.tolist() == [[1, 2, 0]]
-    assert similarity[0] == pytest.approx([1.0, 0.8, 0.0])
+@pytest.mark.parametrize(("rows", "columns", "zones"), [(1, 1, 1), (40, 23, 7), (33, 70, 300)])
+def test_each_cell_goes_to_the_nearest_centre(rows: int, columns: int, zones: int) -> None:
+    grid = Grid(-31.0, 7.0, 2.0, rows, columns)
+    centres = np.random.default_rng(zones).uniform((-40, 0), (120, 90), (zones, 2))
+    distance = np.linalg.norm(grid.centres_m[:, None] - centres, axis=2)
+    assert (nearest_by_cell(grid, centres).ravel() == distance.argmin(axis=1)).all()
+
+
+def test_zones_reach_every_cell_that_they_vote_for() -> None:
+    """The map is put together band by band from the zones near each; the whole mixture says the same everywhere."""
+    grid = Grid(0.0, 0.0, 2.0, 120, 90)
+    random = np.random.default_rng(1)
+    centres = random.uniform((0, 0), (180, 240), (60, 2))
+    zones = Zones(tuple(Zone(str(k), (float(e), float(n)), 1 + k % 9, ()) for k, (e, n) in enumerate(centres)))
+    posterior = Posterior(grid, zones, None, PosteriorParams(), 100.0)
+    answer = heads(90, 120, zone_logits=random.normal(0, 3, 60).tolist())
+    density = posterior.map(answer).mass.ravel()[::37] / grid.cell_m**2
+    expected = np.exp([posterior.log_likelihood(answer, at[None])[0] for at in grid.centres_m[::37]])
+    assert density / density.sum() == pytest.approx(expected / expected.sum(), rel=1e-4)
+
+
+@pytest.mark.parametrize("at_m", [(0.0, 0.0), (-99.0, 97.0), (60.0, -20.0)])
+def test_radii_hold_their_share_wherever_the_place_lies(at_m: tuple[float, float]) -> None:
+    probability = ProbabilityMap(GRID, 0.9 * blob((5.0, 0.0), 8.0) + 0.1 * blob((-70.0, 60.0), 20.0))
+    distance = np.linalg.norm(GRID.centres_m - at_m, axis=1)
+    for share, radius in zip((0.3, 0.68, 0.95), probability.radii_m(np.array(at_m), (0.3, 0.68, 0.95)), strict=True):
+        mass = probability.mass.ravel()
+        assert mass[distance < radius].sum() >= share
+        assert mass[distance < radius - GRID.cell_m / 4].sum() < share
 
 
 @pytest.mark.parametrize("logits", [[0.0], [1e4, -1e4, 0.0], [-700.0, -701.0]])
