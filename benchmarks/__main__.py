@@ -1,0 +1,113 @@
+"""python -m benchmarks [NAME ...]: measure, and write benchmarks/RESULTS.md.
+
+Each benchmark runs in a process of its own and leaves its page in runs/benchmarks/, so one that fails or is stopped
+costs only itself, and RESULTS.md always holds the last page of each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import datetime, timezone
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from benchmarks.timing import ROOT, TINY, Effort, Section, machine
+from core.errors import CampusError, run_cli
+from core.files import write_aside
+
+NAMES = ("predicting", "photo_to_fix", "ingesting", "training", "growth")
+PREFACE, RESULTS = ROOT / "benchmarks" / "PREFACE.md", ROOT / "benchmarks" / "RESULTS.md"
+PAGES = ROOT / "runs" / "benchmarks"
+
+
+def benchmark(name: str) -> Callable[[Effort], Section]:
+    """The benchmark of that name."""
+    run: Callable[[Effort], Section] = import_module(f"benchmarks.{name}").run
+    return run
+
+
+def measure(name: str, effort: Effort) -> dict[str, Any]:
+    """One benchmark's page, as it is kept."""
+    before = machine()
+    section = benchmark(name)(effort)
+    return {"machine": before, "when": f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M} UTC", **asdict(section)}
+
+
+def page(name: str, kept: dict[str, Any]) -> str:
+    """A kept page as Markdown."""
+    lines = [f"## {kept['title']}", "", kept["what"], ""]
+    for head, *rows in kept["tables"]:
+        lines += [_row(head), _row(["---"] * len(head)), *map(_row, rows), ""]
+    for target in kept["targets"]:
+        why = f" {target['why']}" if target["why"] and not target["met"] else ""
+        lines.append(f"- **{'met' if target['met'] else 'short'}**: {target['asked']}: {target['measured']}.{why}")
+    return "\n".join([*lines, "", f"`python -m benchmarks {name}`, {kept['when']}: {kept['machine']}.", ""])
+
+
+def _row(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def results(pages: Path) -> str:
+    """RESULTS.md: the preface and the last page of every benchmark; those never run here are named."""
+    parts = [PREFACE.read_text(encoding="utf-8")]
+    for name in NAMES:
+        kept = pages / f"{name}.json"
+        if kept.is_file():
+            parts.append(page(name, json.loads(kept.read_bytes())))
+        else:
+            parts.append(f"## {name}\n\nNot measured: run `python -m benchmarks {name}`.\n")
+    return "\n".join(parts)
+
+
+def save_pyperf(pages: Path, out: Path) -> None:
+    """Every round's seconds as a pyperf suite, for `python -m pyperf stats`, `hist` and `compare_to`."""
+    import pyperf
+
+    suite = []
+    for kept in (json.loads(path.read_bytes()) for path in sorted(pages.glob("*.json"))):
+        for name, seconds in kept["raw"].items():
+            run = pyperf.Run(seconds, metadata={"name": name, "unit": "second"}, collect_metadata=False)
+            suite.append(pyperf.Benchmark([run]))
+    pyperf.BenchmarkSuite(suite).dump(str(out), replace=True)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)} (all)")
+    parser.add_argument("--seconds", type=float, default=Effort.seconds, help="for each comparison (%(default)s)")
+    parser.add_argument("--tiny", action="store_true", help="only see that it runs: print, write nothing")
+    parser.add_argument("--pyperf", type=Path, metavar="FILE", help="also write every round's seconds for pyperf")
+    parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)  # one, in this process
+    args = parser.parse_args()
+    if unknown := [name for name in args.names if name not in NAMES]:
+        parser.error(f"no benchmark {', '.join(unknown)}: choose of {', '.join(NAMES)}")
+    if args.here or args.tiny:
+        for name in args.names or NAMES:
+            kept = measure(name, TINY if args.tiny else Effort(args.seconds))
+            if not args.tiny:
+                write_aside(PAGES / f"{name}.json", json.dumps(kept, indent=1).encode())
+            print(page(name, kept))
+        return 0
+    PAGES.mkdir(parents=True, exist_ok=True)
+    failed = []
+    for name in args.names or NAMES:
+        words = [sys.executable, "-m", "benchmarks", name, "--here", "--seconds", str(args.seconds)]
+        if subprocess.run(words, cwd=ROOT, check=False).returncode:
+            failed.append(name)
+    write_aside(RESULTS, results(PAGES).encode())
+    if args.pyperf:
+        save_pyperf(PAGES, args.pyperf)
+    if failed:
+        raise CampusError(f"{', '.join(failed)}: failed as said above; {RESULTS} keeps what was measured before")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run_cli(main))

@@ -1,0 +1,99 @@
+"""From a 12-megapixel photo to a fix, by stage, against decoding it in full and asking ResNet50 in torch."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import pillow_heif
+from PIL import Image, ImageOps
+
+from benchmarks import original
+from benchmarks.timing import PHOTOS, Effort, Section, Target, interleaved
+from core.localizer import DEMO_BUNDLE, Localizer
+
+STAGES = ("decode", "preprocess", "network", "posterior")
+
+
+def twelve_megapixels(localizer: Localizer, effort: Effort) -> tuple[bytes, str]:
+    """A JPEG as a phone makes it, and where it is from: a real photo where there is one."""
+    for path in [] if effort.tiny else sorted(PHOTOS.glob("*.jpg")):
+        with Image.open(path) as image:
+            if image.width * image.height >= 12_000_000:
+                return path.read_bytes(), f"a real phone photo of {image.width} x {image.height}"
+    size = (400, 300) if effort.tiny else (4032, 3024)
+    small = Image.open(io.BytesIO(localizer.bundle.read(localizer.bundle.samples[0])))
+    out = io.BytesIO()
+    small.convert("RGB").resize(size, Image.Resampling.BICUBIC).save(out, "JPEG", quality=92)
+    return out.getvalue(), f"a rendered photo enlarged to {size[0]} x {size[1]}, which decodes faster than a real one"
+
+
+def run(effort: Effort) -> Section:
+    """The same picture as JPEG and as HEIC, from bytes to the whole fix with radius, zones and candidates."""
+    localizer = Localizer.load(DEMO_BUNDLE)
+    size = localizer.bundle.card.image_size
+    jpeg, source = twelve_megapixels(localizer, effort)
+    picture = io.BytesIO()
+    pillow_heif.from_pillow(Image.open(io.BytesIO(jpeg)).convert("RGB")).save(picture, quality=80)
+    heic = picture.getvalue()
+    stages: dict[str, dict[str, list[float]]] = {kind: {stage: [] for stage in STAGES} for kind in ("JPEG", "HEIC")}
+
+    def locate(kind: str, data: bytes) -> None:
+        for stage, taken_ms in localizer.locate(data).timings_ms.items():
+            stages[kind][stage].append(taken_ms)
+
+    with tempfile.TemporaryDirectory() as folder:
+        kept = original.load(original.save_checkpoint(Path(folder) / "best_model.pth"))
+
+    def plainly() -> None:
+        image = ImageOps.exif_transpose(Image.open(io.BytesIO(jpeg)))
+        original.answer(kept, np.asarray(image.convert("RGB").resize((224, 224), Image.Resampling.LANCZOS)))
+
+    def decode_heic() -> None:
+        pillow_heif.open_heif(io.BytesIO(heic))[0].to_pillow().load()
+
+    times = interleaved(
+        {
+            "JPEG to fix": lambda: locate("JPEG", jpeg),
+            "HEIC to fix": lambda: locate("HEIC", heic),
+            "JPEG, Pillow in full and ResNet50 in torch, kept loaded": plainly,
+            "JPEG, only its decoder (libjpeg at the smallest useful scale)": lambda: decode_jpeg(jpeg, size),
+            "HEIC, only its decoder (libheif)": decode_heic,
+        },
+        effort,
+    )
+    section = Section(
+        "A 12-megapixel photo to a fix",
+        f"{source[0].upper()}{source[1:]} ({len(jpeg) / 1e6:.1f} MB), and the same as HEIC of quality 80 "
+        f"({len(heic) / 1e6:.1f} MB); from bytes to the whole fix, with the demo bundle.",
+    )
+    section.keep("photo", times)
+    ours = times["JPEG to fix"].median
+    section.tables.append(
+        [("", "median (p10 – p90)", "against JPEG to fix")]
+        + [(name, str(value), f"{value.median / ours:.2f} x") for name, value in times.items()]
+    )
+    section.tables.append(
+        [("stage, median", *STAGES)]
+        + [(kind, *(f"{median(stages[kind][stage]):.2f} ms" for stage in STAGES)) for kind in stages]
+    )
+    decoder = times["JPEG, only its decoder (libjpeg at the smallest useful scale)"].median
+    section.targets.append(
+        Target(
+            "JPEG to fix in at most 60 ms",
+            f"{1e3 * ours:.0f} ms",
+            ours <= 0.06,
+            f"libjpeg alone takes {1e3 * decoder:.0f} ms of it here, in the same run.",
+        )
+    )
+    return section
+
+
+def decode_jpeg(data: bytes, side: int) -> None:
+    """The decoder's own work at the scale that `load_photo` asks for."""
+    image = Image.open(io.BytesIO(data))
+    image.draft(None, (side, side))
+    image.load()

@@ -1,0 +1,118 @@
+"""`predict_gps`, warm and cold, against ResNet50 in torch as the original calls it and as a careful caller would."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks import original
+from benchmarks.timing import Effort, Section, Target, interleaved, run_program
+from core.engines import OnnxEngine
+from core.localizer import DEMO_BUNDLE, shared_localizer
+from core.photo import load_photo, network_image
+from predict import predict_gps
+
+COLD = """
+import sys, numpy
+from PIL import Image
+from predict import predict_gps
+predict_gps(numpy.asarray(Image.open(sys.argv[1])))
+"""
+
+
+def run(effort: Effort) -> Section:
+    """Every call gets the pixels of a 640 x 480 photo, but for the last comparison."""
+    os.environ["CAMPUS_BUNDLE"] = str(DEMO_BUNDLE)
+    localizer = shared_localizer(DEMO_BUNDLE)
+    bundle, engine = localizer.bundle, localizer.engine
+    assert isinstance(engine, OnnxEngine)
+    size = bundle.card.image_size
+    pixels = load_photo(bundle.read(bundle.samples[0])).rgb
+    ready = network_image(pixels, size)
+    section = Section(
+        "predict_gps",
+        f"The demo bundle ({engine.name}, {size} px), a photo of {pixels.shape[1]} x {pixels.shape[0]} pixels as an "
+        "array. The bare call is ONNX Runtime on pixels of the network's own size. ResNet50 has untrained weights.",
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        checkpoint = original.save_checkpoint(Path(folder) / "best_model.pth")
+        kept = original.load(checkpoint)
+        warm = interleaved(
+            {
+                "predict_gps": lambda: predict_gps(pixels),
+                "the bare onnxruntime call": lambda: engine.session.run(None, {"image": ready[None]}),
+                "ResNet50 in torch, kept loaded": lambda: original.answer(kept, pixels),
+                "the original's way": lambda: original.predict(checkpoint, pixels),
+            },
+            effort,
+        )
+        photo = Path(folder) / "photo.jpg"
+        photo.write_bytes(bundle.read(bundle.samples[0]))
+        cold = interleaved(
+            {
+                "predict_gps": lambda: run_program(sys.executable, "-c", COLD, photo),
+                "the original's way": lambda: run_program(
+                    sys.executable, "-m", "benchmarks.original", "predict", checkpoint, photo
+                ),
+            },
+            Effort(effort.seconds, min(effort.least, 5), 10, effort.tiny),
+        )
+    parts = interleaved(
+        {
+            "bare": lambda: engine.session.run(None, {"image": ready[None]}),
+            "predict_gps": lambda: predict_gps(ready),
+            "shrinking": lambda: network_image(pixels, size),
+        },
+        effort,
+    )
+    for group, times in (("warm", warm), ("cold", cold), ("overhead", parts)):
+        section.keep(group, times)
+    ours = warm["predict_gps"].median
+    section.tables.append(
+        [("warm, in one process", "median (p10 – p90)", "against predict_gps")]
+        + [(name, str(value), f"{value.median / ours:.2f} x") for name, value in warm.items()]
+    )
+    section.tables.append(
+        [("cold: a new process to its end", "median (p10 – p90)", "against predict_gps")]
+        + [(name, str(value), f"{value.median / cold['predict_gps'].median:.2f} x") for name, value in cold.items()]
+    )
+    over = parts["predict_gps"].median / parts["bare"].median - 1
+    shrinking = parts["shrinking"].median / parts["bare"].median
+    section.tables.append(
+        [
+            ("what predict_gps adds to the network", "median (p10 – p90)", "of the bare call"),
+            ("the bare onnxruntime call", str(parts["bare"]), ""),
+            (
+                f"predict_gps on {size} x {size} pixels, the network's own",
+                str(parts["predict_gps"]),
+                f"+ {over:.0%}",
+            ),
+            ("shrinking the photo first (Pillow's Lanczos)", str(parts["shrinking"]), f"+ {shrinking:.0%}"),
+        ]
+    )
+    kept_ratio = warm["ResNet50 in torch, kept loaded"].median / ours
+    way_ratio = warm["the original's way"].median / ours
+    bare_ratio = warm["ResNet50 in torch, kept loaded"].median / warm["the bare onnxruntime call"].median
+    section.targets += [
+        Target(
+            "15 x faster than cached torch eager ResNet50",
+            f"{kept_ratio:.1f} x",
+            kept_ratio >= 15,
+            f"The bare network call is {bare_ratio:.1f} x faster, so no code around it could be more.",
+        ),
+        Target(
+            "100 x faster than the original's way",
+            f"{way_ratio:.0f} x",
+            way_ratio >= 100,
+            "The original's way is mostly the building of its network.",
+        ),
+        Target(
+            "at most 30 % over the bare network call",
+            f"+ {over:.0%} on pixels of the network's size, + {over + shrinking:.0%} with shrinking a photo",
+            over + shrinking <= 0.3,
+            "Shrinking is Pillow's Lanczos alone, the same pixels that training saw.",
+        ),
+    ]
+    return section

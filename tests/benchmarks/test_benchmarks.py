@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import json
+import re
+import time
+from pathlib import Path
+
+import pytest
+
+from benchmarks.__main__ import NAMES, measure, page, results
+from benchmarks.timing import TINY, Effort, Times, interleaved
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_benchmark_runs_and_its_page_holds_figures(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    monkeypatch.setenv("CAMPUS_BUNDLE", "")
+    kept = measure(name, TINY)
+    assert kept["targets"]
+    assert kept["raw"]
+    assert all(seconds > 0 for rounds in kept["raw"].values() for seconds in rounds)
+    for head, *rows in kept["tables"]:
+        assert rows
+        assert {len(row) for row in rows} == {len(head)}
+    (tmp_path / f"{name}.json").write_text(json.dumps(kept))
+    whole = results(tmp_path)
+    assert page(name, kept) in whole
+    assert whole.count("Not measured") == len(NAMES) - 1
+    assert not re.search(r"\b(nan|inf)\b", whole)
+
+
+def test_ways_are_timed_in_turn_and_none_always_follows_the_same() -> None:
+    calls: list[str] = []
+    times = interleaved({name: lambda name=name: calls.append(name) for name in "abc"}, Effort(0.0, 3, 3))  # type: ignore[misc]
+    assert "".join(calls) == "abc" + "abc" + "bca" + "cab"
+    assert [len(value.seconds) for value in times.values()] == [3, 3, 3]
+
+
+def test_a_slower_way_measures_slower() -> None:
+    times = interleaved({"slow": lambda: time.sleep(0.02), "fast": lambda: None}, Effort(0.0, 3, 3))
+    assert times["slow"].median > times["fast"].median
+    assert times["slow"].median >= 0.02
+
+
+def test_spread_is_from_the_10th_to_the_90th_percentile() -> None:
+    assert str(Times(tuple(ms / 1000 for ms in range(1, 12)))) == "6.00 ms (2.00 – 10.0)"
