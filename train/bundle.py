@@ -24,10 +24,12 @@ from core.posterior import Grid, Posterior
 from core.similar import Gallery
 from core.zones import Zone, Zones
 from train.calibrate import calibrate, fit_posterior
+from train.config import FitConfig, saved_config
 from train.dataset import Dataset
 from train.evaluate import describe, evaluate_rows
 from train.geotag import write_position
 from train.split import Splits
+from train.task import SCALE_M, Task
 from train.zoning import name_zones
 
 if TYPE_CHECKING:  # torch is imported where it works, so that the command tells its options without it
@@ -70,7 +72,7 @@ class Run:
                 f"{run}: not a run with a trained network: train with `python -m train fit … --out {run}`"
             )
         config = json.loads(config_file.read_text(encoding="utf-8"))
-        fit = FitConfig(**config["fit"])
+        fit = saved_config(config["fit"], str(run))
         dataset = Dataset.load(Path(config["dataset"]))
         splits = Splits.load(run)
         if splits is None:
@@ -193,7 +195,7 @@ def make_bundle(
         calibration=calibrate(posterior, heads8 if int8_pays else heads32, truth_m, task.heading_deg[calibration]),
         parity=parity,
         training=Training(
-            recipe="campus",
+            recipe=run.fit.recipe,
             backbone=run.fit.backbone,
             weights=Path(run.weights).name,
             trained_utc=run.trained_utc.replace(microsecond=0),

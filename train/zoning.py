@@ -17,17 +17,19 @@ MARGIN_M = 15.0  # how far a cell reaches beyond the outermost photos
 LEAST_SPREAD_M = 2.0  # a zone of one standpoint is still as wide as phone GPS makes it
 
 
-def zone_count(local_m: NDArray[np.float64], most: int = MAX_ZONES) -> int:
-    """How many zones (N, 2) positions can carry: enough photos in each, and at least two distinct positions."""
+def zone_count(local_m: NDArray[np.float64], photos_per_zone: int = PHOTOS_PER_ZONE) -> int:
+    """How many zones (N, 2) positions can carry: enough photos in each, and two distinct positions, or one if one photo
+    is enough.
+    """
     distinct = len(np.unique(local_m.round(1), axis=0))
-    return max(1, min(most, len(local_m) // PHOTOS_PER_ZONE, distinct // 2))
+    return max(1, min(MAX_ZONES, len(local_m) // photos_per_zone, distinct // min(2, photos_per_zone)))
 
 
-def fit_zones(local_m: NDArray[np.float64], seed: int, most: int = MAX_ZONES) -> Zones:
+def fit_zones(local_m: NDArray[np.float64], seed: int, photos_per_zone: int = PHOTOS_PER_ZONE) -> Zones:
     """k-means over the *training* positions alone, (N, 2) local metres; named `Zone 1` and so on."""
     from sklearn.cluster import KMeans
 
-    count = zone_count(local_m, most)
+    count = zone_count(local_m, photos_per_zone)
     means = KMeans(count, n_init=4, random_state=seed).fit(local_m)
     labels, centres = means.labels_, np.asarray(means.cluster_centers_, np.float64)
     outlines = _outlines(centres, local_m)

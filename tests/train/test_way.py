@@ -167,21 +167,21 @@ def test_a_photo_that_cannot_be_read_does_not_stop_the_others(
 
 def test_an_interrupted_run_resumes_to_the_bit(way: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run stopped between two epochs and one that was not end with the same weights."""
-    from train import fit as fit_module
+    from train import trainer as trainer_module
 
     class StopError(Exception):
         pass
 
-    train_epoch = fit_module.Trainer.train_epoch
+    train_epoch = trainer_module.Trainer.train_epoch
 
-    def stop_in_the_second(trainer: fit_module.Trainer) -> float:
+    def stop_in_the_second(trainer: trainer_module.Trainer) -> float:
         if trainer.epoch == 1:
             raise StopError
         return train_epoch(trainer)
 
     size = ("--image-size", SIZE, "--epochs", EPOCHS)
     with monkeypatch.context() as patch:
-        patch.setattr(fit_module.Trainer, "train_epoch", stop_in_the_second)
+        patch.setattr(trainer_module.Trainer, "train_epoch", stop_in_the_second)
         with pytest.raises(StopError):
             train_cli(patch, "fit", way / "dataset", "--out", tmp_path / "run", *size)
     assert train_cli(monkeypatch, "fit", way / "dataset", "--out", tmp_path / "run", *size) == 2  # needs --resume

@@ -13,14 +13,16 @@ from pathlib import Path
 from core.bundle import Bundle
 from core.files import written_aside
 from train.bundle import BundleConfig, Run, make_bundle
+from train.config import CampusConfig
 from train.dataset import Dataset
 from train.demo.layout import demo_world
 from train.demo.render import render_large, render_shots
 from train.demo.sessions import SESSIONS, Shot, plan_shots
 from train.demo.world import campus_map
-from train.fit import FitConfig, fit, prepare
+from train.fit import fit
 from train.ingest import ingest
 from train.split import SplitConfig, split_or_load
+from train.task import prepare
 
 log = logging.getLogger(__name__)
 
@@ -57,8 +59,8 @@ def make_demo(out: Path, seed: int, epochs: int, workers: int) -> Bundle:
     splits = split_or_load(dataset, SplitConfig("session", named["calibration"], named["test"], seed=seed))
 
     log.info("4/5 training %d epochs", epochs)
-    config = FitConfig(epochs=epochs, image_size=IMAGE_SIZE, seed=seed)
-    run = fit(prepare(dataset, splits, config.image_size, seed), out / "run", config, resume=True)
+    config = CampusConfig(epochs=epochs, image_size=IMAGE_SIZE, seed=seed)
+    run = fit(prepare(dataset, splits, config), out / "run", config, resume=True)
 
     log.info("5/5 bundling")
     return make_bundle(

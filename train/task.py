@@ -1,0 +1,77 @@
+"""A dataset made ready to train on: photos as the network sees them, positions in the campus frame, zones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.engines import Heads
+from core.errors import DatasetError
+from core.geo import LocalFrame
+from core.zones import Zones
+from train.config import FitConfig
+from train.dataset import Dataset
+from train.images import cached_images
+from train.split import Splits
+from train.zoning import fit_zones
+
+SCALE_M = 100.0  # one unit of the network's `offset`, as in the original
+
+
+@dataclass(frozen=True)
+class Task:
+    """Everything of a dataset that training and bundling read; `rows` are its rows by split."""
+
+    dataset: Dataset
+    splits: Splits
+    images: NDArray[np.uint8]
+    frame: LocalFrame
+    local_m: NDArray[np.float64]
+    rows: dict[str, NDArray[np.int64]]
+    zones: Zones
+
+    @property
+    def heading_deg(self) -> NDArray[np.float64]:
+        """(N,) where the camera looked, clockwise from true north, NaN where unknown."""
+        table = self.dataset.table
+        return table["heading_deg"].to_numpy(np.float64) if "heading_deg" in table else np.full(len(table), np.nan)
+
+
+def prepare(dataset: Dataset, splits: Splits, config: FitConfig) -> Task:
+    """Frame and zones come from the training split alone; raises DatasetError when it is too small."""
+    rows = {split: splits.indices(dataset, split) for split in splits.names}
+    training = rows["train"]
+    if len(training) < 8:
+        raise DatasetError(f"{dataset.root}: {len(training)} training photos: at least 8 are needed")
+    frame = LocalFrame.of_points(*dataset.latlon[training].T)
+    local_m = frame.to_local(*dataset.latlon.T)
+    return Task(
+        dataset,
+        splits,
+        cached_images(dataset.image_paths, config.image_size, dataset.root / "cache"),
+        frame,
+        local_m,
+        rows,
+        fit_zones(local_m[training], config.seed, photos_per_zone=config.photos_per_zone),
+    )
+
+
+@dataclass(frozen=True)
+class CalibrationErrors:
+    """Mean error in metres on the calibration split, of the regression alone and of the best zone's centre."""
+
+    regression_m: float
+    zone_m: float
+
+
+def calibration_errors(task: Task, heads: Heads) -> CalibrationErrors:
+    """`heads` are the network's answers on the calibration split, in its order."""
+    truth_m = task.local_m[task.rows["calibration"]]
+    assert heads.zone_logits is not None
+    zone_m = task.zones.centres_m[heads.zone_logits.argmax(axis=1)]
+    return CalibrationErrors(
+        float(np.linalg.norm(heads.offset * SCALE_M - truth_m, axis=1).mean()),
+        float(np.linalg.norm(zone_m - truth_m, axis=1).mean()),
+    )
