@@ -29,12 +29,11 @@ from train.dataset import Dataset
 from train.evaluate import describe, evaluate_rows
 from train.geotag import write_position
 from train.split import Splits
-from train.task import SCALE_M, Task
 from train.zoning import name_zones
 
 if TYPE_CHECKING:  # torch is imported where it works, so that the command tells its options without it
     from core.model import CampusNet
-    from train.fit import FitConfig, Task
+    from train.task import Task
 
 log = logging.getLogger(__name__)
 
@@ -63,8 +62,8 @@ class Run:
         from safetensors.torch import load_file
 
         from core.model import CampusNet, NetConfig
-        from train.fit import FitConfig, Task
         from train.images import cached_images
+        from train.task import Task
 
         config_file, best = run / "config.json", run / "best.safetensors"
         if not config_file.exists() or not best.exists():
@@ -140,7 +139,7 @@ def make_bundle(
     `samples` are photos to carry along for trying, by name: `samples/NAME.jpg` -> bytes.
     """
     from core.onnx_export import export_fp32, quantize_int8, round_weights
-    from train.fit import SCALE_M
+    from train.task import SCALE_M
 
     check_may_save(out, force)
     task = run.task
