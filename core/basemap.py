@@ -32,12 +32,12 @@ _EQUATOR_M = 40_075_016.686
 _LETTER_PX, _LINE_PX = 6.4, 15.0  # of an 11-pixel sans serif, with a little air
 MAX_LABELS = 40
 
-_LIGHT = {
+LIGHT = {
     "ground": "#f4f1ea", "lawn": "#cde6b4", "sports": "#b9dca6", "water": "#a5d2f0", "plaza": "#e5dcc8",
     "path": "#ffffff", "building": "#d2bfa9", "tower": "#b99f83", "tree": "#7fb069",
     "path_edge": "#cfc6b6", "building_edge": "#7d6a55",
 }  # fmt: skip
-_DARK = {
+DARK = {
     "ground": "#14181e", "lawn": "#1d3326", "sports": "#20402b", "water": "#17364d", "plaza": "#2b2a29",
     "path": "#3b424d", "building": "#46505f", "tower": "#5d6b80", "tree": "#2f5a3a",
     "path_edge": "#262c35", "building_edge": "#8b98ab",
@@ -64,9 +64,9 @@ class View:
 
 def style_url(campus_map: dict[str, Any], *, dark: bool) -> str:
     """The basemap style of a GeoJSON FeatureCollection, as a data URL; unknown kinds are left out."""
-    colours = _DARK if dark else _LIGHT
+    colours = DARK if dark else LIGHT
     kinds = list(KINDS)
-    features = [_slim(feature) for feature in _features(campus_map)]
+    features = [_slim(feature) for feature in drawable(campus_map)]
     while True:
         source: dict[str, Any] = {
             "type": "geojson",
@@ -132,7 +132,7 @@ def _style_layers(colours: dict[str, str]) -> list[dict[str, Any]]:
     return layers
 
 
-def _features(campus_map: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def drawable(campus_map: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """The features that can be drawn: a known kind, and numeric coordinates. The file may be a stranger's."""
     features = campus_map.get("features")
     for feature in features if isinstance(features, list) else []:
@@ -179,7 +179,7 @@ def _slim(feature: dict[str, Any]) -> dict[str, Any]:
 def labels(campus_map: dict[str, Any], frame: LocalFrame, zoom: float) -> list[Label]:
     """The names that can stand on the map at a zoom without covering one another, largest features first."""
     found = []
-    for feature in _features(campus_map):
+    for feature in drawable(campus_map):
         name, kind = feature["properties"].get("name"), feature["properties"]["kind"]
         if kind not in _NAMED or not isinstance(name, str) or not name.strip():
             continue

@@ -1,11 +1,12 @@
-"""How far off the fixes of held-out photos are, beside three baselines on the same photos."""
+"""How far off the fixes of held-out photos are, how often their radii hold, and three baselines on the same photos."""
 
 from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,21 +19,36 @@ from core.fix import Fix
 from core.geo import distance_m
 from core.localizer import Localizer
 from core.similar import most_similar
+from train.breakdown import Breakdown, break_down
+from train.coverage import LEVELS
 from train.dataset import Dataset
 from train.images import decode_images
+from train.ingest import find_photos
 from train.metrics import summarise
 from train.split import Splits
+
+NEIGHBOURS = 3  # gallery photos kept for each evaluated one, to look at
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One row per photo, in the order of `names`; `truth` is (N, 2) degrees."""
+    """One row per photo, in the order of `names`; `rows` (N,) are the dataset's, `truth` is (N, 2) degrees.
+
+    error_m, radius68_m, radius95_m and each of baseline_error_m: (N,) metres. level_radius_m: (N, len(LEVELS)) metres.
+    neighbours: (N, NEIGHBOURS) rows of the gallery, most similar first; None without a gallery.
+    """
 
     split: str
+    rows: NDArray[np.int64]
     names: tuple[str, ...]
     truth: NDArray[np.float64]
     fixes: tuple[Fix, ...]
     error_m: NDArray[np.float64]
+    radius68_m: NDArray[np.float64]
+    radius95_m: NDArray[np.float64]
+    level_radius_m: NDArray[np.float64]
+    baseline_error_m: dict[str, NDArray[np.float64]]
+    neighbours: NDArray[np.int64] | None
     metrics: Metrics
 
 
@@ -79,15 +95,56 @@ def evaluate_rows(localizer: Localizer, dataset: Dataset, rows: NDArray[np.int64
     images = decode_images(paths, localizer.bundle.card.image_size)
     heads = run_all(localizer.engine, images)
     truth = dataset.latlon[rows]
-    fixes = tuple(localizer.fix(heads.one(index)) for index in range(len(rows)))
+    fixes, level_radii = [], []
+    for index in range(len(rows)):
+        fix = localizer.fix(heads.one(index))
+        level_radii.append(radii_at_levels(localizer, fix))
+        fixes.append(replace(fix, probability=None))  # thousands of maps would fill the memory
     at = np.array([(fix.lat, fix.lon) for fix in fixes])
     error = distance_m(*truth.T, *at.T)
     baselines = {
         name: distance_m(*truth.T, *position.T) for name, position in baseline_positions(localizer, heads).items()
     }
     radius68, radius95 = (np.array([getattr(fix, name) for fix in fixes]) for name in ("radius68_m", "radius95_m"))
-    metrics = summarise(error, radius68, radius95, baselines)
-    return Evaluation(split, tuple(dataset.names[row] for row in rows), truth, fixes, error, metrics)
+    gallery = localizer.posterior.gallery
+    return Evaluation(
+        split=split,
+        rows=rows,
+        names=tuple(dataset.names[row] for row in rows),
+        truth=truth,
+        fixes=tuple(fixes),
+        error_m=error,
+        radius68_m=radius68,
+        radius95_m=radius95,
+        level_radius_m=np.array(level_radii),
+        baseline_error_m=baselines,
+        neighbours=None
+        if gallery is None or heads.embedding is None
+        else most_similar(heads.embedding, gallery, NEIGHBOURS)[0],
+        metrics=summarise(error, radius68, radius95, baselines),
+    )
+
+
+def radii_at_levels(localizer: Localizer, fix: Fix) -> NDArray[np.float64]:
+    """(len(LEVELS),) metres: the circles that hold those shares of a fix's map, scaled as its two radii are.
+
+    Between 68 and 95 % the factor is interpolated, beyond them it is the nearer one's.
+    """
+    assert fix.probability is not None
+    at_m = localizer.bundle.card.frame.to_local(fix.lat, fix.lon)
+    *raw, raw68, raw95 = fix.probability.radii_m(at_m, (*LEVELS, 0.68, 0.95))
+    factors = (fix.radius68_m / raw68, fix.radius95_m / raw95)
+    return np.asarray(np.array(raw) * np.interp(LEVELS, (0.68, 0.95), factors))
+
+
+def refused(localizer: Localizer, strangers: Path) -> NDArray[np.bool_]:
+    """(N,) which photos in a folder of other places' photos are refused, that is, not taken for this campus.
+
+    Raises DatasetError when the folder holds no photo, PhotoError when one cannot be read.
+    """
+    images = decode_images([strangers / name for name in find_photos(strangers)[0]], localizer.bundle.card.image_size)
+    heads = run_all(localizer.engine, images)
+    return np.array([not localizer.fix(heads.one(index)).on_campus for index in range(len(images))])
 
 
 def describe(evaluation: Evaluation, localizer: Localizer) -> str:
@@ -116,13 +173,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--split", metavar="NAME", help="train, calibration or test (default: test, or all if not split)"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the metrics there as JSON")
+    parser.add_argument("--report", type=Path, metavar="DIR", help="write a report there: report.html, and its figures")
+    parser.add_argument(
+        "--strangers", type=Path, metavar="DIR", help="photos of other places: how many are refused as not this campus"
+    )
 
 
 def main(args: argparse.Namespace) -> int:
-    localizer = Localizer.load(args.bundle)
-    evaluation = evaluate(localizer, Dataset.load(args.dataset), args.split)
+    if args.report:
+        from train.report import check_report_folder, write_report
+
+        check_report_folder(args.report)
+    localizer, dataset = Localizer.load(args.bundle), Dataset.load(args.dataset)
+    strangers = refused(localizer, args.strangers) if args.strangers else None
+    evaluation = evaluate(localizer, dataset, args.split)
+    breakdown = break_down(evaluation, dataset, localizer.bundle, strangers)
     print(describe(evaluation, localizer))
+    print("\n".join(breakdown.lines()))
     if args.json:
         with written_aside(args.json) as aside:
-            aside.write_text(json.dumps(evaluation.metrics.model_dump(), indent=1) + "\n", encoding="utf-8")
+            aside.write_text(json.dumps(as_json(evaluation, breakdown), indent=1) + "\n", encoding="utf-8")
+    if args.report:
+        write_report(args.report, evaluation, breakdown, dataset, localizer)
+        print(f"{args.report / 'report.html'}: open it in a browser; it holds photos of the dataset")
     return 0
+
+
+def as_json(evaluation: Evaluation, breakdown: Breakdown) -> dict[str, Any]:
+    """The metrics, and beside them what `Breakdown` holds."""
+    return {**evaluation.metrics.model_dump(), **asdict(breakdown)}

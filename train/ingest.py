@@ -100,7 +100,7 @@ def ingest(
         if earlier is not None:
             return earlier
         _check(plan, force)
-        sources, others = _find_photos(plan.photos, skip=(plan.out, plan.work))
+        sources, others = find_photos(plan.photos, skip=(plan.out, plan.work))
         table = None if labels is None else read_labels(labels, strict=False)
         matched, notes = ({}, []) if table is None else match_labels(sources, table)
         chosen = sources if table is None else sorted(matched)
@@ -204,8 +204,11 @@ def _check(plan: _Plan, force: bool) -> None:
             raise DatasetError(f"{out}: has no gt.csv, so it is no dataset to replace; give another --out")
 
 
-def _find_photos(photos: Path, skip: tuple[Path, ...]) -> tuple[list[str], int]:
-    """The photos' paths within the folder, sorted, and how many other files there are; none hidden."""
+def find_photos(photos: Path, skip: tuple[Path, ...] = ()) -> tuple[list[str], int]:
+    """The photos' paths within the folder, sorted, and how many other files there are; none hidden.
+
+    Raises DatasetError when there is no photo.
+    """
     sources = []
     others = 0
     for folder, folders, files in os.walk(photos):

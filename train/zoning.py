@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -70,6 +71,7 @@ def _corners(polygon: Any) -> tuple[tuple[float, float], ...]:
 
 
 _SIDES = ("east", "north-east", "north", "north-west", "west", "south-west", "south", "south-east")
+_SIDE = re.compile(rf", (?:{'|'.join(_SIDES)}) side$")
 _NAMED_KINDS = ("building", "plaza", "tower", "water", "lawn", "sports")
 
 
@@ -101,3 +103,8 @@ def name_zones(zones: Zones, campus_map: dict[str, Any], frame: LocalFrame) -> Z
         return f"{name}, {_SIDES[round(float(turn) / (np.pi / 4)) % 8]} side"
 
     return Zones(tuple(replace(zone, name=name_at(Point(zone.centre_m))) for zone in zones.zones))
+
+
+def place_of(zone_name: str) -> str:
+    """The place that a zone is named after: `Library` for `Library, north side`."""
+    return _SIDE.sub("", zone_name)
