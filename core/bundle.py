@@ -51,10 +51,10 @@ class Metrics(_Frozen):
 
 
 class Calibration(_Frozen):
-    """Split-conformal factors of the radii, and the similarities that photos of this campus show.
+    """Split-conformal factors of the radii, and how novel held-out photos of this campus look to the network.
 
-    `familiar_similarity` holds the calibration photos' best cosine similarities to the gallery, as 101 quantiles from
-    0 % to 100 %; a photo below quantile `on_campus_quantile` is not taken to be of this campus. `heading_factor` makes
+    `novelty` holds the calibration photos' novelty as 101 quantiles from 0 % to 100 %; a photo more novel than all but
+    the share `off_campus_share` of them is not taken to be of this campus. `heading_factor` makes
     the network's own spread of its heading hold 68 % of the photos; None where no calibration photo has a heading.
     """
 
@@ -62,8 +62,8 @@ class Calibration(_Frozen):
     radius68_factor: float = Field(gt=0)
     radius95_factor: float = Field(gt=0)
     heading_factor: float | None = Field(None, gt=0)
-    familiar_similarity: tuple[float, ...] = ()
-    on_campus_quantile: float = 0.02
+    novelty: tuple[float, ...] = ()
+    off_campus_share: float = 0.02
 
 
 class Parity(_Frozen):

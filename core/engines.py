@@ -28,7 +28,8 @@ class Heads:
 
     offset (B, 2) east and north of the campus centre in units of the frame's scale; zone_logits (B, K); embedding
     (B, D) unit length; log_spread (B, 1), the natural log of the regression's own Laplace scale in the same units;
-    heading (B, 2), east and north of where the camera looked, as long as its von Mises concentration.
+    heading (B, 2), east and north of where the camera looked, as long as its von Mises concentration; novelty (B, 1),
+    0 to 1, how much of the photo the training photos never showed.
     """
 
     offset: Float32
@@ -36,6 +37,7 @@ class Heads:
     embedding: Float32 | None = None
     log_spread: Float32 | None = None
     heading: Float32 | None = None
+    novelty: Float32 | None = None
 
     def __len__(self) -> int:
         return len(self.offset)

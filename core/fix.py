@@ -33,7 +33,7 @@ class Fix:
 
     lat, lon: degrees, WGS84. radius68_m, radius95_m: metres; held-out photos lie within them 68 and 95 times in 100.
     zones: all with a probability of 1 % or more, likeliest first, at least one. candidates: likeliest first.
-    score: the share (0 to 1) of calibration photos that looked less like the gallery than this one; on_campus: whether
+    score: the share (0 to 1) of calibration photos that looked less like this campus than this one; on_campus: whether
     it looks like this campus at all. heading_deg: where the camera looked, clockwise from true north; it is within
     heading_spread_deg of that 68 times in 100. Both are None where the model has no such head.
     """

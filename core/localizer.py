@@ -21,7 +21,6 @@ from core.threads import one_blas_thread
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from core.posterior import Similar
 
 DEMO_BUNDLE = Path(__file__).resolve().parent.parent / "campuses" / "demo"
 LEAST_ZONE_PROBABILITY = 0.01
@@ -39,7 +38,7 @@ class Localizer:
         self.bundle, self.engine = bundle, engine
         card = bundle.card
         self.posterior = Posterior(card.grid, bundle.zones, bundle.gallery, card.posterior, card.scale_m)
-        self._familiar = np.asarray(card.calibration.familiar_similarity)
+        self._novelty = np.asarray(card.calibration.novelty)
 
     @classmethod
     def load(cls, path: str | Path | None = None, backend: Backend = "auto") -> Localizer:
@@ -83,15 +82,14 @@ class Localizer:
     def _fix(self, heads: Heads, timings_ms: dict[str, float]) -> Fix:
         started = time.perf_counter()
         card = self.bundle.card
-        similar = self.posterior.similar(heads)
-        probability = self.posterior.map(heads, similar)
+        probability = self.posterior.map(heads)
         at_m = probability.median_m()
         raw68, raw95 = probability.radii_m(at_m, (0.68, 0.95))
         radius68 = raw68 * card.calibration.radius68_factor
         radius95 = max(raw95 * card.calibration.radius95_factor, radius68)
         places = probability.candidates()
         latlon = card.frame.to_latlon(np.array([at_m, *[place[:2] for place in places]]))
-        familiarity = self._familiarity(similar)
+        familiarity = self._familiarity(heads)
         heading_deg, heading_spread_deg = self._heading(heads)
         timings = {**timings_ms, "posterior": 1e3 * (time.perf_counter() - started)}
         return Fix(
@@ -104,7 +102,7 @@ class Localizer:
                 Candidate(float(lat), float(lon), place[2])
                 for (lat, lon), place in zip(latlon[1:], places, strict=True)
             ),
-            on_campus=familiarity >= card.calibration.on_campus_quantile,
+            on_campus=familiarity >= card.calibration.off_campus_share,
             score=familiarity,
             campus=card.name,
             timings_ms=timings,
@@ -128,12 +126,12 @@ class Localizer:
             return None, None
         return float(direction_deg(heads.heading)[0]), min(180.0, float(raw_spread_deg(heads.heading)[0]) * factor)
 
-    def _familiarity(self, similar: Similar | None) -> float:
-        """Share of calibration photos whose best similarity to the gallery is below this photo's."""
-        if similar is None or not len(self._familiar):
+    def _familiarity(self, heads: Heads) -> float:
+        """Share of calibration photos that looked more novel than this one; 1 where the model cannot tell."""
+        if heads.novelty is None or not len(self._novelty):
             return 1.0
-        best = float(similar[1][0, 0])
-        return float(np.interp(best, self._familiar, np.linspace(0.0, 1.0, len(self._familiar)), left=0.0))
+        shares = np.linspace(1.0, 0.0, len(self._novelty))
+        return float(np.interp(float(heads.novelty[0, 0]), self._novelty, shares, right=0.0))
 
 
 @lru_cache(maxsize=4)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from core.errors import EngineError, MissingDependency
 
 Backbone = Literal["efficientnet_lite0", "resnet50"]
+FAMILIAR_RANK = 128  # of the 2,520 demo training photos: 64 to 512 tell strangers nearly alike
 BACKBONES: tuple[Backbone, ...] = ("efficientnet_lite0", "resnet50")
 
 
@@ -30,6 +31,7 @@ class NetConfig:
     spatial_dropout: float = 0.1  # the original's, between the backbone's stages
     head_dropout: float = 0.3
     heading: bool = False  # whether a head says which way the camera looked
+    familiar: int = 0  # dimensions of the subspace that the training photos' features span; 0 before it is known
 
 
 class Outputs(NamedTuple):
@@ -38,7 +40,8 @@ class Outputs(NamedTuple):
     offset (B, 2) is east and north of the campus centre in units of the bundle's frame scale; zone_logits (B, K);
     embedding (B, D) has unit length; log_spread (B, 1) is the natural logarithm of the regression's own Laplace scale
     in the offset's units; heading (B, 2) points east and north where the camera looked, and its length is the
-    concentration of a von Mises distribution about that direction.
+    concentration of a von Mises distribution about that direction; novelty (B, 1), 0 to 1, is the share of the
+    features' squared length, about the training photos' mean, that lies outside the subspace which those photos span.
     """
 
     offset: Tensor
@@ -46,6 +49,7 @@ class Outputs(NamedTuple):
     embedding: Tensor
     log_spread: Tensor | None = None
     heading: Tensor | None = None
+    novelty: Tensor | None = None
 
 
 class CampusNet(nn.Module):
@@ -54,6 +58,8 @@ class CampusNet(nn.Module):
 
     mean: Tensor
     std: Tensor
+    familiar_mean: Tensor
+    familiar_axes: Tensor
 
     def __init__(self, config: NetConfig) -> None:
         super().__init__()
@@ -74,11 +80,17 @@ class CampusNet(nn.Module):
         self.classifier = head(other, config.zones)
         if config.heading:
             self.compass = head(hidden, 2)
+        if config.familiar:
+            self.register_buffer("familiar_mean", torch.zeros(features))
+            self.register_buffer("familiar_axes", torch.zeros(features, config.familiar))
 
     @property
     def output_names(self) -> tuple[str, ...]:
         """Those of `Outputs` that this network has, in order."""
-        absent = {"log_spread": self.config.layout == "original", "heading": not self.config.heading}
+        config = self.config
+        absent = {
+            "log_spread": config.layout == "original", "heading": not config.heading, "novelty": not config.familiar
+        }  # fmt: skip
         return tuple(name for name in Outputs._fields if not absent.get(name))
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
@@ -118,7 +130,25 @@ class CampusNet(nn.Module):
             embedding=F.normalize(self.embedder(features), dim=1),
             log_spread=regression[:, 2:] if self.config.layout == "campus" else None,
             heading=self.compass(features) if self.config.heading else None,
+            novelty=self._novelty(features) if self.config.familiar else None,
         )
+
+    def _novelty(self, features: Tensor) -> Tensor:
+        """A photo of another place has features that training photos never showed: the residual off their principal
+        subspace tells it from a hard photo of this one (as in ViM, Wang et al., CVPR 2022, relative to the length)."""
+        centred = features - self.familiar_mean
+        inside = (centred @ self.familiar_axes).square().sum(dim=1, keepdim=True)
+        return 1 - inside / centred.square().sum(dim=1, keepdim=True).clamp(min=1e-12)
+
+    def familiar_with(self, features: Tensor) -> CampusNet:
+        """This network with the output `novelty`, given the (N, F) features of its training photos."""
+        mean = features.mean(dim=0)
+        rank = min(FAMILIAR_RANK, max(1, len(features) // 4))  # few photos span nothing that holds for new ones
+        axes = torch.linalg.svd(features - mean, full_matrices=False).Vh[:rank].T
+        net = CampusNet(replace(self.config, familiar=rank))
+        axes = axes.contiguous().half().float()  # as matrices are stored
+        net.load_state_dict({**self.state_dict(), "familiar_mean": mean, "familiar_axes": axes})
+        return net.train(self.training)
 
 
 def _head(features: int, hidden: tuple[int, ...], outputs: int, dropout: float) -> nn.Sequential:

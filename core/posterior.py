@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     Float = NDArray[np.float64]
     Float32 = NDArray[np.float32]
-    Similar = tuple[NDArray[np.intp], NDArray[np.float32]]
 
 # A two-dimensional Student t with 3 degrees of freedom as a mixture of three Gaussians: (width factor, weight), found
 # by least squares on the log density out to 8 widths, where it is nowhere off by more than 0.08.
@@ -278,13 +277,7 @@ class Posterior:
     def _zone_of_cell(self) -> NDArray[np.intp]:
         return nearest_by_cell(self.grid, self._zone_centres).ravel()
 
-    def similar(self, heads: Heads) -> Similar | None:
-        """The gallery photos that vote for a batch, as `most_similar` gives them; None without that voter."""
-        if heads.embedding is None or self.gallery is None:
-            return None
-        return most_similar(heads.embedding, self.gallery, self.params.neighbours)
-
-    def _moving(self, heads: Heads, similar: Similar | None) -> Kernels:
+    def _moving(self, heads: Heads) -> Kernels:
         """The kernels of regression and retrieval, which stand elsewhere for each photo."""
         p, batch = self.params, len(heads)
         spread = np.ones((batch, 1)) if heads.log_spread is None else np.exp(heads.log_spread.astype(np.float64))
@@ -292,8 +285,8 @@ class Posterior:
         centre = np.repeat(heads.offset[:, None].astype(np.float64) * self.scale_m, len(factors), axis=1)
         width = factors * spread * p.regression_width_m
         weight = np.broadcast_to(shares * p.regression_weight, (batch, len(shares)))
-        if similar is not None and self.gallery is not None:
-            top, similarity = similar
+        if heads.embedding is not None and self.gallery is not None:
+            top, similarity = most_similar(heads.embedding, self.gallery, p.neighbours)
             centre = np.concatenate([centre, self.gallery.local_m[top]], axis=1)
             width = np.concatenate([width, np.full(top.shape, p.retrieval_width_m)], axis=1)
             odds = softmax(similarity.astype(np.float64), p.retrieval_temperature)
@@ -308,7 +301,7 @@ class Posterior:
 
     def kernels(self, heads: Heads) -> Kernels:
         """The mixtures that the voters make of a batch; an absent head or gallery only removes its voter."""
-        moving, zones = self._moving(heads, self.similar(heads)), self._zone_weights(heads)
+        moving, zones = self._moving(heads), self._zone_weights(heads)
         if zones is None:
             return moving
         centre = np.broadcast_to(self._zone_centres, (len(heads), *self._zone_centres.shape))
@@ -326,13 +319,9 @@ class Posterior:
         density = (kernels.weight * np.exp(-0.5 * squared) / (2 * np.pi * kernels.width_m**2)).sum(axis=1)
         return np.asarray(np.log(density + self._floor_density + 1e-300))
 
-    def map(self, heads: Heads, similar: Similar | None = None) -> ProbabilityMap:
-        """The probability that one photo (a batch of 1) was taken in each cell of the campus.
-
-        `similar` is what `similar(heads)` gave, where that is known already.
-        """
-        moving = self._moving(heads, self.similar(heads) if similar is None else similar)
-        zones = self._zone_weights(heads)
+    def map(self, heads: Heads) -> ProbabilityMap:
+        """The probability that one photo (a batch of 1) was taken in each cell of the campus."""
+        moving, zones = self._moving(heads), self._zone_weights(heads)
         weight = moving.weight[0]
         east, north = _profiles(self.grid, moving.centre_m[0], moving.width_m[0])
         # The factors' own sums tell what the whole map adds up to, so it is made normalised and passed over once.

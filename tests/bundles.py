@@ -81,7 +81,7 @@ def make_bundle(
             photos=40,
             radius68_factor=1.0,
             radius95_factor=1.0,
-            familiar_similarity=tuple(np.linspace(0.93, 1.0, 101).tolist()),
+            novelty=tuple(np.linspace(0.0, 0.1, 101).tolist()),
         ),
         training=Training(
             recipe="by hand", backbone="mean colour", weights="none", trained_utc=_DATE, epochs=0, seed=0,
@@ -241,7 +241,8 @@ def _campus_map(frame: LocalFrame) -> dict[str, Any]:
 
 
 def _model(zones: tuple[Zone, ...]) -> bytes:
-    """The network as ONNX: input `image` (B, S, S, 3) uint8 -> offset, zone_logits, embedding, log_spread."""
+    """The network as ONNX: input `image` (B, S, S, 3) uint8 -> offset, zone_logits, embedding, log_spread,
+    novelty."""
     from onnx import TensorProto, checker, helper, numpy_helper
 
     constants: dict[str, NDArray[Any]] = {
@@ -249,7 +250,7 @@ def _model(zones: tuple[Zone, ...]) -> bytes:
         "byte": np.array(255, np.float32),
         "half": np.array(0.5, np.float32), "one": np.array(1, np.float32), "two": np.array(2, np.float32),
         "six": np.array(6, np.float32), "eight": np.array(8, np.float32),
-        "strangeness": np.array(40, np.float32),
+        "strangeness": np.array(40, np.float32), "novel": np.array(4, np.float32),
         "width": np.array(0.12, np.float32), "wide_at": np.array(_BLUE["wide"], np.float32),
         "split_at": np.array(_BLUE["split"], np.float32), "strange_at": np.array(0.8, np.float32),
         "reach": np.array(2 * HALF_M / SCALE_M, np.float32),
@@ -291,6 +292,7 @@ def _model(zones: tuple[Zone, ...]) -> bytes:
     op("Sub", "blue strange_at", "strange_d")
     op("Relu", "strange_d", "strange_r")
     op("Mul", "strange_r strangeness", "strange")
+    op("Mul", "strange_r novel", "novelty")
     op("Mul", "split eight", "split8")
     op("Mul", "wide eight", "wide8")
     op("Sub", "one wide", "not_wide")
@@ -316,6 +318,7 @@ def _model(zones: tuple[Zone, ...]) -> bytes:
                     ("zone_logits", len(zones)),
                     ("embedding", 6),
                     ("log_spread", 1),
+                    ("novelty", 1),
                 )
             ],
             [numpy_helper.from_array(value, key) for key, value in constants.items()],

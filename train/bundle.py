@@ -32,6 +32,8 @@ from train.split import Splits
 from train.zoning import name_zones
 
 if TYPE_CHECKING:  # torch is imported where it works, so that the command tells its options without it
+    from torch import Tensor
+
     from core.model import CampusNet
     from train.task import Task
 
@@ -153,14 +155,16 @@ def make_bundle(
         )
     round_weights(run.net)
     log.info("gallery of %d photos", len(training))
-    gallery_heads = run_all(TorchEngine(run.net), task.images[training], batch=64)
+    features = pooled_features(run.net, task.images[training])
+    net = run.net.familiar_with(features)
+    gallery_heads = run_all(TorchEngine(net), task.images[training], batch=64)
     assert gallery_heads.embedding is not None
     # Rounded as it will be read back, so that calibration sees what run time will.
     embedding, local_m = gallery_heads.embedding.astype(np.float16), task.local_m[training].astype(np.float32)
     gallery = Gallery(embedding.astype(np.float32), local_m)
 
     log.info("ONNX: FP32, and INT8 calibrated on %d training photos", min(INT8_PHOTOS, len(training)))
-    fp32 = export_fp32(run.net)
+    fp32 = export_fp32(net)
     chosen = np.random.default_rng(run.fit.seed).permutation(training)[:INT8_PHOTOS]
     int8 = quantize_int8(fp32, task.images[np.sort(chosen)])
 
@@ -209,7 +213,7 @@ def make_bundle(
     files = {
         "model.onnx": fp32,
         "model.int8.onnx": int8,
-        "model.safetensors": _safetensors(run.net),
+        "model.safetensors": _safetensors(net),
         "gallery.npz": _npz(embedding=embedding, local_m=local_m),
         **samples,
     }
@@ -217,6 +221,19 @@ def make_bundle(
         files["map.geojson"] = json.dumps(campus_map, ensure_ascii=False, separators=(",", ":")).encode()
     test = _measure(card, files, task)
     return save_bundle(out, card.model_copy(update={"metrics": {"test": test}}), files, force)
+
+
+def pooled_features(net: CampusNet, images: NDArray[np.uint8], batch: int = 64) -> Tensor:
+    """(N, S, S, 3) uint8 -> (N, F) the backbone's features, in evaluation mode."""
+    import torch
+
+    net.eval()
+    with torch.inference_mode():
+        parts = [
+            net.features(torch.tensor(images[i : i + batch]).permute(0, 3, 1, 2).float())
+            for i in range(0, len(images), batch)
+        ]
+    return torch.cat(parts)
 
 
 def compare(posterior: Posterior, heads32: Heads, heads8: Heads, truth_m: NDArray[np.float64]) -> Parity:

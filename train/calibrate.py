@@ -12,7 +12,7 @@ from core.bundle import Calibration
 from core.engines import Heads
 from core.heading import angle_between_deg, direction_deg, raw_spread_deg
 from core.posterior import Grid, Posterior, PosteriorParams
-from core.similar import Gallery, most_similar
+from core.similar import Gallery
 from core.zones import Zones
 from train.metrics import conformal_factor
 
@@ -62,7 +62,7 @@ def fit_posterior(
 
 
 def calibrate(posterior: Posterior, heads: Heads, truth_m: Float, heading_deg: Float) -> Calibration:
-    """Conformal factors for both radii and the heading, and how similar to the gallery photos of this campus look.
+    """Conformal factors for both radii and the heading, and how novel photos of this campus look.
 
     truth_m (N, 2) local metres; heading_deg (N,) where the camera looked, NaN where unknown.
     """
@@ -74,17 +74,16 @@ def calibrate(posterior: Posterior, heads: Heads, truth_m: Float, heading_deg: F
         errors.append(float(np.linalg.norm(at_m - truth_m[index])))
         radius68.append(raw68)
         radius95.append(raw95)
-    familiar: tuple[float, ...] = ()
-    if heads.embedding is not None and posterior.gallery is not None:
-        best = most_similar(heads.embedding, posterior.gallery, 1)[1][:, 0]
-        familiar = tuple(np.quantile(best.astype(np.float64), np.linspace(0, 1, 101)).tolist())
+    novelty: tuple[float, ...] = ()
+    if heads.novelty is not None:
+        novelty = tuple(np.quantile(heads.novelty.astype(np.float64), np.linspace(0, 1, 101)).tolist())
     error_m = np.array(errors)
     return Calibration(
         photos=len(heads),
         radius68_factor=conformal_factor(error_m, np.array(radius68), 0.68),
         radius95_factor=conformal_factor(error_m, np.array(radius95), 0.95),
         heading_factor=heading_factor(heads, heading_deg),
-        familiar_similarity=familiar,
+        novelty=novelty,
     )
 
 

@@ -64,7 +64,7 @@ def test_two_places_that_fit_are_two_candidates_and_a_wide_radius(localizer: Loc
 def test_a_photo_of_elsewhere_is_not_on_campus_and_still_has_a_best_guess(localizer: Localizer) -> None:
     fix = localizer.locate(photo("elsewhere"))
     assert not fix.on_campus
-    assert fix.score < localizer.bundle.card.calibration.on_campus_quantile
+    assert fix.score < localizer.bundle.card.calibration.off_campus_share
     assert np.isfinite([fix.lat, fix.lon]).all()
 
 

@@ -75,7 +75,7 @@ def test_calibrated_radii_cover_new_photos_as_promised() -> None:
             covered[share] += int(error <= factors[share] * radius)
     assert covered[0.68] / 300 == pytest.approx(0.68, abs=0.08)
     assert covered[0.95] / 300 == pytest.approx(0.95, abs=0.04)
-    assert len(calibration.familiar_similarity) == 101
+    assert calibration.novelty == ()
     assert calibration.photos == 300
 
 
