@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from core.errors import BundleError
 from core.files import check_replaceable, written_aside
@@ -53,17 +53,37 @@ class Metrics(_Frozen):
 class Calibration(_Frozen):
     """Split-conformal factors of the radii, and how novel held-out photos of this campus look to the network.
 
-    `novelty` holds the calibration photos' novelty as 101 quantiles from 0 % to 100 %; a photo more novel than all but
-    the share `off_campus_share` of them is not taken to be of this campus. `heading_factor` makes
-    the network's own spread of its heading hold 68 % of the photos; None where no calibration photo has a heading.
+    Factors differ with the doubt itself: `radius68_factors` and `radius95_factors` hold where the map's own 68 % radius
+    is `radius_at_m` (ascending), and are interpolated between. `novelty` holds the calibration photos' novelty as 101
+    quantiles from 0 % to 100 %; a photo more novel than all but the share `off_campus_share` of them is not taken to be
+    of this campus. `heading_factor` makes the network's own spread of its heading hold 68 % of the photos; None where
+    no calibration photo has a heading.
     """
 
     photos: int
-    radius68_factor: float = Field(gt=0)
-    radius95_factor: float = Field(gt=0)
+    radius_at_m: tuple[float, ...] = Field(min_length=1)
+    radius68_factors: tuple[Annotated[float, Field(gt=0)], ...]
+    radius95_factors: tuple[Annotated[float, Field(gt=0)], ...]
     heading_factor: float | None = Field(None, gt=0)
     novelty: tuple[float, ...] = ()
     off_campus_share: float = 0.02
+
+    @model_validator(mode="after")
+    def _one_factor_for_each_radius(self) -> Calibration:
+        if not len(self.radius_at_m) == len(self.radius68_factors) == len(self.radius95_factors):
+            raise ValueError("radius_at_m and both lists of factors must be of one length")
+        if sorted(self.radius_at_m) != list(self.radius_at_m):
+            raise ValueError("radius_at_m must ascend")
+        return self
+
+    def radii_m(self, raw_m: tuple[float, ...]) -> tuple[float, float]:
+        """The map's own radii for 68 and 95 % of its mass -> those that hold as many held-out photos."""
+        factor68, factor95 = (
+            float(np.interp(raw_m[0], self.radius_at_m, factors))
+            for factors in (self.radius68_factors, self.radius95_factors)
+        )
+        radius68_m = raw_m[0] * factor68
+        return radius68_m, max(raw_m[1] * factor95, radius68_m)
 
 
 class Parity(_Frozen):

@@ -84,9 +84,7 @@ class Localizer:
         card = self.bundle.card
         probability = self.posterior.map(heads)
         at_m = probability.median_m()
-        raw68, raw95 = probability.radii_m(at_m, (0.68, 0.95))
-        radius68 = raw68 * card.calibration.radius68_factor
-        radius95 = max(raw95 * card.calibration.radius95_factor, radius68)
+        radius68, radius95 = card.calibration.radii_m(probability.radii_m(at_m, (0.68, 0.95)))
         places = probability.candidates()
         latlon = card.frame.to_latlon(np.array([at_m, *[place[:2] for place in places]]))
         familiarity = self._familiarity(heads)

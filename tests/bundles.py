@@ -79,8 +79,9 @@ def make_bundle(
         ),
         calibration=Calibration(
             photos=40,
-            radius68_factor=1.0,
-            radius95_factor=1.0,
+            radius_at_m=(1.0,),
+            radius68_factors=(1.0,),
+            radius95_factors=(1.0,),
             novelty=tuple(np.linspace(0.0, 0.1, 101).tolist()),
         ),
         training=Training(

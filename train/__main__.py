@@ -14,6 +14,7 @@ COMMANDS = {
     "fit": Command("train.fit", "train the network on a dataset -> a run", TRAIN),
     "bundle": Command("train.bundle", "calibrate and export a run -> a campus bundle", TRAIN),
     "evaluate": Command("train.evaluate", "errors and coverage of a bundle on held-out photos", TRAIN),
+    "compare": Command("train.compare", "ways to train side by side, on the same folds", TRAIN),
     "demo": Command("train.demo.make", "render, train and bundle the demo campus again from its seed", TRAIN),
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -19,6 +20,9 @@ from train.metrics import conformal_factor
 Float = NDArray[np.float64]
 
 PRIOR_PHOTOS = 20.0  # how many calibration photos the default parameters are worth: few photos stay near them
+SHARES = (0.68, 0.95)
+GROUP_PHOTOS = 75  # of like doubt, for a conformal factor of their own; fewer make it a matter of luck
+MOST_GROUPS = 4
 _POSITIVE = (
     "regression_width_m",
     "zone_temperature",
@@ -66,25 +70,45 @@ def calibrate(posterior: Posterior, heads: Heads, truth_m: Float, heading_deg: F
 
     truth_m (N, 2) local metres; heading_deg (N,) where the camera looked, NaN where unknown.
     """
-    errors, radius68, radius95 = [], [], []
+    error_m, raw_m = [], []
     for index in range(len(heads)):
         probability = posterior.map(heads.one(index))
         at_m = probability.median_m()
-        raw68, raw95 = probability.radii_m(at_m, (0.68, 0.95))
-        errors.append(float(np.linalg.norm(at_m - truth_m[index])))
-        radius68.append(raw68)
-        radius95.append(raw95)
+        error_m.append(float(np.linalg.norm(at_m - truth_m[index])))
+        raw_m.append(probability.radii_m(at_m, SHARES))
     novelty: tuple[float, ...] = ()
     if heads.novelty is not None:
         novelty = tuple(np.quantile(heads.novelty.astype(np.float64), np.linspace(0, 1, 101)).tolist())
-    error_m = np.array(errors)
+    error, raw = np.array(error_m), np.array(raw_m)
+    at_m, (factors68, factors95) = radius_factors(error, raw, SHARES)
     return Calibration(
         photos=len(heads),
-        radius68_factor=conformal_factor(error_m, np.array(radius68), 0.68),
-        radius95_factor=conformal_factor(error_m, np.array(radius95), 0.95),
+        radius_at_m=tuple(at_m.tolist()),
+        radius68_factors=tuple(factors68.tolist()),
+        radius95_factors=tuple(factors95.tolist()),
         heading_factor=heading_factor(heads, heading_deg),
         novelty=novelty,
     )
+
+
+def radius_factors(error_m: Float, raw_m: Float, shares: Sequence[float]) -> tuple[Float, list[Float]]:
+    """Conformal factors that hold for small and for large radii alike.
+
+    error_m (N,); raw_m (N, S) the map's own radii for S shares -> (G,) ascending radii for the first share, and for
+    each share (G,) factors at them. One factor for all photos covers too many of the sure ones and too few of the doubtful
+    (on the demo's test split, rendered: 75 and 60 %). So each group of photos of like doubt gets its own (Mondrian
+    conformal prediction, Vovk et al. 2003), interpolated so that no radius jumps, and one more common factor makes the
+    share right for all photos together.
+    """
+    count = int(np.clip(len(error_m) // GROUP_PHOTOS, 1, MOST_GROUPS))
+    parts = np.array_split(np.argsort(raw_m[:, 0], kind="stable"), count)
+    at_m = np.array([np.median(raw_m[part, 0]) for part in parts])
+    factors = []
+    for column, share in enumerate(shares):
+        own = np.array([conformal_factor(error_m[part], raw_m[part, column], share) for part in parts])
+        radius_m = raw_m[:, column] * np.interp(raw_m[:, 0], at_m, own)
+        factors.append(own * conformal_factor(error_m, radius_m, share))
+    return at_m, factors
 
 
 def heading_factor(heads: Heads, heading_deg: Float) -> float | None:

@@ -7,7 +7,7 @@ from core.engines import Heads
 from core.heading import angle_between_deg, direction_deg, raw_spread_deg
 from core.posterior import LEAST_WIDTH_M, Gallery, Grid, Posterior, PosteriorParams
 from core.zones import Zones
-from train.calibrate import calibrate, fit_posterior, heading_factor
+from train.calibrate import SHARES, calibrate, fit_posterior, heading_factor, radius_factors
 
 GRID = Grid(-150.0, -150.0, 3.0, 100, 100)
 
@@ -66,13 +66,12 @@ def test_calibrated_radii_cover_new_photos_as_promised() -> None:
         posterior, Heads(heads.offset[:300], embedding=_rows(heads, 0)), truth[:300], np.full(300, np.nan)
     )
     covered = {0.68: 0, 0.95: 0}
-    factors = {0.68: calibration.radius68_factor, 0.95: calibration.radius95_factor}
     for index in range(300, 600):
         probability = posterior.map(heads.one(index))
         at_m = probability.median_m()
         error = np.linalg.norm(at_m - truth[index])
-        for share, radius in zip(covered, probability.radii_m(at_m, tuple(covered)), strict=True):
-            covered[share] += int(error <= factors[share] * radius)
+        for share, radius in zip(covered, calibration.radii_m(probability.radii_m(at_m, SHARES)), strict=True):
+            covered[share] += int(error <= radius)
     assert covered[0.68] / 300 == pytest.approx(0.68, abs=0.08)
     assert covered[0.95] / 300 == pytest.approx(0.95, abs=0.04)
     assert calibration.novelty == ()
@@ -101,3 +100,27 @@ def test_without_a_heading_to_compare_with_there_is_no_factor() -> None:
     heads = Heads(np.zeros((2, 2), np.float32), heading=np.ones((2, 2), np.float32))
     assert heading_factor(heads, np.full(2, np.nan)) is None
     assert heading_factor(Heads(np.zeros((2, 2), np.float32)), np.zeros(2)) is None
+
+
+def test_the_radius_holds_for_sure_and_for_doubtful_photos_alike() -> None:
+    rng = np.random.default_rng(8)
+    raw68 = np.exp(rng.uniform(1, 4, 4000))
+    raw_m = np.stack([raw68, 2 * raw68], axis=1)
+    error_m = rng.rayleigh(raw68**1.3 / 3)  # the map is too modest when sure, and too bold when in doubt
+    at_m, factors = radius_factors(error_m[:2000], raw_m[:2000], SHARES)
+    assert len(at_m) == 4
+    quarter = np.argsort(np.argsort(raw68[2000:])) * 4 // 2000
+    for column, share in enumerate(SHARES):
+        one = np.quantile(error_m[:2000] / raw_m[:2000, column], share)
+        radius = raw_m[2000:, column] * np.interp(raw68[2000:], at_m, factors[column])
+        held = error_m[2000:] <= radius
+        plain = error_m[2000:] <= raw_m[2000:, column] * one
+        assert held.mean() == pytest.approx(share, abs=0.03)
+        assert all(held[quarter == q].mean() == pytest.approx(share, abs=0.07) for q in range(4))
+        assert max(abs(plain[quarter == q].mean() - share) for q in range(4)) > 0.1 * (1 - share) / 0.32
+
+
+def test_few_calibration_photos_get_one_factor_for_all() -> None:
+    at_m, (factors,) = radius_factors(np.arange(1.0, 41), np.full((40, 1), 10.0), (0.68,))
+    assert len(at_m) == 1
+    assert factors == pytest.approx([2.8])  # the 28th of 40

@@ -1,0 +1,243 @@
+"""Ways to train side by side: on the same folds, with the same backbone, for as long.
+
+A way is a recipe, or a recipe with constants of its config changed, which is how its choices are weighed:
+`campus`, `original`, `campus:retrieval_share=0`. Each fold's network is calibrated on the fold's calibration split and
+measured on its test split; photos of all folds are then counted together.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import logging
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.errors import CampusError, DatasetError
+from core.files import written_aside
+from core.heading import angle_between_deg, direction_deg
+from train.config import CONFIGS, FitConfig, new_config
+from train.dataset import Dataset
+from train.split import Splits, add_split_arguments, config_of, split_dataset
+
+if TYPE_CHECKING:
+    from train.bundle import Run
+    from train.task import Task
+
+    Float = NDArray[np.float64]
+
+log = logging.getLogger(__name__)
+
+MIDDLE, RAW = "middle", "raw"
+UNTRAINED = {
+    MIDDLE: "always the middle of the training photos",
+    RAW: "nearest neighbour by the backbone's ImageNet features, untrained",
+}
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What one way says of N test photos: errors in metres; radii and heading errors NaN where it gives none."""
+
+    error_m: Float
+    night: NDArray[np.bool_]
+    radius68_m: Float
+    radius95_m: Float
+    heading_off_deg: Float
+
+    @classmethod
+    def of(cls, error_m: Float, night: NDArray[np.bool_], **rest: Float) -> Answers:
+        unknown = np.full(len(error_m), np.nan)
+        names = ("radius68_m", "radius95_m", "heading_off_deg")
+        return cls(error_m, night, **{name: rest.get(name, unknown) for name in names})
+
+    @classmethod
+    def joined(cls, parts: list[Answers]) -> Answers:
+        names = [f.name for f in dataclasses.fields(cls)]
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+
+
+def way_config(way: str, common: dict[str, Any]) -> FitConfig:
+    """The config that a way's name asks for, `common` fields given. Raises CampusError naming what is unknown."""
+    recipe, _, changes = way.partition(":")
+    if recipe not in CONFIGS:
+        raise CampusError(f"way {way!r}: choose from {', '.join((*UNTRAINED, *CONFIGS))}, or RECIPE:FIELD=VALUE,…")
+    kinds = {f.name: type(getattr(CONFIGS[recipe](), f.name)) for f in dataclasses.fields(CONFIGS[recipe])}
+    given: dict[str, Any] = {}
+    for change in filter(None, changes.split(",")):
+        name, _, value = change.partition("=")
+        try:
+            given[name] = kinds[name](value)
+        except (KeyError, TypeError, ValueError) as error:
+            raise CampusError(f"way {way!r}: {change!r} is no FIELD=VALUE of the {recipe} recipe") from error
+    return new_config(recipe, **{**common, **given})
+
+
+def untrained_answers(way: str, task: Task, backbone: str) -> Answers:
+    """The fold's test photos answered by one of UNTRAINED."""
+    training, test = task.rows["train"], task.rows["test"]
+    at_m = np.broadcast_to(np.median(task.local_m[training], axis=0), (len(test), 2))
+    if way == RAW:
+        import torch
+
+        from core.model import CampusNet, NetConfig, load_imagenet_weights
+        from train.bundle import pooled_features
+
+        net = CampusNet(NetConfig(backbone=backbone, image_size=task.images.shape[1]))  # type: ignore[arg-type]
+        load_imagenet_weights(net)
+        known, asked = (
+            torch.nn.functional.normalize(pooled_features(net, task.images[rows]), dim=1) for rows in (training, test)
+        )
+        at_m = task.local_m[training][(asked @ known.T).argmax(dim=1).numpy()]
+    return Answers.of(np.linalg.norm(at_m - task.local_m[test], axis=1), task.dataset.is_night[test])
+
+
+def trained_answers(run: Run) -> Answers:
+    """The fold's test photos answered by a run: the original by its regression, as its own program does; any other by
+    the posterior, calibrated on the fold's calibration split.
+    """
+    from core.engines import TorchEngine, run_all
+    from core.posterior import Grid, Posterior
+    from core.similar import Gallery
+    from train.bundle import CELL_M, GRID_MARGIN_M
+    from train.calibrate import calibrate, fit_posterior
+    from train.task import SCALE_M
+
+    task, engine = run.task, TorchEngine(run.net)
+    truth_m = task.local_m[task.rows["test"]]
+    night, heading_deg = task.dataset.is_night[task.rows["test"]], task.heading_deg[task.rows["test"]]
+    heads = {split: run_all(engine, task.images[rows], batch=64) for split, rows in task.rows.items()}
+    if run.fit.recipe == "original":
+        return Answers.of(np.linalg.norm(heads["test"].offset * SCALE_M - truth_m, axis=1), night)
+
+    training, calibration = task.local_m[task.rows["train"]], task.rows["calibration"]
+    embedding = heads["train"].embedding
+    gallery = None if embedding is None else Gallery(embedding, training.astype(np.float32))
+    grid = Grid.around(training, GRID_MARGIN_M, CELL_M)
+    params = fit_posterior(heads["calibration"], task.local_m[calibration], grid, task.zones, gallery, SCALE_M)
+    posterior = Posterior(grid, task.zones, gallery, params, SCALE_M)
+    factors = calibrate(posterior, heads["calibration"], task.local_m[calibration], task.heading_deg[calibration])
+    error_m, radii = [], []
+    for index, truth in enumerate(truth_m):
+        probability = posterior.map(heads["test"].one(index))
+        at_m = probability.median_m()
+        error_m.append(float(np.linalg.norm(at_m - truth)))
+        radii.append(factors.radii_m(probability.radii_m(at_m, (0.68, 0.95))))
+    radius68_m, radius95_m = np.array(radii).T
+    heading = heads["test"].heading
+    off = {} if heading is None else {"heading_off_deg": angle_between_deg(direction_deg(heading), heading_deg)}
+    return Answers.of(np.array(error_m), night, radius68_m=radius68_m, radius95_m=radius95_m, **off)
+
+
+def answers_of(way: str, dataset: Dataset, splits: Splits, common: dict[str, Any]) -> Answers:
+    """Train one way on one fold, in a folder that goes afterwards, and answer the fold's test photos."""
+    from train.bundle import Run
+    from train.fit import fit
+    from train.task import prepare
+
+    if way in UNTRAINED:
+        config = new_config("campus", **common)
+        return untrained_answers(way, prepare(dataset, splits, config), config.backbone)
+    config = way_config(way, common)
+    task = prepare(dataset, splits, config)
+    with tempfile.TemporaryDirectory() as folder:
+        return trained_answers(Run.load(fit(task, Path(folder) / "run", config)))
+
+
+def row(way: str, answers: Answers, seconds: float) -> dict[str, Any]:
+    """The figures of one way, ready for JSON and the table."""
+    error, night = answers.error_m, answers.night
+    known = np.isfinite(answers.radius68_m)
+    heading = answers.heading_off_deg[np.isfinite(answers.heading_off_deg)]
+    return {
+        "way": way,
+        "n": len(error),
+        "mean_m": float(error.mean()),
+        "median_m": float(np.median(error)),
+        "p90_m": float(np.percentile(error, 90)),
+        "day_mean_m": float(error[~night].mean()) if (~night).any() else None,
+        "night_mean_m": float(error[night].mean()) if night.any() else None,
+        "coverage68": float((error <= answers.radius68_m)[known].mean()) if known.any() else None,
+        "coverage95": float((error <= answers.radius95_m)[known].mean()) if known.any() else None,
+        "heading_median_off_deg": float(np.median(heading)) if len(heading) else None,
+        "training_s": seconds,
+    }
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """The rows as Markdown."""
+
+    def cell(row: dict[str, Any], name: str, form: str) -> str:
+        return "–" if row[name] is None else format(row[name], form)
+
+    columns = (
+        ("mean, m", "mean_m", ".1f"), ("median, m", "median_m", ".1f"), ("P90, m", "p90_m", ".0f"),
+        ("day mean", "day_mean_m", ".1f"), ("night mean", "night_mean_m", ".1f"),
+        ("in 68 %", "coverage68", ".0%"), ("in 95 %", "coverage95", ".0%"),
+        ("heading, median °", "heading_median_off_deg", ".0f"), ("training", "training_s", ".0f"),
+    )  # fmt: skip
+    lines = [f"| way | n | {' | '.join(head for head, _, _ in columns)} |", "|---" * (len(columns) + 2) + "|"]
+    lines += [
+        f"| `{row['way']}` | {row['n']} | {' | '.join(cell(row, name, form) for _, name, form in columns)} |"
+        for row in rows
+    ]
+    return "\n".join(lines)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    defaults = FitConfig.__dataclass_fields__
+    parser.add_argument("dataset", type=Path, metavar="DATASET", help="folder made by `ingest`")
+    parser.add_argument("--ways", nargs="+", default=[MIDDLE, RAW, "original", "campus"], metavar="WAY")
+    parser.add_argument(
+        "--folds", type=int, metavar="K", help="all K folds of --group-by (default: the dataset's split)"
+    )
+    parser.add_argument("--backbone", default="efficientnet_lite0", metavar="NAME", help="of every way")
+    parser.add_argument("--image-size", type=int, default=defaults["image_size"].default, metavar="PX")
+    parser.add_argument("--epochs", type=int, metavar="N", help="at most; default: each recipe's own")
+    parser.add_argument("--minutes", type=float, metavar="N", help="train each network this long")
+    parser.add_argument("--seed", type=int, default=0, metavar="N")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
+    add_split_arguments(parser)
+
+
+def main(args: argparse.Namespace) -> int:
+    import time
+
+    dataset = Dataset.load(args.dataset)
+    if args.folds:
+        asked = config_of(args)
+        if asked is None or asked.fold:
+            raise DatasetError("--folds K takes every fold in turn: name the groups with --group-by, and no --fold")
+        folds = [
+            split_dataset(dataset, dataclasses.replace(asked, fold=(index, args.folds)))
+            for index in range(1, args.folds + 1)
+        ]
+    elif (splits := Splits.load(dataset.root)) is None:
+        raise DatasetError(f"{dataset.root}: was not split: split it, or compare over --folds K --group-by COLUMN")
+    else:
+        folds = [splits]
+    common = {"backbone": args.backbone, "image_size": args.image_size, "seed": args.seed}
+    common |= {name: value for name in ("epochs", "minutes") if (value := getattr(args, name)) is not None}
+    for way in args.ways:
+        if way not in UNTRAINED:
+            way_config(way, common)  # a misspelt one is found before hours of training
+
+    rows = []
+    for way in args.ways:
+        started = time.perf_counter()
+        answers = Answers.joined([answers_of(way, dataset, splits, common) for splits in folds])
+        rows.append(row(way, answers, time.perf_counter() - started))
+        log.info("%s", table(rows[-1:]).splitlines()[-1])
+    how = f"{len(folds)} folds {folds[0].describe()}" if args.folds else folds[0].describe()
+    print(f"{dataset.root}: test photos, split {how}; {args.backbone}, {args.image_size} px, seed {args.seed}")
+    print(table(rows))
+    if args.json:
+        with written_aside(args.json) as aside:
+            aside.write_text(json.dumps({"split": how, "ways": rows}, indent=1) + "\n", encoding="utf-8")
+    return 0
