@@ -79,11 +79,10 @@ def calibrate(posterior: Posterior, heads: Heads, truth_m: Float, heading_deg: F
     novelty: tuple[float, ...] = ()
     if heads.novelty is not None:
         novelty = tuple(np.quantile(heads.novelty.astype(np.float64), np.linspace(0, 1, 101)).tolist())
-    error, raw = np.array(error_m), np.array(raw_m)
-    at_m, (factors68, factors95) = radius_factors(error, raw, SHARES)
+    radius_at_m, (factors68, factors95) = radius_factors(np.array(error_m), np.array(raw_m), SHARES)
     return Calibration(
         photos=len(heads),
-        radius_at_m=tuple(at_m.tolist()),
+        radius_at_m=tuple(radius_at_m.tolist()),
         radius68_factors=tuple(factors68.tolist()),
         radius95_factors=tuple(factors95.tolist()),
         heading_factor=heading_factor(heads, heading_deg),
@@ -95,10 +94,10 @@ def radius_factors(error_m: Float, raw_m: Float, shares: Sequence[float]) -> tup
     """Conformal factors that hold for small and for large radii alike.
 
     error_m (N,); raw_m (N, S) the map's own radii for S shares -> (G,) ascending radii for the first share, and for
-    each share (G,) factors at them. One factor for all photos covers too many of the sure ones and too few of the doubtful
-    (on the demo's test split, rendered: 75 and 60 %). So each group of photos of like doubt gets its own (Mondrian
-    conformal prediction, Vovk et al. 2003), interpolated so that no radius jumps, and one more common factor makes the
-    share right for all photos together.
+    each share (G,) factors at them. One factor for all photos covers too many of the sure ones and too few of the
+    doubtful (on the demo's test split, rendered: 75 and 60 %). So each group of photos of like doubt gets its own
+    (Mondrian conformal prediction, Vovk et al. 2003), interpolated so that no radius jumps, and one more common factor
+    makes the share right for all photos together.
     """
     count = int(np.clip(len(error_m) // GROUP_PHOTOS, 1, MOST_GROUPS))
     parts = np.array_split(np.argsort(raw_m[:, 0], kind="stable"), count)

@@ -145,6 +145,8 @@ def answers_of(way: str, dataset: Dataset, splits: Splits, common: dict[str, Any
         config = new_config("campus", **common)
         return untrained_answers(way, prepare(dataset, splits, config), config.backbone)
     config = way_config(way, common)
+    if "epochs" not in common:
+        config = dataclasses.replace(config, epochs=config.epochs_for(len(splits.of("train"))))
     task = prepare(dataset, splits, config)
     with tempfile.TemporaryDirectory() as folder:
         return trained_answers(Run.load(fit(task, Path(folder) / "run", config)))
@@ -209,15 +211,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     import time
 
-    dataset = Dataset.load(args.dataset)
+    dataset, asked = Dataset.load(args.dataset), config_of(args)
     if args.folds:
-        asked = config_of(args)
         if asked is None or asked.fold:
             raise DatasetError("--folds K takes every fold in turn: name the groups with --group-by, and no --fold")
         folds = [
             split_dataset(dataset, dataclasses.replace(asked, fold=(index, args.folds)))
             for index in range(1, args.folds + 1)
         ]
+    elif asked:
+        raise DatasetError("how to divide is for --folds K; without it the dataset's own split is used")
     elif (splits := Splits.load(dataset.root)) is None:
         raise DatasetError(f"{dataset.root}: was not split: split it, or compare over --folds K --group-by COLUMN")
     else:
@@ -234,7 +237,7 @@ def main(args: argparse.Namespace) -> int:
         answers = Answers.joined([answers_of(way, dataset, splits, common) for splits in folds])
         rows.append(row(way, answers, time.perf_counter() - started))
         log.info("%s", table(rows[-1:]).splitlines()[-1])
-    how = f"{len(folds)} folds {folds[0].describe()}" if args.folds else folds[0].describe()
+    how = f"{args.folds} folds {Splits(asked, {}).describe()}" if asked else folds[0].describe()
     print(f"{dataset.root}: test photos, split {how}; {args.backbone}, {args.image_size} px, seed {args.seed}")
     print(table(rows))
     if args.json:

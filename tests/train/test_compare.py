@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core.errors import CampusError
+from tests.train.test_way import SLICE, train_cli
+from train.compare import Answers, row, table, way_config
+from train.config import CampusConfig
+
+
+def test_a_way_is_a_recipe_with_constants_changed() -> None:
+    config = way_config("campus:retrieval_share=0,epochs=3", {"image_size": 64})
+    assert isinstance(config, CampusConfig)
+    assert (config.retrieval_share, config.epochs, config.image_size) == (0.0, 3, 64)
+    for wrong in ("campsu", "campus:no_such_field=1", "campus:epochs=many"):
+        with pytest.raises(CampusError, match="way"):
+            way_config(wrong, {})
+
+
+def test_figures_are_those_of_the_photos() -> None:
+    night = np.array([False, False, True])
+    answers = Answers.of(
+        np.array([1.0, 3.0, 11.0]), night, radius68_m=np.array([2.0, 2.0, 12.0]), radius95_m=np.full(3, 20.0)
+    )
+    both = Answers.joined([answers, Answers.of(np.array([5.0]), np.array([False]))])
+    figures = row("this", both, 60.0)
+    assert (figures["n"], figures["mean_m"], figures["median_m"]) == (4, 5.0, 4.0)
+    assert (figures["day_mean_m"], figures["night_mean_m"]) == (3.0, 11.0)
+    assert figures["coverage68"] == pytest.approx(2 / 3)  # of the photos that have a radius
+    assert figures["heading_median_off_deg"] is None
+    assert "| `this` | 4 | 5.0 | 4.0 |" in table([figures])
+
+
+def test_ways_are_compared_on_the_same_folds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photos, dataset = tmp_path / "photos", tmp_path / "dataset"
+    for session in ("spring-morning", "test-evening", "winter-night"):
+        shutil.copytree(SLICE / session, photos / session)
+    assert train_cli(monkeypatch, "ingest", photos, "--out", dataset, "--workers", 1) == 0
+    small = ("--folds", 2, "--group-by", "standpoint", "--image-size", 64, "--epochs", 1)
+    ways = ("--ways", "middle", "raw", "original", "campus:least_steps=0")
+    assert train_cli(monkeypatch, "compare", dataset, *ways, *small, "--json", tmp_path / "figures.json") == 0
+    found = json.loads((tmp_path / "figures.json").read_text())
+    count = len(list((dataset / "images").iterdir()))
+    assert [way["n"] for way in found["ways"]] == [count] * 4
+    assert len({round(way["mean_m"], 3) for way in found["ways"]}) == 4
+    assert found["ways"][3]["coverage68"] is not None
+    assert "2 folds by standpoint" in capsys.readouterr().out
+
+    assert train_cli(monkeypatch, "compare", dataset, "--ways", "campus:epoch=1", *small) == 2
+    assert train_cli(monkeypatch, "compare", dataset) == 2
+    assert "was not split" in capsys.readouterr().err
