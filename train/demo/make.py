@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 NAME = "Demo campus"
 IMAGE_SIZE = 192  # the rendered photos are 256 × 192
-EPOCHS = 14
+EPOCHS = 24
 DESCRIPTION = "A rendered campus at a fictional place: every photo was drawn by a computer."
 SAMPLES_BY_DAY, SAMPLES_BY_NIGHT = 12, 4
 SLICE_EAST_M, SLICE_NORTH_M = 70.0, 70.0  # half the sides of the area whose photos are the tests' slice
