@@ -7,15 +7,29 @@ CampusError                 one clear line for the person: what is wrong, and th
 ├── EngineError             an inference engine cannot be made or gave unusable output
 └── MissingDependency       an optional package is absent; names the requirements file that brings it
 
-Command lines print the message alone on standard error and exit with code 2 (see `run_cli`).
+Command lines print the message alone on standard error and exit with code 2; what the disk refuses (OSError) they print
+the same way (see `run_cli`).
 """
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from collections.abc import Callable
 
 from core.program import PACKED_REQUIREMENTS, running_pack
+
+_SPACE = "free some space there, then run the same command again"
+_RIGHTS = "choose another place, or change its permissions"
+_REMEDIES = {
+    errno.ENOSPC: _SPACE,
+    errno.EDQUOT: _SPACE,
+    errno.EFBIG: "choose a place that takes files as large as this",
+    errno.EROFS: "choose another place, or make it writable",
+    errno.EACCES: _RIGHTS,
+    errno.EPERM: _RIGHTS,
+}
 
 
 class CampusError(Exception):
@@ -58,9 +72,11 @@ class MissingDependency(CampusError):
 
 
 def run_cli(main: Callable[[], int]) -> int:
-    """Run a command line's `main` and return its exit code; a CampusError becomes one line on stderr and code 2."""
+    """Run a command line's `main` and return its exit code; a CampusError or OSError is one line on stderr and 2."""
     try:
-        return main()
+        code = main()
+        sys.stdout.flush()  # at exit it would be too late to say that the disk is full
+        return code
     except CampusError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -69,9 +85,25 @@ def run_cli(main: Callable[[], int]) -> int:
         sys.stderr.close()
         return 0
     except OSError as error:
-        place = f"{error.filename}: " if error.filename else ""
-        print(f"error: {place}{error.strerror or error}", file=sys.stderr)
+        print(f"error: {_said(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
+
+
+def _said(error: OSError) -> str:
+    """An OSError as one line: the file, what is wrong, and the remedy where there is one."""
+    place = error.filename or ("" if _can_print() else "standard output")
+    parts = (place, error.strerror or str(error), _REMEDIES.get(error.errno or 0, ""))
+    return ": ".join(str(part) for part in parts if part)
+
+
+def _can_print() -> bool:
+    """Whether standard output takes what was printed; where it does not, the rest is dropped."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains once more at its end
+        return False
+    return True

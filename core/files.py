@@ -1,15 +1,21 @@
-"""Files and folders written whole or not at all."""
+"""Files and folders written whole or not at all, whatever ends the writer: an error, a full disk, a kill."""
 
 from __future__ import annotations
 
+import ctypes
 import os
+import re
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from core.errors import CampusError
+
+_ENDING = ".aside"  # of the workshops, by which a later writer knows those of killed ones
+_REPLACED = "replaced"
 
 
 def check_replaceable(out: Path, force: bool, kind: str, marker: str | None) -> None:
@@ -32,27 +38,118 @@ def check_replaceable(out: Path, force: bool, kind: str, marker: str | None) -> 
 def written_aside(out: Path) -> Iterator[Path]:
     """Give a path beside `out` to write a file or folder at, and move it to `out` when the block ends well.
 
-    After an error nothing is left behind and what was at `out` still is.
+    What was written is on the disk before it is moved, so that readers, even after a power cut, find the old or the
+    new. After an error nothing is left behind and what was at `out` still is; what a killed writer left beside `out`,
+    the next one clears away. An OSError of the writing names `out`. Raises CampusError where `out` is a device.
     """
-    out.parent.mkdir(parents=True, exist_ok=True)
-    workshop = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-    try:
-        aside = workshop / out.name
-        yield aside
-        if not aside.exists():
-            raise CampusError(f"{out}: nothing was written")
-        if out.is_dir() and not out.is_symlink():
-            os.rename(out, workshop / "replaced")  # a folder cannot be replaced in one step
-        os.replace(aside, out)
-    finally:
-        shutil.rmtree(workshop, ignore_errors=True)
+    if out.exists() and not (out.is_file() or out.is_dir()):
+        raise CampusError(f"{out}: is no ordinary file or folder: choose another path")
+    with naming(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        _clear_leftovers(out)
+        workshop = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=_ENDING, dir=out.parent))
+        held = _hold(workshop)
+        try:
+            aside = workshop / out.name
+            yield aside
+            if not aside.exists():
+                raise CampusError(f"{out}: nothing was written")
+            _settle(aside)
+            if not out.is_dir() or out.is_symlink():
+                os.replace(aside, out)
+            elif not _exchange(aside, out):
+                os.rename(out, workshop / _REPLACED)
+                os.replace(aside, out)
+        finally:
+            shutil.rmtree(workshop, ignore_errors=True)
+            if held is not None:
+                os.close(held)
 
 
 def write_aside(path: Path, data: bytes) -> None:
-    """Write a file beside its place and rename it there: whoever reads it, even after a power cut, sees all or nothing.
+    """Write a file beside its place and rename it there: whoever reads it finds all of it or nothing.
 
-    Lighter than `written_aside`, for thousands of small files in one folder.
+    Lighter than `written_aside`, for thousands of small files in a folder that is thrown away in the end: it does not
+    wait for the disk, so a power cut may still empty the file, and a kill leaves a hidden one beside it.
     """
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    aside.write_bytes(data)
-    aside.replace(path)
+    with naming(path):
+        aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+        aside.write_bytes(data)
+        aside.replace(path)
+
+
+def check_writable(out: Path) -> None:
+    """Raise OSError, naming `out`, where nothing can be written there: long work asks before it begins, not after."""
+    with naming(out):
+        folder = next(parent for parent in out.absolute().parents if parent.exists())
+        with tempfile.TemporaryDirectory(prefix=f".{out.name}.", suffix=_ENDING, dir=folder):
+            pass
+
+
+def holds_something(folder: Path) -> bool:
+    """Whether `folder` is there and has anything in it but what a killed writer left."""
+    return folder.is_dir() and any(not path.name.endswith(_ENDING) for path in folder.iterdir())
+
+
+@contextmanager
+def naming(out: Path) -> Iterator[None]:
+    """Name `out` in an OSError that names nothing (a full disk does not), or a hidden file beside `out`."""
+    try:
+        yield
+    except OSError as error:
+        named = None if error.filename is None else Path(os.fsdecode(error.filename))
+        if named is None or any(part.startswith(f".{out.name}.") for part in named.parts):
+            error.filename, error.filename2 = str(out), None
+        raise
+
+
+def _clear_leftovers(out: Path) -> None:
+    """Remove the workshops of killed writers of `out`, and put back what one of them had already moved away."""
+    ours = re.compile(re.escape(f".{out.name}.") + r"[a-z0-9_]+" + re.escape(_ENDING))
+    for left in [path for path in out.parent.iterdir() if ours.fullmatch(path.name)]:
+        held = _hold(left)
+        if held is None:
+            continue  # its writer is at work
+        if (left / _REPLACED).exists() and not out.exists():
+            os.rename(left / _REPLACED, out)
+        shutil.rmtree(left, ignore_errors=True)
+        os.close(held)
+
+
+def _hold(folder: Path) -> int | None:
+    """Lock a folder until the handle is closed or this process ends; None where another process holds it."""
+    try:
+        import fcntl
+    except ImportError:
+        return None  # Windows has no such locks: there leftovers stay
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(handle)
+        return None
+    return handle
+
+
+def _settle(path: Path) -> None:
+    """Wait until a file, or a folder and all in it, is on the disk."""
+    if os.name != "posix":
+        return  # only POSIX lets a folder be synced
+    for inner in (path, *path.rglob("*")):
+        handle = os.open(inner, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Swap two paths in one step, which `os.rename` cannot do for folders; False where the system cannot either."""
+    if sys.platform != "linux":
+        return False
+    try:
+        renameat2 = ctypes.CDLL(None).renameat2
+    except AttributeError:  # a C library older than 2018
+        return False
+    here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    return bool(renameat2(here, os.fsencode(one), here, os.fsencode(other), exchange) == 0)

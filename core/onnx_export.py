@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.utils import fusion
 
 from core.errors import EngineError, MissingDependency
+from core.files import naming
 from core.model import CampusNet
 
 if TYPE_CHECKING:
@@ -182,7 +183,7 @@ def prepared_for_int8(model: bytes) -> bytes:
         from onnxruntime.quantization.shape_inference import quant_pre_process
     except ImportError as error:
         raise MissingDependency("onnxruntime and onnx", "requirements-train.txt") from error
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, naming(Path(folder)):
         source, prepared = Path(folder) / "fp32.onnx", Path(folder) / "prepared.onnx"
         source.write_bytes(model)
         quant_pre_process(source, prepared, skip_symbolic_shape=True)
@@ -211,7 +212,7 @@ def quantize_int8(model: bytes, images: NDArray[np.uint8], keep_float: Collectio
             image = next(self._rest, None)
             return None if image is None else {"image": image[None]}
 
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, naming(Path(folder)):
         prepared, target = (Path(folder) / name for name in ("prepared.onnx", "int8.onnx"))
         prepared.write_bytes(prepared_for_int8(model))
         quantize_static(
