@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from core.bundle import Metrics
 from core.engines import Heads, run_all
 from core.errors import DatasetError
-from core.files import written_aside
+from core.files import check_writable, written_aside
 from core.fix import Fix
 from core.geo import distance_m
 from core.localizer import Localizer
@@ -180,6 +180,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
+    if args.json:
+        check_writable(args.json)
     if args.report:
         from train.report import check_report_folder, write_report
 

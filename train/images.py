@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import repeat
 from pathlib import Path
@@ -18,16 +19,11 @@ from core.files import written_aside
 from core.photo import load_network_image
 
 
-def decode_images(paths: list[Path], size: int, out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
-    """(N, size, size, 3) uint8: the photos as the network sees them, into `out` where it is given.
-
-    Threads suffice: Pillow decodes and resizes outside Python's lock.
-    """
-    images = np.empty((len(paths), size, size, 3), np.uint8) if out is None else out
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        decoded = pool.map(load_network_image, paths, repeat(size))
-        for index, image in enumerate(tqdm(decoded, "decoding", len(paths), disable=None)):
-            images[index] = image
+def decode_images(paths: list[Path], size: int) -> NDArray[np.uint8]:
+    """(N, size, size, 3) uint8: the photos as the network sees them."""
+    images = np.empty((len(paths), size, size, 3), np.uint8)
+    for index, image in enumerate(_decoded(paths, size)):
+        images[index] = image
     return images
 
 
@@ -40,12 +36,20 @@ def cached_images(paths: list[Path], size: int, cache: Path) -> NDArray[np.uint8
     key = hashlib.sha256(repr((size, stats)).encode()).hexdigest()[:16]
     file = cache / f"images-{size}-{key}.npy"
     if not file.exists():
-        with written_aside(file) as aside:
-            array = np.lib.format.open_memmap(aside, "w+", np.uint8, (len(paths), size, size, 3))
-            decode_images(paths, size, array)
-            array.flush()
+        header = {"descr": "|u1", "fortran_order": False, "shape": (len(paths), size, size, 3)}
+        # Written, not mapped: on a full disk a mapped file ends the process with a bus error, without a word.
+        with written_aside(file) as aside, aside.open("wb") as stream:
+            np.lib.format.write_array_header_1_0(stream, header)
+            for image in _decoded(paths, size):
+                stream.write(np.ascontiguousarray(image).data)
     images: NDArray[np.uint8] = np.load(file, mmap_mode="r")
     return images
+
+
+def _decoded(paths: list[Path], size: int) -> Iterator[NDArray[np.uint8]]:
+    """Each photo as (size, size, 3) uint8, in order. Threads suffice: Pillow decodes outside Python's lock."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        yield from tqdm(pool.map(load_network_image, paths, repeat(size)), "decoding", len(paths), disable=None)
 
 
 def augment(images: Tensor, night: Tensor, generator: torch.Generator) -> Tensor:

@@ -11,14 +11,12 @@ import json
 import os
 import shutil
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.errors import DatasetError
-from core.files import write_aside
+from core.files import check_writable, naming, write_aside
 from core.spreadsheet import harmless
 from train.dataset import read_labels
 from train.ingest_report import IngestReport, Note
@@ -92,26 +90,26 @@ def ingest(
     Positions come from the photos' EXIF, or from the CSV `labels` (see `read_labels`); columns of the CSV win
     over EXIF. Photos whose position cannot be on the campus are left out unless `keep_wrong`. `size` is the
     longest side of the images in pixels, `workers` the number of processes (None: one for each usable core).
-    `out` is never overwritten without `force`, and then only by a whole new dataset. Raises DatasetError.
+    `out` is never overwritten without `force`, and then only by a whole new dataset. Raises DatasetError, and OSError
+    where the disk is full or may not be written; what was done so far is kept for the next run.
     """
     plan = _Plan(Path(photos), Path(os.path.abspath(out)), labels, size, keep_wrong)
-    with _disk_errors(plan.out):
-        earlier = _pick_up(plan, force)
-        if earlier is not None:
-            return earlier
-        _check(plan, force)
-        sources, others = find_photos(plan.photos, skip=(plan.out, plan.work))
-        table = None if labels is None else read_labels(labels, strict=False)
-        matched, notes = ({}, []) if table is None else match_labels(sources, table)
-        chosen = sources if table is None else sorted(matched)
-        tasks = [Task(plan.photos, source, plan.work, size) for source in chosen]
-        records = _take_in(plan, tasks, workers, progress)
-        candidates, more = select(records, table, matched)
-        notes += more
-        if not candidates:
-            shutil.rmtree(plan.work, ignore_errors=True)
-            raise DatasetError(_nothing_usable(plan, notes))
-        return _publish(plan, candidates, _Counts(len(sources), others, tuple(notes)))
+    earlier = _pick_up(plan, force)
+    if earlier is not None:
+        return earlier
+    _check(plan, force)
+    sources, others = find_photos(plan.photos, skip=(plan.out, plan.work))
+    table = None if labels is None else read_labels(labels, strict=False)
+    matched, notes = ({}, []) if table is None else match_labels(sources, table)
+    chosen = sources if table is None else sorted(matched)
+    tasks = [Task(plan.photos, source, plan.work, size) for source in chosen]
+    records = _take_in(plan, tasks, workers, progress)
+    candidates, more = select(records, table, matched)
+    notes += more
+    if not candidates:
+        shutil.rmtree(plan.work, ignore_errors=True)
+        raise DatasetError(_nothing_usable(plan, notes))
+    return _publish(plan, candidates, _Counts(len(sources), others, tuple(notes)))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -156,20 +154,6 @@ def main(args: argparse.Namespace) -> int:
     return 0
 
 
-@contextmanager
-def _disk_errors(out: Path) -> Iterator[None]:
-    """A full disk or a read-only folder as one line."""
-    try:
-        yield
-    except OSError as error:
-        place = error.filename or out
-        reason = error.strerror or str(error)
-        raise DatasetError(
-            f"{place}: cannot be written or read ({reason}); mend that and run the same command again: "
-            "the photos done so far are kept"
-        ) from None
-
-
 def _pick_up(plan: _Plan, force: bool) -> IngestReport | None:
     """Set right what a killed run left half renamed; its report, if only the tidying up was missing."""
     out, work = plan.out, plan.work
@@ -202,6 +186,7 @@ def _check(plan: _Plan, force: bool) -> None:
             raise DatasetError(f"{out}: exists already; give another --out, or --force to replace it")
         if not (out / "gt.csv").is_file():
             raise DatasetError(f"{out}: has no gt.csv, so it is no dataset to replace; give another --out")
+    check_writable(out)
 
 
 def find_photos(photos: Path, skip: tuple[Path, ...] = ()) -> tuple[list[str], int]:
@@ -279,7 +264,8 @@ def _publish(plan: _Plan, candidates: list[Candidate], counts: _Counts) -> Inges
         shared_positions=sum(map(len, shared_positions(latlon))),
         sites=tuple(map(len, places)) if len(places) > 1 else (),
     )
-    _assemble(plan, chosen, table, report)
+    with naming(plan.out):
+        _assemble(plan, chosen, table, report)
     write_aside(plan.work / "finished.json", plan.settings.encode())
     if plan.out.exists():
         plan.out.replace(plan.work / "old")

@@ -12,19 +12,19 @@ import hashlib
 import io
 import json
 import os
-import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
 from pathlib import Path
 
 from core.capture import Capture
 from core.errors import DatasetError, MissingDependency, PhotoError
 from core.files import write_aside
 from core.photo import MAX_FILE_BYTES, load_photo
+from train.workers import end_with_parent
 
 JPEG_QUALITY = 95  # the original's
 RECIPE = 1  # raise it when the images come out otherwise, so that work left by an older version is made anew
@@ -92,7 +92,7 @@ def take_in_all(tasks: list[Task], workers: int | None = None) -> Iterator[Recor
         return
     # Fresh processes: forking one that has threads (NumPy's, PyTorch's) can lock up.
     context = get_context("spawn")
-    pool = ProcessPoolExecutor(min(workers, len(tasks)), mp_context=context, initializer=_end_with_parent)
+    pool = ProcessPoolExecutor(min(workers, len(tasks)), mp_context=context, initializer=end_with_parent)
     try:
         yield from _results(pool.submit(take_in, task) for task in tasks)
     except BrokenProcessPool:
@@ -175,15 +175,3 @@ def _read_record(task: Task, path: Path, stamp: list[int]) -> Record | None:
 def _results(futures: Iterable[Future[Record]]) -> Iterator[Record]:
     for future in as_completed(list(futures)):
         yield future.result()
-
-
-def _end_with_parent() -> None:
-    """Make a worker end when its parent is killed: it would otherwise wait for work forever."""
-    parent = parent_process()
-
-    def watch() -> None:
-        if parent is not None:
-            parent.join()
-            os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()

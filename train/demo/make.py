@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from core.bundle import Bundle
-from core.files import written_aside
+from core.files import check_writable, written_aside
 from train.bundle import BundleConfig, Run, make_bundle
 from train.config import CampusConfig
 from train.dataset import Dataset
@@ -37,6 +37,7 @@ SLICE_PHOTOS = {"train": 96, "calibration": 24, "test": 24}
 
 def make_demo(out: Path, seed: int, epochs: int, workers: int) -> Bundle:
     """Render, import, split by session, train, and bundle; what an interrupted run had finished is kept."""
+    check_writable(out / "photos")
     world = demo_world()
     shots = plan_shots(world, seed)
     log.info("1/5 rendering %d photos", len(shots))

@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from core.files import write_aside
+from core.files import written_aside
 from train.demo.develop import develop, jpeg
 from train.demo.scene import Stage, load_stage, mitsuba
 from train.demo.sessions import Shot, session_named
 from train.demo.trace import trace
 from train.demo.world import World
+from train.workers import end_with_parent
 
 CHUNK = 25  # photos handed to a process at once
 
@@ -40,10 +41,11 @@ def render_shots(
     for _, group in groupby(missing, key=lambda shot: shot.session):
         members = list(group)
         chunks += [members[at : at + CHUNK] for at in range(0, len(members), CHUNK)]
+    workers = max(1, min(workers, len(chunks) or 1))
     bar = tqdm(total=len(missing), desc="rendering", unit="photo", disable=not progress)
     with (
         bar,
-        ProcessPoolExecutor(max(1, min(workers, len(chunks) or 1)), mp_context=get_context("spawn")) as pool,
+        ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=end_with_parent) as pool,
     ):
         jobs = [pool.submit(_render_chunk, chunk, world, out_dir, width, height, spp) for chunk in chunks]
         try:
@@ -79,5 +81,6 @@ def _render_chunk(shots: list[Shot], world: World, out_dir: Path, width: int, he
     folder.mkdir(parents=True, exist_ok=True)
     for shot in shots:
         data = jpeg(render_pixels(_stage, world, shot, width, height, spp), world, session, shot)
-        write_aside(folder / shot.name, data)
+        with written_aside(folder / shot.name) as aside:
+            aside.write_bytes(data)
     return len(shots)
