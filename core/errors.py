@@ -22,9 +22,9 @@ from core.program import PACKED_REQUIREMENTS, running_pack
 
 _SPACE = "free some space there, then run the same command again"
 _RIGHTS = "choose another place, or change its permissions"
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _REMEDIES = {
-    errno.ENOSPC: _SPACE,
-    errno.EDQUOT: _SPACE,
+    **dict.fromkeys(_NO_ROOM, _SPACE),
     errno.EFBIG: "choose a place that takes files as large as this",
     errno.EROFS: "choose another place, or make it writable",
     errno.EACCES: _RIGHTS,
@@ -86,6 +86,7 @@ def run_cli(main: Callable[[], int]) -> int:
         return 0
     except OSError as error:
         print(f"error: {_said(error)}", file=sys.stderr)
+        _drop_output()
         return 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -94,16 +95,15 @@ def run_cli(main: Callable[[], int]) -> int:
 
 def _said(error: OSError) -> str:
     """An OSError as one line: the file, what is wrong, and the remedy where there is one."""
-    place = error.filename or ("" if _can_print() else "standard output")
+    # All that writes files names them, so a disk without room for a nameless one is that of standard output.
+    place = error.filename or ("standard output" if error.errno in _NO_ROOM else "")
     parts = (place, error.strerror or str(error), _REMEDIES.get(error.errno or 0, ""))
     return ": ".join(str(part) for part in parts if part)
 
 
-def _can_print() -> bool:
-    """Whether standard output takes what was printed; where it does not, the rest is dropped."""
+def _drop_output() -> None:
+    """Let go of what could not be printed, of which Python would complain once more at its end."""
     try:
         sys.stdout.flush()
     except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains once more at its end
-        return False
-    return True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -23,15 +23,17 @@ def check_replaceable(out: Path, force: bool, kind: str, marker: str | None) -> 
 
     What exists is replaced only with `force`, and only by its like: a folder where it holds `marker`, the file by
     which a folder of this `kind` ("campus bundle") is known, and a file where `marker` is None. --force on a mistyped
-    path must not cost someone's work.
+    path must not cost someone's work. Raises OSError, as `check_writable` does.
     """
     if not out.exists():
+        check_writable(out)
         return
     if not force:
         raise CampusError(f"{out}: exists already: choose another --out, or replace it with --force")
     alike = out.is_file() if marker is None else out.is_dir() and ((out / marker).exists() or not any(out.iterdir()))
     if not alike:
         raise CampusError(f"{out}: holds something that is no {kind}: choose another --out")
+    check_writable(out)
 
 
 @contextmanager
@@ -99,7 +101,7 @@ def naming(out: Path) -> Iterator[None]:
     except OSError as error:
         named = None if error.filename is None else Path(os.fsdecode(error.filename))
         if named is None or any(part.startswith(f".{out.name}.") for part in named.parts):
-            error.filename, error.filename2 = str(out), None
+            error.filename = str(out)
         raise
 
 

@@ -11,7 +11,7 @@ from core.bundle import Bundle
 from core.cuda import Cuda, open_cuda
 from core.engine_key import ENGINE, KEY, EngineKey, key_of_this_machine, key_text, read_key
 from core.errors import EngineError
-from core.files import written_aside
+from core.files import check_writable, written_aside
 from core.program import edge_program, running_pack
 from core.tensorrt_engine import TensorRtEngine, import_tensorrt
 from edge.engine_build import BuildFlags, Built, build_engine
@@ -42,18 +42,22 @@ def build(folder: Bundle, flags: BuildFlags, force: bool = False) -> str:
             return f"{folder.path / ENGINE}: up to date for {describe(wanted)}"
         if differences:
             log.info("building again: the engine was built for %s", ", ".join(differences))
+    check_writable(folder.path / ENGINE)
     started = time.perf_counter()
     log.info("building for %s: this takes minutes", describe(wanted))
     built = _build(export, flags, folder.path / TIMING_CACHE, program)
     said = _golden(built, export, cuda) if program is None else "not tried: TensorRT's Python module is not installed"
     key = key_of_this_machine(built.tensorrt, cuda, export.manifest.files[FP16], flags.as_dict())
-    for name, data in (
-        (TIMING_CACHE, built.timing_cache),
-        (ENGINE, built.engine),
-        (KEY, key_text(key, built.engine).encode()),
+    # All three are on the disk before the first is moved into place. The key is the last: an engine without its key,
+    # which is all that a kill between the moves can leave, is never loaded, and built again.
+    with (
+        written_aside(folder.path / KEY) as key_file,
+        written_aside(folder.path / ENGINE) as engine_file,
+        written_aside(folder.path / TIMING_CACHE) as cache_file,
     ):
-        with written_aside(folder.path / name) as aside:
-            aside.write_bytes(data)
+        key_file.write_text(key_text(key, built.engine), encoding="utf-8")
+        engine_file.write_bytes(built.engine)
+        cache_file.write_bytes(built.timing_cache)
     return (
         f"{folder.path / ENGINE}: {len(built.engine) / 1e6:.1f} MB for {describe(key)}, "
         f"built in {time.perf_counter() - started:.0f} s; golden answers: {said}"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from core.bundle import Bundle, save_bundle
 from core.engine_key import EDGE_MODEL, check_packed
-from core.errors import EngineError
+from core.errors import BundleError, EngineError
 from core.files import check_replaceable, written_aside
 from core.program import PACKED_REQUIREMENTS
 from edge.manifest import FP16, GOLDEN, MANIFEST, Export
@@ -73,18 +73,20 @@ def packed_export(bundle: Bundle) -> Export:
 
 
 def unpack(pack_file: Bundle, folder: Path, force: bool = False) -> Bundle:
-    """A pack -> a bundle folder, or the folder as it is where it holds this very pack already.
+    """A pack -> a bundle folder, or the folder as it is, engine and all, where it holds this very pack already.
 
-    Raises BundleError where the folder holds something else and `force` is not given.
+    Raises EngineError where the folder holds something else and `force` is not given.
     """
-    if folder.is_dir() and not force:
+    if folder.is_dir():
         try:
-            present = Bundle.load(folder)
-            if present.card.digest == pack_file.card.digest:
+            if (present := Bundle.load(folder)).card.digest == pack_file.card.digest:
                 return present
-        except Exception as error:
-            raise EngineError(f"{folder}: is in the way: choose another --out, or replace it with --force") from error
-        raise EngineError(f"{folder}: holds another campus: choose another --out, or replace it with --force")
+            problem: Exception | None = None
+        except BundleError as error:
+            problem = error
+        if not force:
+            held = "is in the way" if problem else "holds another campus"
+            raise EngineError(f"{folder}: {held}: choose another --out, or replace it with --force") from problem
     return save_bundle(folder, pack_file.card, {name: pack_file.read(name) for name in pack_file.card.files}, force)
 
 
