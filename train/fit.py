@@ -9,7 +9,6 @@ import argparse
 import logging
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -86,11 +85,8 @@ def fit(task: Task, run: Path, config: FitConfig, resume: bool = False, force: b
 
 
 def _begin(run: Path, task: Task, config: FitConfig, trainer: Trainer, keep: bool) -> None:
-    """Lay out the folder; what an earlier run left goes unless it is gone on with."""
-    if not keep:
-        for old in (LAST, BEST, LOG, CURVES, NEXT):
-            with suppress(FileNotFoundError):
-                (run / old).unlink()
+    """Lay out the folder; what an earlier run left goes unless it is gone on with, once the new one can be written."""
+    gone = () if keep else (run / old for old in (LAST, BEST, LOG, CURVES, NEXT))
     run.mkdir(parents=True, exist_ok=True)
     data = {
         "dataset": str(task.dataset.root.resolve()),
@@ -100,7 +96,7 @@ def _begin(run: Path, task: Task, config: FitConfig, trainer: Trainer, keep: boo
         "frame": asdict(task.frame),
         "zones": asdict(task.zones)["zones"],
     }
-    write_json(run / CONFIG, data)
+    write_json(run / CONFIG, data, gone)
     task.splits.save(run)
     write_next(run, task.dataset.root)
 

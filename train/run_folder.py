@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from core.errors import DatasetError
-from core.files import written_aside
+from core.files import holds_something, written_aside
 from train.config import FitConfig, saved_config
 
 CONFIG, LOG, CURVES, NEXT = "config.json", "log.csv", "curves.png", "NEXT.txt"
@@ -33,7 +33,7 @@ class Epoch:
 
 def check_free(run: Path, resume: bool, force: bool) -> None:
     """Raise DatasetError unless `run` is empty, or a run that may be gone on with or replaced."""
-    if run.exists() and any(run.iterdir()):
+    if holds_something(run):
         if not (run / CONFIG).exists():
             raise DatasetError(f"{run}: holds something that is no run: choose another --out")
         if not (resume or force):
@@ -53,9 +53,12 @@ def check_same(run: Path, config: FitConfig) -> None:
         raise DatasetError(f"{run}: was started with another {', '.join(changed)}: resume with the same flags")
 
 
-def write_json(file: Path, data: dict[str, Any]) -> None:
+def write_json(file: Path, data: dict[str, Any], gone: Iterable[Path] = ()) -> None:
+    """Write `data`; the files that it makes worthless are `gone` before it is in place, and only when it can be."""
     with written_aside(file) as aside:
         aside.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+        for old in gone:
+            old.unlink(missing_ok=True)
 
 
 def read_log(run: Path) -> list[Epoch]:

@@ -177,8 +177,8 @@ class Trainer:
             "epoch": self.epoch,
             "step": self.step,
         }
-        with written_aside(file) as aside:
-            torch.save(state, aside)
+        with written_aside(file) as aside, aside.open("wb") as stream:  # given a path, it hides a full disk's error
+            torch.save(state, stream)
 
     def restore(self, file: Path) -> None:
         """Go on where `save` was called."""
@@ -193,12 +193,12 @@ class Trainer:
 
     def save_net(self, file: Path) -> None:
         """Write the averaged network's weights."""
-        from safetensors.torch import save_file
+        from safetensors.torch import save
 
-        state = self.averaged.module.state_dict()
+        # safetensors refuses the channels-last layout that training uses
+        state = {name: tensor.cpu().contiguous() for name, tensor in self.averaged.module.state_dict().items()}
         with written_aside(file) as aside:
-            # safetensors refuses the channels-last layout that training uses
-            save_file({name: tensor.cpu().contiguous() for name, tensor in state.items()}, aside)
+            aside.write_bytes(save(state))
 
 
 class _HeadsInFull(nn.Module):
