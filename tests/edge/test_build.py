@@ -120,6 +120,18 @@ def test_an_engine_with_wrong_answers_is_not_installed(
     assert not device.held
 
 
+def test_a_forced_build_keeps_the_engine_until_the_new_one_is_good(
+    pristine_pack: Path, device: FakeCuda, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert device.devices
+    command(pristine_pack, "--out", str(tmp_path / "here"))
+    before = (tmp_path / "here" / ENGINE).read_bytes()
+    monkeypatch.setattr(fake_tensorrt, "workspace_needed", 1 << 40)
+    with pytest.raises(EngineError, match="not enough memory"):
+        command(pristine_pack, "--out", str(tmp_path / "here"), "--force")
+    assert (tmp_path / "here" / ENGINE).read_bytes() == before
+
+
 def test_a_model_that_tensorrt_refuses_is_said_with_its_reason(device: FakeCuda) -> None:
     assert device.devices
     with pytest.raises(EngineError, match="does not accept the model"):

@@ -1,0 +1,44 @@
+"""What every test of this folder starts from: each command run once without interruption, on a few rendered photos."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.interrupted.harness import Forks
+
+SLICE = Path(__file__).parent.parent / "train" / "slice"
+PHOTOS_PER_SESSION = 5  # of the 18 or 12 of each session: 20 to train on
+SPLIT = ("--group-by", "session", "--calibration", "calibration-afternoon,calibration-night",
+         "--test", "test-evening,test-night")  # fmt: skip
+FIT = (*SPLIT, "--image-size", "64", "--epochs", "2")
+
+
+@pytest.fixture(scope="session")
+def forks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
+    forks = Forks(tmp_path_factory.mktemp("forks"))
+    yield forks
+    forks.close()
+
+
+@pytest.fixture(scope="session")
+def made(forks: Forks, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `photos`, and the `dataset`, `run`, `bundle`, `export` and `small.campus-edge` made of them."""
+    made = tmp_path_factory.mktemp("made")
+    for session in sorted(SLICE.iterdir()):
+        (made / "photos" / session.name).mkdir(parents=True)
+        for photo in sorted(session.iterdir())[:PHOTOS_PER_SESSION]:
+            shutil.copy(photo, made / "photos" / session.name)
+    for words in (
+        ("train", "ingest", made / "photos", "--out", made / "dataset"),
+        ("train", "fit", made / "dataset", "--out", made / "run", *FIT),
+        ("train", "bundle", made / "run", "--out", made / "bundle", "--samples", 2),
+        ("edge", "export", made / "bundle", "--out", made / "export"),
+        ("edge", "pack", made / "bundle", made / "export", "--out", made / "small.campus-edge"),
+    ):
+        done = forks.run(*words)
+        assert done.code == 0, done.stderr
+    return made
