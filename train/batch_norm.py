@@ -84,5 +84,5 @@ class _SumOfAll(torch.autograd.Function):
 
 
 def _mean_of_all(x: Tensor) -> Tensor:
-    total: Tensor = _SumOfAll.apply(x)  # type: ignore[no-untyped-call]
+    total: Tensor = _SumOfAll.apply(x)
     return total / dist.get_world_size()

@@ -92,7 +92,7 @@ class OriginalConfig(FitConfig):
     negative_m: float = 20.0  # a triplet's negative is farther than that
 
 
-CONFIGS: dict[str, type[FitConfig]] = {"campus": CampusConfig, "original": OriginalConfig}
+CONFIGS: dict[str, type[CampusConfig] | type[OriginalConfig]] = {"campus": CampusConfig, "original": OriginalConfig}
 
 
 def new_config(recipe: str, **given: Any) -> FitConfig:
@@ -105,8 +105,8 @@ def new_config(recipe: str, **given: Any) -> FitConfig:
 def saved_config(data: dict[str, Any], where: str) -> FitConfig:
     """A config as `asdict` gave it. Raises DatasetError, naming `where`, when it holds what no recipe has."""
     recipe = str(data.get("recipe", "campus"))
-    known = {field.name for field in fields(CONFIGS.get(recipe, FitConfig))}
-    if recipe not in CONFIGS or (strange := data.keys() - known):
-        what = f"recipe {recipe!r}" if recipe not in CONFIGS else ", ".join(sorted(strange))
-        raise DatasetError(f"{where}: {what} is unknown to this version: train again")
-    return new_config(**{"recipe": recipe} | data)
+    if recipe not in CONFIGS:
+        raise DatasetError(f"{where}: recipe {recipe!r} is unknown to this version: train again")
+    if strange := data.keys() - {field.name for field in fields(CONFIGS[recipe])}:
+        raise DatasetError(f"{where}: {', '.join(sorted(strange))} is unknown to this version: train again")
+    return CONFIGS[recipe](**data)

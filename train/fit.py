@@ -112,8 +112,8 @@ def _one_epoch(trainer: Trainer, task: Task) -> Epoch:
     errors = calibration_errors(task, trainer.heads("calibration"))
     score_m = trainer.recipe.score_m(errors)
     row = Epoch(trainer.epoch, loss, **asdict(errors), score_m=score_m, seconds=time.perf_counter() - started)
-    (row,) = broadcast_object_list([row])
-    return row
+    agreed: list[Epoch] = broadcast_object_list([row])
+    return agreed[0]
 
 
 def _best(epochs: Sequence[Epoch]) -> Epoch:

@@ -137,7 +137,8 @@ class Trainer:
         ]
         loss = self.recipe.loss(outputs, chosen.to(self.device))
         # A head that a batch teaches nothing still takes part: processes wait for the gradient of every parameter.
-        return loss + 0.0 * sum(value.sum() for value in values)
+        idle: Tensor = 0.0 * sum(value.sum() for value in values)
+        return loss + idle
 
     def _share(self, rows: Tensor) -> Tensor:
         """Our part of rows that all processes know: as many for each, the last filled up with the first rows."""
@@ -156,7 +157,9 @@ class Trainer:
     def heads(self, split: str) -> Heads:
         """The averaged network's answers on one split, photos unchanged; each process runs a share of them."""
         rows = torch.from_numpy(self.task.rows[split])
-        ours = run_all(TorchEngine(self.averaged.module), self.task.images[self._share(rows).numpy()], batch=64)
+        ours = run_all(
+            TorchEngine(cast(CampusNet, self.averaged.module)), self.task.images[self._share(rows).numpy()], batch=64
+        )
         present = {name: value for name, value in vars(ours).items() if value is not None}
         return Heads(**{name: self._gathered(value)[: len(rows)] for name, value in present.items()})
 
