@@ -39,6 +39,20 @@ class FitConfig:
     compile: bool = False
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        """Raise CampusError for a number that cannot be."""
+        least = {
+            "image_size": 32,
+            "epochs": 1,
+            "patience": 1,
+            "batch": 2,
+            "accumulate": 1,
+        }  # batch norm needs two photos
+        for name, value in least.items():
+            if getattr(self, name) < value:
+                flag = name.replace("_", "-")
+                raise CampusError(f"--{flag} {getattr(self, name)}: must be at least {value}")
+
     def epochs_for(self, photos: int) -> int:
         """`epochs`, or as many as `least_steps` take: a few photos need more passes to move the heads at all."""
         return max(self.epochs, math.ceil(self.least_steps / math.ceil(photos / self.batch / self.accumulate)))

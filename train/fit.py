@@ -52,11 +52,12 @@ def fit(task: Task, run: Path, config: FitConfig, resume: bool = False, force: b
     from train.trainer import Trainer
 
     check_free(run, resume, force)
-    trainer = Trainer(task, config)
     resume = resume and (run / LAST).exists()
-    epochs: list[Epoch] = []
     if resume:
         check_same(run, config)
+    trainer = Trainer(task, config)
+    epochs: list[Epoch] = []
+    if resume:
         trainer.restore(run / LAST)
         epochs = read_log(run)[: trainer.epoch]
     trainer.accelerator.wait_for_everyone()  # before the first writes what the others look for
@@ -166,7 +167,7 @@ def _config(args: argparse.Namespace, photos: int) -> FitConfig:
     if args.resume and (args.out / CONFIG).exists():
         return replace(read_config(args.out), **given)
     config = new_config(given.pop("recipe", "campus"), **given)
-    return config if args.epochs else replace(config, epochs=config.epochs_for(photos))
+    return config if "epochs" in given else replace(config, epochs=config.epochs_for(photos))
 
 
 def main(args: argparse.Namespace) -> int:

@@ -157,6 +157,12 @@ def test_a_config_is_read_back_as_it_was(config: FitConfig) -> None:
     assert saved_config(json.loads(json.dumps(asdict(config))), "run") == config
 
 
+@pytest.mark.parametrize("words", [("--epochs", "0"), ("--batch", "1"), ("--accumulate", "0"), ("--image-size", "8")])
+def test_a_number_that_cannot_be_is_refused_in_a_line(words: tuple[str, str]) -> None:
+    with pytest.raises(CampusError, match=f"^{words[0]} {words[1]}: must be at least"):
+        fit_module._config(arguments(*words), photos=64)
+
+
 def test_what_is_unknown_is_refused_by_name() -> None:
     with pytest.raises(DatasetError, match=r"run: recipe 'mine' is unknown"):
         saved_config({"recipe": "mine"}, "run")

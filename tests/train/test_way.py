@@ -185,7 +185,7 @@ def test_an_interrupted_run_resumes_to_the_bit(way: Path, tmp_path: Path, monkey
         with pytest.raises(StopError):
             train_cli(patch, "fit", way / "dataset", "--out", tmp_path / "run", *size)
     assert train_cli(monkeypatch, "fit", way / "dataset", "--out", tmp_path / "run", *size) == 2  # needs --resume
-    assert train_cli(monkeypatch, "fit", way / "dataset", "--out", tmp_path / "run", *size, "--resume") == 0
+    assert train_cli(monkeypatch, "fit", way / "dataset", "--out", tmp_path / "run", "--resume") == 0
     assert (tmp_path / "run" / "best.safetensors").read_bytes() == (way / "run" / "best.safetensors").read_bytes()
 
 

@@ -46,7 +46,7 @@ class Campus(Recipe):
         similarity = heads.embedding @ self.memory.clone().T  # a copy: the memory changes below, before the gradient
         unseen = ~self.memory.any(dim=1)
         similarity = similarity.masked_fill(unseen, -torch.inf)
-        similarity[torch.arange(len(chosen)), chosen] = -torch.inf
+        similarity[torch.arange(len(chosen), device=chosen.device), chosen] = -torch.inf
         self.memory[chosen] = heads.embedding.detach()
         assert heads.log_spread is not None
         to_zones, to_photos = _squared(target_m, self.zone_centres_m), _squared(target_m, self.target_m)
