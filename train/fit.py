@@ -127,7 +127,7 @@ def _finished(epochs: Sequence[Epoch], config: FitConfig) -> str | None:
         return f"{len(epochs)} epochs"
     if epochs and epochs[-1].epoch - _best(epochs).epoch >= config.patience:
         return f"no better for {config.patience} epochs"
-    if config.minutes is not None and sum(row.seconds for row in epochs) >= 60 * config.minutes:
+    if epochs and config.minutes is not None and sum(row.seconds for row in epochs) >= 60 * config.minutes:
         return f"{config.minutes:g} minutes are over"
     return None
 

@@ -38,7 +38,7 @@ class PlainOriginal(Original):
 
 
 def curve(trainer: Trainer) -> dict[str, list[float]]:
-    """What the log would say of each epoch, and a fingerprint of the recipe's memory."""
+    """What the log would say of each epoch, and how far the processes' weights and memories are apart at the end."""
     for module in trainer.net.modules():
         if isinstance(module, (nn.Dropout, nn.Dropout2d)):
             module.p = 0.0  # drawn by each process for its own share, as the views are
@@ -47,8 +47,9 @@ def curve(trainer: Trainer) -> dict[str, list[float]]:
         rows["loss"].append(trainer.train_epoch())
         for name, value in asdict(calibration_errors(trainer.task, trainer.heads("calibration"))).items():
             rows[name].append(value)
-    if isinstance(trainer.recipe, Campus):
-        rows["memory"] = trainer.recipe.memory[:, 0].tolist()
+    own = torch.cat([value.flatten().float() for value in (*trainer.net.parameters(), *trainer.recipe.buffers())])
+    everyones = trainer.accelerator.gather(own).reshape(trainer.processes, -1)
+    rows["apart"] = [float((everyones - everyones[0]).abs().max())]
     return rows
 
 

@@ -2,9 +2,9 @@
 
 Where it departs from the original: frame and zones come from the training split alone, as everywhere here, so that no
 held-out position is known beforehand (the original fitted its zones on all photos); photos are normalised as ImageNet's
-are, not by the campus's own channel means; the order of the colour jitters is drawn for a batch, not for each photo;
-hue is turned about the grey axis, which for these few degrees is HSV's shift. The original chose its epoch on the very
-20 % that it reports: here the calibration split chooses, and the test split is only measured.
+are, not by the campus's own channel means; the order of the colour jitters is drawn for a batch, not for each photo.
+The original chose its epoch on the very 20 % that it reports: here the calibration split chooses, and the test split is
+only measured.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ def jittered(x: Tensor, jitter: Jitter, generator: torch.Generator) -> Tensor:
     """torchvision's ColorJitter on (B, 3, S, S) float32 in 0..255, each photo by its own factors."""
 
     def hue(x: Tensor) -> Tensor:
-        return _hue_turned(x, _uniform(x, -jitter.hue, jitter.hue, generator).flatten() * 2 * math.pi)
+        return _hue_shifted(x, _uniform(x, -jitter.hue, jitter.hue, generator))
 
     changes = (
         lambda x: _blend(x, torch.zeros_like(x[:, :1]), jitter.brightness, generator),
@@ -137,12 +137,16 @@ def jittered(x: Tensor, jitter: Jitter, generator: torch.Generator) -> Tensor:
     return x
 
 
-def _hue_turned(x: Tensor, turn_rad: Tensor) -> Tensor:
-    """Colours turned about the grey axis by (B,) angles (Rodrigues' formula)."""
-    cos, sin = torch.cos(turn_rad).view(-1, 1, 1, 1), torch.sin(turn_rad).view(-1, 1, 1, 1) / math.sqrt(3)
-    mean = x.mean(dim=1, keepdim=True)
-    across = x.roll(1, dims=1) - x.roll(-1, dims=1)
-    return (mean + (x - mean) * cos + across * sin).clamp(0, 255)
+def _hue_shifted(x: Tensor, turns: Tensor) -> Tensor:
+    """HSV's hue of (B, 3, S, S) colours moved on by (B, 1, 1, 1) shares of the circle; value and saturation stay."""
+    red, green, blue = x.split(1, dim=1)
+    high = x.amax(dim=1, keepdim=True)
+    chroma = high - x.amin(dim=1, keepdim=True)
+    some = chroma.clamp(min=1e-6)
+    from_green_or_blue = torch.where(high == green, 2 + (blue - red) / some, 4 + (red - green) / some)
+    sixths = torch.where(high == red, (green - blue) / some, from_green_or_blue) + 6 * turns
+    at = (torch.tensor((5.0, 3.0, 1.0), device=x.device).view(1, 3, 1, 1) + sixths) % 6
+    return high - chroma * torch.minimum(at, 4 - at).clamp(0, 1)
 
 
 def turned(x: Tensor, generator: torch.Generator) -> Tensor:
