@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import struct
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -16,6 +17,7 @@ Value = str | bytes | tuple[float, ...]
 
 # Tag numbers: Exif 2.32 (CIPA DC-008-2019), sections 4.6.4 to 4.6.6.
 MAKE, MODEL, ORIENTATION, DATE_TIME, EXIF_IFD, GPS_IFD = 271, 272, 274, 306, 0x8769, 0x8825
+_INTEROPERABILITY_IFD = 0xA005
 DATE_TIME_ORIGINAL, DATE_TIME_DIGITIZED = 36867, 36868
 OFFSET_TIME, OFFSET_TIME_ORIGINAL, OFFSET_TIME_DIGITIZED = 36880, 36881, 36882
 GPS_LAT_REF, GPS_LAT, GPS_LON_REF, GPS_LON, GPS_TIME, GPS_IMG_DIRECTION, GPS_DATE, GPS_ERROR = (
@@ -29,6 +31,7 @@ GPS_TAGS = frozenset({GPS_LAT_REF, GPS_LAT, GPS_LON_REF, GPS_LON, GPS_TIME, GPS_
 
 EXIF_HEADER = b"Exif\0\0"
 _MAX_ENTRIES = 1024  # real directories hold some tens of tags
+_MAX_POINTERS = 8  # to other directories, of which a real one has at most three
 _MAX_NUMBERS = 16  # the longest list of numbers that is read (a position) has 3
 _MAX_TEXT_BYTES = 256
 
@@ -38,7 +41,7 @@ _NUMBER_TYPES = {
     11: ("f", 4), 12: ("d", 8), 13: ("I", 4),
 }  # fmt: skip
 _BYTES_TYPES = (1, 7)
-_ASCII_TYPE = 2
+_ASCII_TYPE, _SHORT_TYPE = 2, 3
 _TYPE_BYTES = {1: 1, _ASCII_TYPE: 1, 7: 1} | {kind: size for kind, (_, size) in _NUMBER_TYPES.items()}
 
 
@@ -75,21 +78,31 @@ def read_tags(blob: bytes) -> ExifTags:
 
 
 def tag_data_bytes(tiff: bytes) -> int:
-    """How many bytes the tags of a TIFF file's first directory claim in all: what Pillow would copy to open
-    it.
+    """How many bytes the tags of a TIFF file's first directory, and of the directories that it points to, claim in
+    all: what Pillow would copy to open it.
     """
     order = {b"II": "<", b"MM": ">"}.get(tiff[:2])
     if order is None or len(tiff) < 8:
         return 0
     (start,) = struct.unpack_from(order + "I", tiff, 4)
+    total, pointers = _claimed_bytes(tiff, order, start)
+    if len(pointers) > _MAX_POINTERS:
+        return sys.maxsize
+    return total + sum(_claimed_bytes(tiff, order, pointer)[0] for pointer in pointers)
+
+
+def _claimed_bytes(tiff: bytes, order: str, start: int) -> tuple[int, list[int]]:
+    """What the tags of the directory at `start` claim, and where the EXIF and GPS directories are that it names."""
     if start + 2 > len(tiff):
-        return 0
+        return 0, []
     (entries,) = struct.unpack_from(order + "H", tiff, start)
-    total = 0
+    total, pointers = 0, []
     for at in range(start + 2, min(start + 2 + 12 * entries, len(tiff) - 11), 12):
-        _, kind, count = struct.unpack_from(order + "HHI", tiff, at)
+        tag, kind, count, value = struct.unpack_from(order + "HHII", tiff, at)
         total += min(_TYPE_BYTES.get(kind, 1) * count, len(tiff))
-    return total
+        if tag in (EXIF_IFD, GPS_IFD, _INTEROPERABILITY_IFD):
+            pointers += [value] if kind != _SHORT_TYPE else [value & 0xFFFF, value >> 16]  # of either byte order
+    return total, pointers
 
 
 def jpeg_exif(data: bytes) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
 import stat
 import warnings
@@ -22,23 +23,44 @@ from core.sniff import FORMATS, heif_sizes, kind_of, webp_size
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL import Image as PILImage
+    from PIL.JpegImagePlugin import JpegImageFile
 
     PhotoSource = str | Path | bytes | BinaryIO | PILImage.Image | NDArray[np.uint8]
 
-# What is decoded takes 4 bytes a pixel in Pillow and 3 in the array. The largest phone photos that are not
-# JPEG have 50 megapixels; a larger JPEG (phones make them up to 200) is decoded at a reduced scale that is
-# below this.
-MAX_PIXELS = 50_000_000
+# Together these keep any photo within about 400 MB beside the caller's own bytes, and within two seconds of one
+# core (measured by tests/hostile/test_photos.py). What Pillow decodes takes 4 bytes a pixel there and 3 in the
+# array; a larger JPEG (phones make them up to 200 megapixels) is decoded at the reduced scale that is below this.
+MAX_PIXELS = 25_000_000
 MAX_JPEG_PIXELS = 210_000_000
-MAX_FILE_BYTES = 256 * 2**20  # five times the largest phone photo
-# Each scan of a progressive JPEG costs a pass over all its pixels (real ones have about 10), whatever the
-# scale.
-_MAX_SCANNED_PIXELS = 600_000_000
+MAX_HEIF_PIXELS = 50_000_000  # phones make such; libheif has no reduced scale, but its pixels are copied only once
+MAX_WEBP_PIXELS = 16_000_000  # libwebp and Pillow together hold 20 bytes a pixel
+MAX_SIDE = 65_535  # the longest that a JPEG can be; beyond it a strip of rows is no longer small
+MAX_FILE_BYTES = 100 * 2**20  # twice the largest phone photo
+# A JPEG in several scans is held as coefficients, 2 bytes each, at its full size whatever the scale; each scan is
+# a pass over all of them (real ones have about 10).
+_MAX_SCANNED_BYTES = 390_000_000
+_MAX_SCANS = 200
+_MAX_SCANNED_PIXELS = 500_000_000
 # What a TIFF's tags may hold beside the pixels; real ones hold some kilobytes.
-_MAX_TIFF_TAG_BYTES = 16 * 2**20
-_STRIP_ROWS = 256  # rows converted at a time, so that a large photo is never held three times over
+_MAX_TIFF_TAG_BYTES = 2**20
+# How often a decoder may come back for more. Pillow walks chunks, segments and runs in Python, so a file cut into
+# millions of them would take long; a 12-megapixel PNG in libpng's chunks of 8 kB needs some 15,000.
+_MAX_READS = 100_000
+_STRIP_PIXELS = 2_000_000  # converted at a time, so that a large photo is never held three times over
 
 _quiet_lock = Lock()
+
+
+class _BoundedReads(io.BytesIO):
+    """The bytes of a file, for a decoder that asks for them at most _MAX_READS times."""
+
+    reads = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self.reads += 1
+        if self.reads > _MAX_READS:
+            raise OSError("it is cut into too many small pieces")
+        return super().read(size)
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +78,8 @@ def load_photo(source: PhotoSource, *, min_side: int | None = None) -> Photo:
     array, of any size from 1 x 1 up: JPEG, PNG, WebP, HEIC, also the first picture of a GIF, BMP,
     uncompressed TIFF or MPO. The EXIF orientation is applied; alpha is laid on white; greyscale, palette,
     16-bit and CMYK become RGB. With `min_side`, a large JPEG is decoded at 1/2, 1/4 or 1/8 of its size, its
-    shorter side still at least `min_side` pixels; one of more than MAX_PIXELS always is.
+    shorter side still at least `min_side` pixels; one of more than MAX_PIXELS always is, so a phone's 48
+    megapixels arrive as 12.
 
     Raises PhotoError, naming the file, for anything that is not a whole photo within the limits of this
     module, and MissingDependency for a HEIC photo where pillow-heif is not installed.
@@ -66,7 +89,7 @@ def load_photo(source: PhotoSource, *, min_side: int | None = None) -> Photo:
     name = _name_of(source)
     if hasattr(source, "getexif"):
         image: PILImage.Image = source  # type: ignore[assignment]
-        _check_pixels(name, image.size, MAX_PIXELS)
+        _check_pixels(name, image.size)
         return _decoded(name, lambda: _finish(_loaded(image), tags_of(image)))
     data = _read_bytes(name, source)
     kind = kind_of(name, data)
@@ -179,21 +202,24 @@ def _decoded(name: str, decode: Callable[[], Photo]) -> Photo:
         raise PhotoError(f"{name}: the photo is damaged ({reason}); copy it again from the camera") from None
 
 
-def _check_pixels(name: str, size: tuple[int, int], limit: int) -> None:
+def _check_pixels(name: str, size: tuple[int, int], limit: int | None = None) -> None:
+    """Raise PhotoError for a picture of more than `limit` (None: MAX_PIXELS) pixels, or longer than MAX_SIDE."""
+    limit = MAX_PIXELS if limit is None else limit
     if size[0] * size[1] > limit:
         raise PhotoError(
             f"{name}: {size[0]} x {size[1]} pixels is more than {limit // 1_000_000} megapixels; make the photo smaller"
         )
+    if max(size) > MAX_SIDE:
+        raise PhotoError(f"{name}: {size[0]} x {size[1]} pixels is longer than {MAX_SIDE}; make the photo smaller")
 
 
 def _decode(name: str, data: bytes, kind: str, min_side: int | None) -> Photo:
     if kind == "jpeg":
         return _decode_jpeg(name, data, min_side)
-    if kind == "webp":
-        _check_pixels(name, webp_size(data), MAX_PIXELS)  # its decoder takes the memory on opening
     if kind == "heif":
-        for size in heif_sizes(data):
-            _check_pixels(name, size, MAX_PIXELS)
+        return _decode_heif(name, data)
+    if kind == "webp":
+        _check_pixels(name, webp_size(data), MAX_WEBP_PIXELS)  # its decoder takes the memory on opening
     if kind == "tiff" and exif.tag_data_bytes(data) > _MAX_TIFF_TAG_BYTES:
         raise PhotoError(f"{name}: its TIFF tags are absurdly large; save it as {FORMATS}")
     # Some decoders warn about what they mend. Warning filters belong to the whole process and threads would
@@ -201,30 +227,45 @@ def _decode(name: str, data: bytes, kind: str, min_side: int | None) -> Photo:
     # write.
     with _quiet_lock, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        image = _open(kind, io.BytesIO(data))
-        _check_pixels(name, image.size, MAX_PIXELS)
+        if not (log := logging.getLogger("PIL")).handlers:
+            log.addHandler(logging.NullHandler())  # else, where nobody set logging up, its errors go to standard error
+        image = _open(kind, _BoundedReads(data))
+        _check_pixels(name, image.size)
         if kind == "tiff" and image.info.get("compression") != "raw":
             # libtiff, which decodes the others, writes its complaints straight to the process's standard
             # error.
             raise PhotoError(f"{name}: a compressed TIFF; save it as {FORMATS}")
         if kind in ("gif", "bmp", "tiff"):
             image.load()
-    # Before the tags: a PNG's may stand after its pixels, and some Pillows turn a TIFF upright themselves.
+    # Before the tags: a PNG's may stand after its pixels.
     image.load()
-    tags = tags_of(image)
-    # libheif turns the picture upright by the HEIF's own transformations; its EXIF orientation is only a
-    # note.
-    return _finish(image, tags, upright=kind == "heif")
+    if kind != "tiff":
+        return _finish(image, tags_of(image))
+    # A TIFF is an EXIF block itself. Most Pillows turn one upright on loading, and then forget its orientation.
+    return _finish(image, exif.read_tags(data), upright=exif.ORIENTATION not in image.getexif())
+
+
+def _decode_heif(name: str, data: bytes) -> Photo:
+    """libheif turns the picture upright by the file's own transformations; its EXIF orientation is only a note."""
+    try:
+        from pillow_heif import open_heif
+    except ImportError:
+        raise MissingDependency("pillow-heif (needed for HEIC photos)", "requirements.txt") from None
+    for size in heif_sizes(data):
+        _check_pixels(name, size, MAX_HEIF_PIXELS)
+    file = open_heif(data)
+    image = file[file.primary_index]
+    _check_pixels(name, image.size, MAX_HEIF_PIXELS)
+    tags = exif.read_tags(image.info.get("exif") or b"")
+    if image.mode == "RGB":
+        # Not by way of Pillow, whose pixels would take as much memory again.
+        return Photo(np.array(image, np.uint8, order="C"), capture_from_tags(tags))
+    _check_pixels(name, image.size)
+    return _finish(image.to_pillow(), tags, upright=True)
 
 
 def _open(kind: str, file: BinaryIO) -> PILImage.Image:
     """Open with the one decoder of this kind; the others of Pillow never see a stranger's file."""
-    if kind == "heif":
-        try:
-            from pillow_heif import HeifImageFile
-        except ImportError:
-            raise MissingDependency("pillow-heif (needed for HEIC photos)", "requirements.txt") from None
-        return HeifImageFile(file)  # type: ignore[no-any-return]
     from PIL import BmpImagePlugin, GifImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
 
     decoders: dict[str, Any] = {
@@ -242,19 +283,42 @@ def _decode_jpeg(name: str, data: bytes, min_side: int | None) -> Photo:
 
     tags = exif.read_tags(exif.jpeg_exif(data))
     # Pillow parses EXIF for the resolution on opening, with warnings and without bounds: it gets to see none.
-    image = JpegImageFile(io.BytesIO(data.replace(exif.EXIF_HEADER, b"\0" + exif.EXIF_HEADER[1:])))
+    image = JpegImageFile(_BoundedReads(data.replace(exif.EXIF_HEADER, b"\0" + exif.EXIF_HEADER[1:])))
     _check_pixels(name, image.size, MAX_JPEG_PIXELS)
-    scans = data.count(b"\xff\xda")  # inside the pixel data 0xFF is always followed by 0, so each one is a scan
-    if image.info.get("progressive") and image.width * image.height * scans > _MAX_SCANNED_PIXELS:
-        raise PhotoError(f"{name}: a progressive JPEG of {scans} scans would take too long; save it anew")
     reduction = 1
     while image.width * image.height > MAX_PIXELS * reduction**2:
         reduction *= 2
+    if image.info.get("progressive") or _scan_of_some(image, data):
+        _check_scans(name, image, data, reduction)
     side = min(image.size) // reduction
     image.draft(None, (side, side) if min_side is None else (max(1, min(side, min_side)),) * 2)
-    _check_pixels(name, image.size, MAX_PIXELS)
+    _check_pixels(name, image.size)
     image.load()
     return _finish(image, tags)
+
+
+def _scan_of_some(image: JpegImageFile, data: bytes) -> bool:
+    """Whether the first scan of an opened JPEG holds only some of its colour channels, so that more must follow."""
+    assert image.fp is not None
+    scan = data.rfind(b"\xff\xda", 0, image.fp.tell())  # Pillow has read up to the end of the scan's header
+    return data[scan + 4] < image.layers
+
+
+def _check_scans(name: str, image: JpegImageFile, data: bytes, reduction: int) -> None:
+    """Raise PhotoError where a JPEG of several scans would take too long or too much memory."""
+    # Within the pixels 0xFF is always followed by 0, so each of these is a scan (or one of an embedded preview).
+    scans = data.count(b"\xff\xda")
+    pixels = image.width * image.height
+    if scans > _MAX_SCANS or pixels * scans > _MAX_SCANNED_PIXELS:
+        raise PhotoError(f"{name}: a progressive JPEG of {scans} scans would take too long; save it anew")
+    sampled = [(horizontal, vertical) for _, horizontal, vertical, _ in image.layer]
+    whole = max(h for h, _ in sampled) * max(v for _, v in sampled)
+    coefficients = pixels * sum(h * v for h, v in sampled) / max(whole, 1)
+    if 2 * coefficients + 4 * pixels / reduction**2 + 2 * len(data) > _MAX_SCANNED_BYTES:
+        raise PhotoError(
+            f"{name}: a progressive JPEG of {image.width} x {image.height} pixels would take too much memory; "
+            "make the photo smaller"
+        )
 
 
 def _loaded(image: PILImage.Image) -> PILImage.Image:
@@ -270,13 +334,18 @@ def _finish(image: PILImage.Image, tags: exif.ExifTags, *, upright: bool = False
         2: Transpose.FLIP_LEFT_RIGHT, 3: Transpose.ROTATE_180, 4: Transpose.FLIP_TOP_BOTTOM,
         5: Transpose.TRANSPOSE, 6: Transpose.ROTATE_270, 7: Transpose.TRANSVERSE, 8: Transpose.ROTATE_90,
     }  # fmt: skip
-    if tags.orientation in turns and not upright:
-        image = image.transpose(turns[tags.orientation])
-    rgb = np.empty((image.height, image.width, 3), np.uint8)
-    for top in range(0, image.height, _STRIP_ROWS):
-        bottom = min(top + _STRIP_ROWS, image.height)
-        strip = image.crop((0, top, image.width, bottom))
-        rgb[top:bottom] = np.asarray(_to_rgb(strip))
+    orientation = 1 if upright else tags.orientation
+    sideways, backwards = orientation >= 5, orientation in (3, 4, 6, 7)  # backwards: the last row comes first
+    rgb = np.empty((image.width, image.height, 3) if sideways else (image.height, image.width, 3), np.uint8)
+    by_rows = rgb.swapaxes(0, 1) if sideways else rgb  # its first axis runs along the rows as they are stored
+    rows = max(1, _STRIP_PIXELS // image.width)
+    for top in range(0, image.height, rows):
+        bottom = min(top + rows, image.height)
+        strip = _to_rgb(image.crop((0, top, image.width, bottom)))
+        if orientation != 1:
+            strip = strip.transpose(turns[orientation])
+        place = slice(image.height - bottom, image.height - top) if backwards else slice(top, bottom)
+        by_rows[place] = np.asarray(strip).swapaxes(0, 1) if sideways else np.asarray(strip)
     return Photo(rgb, capture_from_tags(tags))
 
 
