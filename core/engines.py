@@ -142,7 +142,34 @@ def open_engine(bundle: Bundle, backend: Backend = "auto", threads: int | None =
         if (built := built_engine(bundle, required=backend == "tensorrt")) is not None:
             return built
     if backend == "onnxruntime-fp32" or bundle.card.cpu_model == "model.onnx":
-        return OnnxEngine(bundle.read("model.onnx"), "ONNX Runtime FP32", threads)
+        return _checked(OnnxEngine(bundle.read("model.onnx"), "ONNX Runtime FP32", threads), bundle)
     if bundle.card.cpu_model not in bundle.card.files:
         raise BundleError(f"{bundle.path}: {bundle.card.cpu_model} is missing: make the bundle again")
-    return OnnxEngine(bundle.read(bundle.card.cpu_model), "ONNX Runtime INT8", threads)
+    return _checked(OnnxEngine(bundle.read(bundle.card.cpu_model), "ONNX Runtime INT8", threads), bundle)
+
+
+def _checked(engine: OnnxEngine, bundle: Bundle) -> OnnxEngine:
+    """The engine, where the model is of this campus. Raises EngineError naming the input or output that is not."""
+    size, gallery = bundle.card.image_size, bundle.gallery
+    widths = {"offset": 2, "log_spread": 1, "heading": 2}
+    if bundle.card.zones:
+        widths["zone_logits"] = len(bundle.card.zones)
+    if gallery is not None:
+        widths["embedding"] = gallery.embedding.shape[1]
+    wanted = {"image": ("tensor(uint8)", [size, size, 3])}
+    wanted |= {name: ("tensor(float)", [width]) for name, width in widths.items()}
+    session = engine.session
+    for port in [*session.get_inputs(), *session.get_outputs()]:
+        kind, shape = wanted.get(port.name, (port.type, port.shape[1:]))
+        if (port.type, port.shape[1:]) != (kind, shape):
+            raise EngineError(
+                f"{bundle.path}: `{port.name}` of the model is {port.type} (B, {str(port.shape[1:])[1:-1]}), of this "
+                f"campus {kind} (B, {str(shape)[1:-1]}): make the bundle again"
+            )
+    inputs, outputs = ({port.name for port in ports} for ports in (session.get_inputs(), session.get_outputs()))
+    if inputs != {"image"} or "offset" not in outputs:
+        raise EngineError(
+            f"{bundle.path}: the model takes {', '.join(sorted(inputs))[:100]} and gives "
+            f"{', '.join(sorted(outputs))[:100]}, not `image` and `offset`: make the bundle again"
+        )
+    return engine

@@ -5,18 +5,18 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from core.arrays import read_npz
 from core.engines import Heads
 from core.errors import EngineError
-from core.photo import network_image
+from core.photo import MAX_PIXELS, network_image
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,7 +41,7 @@ class TensorSpec(_Frozen):
 class Preprocessing(_Frozen):
     """How a photo becomes the network's input. `mean` and `std` (0..255) are applied inside the graph."""
 
-    size: int
+    size: int = Field(ge=32, le=1024)
     layout: Literal["NHWC"] = "NHWC"
     colour: Literal["RGB"] = "RGB"
     resize: Literal["squash, Lanczos, reducing gap 3"] = "squash, Lanczos, reducing gap 3"
@@ -52,9 +52,9 @@ class Preprocessing(_Frozen):
 class Profile(_Frozen):
     """Batch sizes that a TensorRT engine is built for; it is tuned for `best`."""
 
-    least: int = 1
-    best: int = 1  # a camera gives one frame at a time
-    most: int = 16
+    least: int = Field(default=1, ge=1)
+    best: int = Field(default=1, ge=1)  # a camera gives one frame at a time
+    most: int = Field(default=16, ge=1, le=1024)
 
 
 class Tolerances(_Frozen):
@@ -103,7 +103,7 @@ class Manifest(_Frozen):
             first = error.errors()[0]
             field = ".".join(str(part) for part in first["loc"])
             raise EngineError(f"{where}: {field}: {first['msg']}: export the bundle again") from error
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise EngineError(f"{where}: not JSON: export the bundle again") from error
 
 
@@ -131,12 +131,20 @@ class Golden:
     def parse(cls, data: bytes, where: str) -> Golden:
         """Raises EngineError naming `where` when it is no such file."""
         try:
-            with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-                found = {name: arrays[name] for name in arrays.files}
-            photo = (found.pop("images"), found.pop("photo"), found.pop("photo_image"))
-            return cls(photo[0], Heads(**found), photo[1], photo[2])
-        except (ValueError, KeyError, TypeError, OSError, EOFError, zipfile.BadZipFile) as error:
-            raise EngineError(f"{where}: cannot be read: export the bundle again") from error
+            heads = tuple(head.name for head in fields(Heads))
+            found = read_npz(data, ("images", "photo", "photo_image", "offset"), heads[1:])
+        except ValueError as error:
+            raise EngineError(f"{where}: cannot be read ({error}): export the bundle again") from error
+        images, photo, photo_image = (found.pop(name) for name in ("images", "photo", "photo_image"))
+        for name, picture in (("photo", photo), ("photo_image", photo_image), *(("images", one) for one in images)):
+            if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8 or not picture.size:
+                raise EngineError(f"{where}: {name} is {picture.shape} {picture.dtype}, no picture: export again")
+        if not len(images) or images.shape[1:] != photo_image.shape or photo.size > MAX_PIXELS:
+            raise EngineError(f"{where}: its pictures do not fit one another: export the bundle again")
+        for name, head in found.items():
+            if head.ndim != 2 or len(head) != len(images) or head.dtype.kind != "f" or not np.isfinite(head).all():
+                raise EngineError(f"{where}: {name} is no answer to {len(images)} pictures: export the bundle again")
+        return cls(images, Heads(**found), photo, photo_image)
 
 
 @dataclass(frozen=True)
