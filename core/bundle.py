@@ -120,14 +120,17 @@ class Parity(_Frozen):
 
 
 class Training(_Frozen):
-    """What the model was trained on and how; `split` says what the held-out groups were."""
+    """What the model was trained on and how; `split` says what the held-out groups were.
+
+    `epochs` and `seed` are None where a checkpoint from elsewhere does not say.
+    """
 
     recipe: str
     backbone: str
     weights: str
     trained_utc: datetime
-    epochs: int
-    seed: int
+    epochs: int | None
+    seed: int | None
     split: str
     split_sha256: str
     photos: dict[str, int]  # split -> count

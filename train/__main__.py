@@ -13,6 +13,7 @@ COMMANDS = {
     "split": Command("train.split", "hold out calibration and test photos by group", TRAIN),
     "fit": Command("train.fit", "train the network on a dataset -> a run", TRAIN),
     "bundle": Command("train.bundle", "calibrate and export a run -> a campus bundle", TRAIN),
+    "import-seed": Command("train.import_seed", "the original's best_model.pth -> a campus bundle", TRAIN),
     "evaluate": Command("train.evaluate", "errors and coverage of a bundle on held-out photos", TRAIN),
     "compare": Command("train.compare", "ways to train side by side, on the same folds", TRAIN),
     "demo": Command("train.demo.make", "render, train and bundle the demo campus again from its seed", TRAIN),

@@ -37,6 +37,7 @@ class Dataset:
 
     root: Path
     table: pd.DataFrame
+    images: Path
 
     @classmethod
     def load(cls, root: Path | str) -> Dataset:
@@ -48,9 +49,14 @@ class Dataset:
             raise DatasetError(f"{root}: no such dataset folder; make one with: python -m train ingest")
         if not (root / "gt.csv").is_file():
             raise DatasetError(f"{root}: has no gt.csv, so it is not a dataset; make one with: python -m train ingest")
-        table = read_labels(root / "gt.csv")
-        _check_images(root, table["image_name"].tolist())
-        return cls(root, _typed(root, table))
+        return cls.of(root / "gt.csv", root / "images")
+
+    @classmethod
+    def of(cls, gt: Path, images: Path) -> Dataset:
+        """The same from a gt.csv and a folder of photos that lie apart; the dataset's root is gt.csv's folder."""
+        table = read_labels(gt)
+        _check_images(gt, images, table["image_name"].tolist())
+        return cls(gt.parent, _typed(gt, table), images)
 
     def __len__(self) -> int:
         return len(self.table)
@@ -63,7 +69,7 @@ class Dataset:
     @property
     def image_paths(self) -> list[Path]:
         """(N) the path of each image."""
-        return [self.root / "images" / name for name in self.names]
+        return [self.images / name for name in self.names]
 
     @property
     def latlon(self) -> NDArray[np.float64]:
@@ -104,13 +110,12 @@ def truth(value: object) -> bool | None:
     return True if text in _TRUE else False if text in _FALSE else None
 
 
-def _check_images(root: Path, names: list[str]) -> None:
-    images = root / "images"
+def _check_images(gt: Path, images: Path, names: list[str]) -> None:
     if not images.is_dir():
-        raise DatasetError(f"{root}: has no images folder; put the photos of gt.csv into {images}")
+        raise DatasetError(f"{gt.parent}: has no images folder; put the photos of gt.csv into {images}")
     seen: set[str] = set()
     for row, name in enumerate(names, start=2):
-        where = f"{root / 'gt.csv'}: row {row}"
+        where = f"{gt}: row {row}"
         if not name:
             raise DatasetError(f"{where} has no image_name; add it or remove the row")
         path = PurePosixPath(name.replace("\\", "/"))
@@ -127,7 +132,7 @@ def _check_images(root: Path, names: list[str]) -> None:
         )
 
 
-def _typed(root: Path, table: pd.DataFrame) -> pd.DataFrame:
+def _typed(gt: Path, table: pd.DataFrame) -> pd.DataFrame:
     """The table as `Dataset` promises it: base columns first, each of its type, UTM and night filled in."""
     import pandas as pd
 
@@ -139,19 +144,19 @@ def _typed(root: Path, table: pd.DataFrame) -> pd.DataFrame:
         frame = LocalFrame.of_points(table["lat"], table["lon"])
         utm = frame.utm(frame.to_local(table["lat"], table["lon"]))
         columns["utm_x"], columns["utm_y"] = utm[:, 0], utm[:, 1]
-    columns["is_night"] = _night(root, table)
+    columns["is_night"] = _night(gt, table)
     columns["label"] = table["label"] if "label" in table else pd.Series("", index=table.index, dtype=object)
     extra = {str(name): table[name] for name in table.columns if name not in columns}
     ordered = {name: columns.pop(name) for name in BASE_COLUMNS}
     return pd.DataFrame({**ordered, **columns, **extra})
 
 
-def _night(root: Path, table: pd.DataFrame) -> NDArray[np.bool_]:
+def _night(gt: Path, table: pd.DataFrame) -> NDArray[np.bool_]:
     if "is_night" not in table:
         return np.zeros(len(table), np.bool_)
     night = [truth(value) for value in table["is_night"]]
     if None in night:
         row = night.index(None)
         value = table["is_night"].iloc[row]
-        raise DatasetError(f"{root / 'gt.csv'}: row {row + 2}: is_night is {value!r}; write 1 or 0")
+        raise DatasetError(f"{gt}: row {row + 2}: is_night is {value!r}; write 1 or 0")
     return np.array(night, np.bool_)

@@ -32,11 +32,15 @@ def fit_zones(local_m: NDArray[np.float64], seed: int, photos_per_zone: int = PH
 
     count = zone_count(local_m, photos_per_zone)
     means = KMeans(count, n_init=4, random_state=seed).fit(local_m)
-    labels, centres = means.labels_, np.asarray(means.cluster_centers_, np.float64)
+    return zones_about(np.asarray(means.cluster_centers_, np.float64), means.labels_, local_m)
+
+
+def zones_about(centres: NDArray[np.float64], member: NDArray[np.int64], local_m: NDArray[np.float64]) -> Zones:
+    """The zones of (K, 2) centres in local metres, and of (N, 2) positions of which (N,) says whose each is."""
     outlines = _outlines(centres, local_m)
     zones = []
     for index, centre in enumerate(centres):
-        members = local_m[labels == index]
+        members = local_m[member == index]
         spread = float(np.sqrt(((members - centre) ** 2).sum(axis=1).mean() / 2))
         at = (float(centre[0]), float(centre[1]))
         zones.append(Zone(f"Zone {index + 1}", at, max(spread, LEAST_SPREAD_M), outlines[index]))
