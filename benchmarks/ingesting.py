@@ -11,7 +11,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from benchmarks import original
+from benchmarks.original_photos import preprocess
 from benchmarks.timing import PHOTOS, Effort, Finished, Section, Target, Times, run_program
 from core.localizer import DEMO_BUNDLE, Localizer
 from train.intake import usable_cores
@@ -37,9 +37,9 @@ def photos_into(folder: Path, effort: Effort) -> tuple[int, str]:
         one = Path(aside) / "one.jpg"
         one.write_bytes(data[0])
         started = time.perf_counter()
-        original.preprocess([one], Path(aside) / "out")
+        preprocess([one], Path(aside) / "out")
         each_s = time.perf_counter() - started
-    count = len(data) if effort.tiny else max(len(data), min(MOST, int(effort.seconds / 2 / each_s)))
+    count = len(data) if effort.tiny else max(len(data), min(MOST, int(2 * effort.seconds / each_s)))
     for number in range(count):
         # A byte after the picture's end changes no pixel; an import would leave a second copy of one file out.
         (folder / f"{number:04}.jpg").write_bytes(data[number % len(data)] + bytes(number // len(data)))
@@ -58,7 +58,7 @@ def run(effort: Effort) -> Section:
             for name, command in {
                 "train ingest": ingest,
                 "train ingest, one process": (*ingest, "--workers", 1),
-                "plain Pillow script": (*python, "benchmarks.original", "preprocess", photos, out),
+                "plain Pillow script": (*python, "benchmarks.original_photos", photos, out),
             }.items():
                 taken[name].append(run_program(*command))
                 shutil.rmtree(out)

@@ -1,7 +1,7 @@
-"""What users had before: the original's network, prediction, preprocessing and training loop.
+"""What users had before: the original's network, prediction and training loop.
 
-ResNet50 in torch. `predict` builds it and loads its checkpoint at every call; photos are made ready one by one with
-Pillow; training opens each photo anew for two differently augmented views. Weights are untrained: speed is the same.
+ResNet50 in torch. `predict` builds it and loads its checkpoint at every call; training opens each photo anew with
+Pillow for two differently augmented views. Weights are untrained: speed is the same.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional
 from torchvision import models, transforms
@@ -81,18 +81,6 @@ def predict(checkpoint: Path, image: NDArray[np.uint8]) -> NDArray[np.float32]:
     return answer(load(checkpoint), image)
 
 
-def preprocess(photos: list[Path], out: Path) -> None:
-    """The original's preparation of its photos: open, EXIF, upright, Lanczos to 224, JPEG 95, one after another."""
-    out.mkdir(parents=True, exist_ok=True)
-    for path in photos:
-        with Image.open(path) as image:
-            exif = image.getexif()
-            exif.get_ifd(0x8825)
-            exif.get_ifd(0x8769)
-            upright = ImageOps.exif_transpose(image).convert("RGB")
-            upright.resize((224, 224), Image.Resampling.LANCZOS).save(out / f"{path.stem}.jpg", quality=95)
-
-
 def weak_view() -> Callable[[Image.Image], Tensor]:
     return transforms.Compose([transforms.ColorJitter(0.15, 0.15, 0.10, 0.02), READY])
 
@@ -138,10 +126,4 @@ class Training:
 
 
 if __name__ == "__main__":
-    command, source, target = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
-    if command == "preprocess":
-        preprocess(sorted(source.glob("*.jpg")), target)
-    elif command == "predict":
-        predict(source, np.asarray(Image.open(target).convert("RGB")))
-    else:
-        sys.exit(f"{command}: not one of preprocess, predict")
+    predict(Path(sys.argv[1]), np.asarray(Image.open(sys.argv[2]).convert("RGB")))

@@ -54,7 +54,7 @@ def run(effort: Effort) -> Section:
             {
                 "predict_gps": lambda: run_program(sys.executable, "-c", COLD, photo),
                 "the original's way": lambda: run_program(
-                    sys.executable, "-m", "benchmarks.original", "predict", checkpoint, photo
+                    sys.executable, "-m", "benchmarks.original", checkpoint, photo
                 ),
             },
             Effort(effort.seconds, min(effort.least, 5), 10, effort.tiny),

@@ -50,10 +50,13 @@ def _ms(seconds: float) -> str:
     return f"{1e3 * seconds:.{0 if seconds >= 0.1 else 1 if seconds >= 0.01 else 2}f}"
 
 
-def interleaved(ways: Mapping[str, Callable[[], object]], effort: Effort) -> dict[str, Times]:
+def interleaved(
+    ways: Mapping[str, Callable[[], object]], effort: Effort, clock: Callable[[], float] = time.perf_counter
+) -> dict[str, Times]:
     """Time each way once a round, round after round, after one round that is not counted.
 
     Whatever else the machine does then falls on all of them alike, and no way always follows the same other one.
+    `clock` may be `time.thread_time` for work on one thread: what others take of the core is then not counted at all.
     """
     names = list(ways)
     taken: dict[str, list[float]] = {name: [] for name in names}
@@ -64,9 +67,9 @@ def interleaved(ways: Mapping[str, Callable[[], object]], effort: Effort) -> dic
     while rounds < effort.least or (rounds < effort.most and time.perf_counter() - started < effort.seconds):
         turn = rounds % len(names)
         for name in names[turn:] + names[:turn]:
-            before = time.perf_counter()
+            before = clock()
             ways[name]()
-            taken[name].append(time.perf_counter() - before)
+            taken[name].append(clock() - before)
         rounds += 1
     return {name: Times(tuple(values)) for name, values in taken.items()}
 

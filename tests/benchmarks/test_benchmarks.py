@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.__main__ import NAMES, measure, page, results
+from benchmarks.__main__ import NAMES, measure, page, results, save_pyperf
 from benchmarks.timing import TINY, Effort, Times, interleaved
 
 
@@ -45,3 +45,12 @@ def test_a_slower_way_measures_slower() -> None:
 
 def test_spread_is_from_the_10th_to_the_90th_percentile() -> None:
     assert str(Times(tuple(ms / 1000 for ms in range(1, 12)))) == "6.00 ms (2.00 – 10.0)"
+
+
+def test_rounds_can_be_read_by_pyperf(tmp_path: Path) -> None:
+    import pyperf
+
+    (tmp_path / "one.json").write_text(json.dumps({"raw": {"warm: this": [0.25, 0.5, 0.75]}}))
+    save_pyperf(tmp_path, tmp_path / "out.json")
+    [benchmark] = pyperf.BenchmarkSuite.load(str(tmp_path / "out.json"))
+    assert (benchmark.get_name(), benchmark.median()) == ("warm: this", 0.5)
