@@ -7,7 +7,6 @@ Pillow for two differently augmented views. Weights are untrained: speed is the 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +20,15 @@ from torchvision import models, transforms
 CENTRE_M = (671669.6027, 3460032.8143)
 MEAN, STD = (0.42974764, 0.41656676, 0.37728581), (0.19857016, 0.19456542, 0.20090208)
 READY = transforms.Compose([transforms.Resize((224, 224)), transforms.ToTensor(), transforms.Normalize(MEAN, STD)])
+WEAK = transforms.Compose([transforms.ColorJitter(0.15, 0.15, 0.10, 0.02), READY])
+STRONG = transforms.Compose(
+    [
+        transforms.RandomRotation(5),
+        transforms.ColorJitter(0.2, 0.2, 0.1, 0.02),
+        READY,
+        transforms.RandomErasing(0.3, scale=(0.02, 0.2)),
+    ]
+)
 
 
 class OriginalNet(nn.Module):
@@ -81,40 +89,24 @@ def predict(checkpoint: Path, image: NDArray[np.uint8]) -> NDArray[np.float32]:
     return answer(load(checkpoint), image)
 
 
-def weak_view() -> Callable[[Image.Image], Tensor]:
-    return transforms.Compose([transforms.ColorJitter(0.15, 0.15, 0.10, 0.02), READY])
-
-
-def strong_view() -> Callable[[Image.Image], Tensor]:
-    return transforms.Compose(
-        [
-            transforms.RandomRotation(5),
-            transforms.ColorJitter(0.2, 0.2, 0.1, 0.02),
-            READY,
-            transforms.RandomErasing(0.3, scale=(0.02, 0.2)),
-        ]
-    )
-
-
 class Training:
     """The original's loop over photos with offsets in 100 m and zones: one step a batch."""
 
     def __init__(self, net: OriginalNet, photos: list[Path], offset: Tensor, zone: Tensor) -> None:
         self.net, self.photos, self.offset, self.zone = net.train(), photos, offset, zone
         self.optimiser = torch.optim.AdamW(net.parameters(), lr=1e-4, weight_decay=0.05)
-        self.views = weak_view(), strong_view()
 
     def epoch(self, batch: int) -> None:
         """Each photo once, in two views."""
-        for chosen in torch.randperm(len(self.photos)).split(batch):
+        for chosen in torch.split(torch.randperm(len(self.photos)), batch):
             opened = [Image.open(self.photos[row]).convert("RGB") for row in chosen]
-            weak, strong = (self.net(torch.stack([view(image) for image in opened])) for view in self.views)
+            weak, strong = (self.net(torch.stack([view(image) for image in opened])) for view in (WEAK, STRONG))
             loss = 10 * self._triplet(weak[1], strong[1], self.offset[chosen])
             for share, (offset, _, zone) in ((0.3, weak), (0.7, strong)):
                 loss = loss + share * 200 * functional.mse_loss(offset, self.offset[chosen])
                 loss = loss + share * 0.3 * functional.cross_entropy(zone, self.zone[chosen], label_smoothing=0.1)
             self.optimiser.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             self.optimiser.step()
 
     @staticmethod
