@@ -26,11 +26,15 @@ def photos_into(folder: Path, effort: Effort) -> tuple[int, str]:
     if real:
         data, source = [path.read_bytes() for path in real], "real phone photos of 12 megapixels"
     else:
-        bundle, data, source = Localizer.load(DEMO_BUNDLE).bundle, [], "rendered photos enlarged to 12 megapixels"
+        size = (320, 240) if effort.tiny else (4032, 3024)
+        bundle, data, source = (
+            Localizer.load(DEMO_BUNDLE).bundle,
+            [],
+            f"rendered photos resized to {size[0]} x {size[1]}",
+        )
         for name in bundle.samples:
             sample = Image.open(io.BytesIO(bundle.read(name)))
             out = io.BytesIO()
-            size = (320, 240) if effort.tiny else (4032, 3024)
             sample.resize(size).save(out, "JPEG", quality=92, exif=sample.info["exif"])
             data.append(out.getvalue())
     with tempfile.TemporaryDirectory() as aside:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import logging
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -13,9 +14,11 @@ from benchmarks import original
 from benchmarks.timing import ROOT, Effort, Section, Target, interleaved
 from core.model import CampusNet, NetConfig
 from core.photo import load_photo
+from train.config import CampusConfig
 from train.dataset import Dataset
-from train.fit import FitConfig, Trainer, prepare
 from train.split import SplitConfig, split_dataset
+from train.task import prepare
+from train.trainer import Trainer
 
 SLICE = ROOT / "tests" / "train" / "slice"  # rendered photos, of the size that the original's loop reads
 
@@ -38,13 +41,13 @@ def run(effort: Effort) -> Section:
     """An epoch of each in turn."""
     logging.getLogger("train").setLevel(logging.WARNING)
     photos = sorted(SLICE.rglob("*.jpg"))[: 48 if effort.tiny else 144]
-    config = FitConfig(image_size=64 if effort.tiny else 224, batch=16 if effort.tiny else 32)
+    config = CampusConfig(image_size=64 if effort.tiny else 224, batch=16 if effort.tiny else 32)
     with tempfile.TemporaryDirectory() as folder:
         dataset = dataset_of(photos, Path(folder))
-        task = prepare(dataset, split_dataset(dataset, SplitConfig()), config.image_size, 0)
+        task = prepare(dataset, split_dataset(dataset, SplitConfig()), config)
         rows = task.rows["train"]
-        ours = Trainer(task, config, torch.device("cpu"))
-        thawed = Trainer(task, FitConfig(**{**vars(config), "frozen_stages": 0}), torch.device("cpu"))
+        ours = Trainer(task, config)
+        thawed = Trainer(task, replace(config, frozen_stages=0))
         theirs = original.Training(
             original.OriginalNet(CampusNet(NetConfig(config.backbone)).backbone, 1280),
             [dataset.image_paths[row] for row in rows],
