@@ -55,14 +55,17 @@ def _row(cells: list[str]) -> str:
 
 
 def results(pages: Path) -> str:
-    """RESULTS.md: the preface and the last page of every benchmark; those never run here are named."""
-    parts = [PREFACE.read_text(encoding="utf-8")]
+    """RESULTS.md: preface, all targets at a glance, the last page of every benchmark; those never run are named."""
+    known = {name: json.loads(path.read_bytes()) for name in NAMES if (path := pages / f"{name}.json").is_file()}
+    glance = [_row(["asked", "measured", ""]), _row(["---"] * 3)]
+    for kept in known.values():
+        glance += [
+            _row([each["asked"], each["measured"], "met" if each["met"] else "short"]) for each in kept["targets"]
+        ]
+    parts = [PREFACE.read_text(encoding="utf-8"), "\n".join(glance) + "\n"]
     for name in NAMES:
-        kept = pages / f"{name}.json"
-        if kept.is_file():
-            parts.append(page(name, json.loads(kept.read_bytes())))
-        else:
-            parts.append(f"## {name}\n\nNot measured: run `python -m benchmarks {name}`.\n")
+        missing = f"## {name}\n\nNot measured: run `python -m benchmarks {name}`.\n"
+        parts.append(page(name, known[name]) if name in known else missing)
     return "\n".join(parts)
 
 

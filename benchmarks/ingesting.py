@@ -30,7 +30,7 @@ def photos_into(folder: Path, effort: Effort) -> tuple[int, str]:
         bundle, data, source = (
             Localizer.load(DEMO_BUNDLE).bundle,
             [],
-            f"rendered photos resized to {size[0]} x {size[1]}",
+            f"rendered photos of {size[0]} x {size[1]}",
         )
         for name in bundle.samples:
             sample = Image.open(io.BytesIO(bundle.read(name)))
