@@ -121,7 +121,7 @@ def run(effort: Effort) -> Section:
         "As the work grows",
         "A fix beyond the network (search, map, everything read off it) under a 2 m grid, in the processor time of one "
         f"thread. What does not grow: {GALLERY:,} gallery photos, {CAMPUS_KM2} km² (500 m x 500 m), {ZONES} zones. The "
-        f"campuses are the demo's photos with embeddings (128 numbers) blurred anew by {NOISE} of their length, and its "
+        f"campuses are the demo's photos with embeddings (128 numbers) blurred anew by {NOISE} of their length, its "
         "places stretched. Kept: what a campus holds in memory after a fix.",
     )
     measured: dict[tuple[str, float], tuple[Times, float, float]] = {}
