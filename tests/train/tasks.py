@@ -35,4 +35,4 @@ def make_task(root: Path, config: FitConfig) -> Task:
     splits = Splits(SplitConfig(), {split: tuple(names[row] for row in where) for split, where in rows.items()})
     zones = fit_zones(local_m[rows["train"]], config.seed, config.photos_per_zone)
     pixels = images.clip(0, 255).astype(np.uint8)
-    return Task(Dataset(root, table), splits, pixels, frame, local_m, rows, zones)
+    return Task(Dataset(root, table, root), splits, pixels, frame, local_m, rows, zones)

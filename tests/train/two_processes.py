@@ -47,7 +47,8 @@ def curve(trainer: Trainer) -> dict[str, list[float]]:
         rows["loss"].append(trainer.train_epoch())
         for name, value in asdict(calibration_errors(trainer.task, trainer.heads("calibration"))).items():
             rows[name].append(value)
-    own = torch.cat([value.flatten().float() for value in (*trainer.net.parameters(), *trainer.recipe.buffers())])
+    kept = (*trainer.net.parameters(), *trainer.recipe.buffers())
+    own = torch.cat([value.flatten().float() for value in kept]).nan_to_num(-1.0)  # headings are NaN where unknown
     everyones = trainer.accelerator.gather(own).reshape(trainer.processes, -1)
     rows["apart"] = [float((everyones - everyones[0]).abs().max())]
     return rows
