@@ -6,13 +6,14 @@ import os
 import stat
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from core.bundle import Bundle
 from core.engine_key import ENGINE, KEY, read_key
-from core.errors import CampusError, EngineError
+from core.errors import CampusError, EngineError, MissingDependency
 from edge import build as build_module
 from edge.build import TIMING_CACHE, build
 from edge.engine_build import BuildFlags, build_engine
@@ -260,6 +261,32 @@ def test_the_pack_runs_itself(pristine_pack: Path, tmp_path: Path) -> None:
     done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["lat"] == pytest.approx(47.0, abs=0.01)
+
+
+def test_a_pack_lists_what_a_device_can_do_and_names_itself(pristine_pack: Path) -> None:
+    def said(*arguments: str) -> str:
+        line = [sys.executable, pristine_pack.name, *arguments]
+        done = subprocess.run(line, cwd=pristine_pack.parent, capture_output=True, text=True, check=False)
+        return done.stdout + done.stderr
+
+    listed = said("--help")
+    assert f"usage: python3 {pristine_pack.name} " in listed
+    for command in ("build", "run", "bench", "doctor"):
+        assert f"    {command} " in listed
+    for command in ("serve", "export", "pack"):
+        assert f"    {command} " not in listed
+    assert said("doctor").splitlines()[-1].startswith(f"next: python3 {pristine_pack.name} ")
+    assert "python -m edge" not in said("run", "--backend", "tensorrt", "-")
+
+
+def test_a_pack_carries_what_pip_is_to_bring_and_says_how(pristine_pack: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    missing = MissingDependency("pydantic", "requirements-jetson.txt")
+    assert str(missing) == "pydantic is not installed: pip install -r requirements-jetson.txt"
+    monkeypatch.setattr(sys, "argv", [str(pristine_pack)])
+    assert f"`unzip {pristine_pack} requirements-jetson.txt`" in str(missing)
+    assert str(MissingDependency("onnxruntime", "requirements.txt")).endswith(": pip install onnxruntime")
+    with zipfile.ZipFile(pristine_pack) as archive:
+        assert "pydantic" in archive.read("requirements-jetson.txt").decode()
 
 
 def test_an_export_of_another_bundle_is_not_packed(pristine_export: Path, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from core.localizer import Localizer
 from train.bundle import Run
 from train.dataset import Dataset
 
+REPOSITORY = Path(__file__).resolve().parents[2]
 SLICE = Path(__file__).parent / "slice"
 SIZE, EPOCHS = 64, 3
 
@@ -67,6 +69,14 @@ def test_the_bundle_says_what_it_was_made_of(way: Path) -> None:
     assert len(card.zones) == 12  # 96 photos at 8 a zone
     assert set(card.files) >= {"model.onnx", "model.int8.onnx", "gallery.npz", "model.safetensors"}
     assert len(Bundle.load(way / "bundle").samples) == 2
+
+
+def test_bundle_tells_its_options_without_torch() -> None:
+    absent = 'import sys; sys.modules["torch"] = None; sys.argv[1:] = ["bundle", "--help"]'
+    line = [sys.executable, "-c", f"{absent}; from train.__main__ import main; main()"]
+    done = subprocess.run(line, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "--samples N" in done.stdout
 
 
 def test_onnx_answers_as_torch_does(way: Path) -> None:
