@@ -110,4 +110,4 @@ def _safe(text: str) -> str:
     """Letters, digits and `-_.()` of any script; anything else, which some file system or CSV reader trips
     over, `_`.
     """
-    return re.sub(r"[^\w\-.()]", "_", text)[:180].lstrip(".") or "photo"
+    return re.sub(r"[^\w\-.()]", "_", text)[:180].lstrip(".-") or "photo"

@@ -69,7 +69,7 @@ class Candidate:
     @property
     def device(self) -> str:
         """The camera, "" where unknown."""
-        return self.text("device") or harmless(self.record.device or "")
+        return self.text("device") or self.record.device or ""
 
     @property
     def time_utc(self) -> datetime | None:
@@ -181,8 +181,7 @@ def session_names(candidates: Sequence[Candidate], folder: str) -> list[str]:
         folder,
     )
     return [
-        c.text("session") or harmless(shown(name)) or c.text("contributor")
-        for c, name in zip(candidates, derived, strict=True)
+        c.text("session") or shown(name) or c.text("contributor") for c, name in zip(candidates, derived, strict=True)
     ]
 
 
@@ -222,7 +221,7 @@ def build_table(candidates: Sequence[Candidate], session: Sequence[str], suspect
         "heading_deg": [_number(c.number("heading_deg", c.record.heading_deg)) for c in candidates],
         "error_m": [_number(c.number("error_m", c.record.error_m)) for c in candidates],
         "time_utc": [time.isoformat(timespec="seconds") if time else "" for time in times],
-        "source": [harmless(shown(c.source)) for c in candidates],
+        "source": [shown(c.source) for c in candidates],
         "suspect": list(suspect),
     }
     extra = [name for name in candidates[0].given if name not in _COLUMNS]
@@ -232,11 +231,6 @@ def build_table(candidates: Sequence[Candidate], session: Sequence[str], suspect
 def shown(text: str) -> str:
     """A path as printable text: bytes that are not UTF-8 are spelled out."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-def harmless(text: str) -> str:
-    """Text from a stranger's photo that no spreadsheet takes for a formula."""
-    return f"_{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
 def _number(value: float) -> str:

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.edge_resnet50 import compare
 from core.bundle import Bundle
 from core.errors import EngineError
 from edge import bench as bench_module
@@ -120,13 +119,3 @@ def test_bad_input(tmp_path: Path) -> None:
         command(str(bare))
     with pytest.raises(EngineError, match=r"holds no model\.engine"):
         bench_apart("tensorrt", make_bundle(tmp_path / "field"), 1)
-
-
-def test_the_resnet50_comparison_measures_all_contenders_in_one_run(
-    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    small_net(monkeypatch)
-    found = compare(bundle, rounds=2, threads=1)
-    assert all(0 < value < 10_000 for value in vars(found).values())
-    assert found.fix_ms > found.network_ms
-    assert f"INT8 is {found.torch_fp32_ms / found.int8_ms:.2f} x faster" in str(found)

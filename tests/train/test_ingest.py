@@ -242,7 +242,8 @@ def test_a_strangers_device_name_is_no_spreadsheet_formula(tmp_path: Path) -> No
     (tmp_path / "photos").mkdir()
     Image.new("RGB", (8, 8)).save(tmp_path / "photos" / "a.jpg", exif=exif)
     ingest(tmp_path / "photos", tmp_path / "ds")
-    assert Dataset.load(tmp_path / "ds").column("device") == ["_=HYPERLINK(1)"]
+    assert Dataset.load(tmp_path / "ds").column("device") == ["=HYPERLINK(1)"]
+    assert ",'=HYPERLINK(1)," in (tmp_path / "ds" / "gt.csv").read_text("utf-8")
 
 
 def test_night_by_the_sun(tmp_path: Path) -> None:
