@@ -8,7 +8,8 @@ import torch
 from PIL import Image
 
 from core.photo import load_photo, network_image
-from train.images import augment, cached_images
+from train.augment import augment
+from train.images import cached_images
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from core.model import Outputs
+from train.augment import augment
 from train.config import CampusConfig
-from train.images import augment
 from train.losses import heading_nll, regression_nll, retrieval_nll, zone_nll
 from train.recipes.base import Recipe
 from train.task import SCALE_M, CalibrationErrors, Task
