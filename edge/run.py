@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import signal
 import sys
 import time
 from collections.abc import Iterable
@@ -92,6 +93,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     tally = Tally()
+    # A service is stopped by SIGTERM: it ends as by Ctrl-C, with its sinks closed and its counts said.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     code = run_cli(lambda: _run(args, tally))  # what went wrong is said first, and what came of it after
     if tally.frames and not sys.stderr.closed:
         log.info("%s", tally)

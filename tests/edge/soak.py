@@ -10,7 +10,6 @@ import argparse
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 import tempfile
@@ -68,7 +67,7 @@ class Soak:
 
 
 def soak(bundle: Path, folder: Path, frames: int, per_s: float, lost_every: int) -> Soak:
-    """Run `python -m edge run --camera 0` on `frames` frames of a camera that gives `per_s` of them, then Ctrl-C."""
+    """Run `python -m edge run --camera 0` on `frames` frames of a camera that gives `per_s` of them, then SIGTERM."""
     campus = Bundle.load(bundle)
     picture, delivered, track = folder / "picture.npy", folder / "delivered", folder / "track.geojson"
     np.save(picture, load_photo(campus.read(campus.samples[0])).rgb[..., ::-1])
@@ -110,7 +109,7 @@ def soak(bundle: Path, folder: Path, frames: int, per_s: float, lost_every: int)
                 memory_mb.append(resident_mb(process.pid))
             time.sleep(SAMPLE_S)
         time.sleep(1.0)  # the last frame is on its way
-        process.send_signal(signal.SIGINT)
+        process.terminate()
         exit_code = process.wait(30)
     finally:
         process.kill()
