@@ -71,12 +71,26 @@ def test_the_bundle_says_what_it_was_made_of(way: Path) -> None:
     assert len(Bundle.load(way / "bundle").samples) == 2
 
 
-def test_bundle_tells_its_options_without_torch() -> None:
-    absent = 'import sys; sys.modules["torch"] = None; sys.argv[1:] = ["bundle", "--help"]'
-    line = [sys.executable, "-c", f"{absent}; from train.__main__ import main; main()"]
+WITHOUT_TORCH = """
+import sys
+
+class NoTorch:
+    def find_spec(self, name, *_):
+        if name.partition(".")[0] == "torch":
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, NoTorch())
+from train.__main__ import main
+main()
+"""
+
+
+@pytest.mark.parametrize("command", ["ingest", "split", "fit", "bundle", "evaluate"])
+def test_every_command_tells_its_options_without_torch(command: str) -> None:
+    line = [sys.executable, "-c", WITHOUT_TORCH, command, "--help"]
     done = subprocess.run(line, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "--samples N" in done.stdout
+    assert f"train {command}" in done.stdout
 
 
 def test_onnx_answers_as_torch_does(way: Path) -> None:
