@@ -36,6 +36,7 @@ HEIGHT_PX = 380  # at most 400: a thumb that lands on the map must still find pa
 _WIDTH_PX = 350  # of a narrow phone
 _CONE_M = 35.0
 _CONE_HALF_DEG = 30.0  # half of a phone's horizontal field of view, where the model gives no spread of its own
+_MOST_SPREAD_DEG = 90.0  # a view that may be towards half the horizon is no direction
 _LEAST_HEAT = 0.03  # cells below this share of the likeliest one are left clear
 _TRACK_LENGTH = 200
 
@@ -79,6 +80,18 @@ DARK = _Theme(
     track=(190, 190, 190), text=(238, 240, 244), halo=(16, 20, 26),
     heat=((110, 50, 110), (226, 88, 60), (255, 214, 90)),
 )  # fmt: skip
+
+
+def view_cone(fix: Fix) -> tuple[float, float] | None:
+    """(heading, half the cone's width) in degrees, or None where there is no direction to show.
+
+    There is none without a heading, none where its spread reaches 90 degrees, and none between look-alike places, where
+    nobody stands.
+    """
+    if fix.heading_deg is None or sureness(fix) == "split":
+        return None
+    half = _CONE_HALF_DEG if fix.heading_spread_deg is None else fix.heading_spread_deg
+    return (fix.heading_deg % 360, half) if half < _MOST_SPREAD_DEG else None
 
 
 def campus_deck(
@@ -148,7 +161,7 @@ def legend(
         items.append(LegendItem("zone", "area", theme.zone))
         if places_to_name(fix):
             items.append(LegendItem("candidate", "number", theme.candidate))
-        if fix.heading_deg is not None:
+        if view_cone(fix) is not None:
             items.append(LegendItem("heading", "cone", theme.fix))
         if truth is not None:
             items.append(LegendItem("truth", "cross", theme.truth))
@@ -173,6 +186,8 @@ def _view(bundle: Bundle, fix: Fix | None, truth: Place | None) -> View:
     at = frame.to_local(fix.lat, fix.lon)
     reach = max(1.25 * fix.radius68_m, min(1.1 * fix.radius95_m, 90.0), 25.0)
     points = [at - reach, at + reach]
+    if (cone := view_cone(fix)) is not None:
+        points += list(_cone(at, *cone))
     places = [Place(candidate.lat, candidate.lon) for candidate in fix.candidates]
     points += [frame.to_local(place.lat, place.lon) + pad for place in places for pad in (-12.0, 12.0)]
     if truth is not None:
@@ -260,12 +275,11 @@ def _fix_layers(bundle: Bundle, fix: Fix, theme: _Theme) -> list[pydeck.Layer]:
     at = bundle.card.frame.to_local(fix.lat, fix.lon)
     here = [{"at": _round([fix.lon, fix.lat])}]
     layers = []
-    if fix.heading_deg is not None:
-        half = fix.heading_spread_deg if fix.heading_spread_deg is not None else _CONE_HALF_DEG
-        cone = [{"outline": _lonlat(bundle, _cone(at, fix.heading_deg, min(half, 90.0))), "name": ""}]
+    if (cone := view_cone(fix)) is not None:
+        sector = [{"outline": _lonlat(bundle, _cone(at, *cone)), "name": ""}]
         layers.append(
             _layer(
-                "PolygonLayer", "heading", cone, get_polygon="outline", get_fill_color=[*theme.fix, 90], stroked=False
+                "PolygonLayer", "heading", sector, get_polygon="outline", get_fill_color=[*theme.fix, 90], stroked=False
             )
         )
     # The only circle in metres; all other dots keep their size on the screen.

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from core.basemap import MAX_STYLE_BYTES, fitted_view, labels, style_url, visual_order
-from core.campus_map import Place, campus_deck, coverage_deck, coverage_legend, legend, photo_density
+from core.campus_map import Place, campus_deck, coverage_deck, coverage_legend, legend, photo_density, view_cone
 from core.fix import Candidate, Fix
 from core.geo import LocalFrame, distance_m
 from core.localizer import Localizer
@@ -118,6 +118,35 @@ def test_truth_track_and_heading_are_drawn_and_in_the_legend(
     assert all(lon > fix.lon for lon, _ in arc)  # looking east
     bare = layers(campus_deck(localizer.bundle, fix))
     assert not {"truth", "error", "track"} & set(bare)
+
+
+@pytest.mark.parametrize(("heading", "spread"), [(0.0, 10.0), (45.0, 25.0), (200.0, 60.0), (359.0, 88.0)])
+def test_the_view_cone_is_as_wide_as_its_spread_and_in_view(
+    localizer: Localizer, located: Callable[[Kind], Fix], heading: float, spread: float
+) -> None:
+    frame = localizer.bundle.card.frame
+    fix = replace(located("good"), heading_deg=heading, heading_spread_deg=spread)
+    deck = campus_deck(localizer.bundle, fix)
+    outline = np.array(layers(deck)["heading"]["data"][0]["outline"])
+    apex, *arc = frame.to_local(outline[:, 1], outline[:, 0])
+    bearings = [np.degrees(np.arctan2(*(point - apex))) for point in arc]
+    turned = [(bearing - heading + 180) % 360 - 180 for bearing in bearings]
+    assert (turned[0], turned[-1]) == pytest.approx((-spread, spread), abs=0.1)
+    assert np.ptp([np.hypot(*(point - apex)) for point in arc]) < 0.1
+    assert "heading" in {item.key for item in legend(fix)}
+    bare = campus_deck(localizer.bundle, replace(fix, heading_deg=None))
+    assert spec(deck)["initialViewState"]["zoom"] <= spec(bare)["initialViewState"]["zoom"]
+
+
+def test_no_cone_without_a_direction(localizer: Localizer, located: Callable[[Kind], Fix]) -> None:
+    unsure = replace(located("good"), heading_deg=10.0, heading_spread_deg=95.0)
+    split = replace(located("split"), heading_deg=10.0, heading_spread_deg=10.0)
+    plain = replace(located("good"), heading_deg=370.0)
+    for fix in (located("good"), unsure, split):
+        assert view_cone(fix) is None
+        assert "heading" not in layers(campus_deck(localizer.bundle, fix))
+        assert "heading" not in {item.key for item in legend(fix)}
+    assert view_cone(plain) == (10.0, 30.0), "a phone's own field of view where the spread is unknown"
 
 
 def test_the_view_holds_circle_candidates_and_truth(localizer: Localizer, located: Callable[[Kind], Fix]) -> None:
