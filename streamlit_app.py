@@ -8,6 +8,7 @@ import streamlit as st
 
 from app import campuses, cards, session_log, widgets
 from app.gate import BusyError
+from app.kept_photos import photo_keeper
 from app.pages import campus_page, log_page
 from app.shared import changed_ns, dark, gate, opened, sample_pictures, secure, trouble
 from app.sighting import Sighting, locate
@@ -90,9 +91,12 @@ def locate_page(localizer: Localizer, texts: Texts) -> None:
         trouble(*state.trouble)
     if state.current is None:
         st.caption(texts["hint"])
-        st.caption(texts["private"])
     else:
         answer(state.current, localizer, texts)
+    if photo_keeper() is not None:
+        st.caption(texts["kept"])
+    elif state.current is None:
+        st.caption(texts["private"])
     if state.way == "camera" and secure():
         st.toggle(texts["use_location"], key="share_location", persist_state="session")
 
@@ -123,7 +127,7 @@ def from_camera(localizer: Localizer, texts: Texts) -> None:
         st.session_state.current, st.session_state.trouble = None, (texts["photo_error"], str(error))
         return
     if shot is not None:
-        take(localizer, texts, shot.photo, recorded=shot.recorded, phone=shot.phone)
+        take(localizer, texts, shot.photo, recorded=shot.recorded, phone=shot.phone, own=True)
 
 
 def from_gallery(localizer: Localizer, texts: Texts) -> None:
@@ -131,7 +135,7 @@ def from_gallery(localizer: Localizer, texts: Texts) -> None:
         file = st.file_uploader(texts["upload"], type=PHOTO_TYPES, key="upload")
     if file is not None and st.session_state.get("uploaded") != file.file_id:
         st.session_state.uploaded = file.file_id
-        take(localizer, texts, file.getvalue())
+        take(localizer, texts, file.getvalue(), own=True)
 
 
 def from_samples(localizer: Localizer, texts: Texts) -> None:
@@ -160,8 +164,9 @@ def take(
     photo: bytes,
     recorded: Capture | None = None,
     phone: Place | None = None,
+    own: bool = False,
 ) -> None:
-    """Locate a photo and remember the answer, or why there is none."""
+    """Locate a photo and remember the answer, or why there is none; `own`: it is the visitor's, not a sample."""
     state = st.session_state
     state.current = state.trouble = None
     try:
@@ -173,6 +178,9 @@ def take(
         state.trouble = (texts["photo_error"], str(error))
     else:
         state.log = session_log.added(state.log, state.current)
+        keeper = photo_keeper() if own else None
+        if keeper is not None:
+            keeper.keep(photo, state.current)
 
 
 def answer(sighting: Sighting, localizer: Localizer, texts: Texts) -> None:

@@ -47,6 +47,16 @@ _EN = {
     "shares": "68 in 100 · 95 in 100 within {radius} m",
     "both_shares": "68 in 100 within {radius68} m · 95 in 100 within {radius95} m",
     "perhaps": "Perhaps {zone} ({percent} %)",
+    "looking": "Looking {direction} ({heading}°)",
+    "looking_spread": "Looking {direction} ({heading}° ± {spread}°)",
+    "towards_north": "north",
+    "towards_north-east": "north-east",
+    "towards_east": "east",
+    "towards_south-east": "south-east",
+    "towards_south": "south",
+    "towards_south-west": "south-west",
+    "towards_west": "west",
+    "towards_north-west": "north-west",
     "sure_good": "A clear answer",
     "sure_wide": "Wide: anywhere in the circle",
     "sure_split": "Look-alike places",
@@ -103,11 +113,11 @@ _EN = {
     "busy": "Busy: {waiting} photos are waiting. Try again in a moment.",
     # log
     "log_empty": "No photos located yet. Each one will be listed here, with its downloads.",
-    "log_count": "{count} photos this session",
+    "log_count": "Photos this session: {count}",
     "log_error": "Error to GPS",
     "download_as": "Download as {kind}",
     "clear": "Clear the log",
-    "summary": "Field test: {count} photos with GPS",
+    "summary": "Field test, photos with GPS: {count}",
     "summary_mean": "Mean error",
     "summary_median": "Median error",
     "summary_inside": "Inside the 68 % radius",
@@ -136,9 +146,17 @@ _EN = {
     "coverage_alt": "Map of training photos of {campus}",
     "legend_coverage": "training photos",
     "campus_download": "Download this campus",
+    "edge_download": "Download the edge pack for a Jetson",
+    "edge_pack": "Edge pack for a Jetson",
+    "edge_how": "It is made on a computer with this project and requirements-train.txt, in the project's folder:",
+    "edge_beside": "Once it lies beside the campus on this server, it can be downloaded here.",
+    "edge_no_weights": "This campus carries no weights, so no edge pack can be made from it.",
     "private": "Photos stay in the server's memory and are not kept.",
+    "kept": "The owner of this server keeps the photos, each with its answer.",
 }
 
+# \u2066 and \u2068, to \u2069, set apart what reads left to right, or as it wants, from the Hebrew around it: without
+# them the Unicode bidirectional algorithm joins a number to a Latin word before it and turns both round.
 _HE = {
     "app": "ניווט קמפוס",
     "nav": "עמודים",
@@ -173,6 +191,16 @@ _HE = {
     "shares": "68 מתוך 100 · 95 מתוך 100 עד {radius} מ׳",
     "both_shares": "68 מתוך 100 עד {radius68} מ׳ · 95 מתוך 100 עד {radius95} מ׳",
     "perhaps": "אולי {zone} ({percent}%)",
+    "looking": "המבט {direction} ({heading}°)",
+    "looking_spread": "המבט {direction} (\u2066{heading}° ± {spread}°\u2069)",
+    "towards_north": "לצפון",
+    "towards_north-east": "לצפון־מזרח",
+    "towards_east": "למזרח",
+    "towards_south-east": "לדרום־מזרח",
+    "towards_south": "לדרום",
+    "towards_south-west": "לדרום־מערב",
+    "towards_west": "למערב",
+    "towards_north-west": "לצפון־מערב",
     "sure_good": "תשובה ברורה",
     "sure_wide": "רחב: בכל מקום בתוך העיגול",
     "sure_split": "מקומות דומים",
@@ -226,16 +254,16 @@ _HE = {
     "bundle_error": "לא ניתן לפתוח את הקמפוס הזה.",
     "busy": "עמוס: {waiting} תמונות ממתינות. נסו שוב בעוד רגע.",
     "log_empty": "עדיין לא אותרו תמונות. כל תמונה תופיע כאן, עם קבצים להורדה.",
-    "log_count": "{count} תמונות בהפעלה הזאת",
+    "log_count": "תמונות בהפעלה הזאת: {count}",
     "log_error": "מרחק מה־GPS",
     "download_as": "הורדה בתור {kind}",
     "clear": "ניקוי היומן",
-    "summary": "מבחן שטח: {count} תמונות עם GPS",
+    "summary": "מבחן שטח, תמונות עם \u2068GPS\u2069: {count}",
     "summary_mean": "שגיאה ממוצעת",
     "summary_median": "שגיאה חציונית",
     "summary_inside": "בתוך רדיוס 68%",
     "summary_note": "גם ה־GPS שוגה בכמה מטרים; הרדיוסים נכונים כשכ־68 מתוך 100 בתוכם.",
-    "metres": "{value} מ׳",
+    "metres": "\u2068{value} מ׳\u2069",
     "campus_pick": "קמפוס",
     "campus_add": "הוספת קמפוס (קובץ ‎.campus)",
     "campus_added": "{name} מוכן.",
@@ -252,17 +280,24 @@ _HE = {
     "card_median": "שגיאה חציונית",
     "card_p95": "95% שוגות פחות מ־",
     "card_coverage": "בתוך רדיוס 68%",
-    "card_split": "הוצאו למבחן: {split}",
+    "card_split": "הוצאו למבחן: \u2068{split}\u2069",
     "card_none": "אין מדידות מבחן בחבילה הזאת.",
     "coverage": "היכן תמונות האימון צפופות או דלילות",
     "coverage_alt": "מפת תמונות האימון של {campus}",
     "legend_coverage": "תמונות אימון",
     "campus_download": "הורדת הקמפוס",
+    "edge_download": "הורדת חבילת הקצה ל־Jetson",
+    "edge_pack": "חבילת קצה ל־Jetson",
+    "edge_how": "מכינים אותה במחשב שיש בו הפרויקט הזה ו־requirements-train.txt, בתיקיית הפרויקט:",
+    "edge_beside": "כשהיא מונחת ליד הקמפוס בשרת הזה, אפשר להוריד אותה כאן.",
+    "edge_no_weights": "הקמפוס הזה אינו כולל משקלים, ולכן אי אפשר להכין ממנו חבילת קצה.",
     "private": "התמונות נשארות בזיכרון השרת ואינן נשמרות.",
+    "kept": "בעלי השרת הזה שומרים את התמונות, כל אחת עם התשובה שלה.",
 }
 
 _ALL: dict[Lang, dict[str, str]] = {"en": _EN, "he": _HE}
 _SIDE = re.compile(r"(?P<name>.+), (?P<side>north|north-east|east|south-east|south|south-west|west|north-west) side")
+_COMPASS = ("north", "north-east", "east", "south-east", "south", "south-west", "west", "north-west")
 _NUMBERED = re.compile(r"Zone (?P<number>\d+)")
 
 
@@ -291,6 +326,10 @@ class Texts:
         if found := _NUMBERED.fullmatch(name):
             return self.say("zone_number", number=found["number"])
         return name
+
+    def direction(self, heading_deg: float) -> str:
+        """The nearest of eight directions, as in "looking north-east"."""
+        return self[f"towards_{_COMPASS[round(heading_deg / 45) % 8]}"]
 
 
 def language_of(wanted: str | None, browser_locale: str | None) -> Lang:

@@ -9,6 +9,7 @@ import ipaddress
 import os
 import socket
 import sys
+import tempfile
 import threading
 from contextlib import ExitStack
 from pathlib import Path
@@ -41,6 +42,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--certs", type=Path, metavar="DIR", help=f"folder for certificates and key (default: {data_folder()})"
     )
+    parser.add_argument(
+        "--keep-photos",
+        type=Path,
+        metavar="DIR",
+        help="keep each located photo and its fix in DIR; the page says so (default: photos stay in memory)",
+    )
     lock = parser.add_mutually_exclusive_group()
     lock.add_argument("--new-key", action="store_true", help="make another access key; the former one opens no more")
     lock.add_argument("--open", action="store_true", help="no key: whoever reaches this machine can use the app")
@@ -58,6 +65,11 @@ def main(args: argparse.Namespace) -> int:
         os.environ["CAMPUS_BUNDLE"] = str(args.bundle.resolve())  # the app reads it
     if os.environ.get("CAMPUS_BUNDLE"):
         Bundle.load(os.environ["CAMPUS_BUNDLE"])  # a wrong path or a damaged bundle is said here, not on the phones
+    if args.keep_photos is not None:
+        os.environ["CAMPUS_KEEP_PHOTOS"] = str(args.keep_photos.resolve())  # the app reads this one too
+    kept = os.environ.get("CAMPUS_KEEP_PHOTOS")
+    if kept:
+        check_writable(Path(kept))
     folder = args.certs if args.certs is not None else data_folder()
     with ExitStack() as open_sockets:
         secure = open_sockets.enter_context(listen(args.host, args.port, "--port"))
@@ -74,6 +86,18 @@ def main(args: argparse.Namespace) -> int:
         )
         serve(site, secure, plain, server_file, addresses)
     return 0
+
+
+def check_writable(folder: Path) -> None:
+    """Make a folder for photos, of this user alone. Raises CampusError where files cannot be written to it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise CampusError(
+            f"{folder}: photos cannot be kept here ({error.strerror}); choose another --keep-photos"
+        ) from error
 
 
 def listen(host: str, port: int, option: str) -> socket.socket:
@@ -113,7 +137,8 @@ def serve(
     class Announcing(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
-            print(announcement(site, plain.getsockname()[1], addresses), flush=True)
+            kept = os.environ.get("CAMPUS_KEEP_PHOTOS")
+            print(announcement(site, plain.getsockname()[1], addresses, kept), flush=True)
 
     app = field_app(site)
     # Streamlit marks its own cookies as secure where it knows of a certificate.
@@ -148,7 +173,7 @@ def serve(
         raise CampusError("the server could not start; the lines above say why")
 
 
-def announcement(site: Site, http_port: int, addresses: tuple[str, ...]) -> str:
+def announcement(site: Site, http_port: int, addresses: tuple[str, ...], kept: str | None = None) -> str:
     """What the terminal shows: the QR code, the address it holds, and how a phone comes to trust it."""
     address = f"https://{site.host}:{site.port}/"
     with_key = f"{address}?{KEY_PARAMETER}={site.key}" if site.key else address
@@ -160,6 +185,8 @@ def announcement(site: Site, http_port: int, addresses: tuple[str, ...]) -> str:
         if site.key
         else "Unlocked (--open): whoever reaches this machine over the network can use the app.",
     ]
+    if kept:
+        lines.append(f"Photos are kept in {kept}, and the page says so.")
     others = [f"https://{_in_address(other)}:{site.port}/" for other in addresses[1:]]
     if others:
         lines.append(f"Also at: {' '.join(others)}")

@@ -163,7 +163,7 @@ def test_the_log_lists_what_was_located(start: Start) -> None:
     app.button_group(key="page").set_value("log").run()
     assert not app.exception
     said = html(app)
-    assert "Field test: 1 photos with GPS" in said
+    assert "Field test, photos with GPS: 1" in said
     assert said.index("several places") < said.index("Library")  # newest first
     assert [button.proto.label for button in app.get("download_button")] == ["CSV", "GeoJSON", "GPX"]
     next(button for button in app.button if button.label == "Clear the log").click().run()
@@ -174,6 +174,47 @@ def test_an_empty_log_says_so(start: Start) -> None:
     app = start()
     app.button_group(key="page").set_value("log").run()
     assert any("No photos located yet" in caption.value for caption in app.caption)
+
+
+def test_photos_are_kept_only_where_asked_and_the_page_says_so(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def captions(app: AppTest) -> str:
+        return " ".join(caption.value for caption in app.caption)
+
+    monkeypatch.delenv("CAMPUS_KEEP_PHOTOS", raising=False)
+    assert "are not kept" in captions(start())
+    folder = tmp_path / "kept"
+    monkeypatch.setenv("CAMPUS_KEEP_PHOTOS", str(folder))
+    app = start()
+    assert "keeps the photos" in captions(app)
+    assert "are not kept" not in captions(app)
+    assert "שומרים את התמונות" in captions(start(lang="he"))
+    given = photo(east_m=-52, north_m=68)
+    give(app, given)
+    assert "keeps the photos" in captions(app)
+    assert [path.read_bytes() for path in folder.glob("*.jpg")] == [given]
+    assert len(list(folder.glob("*.json"))) == 1
+    give(app, b"no photo")
+    assert len(list(folder.iterdir())) == 2
+
+
+def test_a_folder_that_cannot_be_written_costs_no_answer(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("CAMPUS_KEEP_PHOTOS", str(tmp_path / "file"))
+    app = give(start(), photo(east_m=-52, north_m=68))
+    assert "Library" in html(app)
+    assert not app.error
+
+
+def test_the_time_told_is_of_decoding_too(start: Start) -> None:
+    app = give(start(), photo(east_m=-52, north_m=68, size=(4000, 3000)))
+    told = next(caption.value for caption in app.caption if "on the server" in caption.value)
+    sighting = app.session_state["current"]
+    assert sighting.fix.timings_ms["decode"] > 1
+    assert told.startswith(f"{round(sum(sighting.fix.timings_ms.values()))} ms")
 
 
 def test_two_campuses(start: Start, bundle: Path, tmp_path: Path) -> None:

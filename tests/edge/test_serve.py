@@ -222,6 +222,9 @@ def test_bad_input_is_one_clear_line(tmp_path: Path, campus: Path) -> None:
     ports = ("--port", "0", "--http-port", "0")
     assert str(no_folder) in refused("--bundle", str(campus), "--certs", str(no_folder), *ports)
     assert "not an address of this machine" in refused("--bundle", str(campus), "--host", "203.0.113.77", *ports)
+    keep = refused("--bundle", str(campus), "--keep-photos", str(no_folder), *ports)
+    assert str(no_folder) in keep
+    assert "photos cannot be kept" in keep
 
 
 def python(code: str) -> str:
@@ -267,6 +270,8 @@ def test_what_the_terminal_shows() -> None:
     assert "Also at: https://10.42.0.1:8443/" in said
     assert "http://192.168.7.20:8080/install" in said
     assert SITE.fingerprint in said
+    assert "Photos are kept" not in said
+    assert "Photos are kept in /srv/photos" in serve.announcement(SITE, 8080, ("192.168.7.20",), "/srv/photos")
 
 
 def test_the_qr_code_holds_the_address_with_the_key() -> None:

@@ -1,0 +1,102 @@
+"""Photos kept on purpose: each located one as a file in a folder of the operator's choice, its fix as JSON beside it.
+
+Without that choice nothing is written anywhere: `$CAMPUS_KEEP_PHOTOS` names the folder, and `python -m edge serve
+--keep-photos DIR` sets it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+from functools import lru_cache
+from pathlib import Path
+from threading import Lock
+
+from app.sighting import Sighting
+from core.files import written_aside
+from core.sniff import kind_of
+
+log = logging.getLogger(__name__)
+
+FOLDER_VARIABLE = "CAMPUS_KEEP_PHOTOS"
+MAX_KEPT_BYTES = 5 * 10**9  # 10,000 photos or so: a forgotten option must not fill the disk
+LEAST_FREE_BYTES = 2 * 10**8
+_ENDINGS = {"jpeg": ".jpg", "heif": ".heic", "tiff": ".tif"}
+
+
+class PhotoKeeper:
+    """Keeps photos in one folder, up to `most_bytes`; what it cannot keep it says once, and the answer stands."""
+
+    def __init__(self, folder: Path, most_bytes: int = MAX_KEPT_BYTES) -> None:
+        self.folder, self._most = folder, most_bytes
+        self._lock = Lock()
+        self._held: int | None = None  # bytes in the folder, once counted
+        self._said = ""
+
+    def keep(self, photo: bytes, sighting: Sighting) -> bool:
+        """Write a located photo and its fix, both whole or neither, and tell whether they were.
+
+        The name is the time in UTC and the photo's own hash, so nothing that a visitor sends becomes part of it.
+        """
+        with self._lock:
+            try:
+                trouble = self._written(photo, sighting)
+            except OSError as error:
+                trouble = error.strerror or str(error)
+            if trouble and trouble != self._said:
+                log.warning("%s: photos are not kept now: %s", self.folder, trouble)
+            self._said = trouble
+        return not trouble
+
+    def _written(self, photo: bytes, sighting: Sighting) -> str:
+        """Write both files; gives why not, where a bound is reached."""
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        record = _record(sighting)
+        more = len(photo) + len(record)
+        if self._held is None:
+            self._held = sum(file.stat().st_size for file in self.folder.iterdir() if file.is_file())
+        if self._held + more > self._most:
+            return f"the folder holds its {self._most / 1e9:g} GB; empty it and start again"
+        if shutil.disk_usage(self.folder).free < LEAST_FREE_BYTES + more:
+            return f"less than {LEAST_FREE_BYTES / 1e6:.0f} MB are free on its disk"
+        stem = f"{sighting.time_utc:%Y%m%dT%H%M%SZ}-{hashlib.sha256(photo).hexdigest()[:16]}"
+        kind = kind_of("photo", photo)
+        fix_file, photo_file = self.folder / f"{stem}.json", self.folder / f"{stem}{_ENDINGS.get(kind, '.' + kind)}"
+        try:
+            # The photo comes last: whoever sees one finds its fix.
+            for path, data in ((fix_file, record), (photo_file, photo)):
+                with written_aside(path) as aside:
+                    aside.write_bytes(data)
+        except OSError:
+            if not photo_file.exists():
+                fix_file.unlink(missing_ok=True)
+            raise
+        self._held += more
+        return ""
+
+
+def _record(sighting: Sighting) -> bytes:
+    """The answer as JSON: the fix, the time, and the GPS position that it was compared with."""
+    truth = sighting.truth
+    plain = {
+        "time_utc": sighting.time_utc.isoformat(),
+        **sighting.fix.as_dict(),
+        "truth": None
+        if truth is None
+        else {"lat": truth.lat, "lon": truth.lon, "error_m": truth.error_m, "source": sighting.truth_source},
+    }
+    return json.dumps(plain, ensure_ascii=False, indent=1).encode() + b"\n"
+
+
+def photo_keeper() -> PhotoKeeper | None:
+    """The keeper of this process, or None where photos stay in memory."""
+    folder = os.environ.get(FOLDER_VARIABLE)
+    return _keeper(Path(folder).expanduser()) if folder else None
+
+
+@lru_cache(maxsize=1)
+def _keeper(folder: Path) -> PhotoKeeper:
+    return PhotoKeeper(folder)
