@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import shlex
 import tempfile
 import zipfile
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from app.sighting import thumbnail
 from core.bundle import CARD, Bundle
+from core.engine_key import EDGE_MODEL
 from core.errors import BundleError
 from core.localizer import DEMO_BUNDLE, Localizer, default_bundle
 from core.photo import load_photo
@@ -19,6 +21,10 @@ from core.photo import load_photo
 MAX_CAMPUS_MB = 200
 MAX_TAKEN_IN = 8  # uploaded campuses kept at a time; the oldest makes room
 SAMPLE_PX = 168
+PROJECT = DEMO_BUNDLE.parent.parent
+PACK_SUFFIX = ".campus-edge"
+_EXPORT_MANIFEST = "manifest.json"
+_WEIGHTS = "model.safetensors"  # what an export is made from
 _TRIAL = ".trial.campus"
 
 
@@ -85,6 +91,57 @@ def file_name(bundle: Bundle) -> str:
     """A name to download it by: letters, digits, dashes and underscores of the campus's own name."""
     kept = "".join(char if char.isalnum() or char in "-_" else "-" for char in bundle.card.name.strip())
     return f"{kept.strip('-')[:60] or 'campus'}.campus"
+
+
+def edge_packs(bundle: Bundle) -> list[Path]:
+    """The files that may be this bundle's pack for a device: itself, or those beside it."""
+    if bundle.path.suffix == PACK_SUFFIX:
+        return [bundle.path]
+    return sorted(bundle.path.resolve().parent.glob(f"*{PACK_SUFFIX}"))
+
+
+def is_pack_of(path: Path, bundle: Bundle) -> bool:
+    """Whether the pack at `path` is whole and was made from this bundle as it now is."""
+    if path == bundle.path:
+        return True
+    try:
+        pack = Bundle.load(path)
+        return _made_from(pack.read(f"{PurePosixPath(EDGE_MODEL).parent}/{_EXPORT_MANIFEST}")) == bundle.card.digest
+    except (BundleError, OSError, KeyError):
+        return False  # damaged, unfinished or of another kind: then the commands that make a good one are told
+
+
+def _made_from(manifest: bytes) -> str:
+    """The digest of the bundle that an export was made from, as its manifest tells; empty where it does not."""
+    try:
+        plain = json.loads(manifest)
+    except ValueError:
+        return ""
+    return str(plain.get("bundle_digest", "")) if isinstance(plain, dict) else ""
+
+
+def pack_commands(bundle: Bundle) -> list[str]:
+    """What to type in the project's folder to make this bundle's pack; nothing where it holds no weights to export.
+
+    A bundle inside that folder is named by its path there, and its pack will lie beside it; any other by the file that
+    the page gives to download. An export that lies beside the bundle is not made again.
+    """
+    if _WEIGHTS not in bundle.card.files:
+        return []
+    path = bundle.path.resolve()
+    at = path.relative_to(PROJECT) if path.is_relative_to(PROJECT) else Path(file_name(bundle))
+    folder, out = at.with_name(f"{at.stem}-export"), at.with_suffix(PACK_SUFFIX)
+    manifest = PROJECT / folder / _EXPORT_MANIFEST
+    commands = [_command("pack", at, folder, out=out)]
+    if not manifest.is_file() or _made_from(manifest.read_bytes()) != bundle.card.digest:
+        commands.insert(0, _command("export", at, out=folder))
+    return commands
+
+
+def _command(name: str, *words: Path, out: Path) -> str:
+    """A command of `python -m edge` that replaces what an earlier state of the bundle left at `out`."""
+    typed = shlex.join(["python", "-m", "edge", name, *(word.as_posix() for word in words), "--out", out.as_posix()])
+    return f"{typed} --force" if (PROJECT / out).exists() else typed
 
 
 def sample_pictures(bundle: Bundle) -> list[tuple[str, str]]:

@@ -8,7 +8,7 @@ import streamlit as st
 
 from app import campuses, cards, session_log
 from app.gate import BusyError
-from app.shared import dark, gate, trouble
+from app.shared import dark, edge_pack, gate, trouble
 from app.sighting import Sighting
 from app.texts import Texts
 from core.campus_map import HEIGHT_PX, coverage_deck, coverage_legend
@@ -74,7 +74,30 @@ def campus_page(localizer: Localizer | None, texts: Texts) -> None:
             icon=":material/download:",
             on_click="ignore",
         )
+        for_a_device(localizer, texts)
     add_campus(texts)
+
+
+def for_a_device(localizer: Localizer, texts: Texts) -> None:
+    """The pack that a Jetson needs, or the commands that make it: an export needs torch, which the app has not."""
+    bundle = localizer.bundle
+    pack = edge_pack(localizer)
+    if pack is not None:
+        st.download_button(
+            texts["edge_download"],
+            pack.read_bytes,
+            file_name=Path(campuses.file_name(bundle)).with_suffix(campuses.PACK_SUFFIX).name,
+            mime="application/zip",
+            icon=":material/download:",
+            on_click="ignore",
+        )
+        return
+    commands = campuses.pack_commands(bundle)
+    with st.expander(texts["edge_pack"], icon=":material/memory:"):
+        st.caption(texts["edge_how" if commands else "edge_no_weights"])
+        if commands:
+            st.code("\n".join(commands), language="bash", wrap_lines=True)
+            st.caption(texts["edge_beside"])
 
 
 def change_campus() -> None:

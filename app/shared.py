@@ -31,6 +31,20 @@ def sample_pictures(path: Path, changed_ns: int) -> list[tuple[str, str]]:
     return campuses.sample_pictures(opened(path, changed_ns).bundle)
 
 
+def edge_pack(localizer: Localizer) -> Path | None:
+    """The pack for a device that was made from this bundle and lies beside it, or None."""
+    bundle = localizer.bundle
+    found = (path for path in campuses.edge_packs(bundle) if _is_pack_of(path, changed_ns(path), localizer))
+    return next(found, None)
+
+
+@st.cache_data(max_entries=16, show_spinner=False, hash_funcs={Localizer: lambda opened: opened.bundle.card.digest})
+def _is_pack_of(path: Path, changed_ns: int, localizer: Localizer) -> bool:
+    """Checked once per state of the file, since every byte of it is hashed."""
+    del changed_ns
+    return campuses.is_pack_of(path, localizer.bundle)
+
+
 def changed_ns(path: Path) -> int:
     """When a bundle last changed, or 0 where there is none."""
     card = path / CARD if path.is_dir() else path
