@@ -10,7 +10,7 @@ from app.session_log import FieldTest
 from app.sighting import Sighting
 from app.texts import Texts
 from core.bundle import Bundle
-from core.campus_map import LegendItem
+from core.campus_map import LegendItem, view_cone
 from core.fix import Fix
 from core.sureness import Sureness, places_to_name, sureness
 
@@ -51,6 +51,8 @@ def answer(sighting: Sighting, texts: Texts, *, guess: bool = False) -> str:
             f"<p class='radius'>{escape(texts.say('within', radius=radius))}</p>",
             f"<p>{escape(texts.say('shares', radius=radius95))}</p>",
         ]
+    if heading_said := _looking(fix, texts):
+        body.append(f"<p>{escape(heading_said)}</p>")
     if kind in ("wide", "split"):
         body.append(f"<p>{escape(texts[f'{kind}_help'])}</p>")
     if sighting.error_m is not None:
@@ -62,6 +64,20 @@ def _card(kind: Sureness, sighting: Sighting, body: str, texts: Texts) -> str:
     return (
         f"<section class='answer {kind}' role='status' aria-live='polite'><div>{body}</div>"
         f"<img src='{escape(sighting.thumbnail)}' alt='{escape(texts['your_photo'])}'></section>"
+    )
+
+
+def _looking(fix: Fix, texts: Texts) -> str:
+    """Where the camera looked, in words and degrees; empty where no cone is drawn."""
+    cone = view_cone(fix)
+    if cone is None:
+        return ""
+    heading, spread = cone[0], fix.heading_spread_deg
+    blanks = {"direction": texts.direction(heading), "heading": round(heading) % 360}
+    return (
+        texts.say("looking", **blanks)
+        if spread is None
+        else texts.say("looking_spread", spread=round(spread), **blanks)
     )
 
 
@@ -131,8 +147,12 @@ def page_title(name: str, note: str) -> str:
 
 
 def zone_table(fix: Fix, texts: Texts, most: int = 5) -> str:
-    """The likeliest zones and their probabilities."""
-    return _facts([(f"{zone.probability:.0%}", texts.zone_name(zone.name)) for zone in fix.zones[:most]])
+    """The likeliest zones and their probabilities; cells of the same name are one zone to whoever reads it."""
+    odds: dict[str, float] = {}
+    for zone in fix.zones:
+        odds[zone.name] = odds.get(zone.name, 0.0) + zone.probability
+    likeliest = sorted(odds.items(), key=lambda item: -item[1])[:most]
+    return _facts([(f"{probability:.0%}", texts.zone_name(name)) for name, probability in likeliest])
 
 
 def field_test(figures: FieldTest, texts: Texts) -> str:
@@ -177,7 +197,8 @@ def campus(bundle: Bundle, engine: str, texts: Texts) -> str:
         (texts["card_how"], how),
         (texts["card_engine"], engine),
     ]
-    return f"<p>{escape(card.description)}</p>{_facts(facts)}" if card.description else _facts(facts)
+    # The bundle speaks one language, whatever the page speaks.
+    return f"<p dir='auto'>{escape(card.description)}</p>{_facts(facts)}" if card.description else _facts(facts)
 
 
 def heldout(bundle: Bundle, texts: Texts) -> str:
@@ -199,5 +220,5 @@ def heldout(bundle: Bundle, texts: Texts) -> str:
 
 
 def _facts(facts: Sequence[tuple[str, str]]) -> str:
-    rows = "".join(f"<dt>{escape(term)}</dt><dd>{escape(value)}</dd>" for term, value in facts)
+    rows = "".join(f"<dt>{escape(term)}</dt><dd><bdi>{escape(value)}</bdi></dd>" for term, value in facts)
     return f"<dl class='facts'>{rows}</dl>"

@@ -83,6 +83,39 @@ def test_metres(metres: float, shown: str) -> None:
     assert cards.metres(metres) == shown
 
 
+@pytest.mark.parametrize(
+    ("heading", "spread", "english", "hebrew"),
+    [
+        (44.6, 19.6, "Looking north-east (45° ± 20°)", "המבט לצפון־מזרח (\u206645° ± 20°\u2069)"),
+        (359.7, None, "Looking north (0°)", "המבט לצפון (0°)"),
+        (180.0, 5.0, "Looking south (180° ± 5°)", "המבט לדרום (\u2066180° ± 5°\u2069)"),
+        (None, None, None, None),
+        (90.0, 120.0, None, None),  # towards half the horizon is no direction
+    ],
+)
+def test_the_answer_says_where_the_camera_looked(
+    heading: float | None, spread: float | None, english: str | None, hebrew: str | None
+) -> None:
+    plain = sighting()
+    seen = replace(plain, fix=replace(plain.fix, heading_deg=heading, heading_spread_deg=spread))
+    for lang, said in (("en", english), ("he", hebrew)):
+        answer = cards.answer(seen, Texts(lang))
+        assert f"<p>{said}</p>" in answer if said else not re.search("Looking|המבט", answer)
+
+
+def test_between_look_alike_places_no_direction_is_said() -> None:
+    plain = sighting()
+    twins = (Candidate(47.0, 8.4, 0.5), Candidate(47.001, 8.4, 0.4))
+    seen = replace(plain, fix=replace(plain.fix, candidates=twins, heading_deg=10.0, heading_spread_deg=10.0))
+    assert "Looking" not in cards.answer(seen, Texts("en"))
+
+
+def test_cells_of_one_name_are_one_zone_in_the_details() -> None:
+    zones = tuple(ZoneOdds(n, name, odds) for n, (name, odds) in enumerate([("A", 0.3), ("B", 0.25), ("A", 0.2)]))
+    table = cards.zone_table(replace(sighting().fix, zones=zones), Texts("en"))
+    assert re.findall(r"(\d+%).*?<bdi>(\w)</bdi>", table) == [("50%", "A"), ("25%", "B")]
+
+
 def test_names_from_a_bundle_cannot_become_markup() -> None:
     hostile = replace(sighting(zone=HOSTILE).fix, campus=HOSTILE)
     shown = replace(sighting(), fix=hostile)
