@@ -36,19 +36,28 @@ def server(bundle: Path) -> Iterator[Server]:
 
 @pytest.fixture
 def visit(browser: Any, server: Server) -> Iterator[Open]:
-    """Open the app: visit(size=PHONE, dark=False, lang="en", url=None)."""
+    """Open the app: visit(size=PHONE, dark=False, lang="en", url=None), with another browser or place of the phone."""
     contexts = []
 
-    def open_page(size: tuple[int, int] = PHONE, dark: bool = False, lang: str = "en", url: str | None = None) -> Visit:
+    usual = browser
+
+    def open_page(
+        size: tuple[int, int] = PHONE,
+        dark: bool = False,
+        lang: str = "en",
+        url: str | None = None,
+        browser: Any = None,
+        at: tuple[float, float] = (47.0001, 8.4003),
+    ) -> Visit:
         phone = size[0] < 600
-        context = browser.new_context(
+        context = (browser or usual).new_context(
             viewport={"width": size[0], "height": size[1]},
             device_scale_factor=float(os.environ.get("SCREENSHOT_SCALE", "1")),
             is_mobile=phone,
             has_touch=phone,
             color_scheme="dark" if dark else "light",
             permissions=["camera", "geolocation"],
-            geolocation={"latitude": 47.0001, "longitude": 8.4003, "accuracy": 9},
+            geolocation={"latitude": at[0], "longitude": at[1], "accuracy": 9},
         )
         context.set_default_timeout(90_000)  # software rendering on a busy machine takes its time
         contexts.append(context)

@@ -77,10 +77,50 @@ class Visit:
         picture = self.page.locator("[data-testid=stDeckGlJsonChart]").screenshot()
         assert len(Image.open(io.BytesIO(picture)).convert("RGB").getcolors(1 << 20) or []) > 50
 
+    def poor_contrast(self) -> list[str]:
+        """Texts in view that stand out from the ground behind them by less than WCAG's AA asks (4.5, large ones 3)."""
+        return list(self.page.evaluate(_POOR_CONTRAST))
+
     def screenshot(self, name: str) -> None:
         SCREENSHOTS.mkdir(exist_ok=True)
         self.page.wait_for_timeout(400)
         self.page.screenshot(path=SCREENSHOTS / f"{name}.png")
 
+
+_POOR_CONTRAST = """() => {
+  const channels = (text) => text.match(/[0-9.]+/g).map(Number);
+  const over = (top, under) => {
+    const alpha = top[3] ?? 1;
+    return [0, 1, 2].map((at) => alpha * top[at] + (1 - alpha) * under[at]);
+  };
+  const ground = (element) => {
+    if (!element) return [255, 255, 255];
+    const colour = channels(getComputedStyle(element).backgroundColor);
+    const behind = element.parentElement ?? element.getRootNode().host;
+    return (colour[3] ?? 1) === 1 ? colour : over(colour, ground(behind));
+  };
+  const luminance = (colour) => {
+    const [r, g, b] = colour.map((c) => (c /= 255) <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const poor = [];
+  const look = (root) => {
+    for (const element of root.querySelectorAll("*")) {
+      if (element.shadowRoot) look(element.shadowRoot);
+      const own = [...element.childNodes].filter((node) => node.nodeType === 3);
+      const text = own.map((node) => node.data).join("").trim();
+      const style = getComputedStyle(element), box = element.getBoundingClientRect();
+      if (!text || !box.width || !box.height || element.closest("style, script") || style.clipPath !== "none") continue;
+      if (!element.checkVisibility({ opacityProperty: true, visibilityProperty: true })) continue;
+      const behind = ground(element);
+      const [light, dim] = [luminance(over(channels(style.color), behind)), luminance(behind)].sort((a, b) => b - a);
+      const size = parseFloat(style.fontSize), large = size >= 24 || (size >= 18.66 && Number(style.fontWeight) >= 700);
+      const ratio = (light + 0.05) / (dim + 0.05);
+      if (ratio < (large ? 3 : 4.5)) poor.push(`${text.slice(0, 40)}: ${ratio.toFixed(2)}`);
+    }
+  };
+  look(document.body);
+  return poor;
+}"""
 
 Open = Callable[..., Visit]

@@ -47,6 +47,10 @@ def test_a_sample_gives_a_place_and_a_map(visit: Open, size: tuple[int, int], da
     # On a phone the map's height leaves room to scroll, and nothing is wider than the screen.
     assert page.locator("[data-testid=stDeckGlJsonChart]").bounding_box()["height"] <= 400
     assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
+    assert seen.poor_contrast() == []
+    page.locator(".st-key-nav button").nth(2).click()
+    page.locator("dl.facts").first.wait_for()
+    assert seen.poor_contrast() == []
     seen.clean()
 
 

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import re
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from core.capture import Capture
+from core.fix import Fix
+from core.geo import distance_m
 from core.localizer import DEMO_BUNDLE, Localizer
-from tests.app.harness import DESKTOP, PHONE, Open, Server, start_app
+from core.photo import load_photo
+from core.sureness import sureness
+from tests.app.harness import DESKTOP, PHONE, Open, Server, Visit, start_app
+from tests.browser import launch
 
 pytestmark = pytest.mark.slow
 SAMPLE = "samples/test-evening-IMG_00263.jpg"
+FILMING = """[...document.querySelectorAll('*')].some(e => e.shadowRoot?.querySelector('video')?.videoWidth > 0)"""
 
 
 @pytest.fixture(scope="module")
@@ -24,9 +35,8 @@ def demo() -> Iterator[Server]:
 
 @pytest.mark.parametrize(("size", "name"), [(PHONE, "demo-phone"), (DESKTOP, "demo-desktop")], ids=["phone", "desktop"])
 def test_a_sample_of_the_demo_campus_gives_its_fix_on_the_map(
-    visit: Open, demo: Server, size: tuple[int, int], name: str
+    visit: Open, demo: Server, localizer: Localizer, size: tuple[int, int], name: str
 ) -> None:
-    localizer = Localizer.load(DEMO_BUNDLE)
     fix = localizer.locate(localizer.bundle.read(SAMPLE))
     seen = visit(size, url=demo.url)
     page = seen.page
@@ -43,8 +53,84 @@ def test_a_sample_of_the_demo_campus_gives_its_fix_on_the_map(
     seen.clean()
 
 
-def test_the_demo_s_samples_carry_their_true_place() -> None:
-    localizer = Localizer.load(DEMO_BUNDLE)
+@pytest.fixture(scope="module")
+def localizer() -> Localizer:
+    return Localizer.load(DEMO_BUNDLE)
+
+
+@pytest.fixture(scope="module")
+def sample(localizer: Localizer) -> tuple[bytes, Capture, float]:
+    """The demo's best located sample, what its camera recorded, and how far (m) from its true place the fix lies."""
+    found = []
+    for name in localizer.bundle.samples:
+        data = localizer.bundle.read(name)
+        capture, fix = load_photo(data).capture, localizer.locate(data)
+        if sureness(fix) == "good":
+            found.append((data, capture, metres_off(fix, capture)))
+    return min(found, key=lambda photo: photo[2])
+
+
+def metres_off(fix: Fix, capture: Capture) -> float:
+    assert capture.lat_deg is not None
+    assert capture.lon_deg is not None
+    return float(distance_m(fix.lat, fix.lon, capture.lat_deg, capture.lon_deg))
+
+
+def shown_metres(seen: Visit, source: str) -> float:
+    """How far from the true place the page says that its answer is, once its map is drawn."""
+    answer = seen.page.locator("section.answer")
+    answer.wait_for()
+    seen.map_drawn()
+    told = re.search(r"([\d.]+) m from the " + source, answer.inner_text())
+    assert told, answer.inner_text()
+    return float(told[1])
+
+
+def test_a_photo_from_the_phones_own_camera_is_placed_where_it_was_taken(
+    visit: Open, demo: Server, sample: tuple[bytes, Capture, float]
+) -> None:
+    """The big button: the page shrinks the photo and sends its EXIF beside it, and the answer is as near as without."""
+    data, _, off_m = sample
+    seen = visit(url=demo.url)
+    seen.page.locator(".camera .file").set_input_files({"name": "a.jpg", "mimeType": "image/jpeg", "buffer": data})
+    assert shown_metres(seen, "photo's own GPS") == pytest.approx(off_m, abs=6)
+    seen.clean()
+
+
+@pytest.fixture
+def filming(browser: Any, sample: tuple[bytes, Capture, float], tmp_path: Path) -> Iterator[Any]:
+    """A browser whose camera films the sample photo."""
+    if shutil.which("ffmpeg") is None:
+        pytest.skip("no ffmpeg: apt-get install ffmpeg")
+    (tmp_path / "p.jpg").write_bytes(sample[0])
+    command = "ffmpeg -loglevel error -loop 1 -i p.jpg -t 1 -r 15 -c:v mjpeg -q:v 2 camera.mjpeg"
+    subprocess.run(command.split(), cwd=tmp_path, check=True)
+    running = launch(browser.browser_type, f"--use-file-for-fake-video-capture={tmp_path / 'camera.mjpeg'}")
+    yield running
+    running.close()
+
+
+def test_what_the_live_view_films_is_placed_where_it_stands(
+    visit: Open, demo: Server, filming: Any, sample: tuple[bytes, Capture, float]
+) -> None:
+    """The phone stands where the filmed photo was taken, so its GPS tells how near the answer is."""
+    _, capture, off_m = sample
+    seen = visit(url=demo.url, browser=filming, at=(capture.lat_deg, capture.lon_deg))
+    page = seen.page
+    page.get_by_text("Compare with this phone's GPS").click()
+    page.wait_for_timeout(1000)
+    page.locator(".camera .live").click()
+    page.wait_for_function(FILMING)
+    page.wait_for_timeout(1000)
+    seen.screenshot("live-view-demo")
+    page.locator(".camera .snap").click()
+    assert shown_metres(seen, "phone's GPS") == pytest.approx(off_m, abs=10)
+    seen.clean()
+
+
+def test_the_demo_s_samples_carry_their_true_place(localizer: Localizer) -> None:
+    for name in localizer.bundle.samples:
+        assert load_photo(localizer.bundle.read(name)).capture.has_position
     assert 12 <= len(localizer.bundle.samples) <= 24
     assert localizer.bundle.card.rendered
     size = sum(file.stat().st_size for file in Path(DEMO_BUNDLE).rglob("*") if file.is_file())
