@@ -94,7 +94,7 @@ def _record(sighting: Sighting) -> bytes:
 def photo_keeper() -> PhotoKeeper | None:
     """The keeper of this process, or None where photos stay in memory."""
     folder = os.environ.get(FOLDER_VARIABLE)
-    return _keeper(Path(folder).expanduser()) if folder else None
+    return _keeper(Path(folder)) if folder else None
 
 
 @lru_cache(maxsize=1)

@@ -1,0 +1,309 @@
+"""Load on the field app as phones make it: `python -m benchmarks.app_load`.
+
+`python -m edge serve` runs as a process of its own, over https with its own certificate and access key. The phones are
+protocol clients, since 20 browsers do not fit two cores: each holds a real websocket session of the page and sends its
+photos as the page's camera does, so all that the server does for a phone is done.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import base64
+import io
+import json
+import os
+import re
+import ssl
+import statistics
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from PIL import Image
+
+from benchmarks.timing import machine
+from core.bundle import Bundle
+from core.localizer import default_bundle
+from tests.edge.serving import Served, start
+
+Outcome = Literal["place", "refused", "failed"]
+
+PHONE_PX = (1600, 1200)  # what the page makes of a phone's photo before it sends it
+CAMERA_PX = (4032, 3024)  # 12 megapixels, as the phone took it
+BROKEN_EVERY = 10
+_GRAIN = 14  # of 255: a 12-megapixel file then has the 3 to 4 MB of a phone's
+_TIMEOUT_S = 300.0
+_TIMING = re.compile(r"(\d+) ms on the server")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back for a photo: after how long (s), as an answer, a refusal in words or a failure, and in how many
+    milliseconds the server says it made the fix, where it says so.
+    """
+
+    outcome: Outcome
+    seconds: float
+    server_ms: float | None = None
+    said: str = ""
+
+
+@dataclass
+class Phone:
+    """One open page: a websocket session of the app. `async with Phone(…)` opens it and waits for the first page."""
+
+    url: str
+    cookie: str
+    trust: ssl.SSLContext
+    camera: str = field(default="", init=False)
+    _wire: Any = field(default=None, init=False, repr=False)
+
+    async def __aenter__(self) -> Phone:
+        from websockets.asyncio.client import connect
+        from websockets.typing import Subprotocol
+
+        self._wire = await connect(
+            self.url.replace("https", "wss", 1) + "/_stcore/stream",
+            ssl=self.trust,
+            additional_headers={"Cookie": self.cookie},
+            subprotocols=[Subprotocol("streamlit")],
+            max_size=None,
+            open_timeout=_TIMEOUT_S,
+            ping_interval=None,
+        )
+        await self._run({})
+        if not self.camera:
+            raise RuntimeError("the page came without its camera")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._wire.close()
+
+    async def send(self, photo: bytes) -> Answer:
+        """Send a photo as the page's camera does and wait until the page is whole again."""
+        # Streamlit's name for what a component triggers.
+        trigger = f"$$STREAMLIT_INTERNAL_KEY_{self.camera}__events"
+        url = "data:image/jpeg;base64," + base64.b64encode(photo).decode()
+        shot = json.dumps([{"event": "photo", "value": {"url": url, "exif": None, "phone": None}}])
+        started = time.perf_counter()
+        try:
+            texts = await asyncio.wait_for(self._run({trigger: shot}), _TIMEOUT_S)
+        except TimeoutError:
+            await self.__aexit__()  # what comes yet would pass for the next photo's answer
+            await self.__aenter__()
+            return Answer("failed", time.perf_counter() - started, said=f"no answer in {_TIMEOUT_S:.0f} s")
+        seconds = time.perf_counter() - started
+        if texts["exception"]:
+            return Answer("failed", seconds, said=texts["exception"])
+        if texts["alert"]:
+            busy = texts["alert"].startswith("**Busy")
+            return Answer("failed" if busy else "refused", seconds, said=texts["alert"])
+        timing = _TIMING.search(texts["markdown"])
+        if "class='answer" not in texts["html"]:
+            return Answer("failed", seconds, said="the page came back without an answer")
+        # A photo that does not look like this campus gets an answer without details.
+        return Answer("place", seconds, float(timing[1]) if timing else None, texts["html"])
+
+    async def _run(self, triggers: dict[str, str]) -> dict[str, str]:
+        """Run the page once with these triggers; gives the texts of its elements by kind."""
+        from streamlit.proto.BackMsg_pb2 import BackMsg
+        from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+
+        asked = BackMsg()
+        asked.rerun_script.query_string = "lang=en"
+        asked.rerun_script.context_info.url = self.url + "/"
+        asked.rerun_script.context_info.timezone = "UTC"
+        for name, value in triggers.items():
+            asked.rerun_script.widget_states.widgets.add(id=name, json_trigger_value=value)
+        await self._wire.send(asked.SerializeToString())
+        texts = {"html": "", "alert": "", "markdown": "", "exception": ""}
+        while True:
+            told = ForwardMsg.FromString(await self._wire.recv())
+            kind = told.WhichOneof("type")
+            if kind == "script_finished":
+                return texts
+            if kind != "delta" or told.delta.WhichOneof("type") != "new_element":
+                continue
+            element = told.delta.new_element
+            part = element.WhichOneof("type")
+            if part == "bidi_component" and "campus_camera" in element.bidi_component.component_name:
+                self.camera = element.bidi_component.id
+            elif part == "exception":
+                texts[part] += element.exception.message
+            elif part in texts:
+                texts[part] += getattr(element, part).body
+
+
+async def open_phones(served: Served, count: int, stack: AsyncExitStack) -> list[Phone]:
+    """That many pages, opened one after the other."""
+    cookie, trust = served.cookie(), served.trusting
+    return [await stack.enter_async_context(Phone(served.home, cookie, trust)) for _ in range(count)]
+
+
+async def at_once(phones: Sequence[Phone], photos: Sequence[bytes]) -> list[Answer]:
+    """All phones send at the same moment, each its own photo."""
+    return list(await asyncio.gather(*(phone.send(photo) for phone, photo in zip(phones, photos, strict=True))))
+
+
+async def soak(
+    phones: Sequence[Phone], photos: Iterator[bytes], note: Callable[[int], None], note_every: int
+) -> list[Answer]:
+    """Each phone sends the next photo once it has its answer, until none is left; calls `note(number answered)`."""
+    answers: list[Answer] = []
+
+    async def walk(phone: Phone) -> None:
+        for photo in photos:
+            answers.append(await phone.send(photo))
+            if len(answers) % note_every == 0:
+                note(len(answers))
+
+    await asyncio.gather(*map(walk, phones))
+    return answers
+
+
+def broken_photos(photo: bytes) -> list[bytes]:
+    """What no phone should send: cut short, a web page, noise, nothing, and a picture that says it is immense."""
+    noise = np.random.default_rng(0).bytes(20_000)
+    huge = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + (100_000).to_bytes(4, "big") * 2 + b"\x08\x02\0\0\0\0\0\0\0"
+    return [photo[: len(photo) // 40], b"<!doctype html><title>Sign in</title>", noise, b"", huge]
+
+
+def mixed(good: Sequence[bytes], broken: Sequence[bytes], count: int) -> Iterator[bytes]:
+    """`count` photos, every tenth of them broken."""
+    for number in range(1, count + 1):
+        turn = number // BROKEN_EVERY
+        yield broken[turn % len(broken)] if number % BROKEN_EVERY == 0 else good[number % len(good)]
+
+
+def rss_mb(process: subprocess.Popen[str]) -> float:
+    """Memory that a process holds, in MB."""
+    told = subprocess.run(["ps", "-o", "rss=", "-p", str(process.pid)], capture_output=True, text=True, check=True)
+    return int(told.stdout) / 1000
+
+
+def processor_s(process: subprocess.Popen[str]) -> float:
+    """Processor time that a process has used, in seconds (Linux); other work on the machine adds none to it."""
+    told = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(told[11]) + int(told[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def phone_photos(bundle: Bundle, size: tuple[int, int], most: int, quality: int = 90) -> list[bytes]:
+    """The bundle's sample photos at a phone's size, with the grain that enlarging takes away, so that a file is as
+    large, and as long to decode, as a phone's.
+    """
+    rng = np.random.default_rng(0)
+    photos = []
+    for name in bundle.samples[:most]:
+        small = Image.open(io.BytesIO(bundle.read(name))).convert("RGB")
+        pixels = np.asarray(small.resize(size, Image.Resampling.BICUBIC), np.int16)
+        pixels = pixels + rng.integers(-_GRAIN, _GRAIN + 1, size=pixels.shape, dtype=np.int16)
+        buffer = io.BytesIO()
+        Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(buffer, "JPEG", quality=quality)
+        photos.append(buffer.getvalue())
+    return photos
+
+
+def first_load_mb(served: Served) -> float:
+    """What a browser fetches over the wire until the page is there, in MB."""
+    from playwright.sync_api import sync_playwright
+
+    from tests.browser import launch
+
+    received: list[float] = []
+    with sync_playwright() as driver:
+        page = launch(driver.chromium, "--ignore-certificate-errors").new_context(ignore_https_errors=True).new_page()
+        devtools = page.context.new_cdp_session(page)
+        devtools.send("Network.enable")
+        devtools.on("Network.loadingFinished", lambda event: received.append(event["encodedDataLength"]))
+        page.goto(f"{served.home}/?key={served.key}", timeout=1000 * _TIMEOUT_S)
+        page.locator(".camera .take").wait_for(timeout=1000 * _TIMEOUT_S)
+        page.wait_for_timeout(1500)
+    return sum(received) / 1e6
+
+
+async def measure(served: Served, args: argparse.Namespace, bundle: Bundle) -> None:
+    """Print every figure."""
+    before = rss_mb(served.process)
+    sent = phone_photos(bundle, PHONE_PX, 8)
+    taken = [args.photo.read_bytes()] if args.photo else phone_photos(bundle, CAMERA_PX, 3)
+    async with AsyncExitStack() as stack:
+        phones = await open_phones(served, args.phones, stack)
+        for photo in sent[:2]:
+            await phones[0].send(photo)
+        opened = rss_mb(served.process)
+
+        single = [await phones[0].send(taken[turn % len(taken)]) for turn in range(args.singles)]
+        ms = [answer.server_ms for answer in single if answer.server_ms is not None]
+        if not ms:
+            raise SystemExit("error: no camera photo looked like this campus: give one that does with --photo")
+        megapixels = np.prod(Image.open(io.BytesIO(taken[0])).size) / 1e6
+        print(
+            f"photo -> fix on the server, {megapixels:.0f} megapixels, {np.mean([len(t) for t in taken]) / 1e6:.1f} MB:"
+            f" median {statistics.median(ms):.0f} ms, least {min(ms):.0f} ms, of {len(ms)}"
+        )
+        used_s = processor_s(served.process)
+        for number in range(1, args.rounds + 1):
+            wanted = [sent[(number + phone) % len(sent)] for phone in range(len(phones))]
+            report(f"{len(phones)} phones at once, round {number}", await at_once(phones, wanted))
+        used_s = processor_s(served.process) - used_s
+        print(f"processor time of the server: {1e3 * used_s / (args.rounds * len(phones)):.0f} ms a photo")
+        after_burst = rss_mb(served.process)
+
+        if args.soak:
+            started = time.perf_counter()
+            photos = mixed(sent, broken_photos(sent[0]), args.soak)
+            held: list[float] = []
+            answers = await soak(phones, photos, lambda _: held.append(rss_mb(served.process)), args.soak // 10)
+            report(f"soak of {args.soak} photos in {time.perf_counter() - started:.0f} s", answers)
+            print("memory every tenth of the soak: " + ", ".join(f"{mb:.0f}" for mb in held) + " MB")
+    after = rss_mb(served.process)
+    print(
+        f"memory: {before:.0f} MB before the benchmark's pages, {opened:.0f} MB with {args.phones} pages open, "
+        f"{after_burst:.0f} MB after the rounds, {after:.0f} MB at the end"
+    )
+
+
+def report(what: str, answers: Sequence[Answer]) -> None:
+    """A line on these answers."""
+    seconds = sorted(answer.seconds for answer in answers)
+    count = {kind: sum(answer.outcome == kind for answer in answers) for kind in ("place", "refused", "failed")}
+    print(
+        f"{what}: {count['place']} answered, {count['refused']} refused, {count['failed']} failed; "
+        f"median {statistics.median(seconds):.2f} s, 95 % within {seconds[int(0.95 * (len(seconds) - 1))]:.2f} s, "
+        f"slowest {seconds[-1]:.2f} s"
+    )
+    for said in {answer.said for answer in answers if answer.outcome == "failed"}:
+        print(f"  failed: {said}")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.app_load", description=__doc__)
+    parser.add_argument("--phones", type=int, default=20, help="open pages (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=5, help="times that all of them send at once (%(default)s)")
+    parser.add_argument("--singles", type=int, default=20, help="camera photos of one phone alone (%(default)s)")
+    parser.add_argument("--soak", type=int, default=0, metavar="PHOTOS", help="then so many, every tenth broken (500)")
+    parser.add_argument("--photo", type=Path, metavar="FILE", help="the camera photo (default: made from samples)")
+    parser.add_argument("--no-browser", action="store_true", help="leave out the first load, which needs Chromium")
+    args = parser.parse_args()
+    bundle = Bundle.load(default_bundle())
+    print(f"{bundle.card.name}; {machine()}")
+    with tempfile.TemporaryDirectory() as folder:
+        served = start(Path(folder) / "keys", bundle.path)
+        try:
+            if not args.no_browser:
+                print(f"first load over the wire: {first_load_mb(served):.2f} MB")
+            asyncio.run(measure(served, args, bundle))
+        finally:
+            served.stop()
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
