@@ -11,6 +11,7 @@ import base64
 import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -213,16 +214,18 @@ def _deck(bundle: Bundle, view: View, layers: list[pydeck.Layer], dark: bool) ->
 
 def _zone_layer(bundle: Bundle, fix: Fix | None, theme: _Theme) -> pydeck.Layer:
     answer = -1 if fix is None else fix.zone.id
+    drawn = [(index, zone) for index, zone in enumerate(bundle.card.zones) if len(zone.outline_m) >= 3]
+    # All corners turned into degrees at once: zone by zone it is most of the time that a map takes.
+    corners = iter(_lonlat(bundle, [corner for _, zone in drawn for corner in zone.outline_m]) if drawn else [])
     rows = [
         {
             "name": zone.name,
-            "outline": _lonlat(bundle, zone.outline_m),
+            "outline": list(islice(corners, len(zone.outline_m))),
             "fill": [*theme.zone, 52 if index == answer else 0],
             "line": [*theme.zone, 230 if index == answer else 60],
             "width": 3 if index == answer else 1,
         }
-        for index, zone in enumerate(bundle.card.zones)
-        if len(zone.outline_m) >= 3
+        for index, zone in drawn
     ]
     rows.sort(key=lambda row: row["width"])  # the answer's outline over its neighbours'
     return _layer(
