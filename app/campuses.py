@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from app.sighting import thumbnail
 from core.bundle import CARD, Bundle
 from core.engine_key import EDGE_MODEL
-from core.errors import BundleError
+from core.errors import BundleError, CampusError
 from core.localizer import DEMO_BUNDLE, Localizer, default_bundle
 from core.photo import load_photo
 
@@ -61,7 +61,7 @@ def taken_in(data: bytes, name: str) -> Path:
         _ = localizer.bundle.campus_map
         _make_room(path.parent)
         trial.rename(path)
-    except BundleError as error:
+    except CampusError as error:
         # The message names the file by its place on the server, which means nothing to whoever uploaded it.
         raise BundleError(str(error).replace(str(trial), name)) from error
     finally:
