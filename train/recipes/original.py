@@ -139,7 +139,7 @@ def jittered(x: Tensor, jitter: Jitter, generator: torch.Generator) -> Tensor:
 
 def _hue_shifted(x: Tensor, turns: Tensor) -> Tensor:
     """HSV's hue of (B, 3, S, S) colours moved on by (B, 1, 1, 1) shares of the circle; value and saturation stay."""
-    red, green, blue = x.split(1, dim=1)
+    red, green, blue = x.chunk(3, dim=1)
     high = x.amax(dim=1, keepdim=True)
     chroma = high - x.amin(dim=1, keepdim=True)
     some = chroma.clamp(min=1e-6)
