@@ -90,7 +90,7 @@ class Section:
 
     title: str
     what: str
-    tables: list[list[Sequence[str]]] = field(default_factory=list)
+    tables: list[Sequence[Sequence[str]]] = field(default_factory=list)
     targets: list[Target] = field(default_factory=list)
     raw: dict[str, tuple[float, ...]] = field(default_factory=dict)
 

@@ -12,7 +12,7 @@ import torch
 
 from benchmarks import original
 from benchmarks.timing import ROOT, Effort, Section, Target, interleaved
-from core.model import CampusNet, NetConfig
+from core.model import CampusNet
 from core.photo import load_photo
 from train.config import CampusConfig
 from train.dataset import Dataset
@@ -49,7 +49,7 @@ def run(effort: Effort) -> Section:
         ours = Trainer(task, config)
         thawed = Trainer(task, replace(config, frozen_stages=0))
         theirs = original.Training(
-            original.OriginalNet(CampusNet(NetConfig(config.backbone)).backbone, 1280),
+            original.OriginalNet(CampusNet(ours.net.config).backbone, 1280),
             [dataset.image_paths[row] for row in rows],
             torch.from_numpy(task.local_m[rows]).float() / 100,
             torch.from_numpy(task.zones.assign(task.local_m[rows])),
