@@ -117,5 +117,5 @@ def test_bad_input(tmp_path: Path) -> None:
     bare = make_bundle(tmp_path / "bare", samples=False)
     with pytest.raises(EngineError, match="carries no sample photos"):
         command(str(bare))
-    with pytest.raises(EngineError, match=r"holds no model\.engine"):
+    with pytest.raises(EngineError, match=r"was not packed for a device"):
         bench_apart("tensorrt", make_bundle(tmp_path / "field"), 1)
