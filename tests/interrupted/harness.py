@@ -47,7 +47,7 @@ class Forks:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        # An administrator needs no user namespace, and can become somebody else only outside of one.
+        # An administrator needs no user namespace.
         self._user = [] if os.geteuid() == 0 else ["--user"]
         unshare = ["unshare", "--mount", *(["--map-root-user"] if self._user else [])]
         self.apart = (
@@ -64,14 +64,7 @@ class Forks:
         )  # fmt: skip
         assert self._answer() == "ready", (folder / "forks.log").read_text()
 
-    def run(
-        self,
-        *words: object,
-        under: Path | None = None,
-        touch: int = 0,
-        later_s: float = 0.0,
-        as_nobody: bool = False,
-    ) -> Done:
+    def run(self, *words: object, under: Path | None = None, touch: int = 0, later_s: float = 0.0) -> Done:
         """Run a command to its end, or to the kill at its `touch`-th touch of a file below `under`.
 
         Nothing that it started lives longer than it.
@@ -81,7 +74,7 @@ class Forks:
         assert stream is not None
         request = Request(
             tuple(map(str, words)), str(self._folder), str(out), str(err), str(counted),
-            str(under or self._folder / "nowhere"), touch, later_s, as_nobody,
+            str(under or self._folder / "nowhere"), touch, later_s,
         )  # fmt: skip
         stream.write(encoded(request))
         stream.flush()
