@@ -69,7 +69,9 @@ def fit(task: Task, run: Path, config: FitConfig, resume: bool = False, force: b
         while (reason := _finished(epochs, config)) is None:
             epochs.append(_one_epoch(trainer, task))
             log.info(
-                "epoch %(epoch)d: loss %(loss).3f, calibration %(regression_m).1f m / %(zone_m).1f m", vars(epochs[-1])
+                "epoch %(epoch)d: loss %(loss).3f, calibration: regression %(regression_m).1f m, zone %(zone_m).1f m, "
+                "chosen by %(score_m).1f m",
+                vars(epochs[-1]),
             )
             if trainer.is_main:
                 if _best(epochs) is epochs[-1]:
@@ -110,7 +112,7 @@ def _one_epoch(trainer: Trainer, task: Task) -> Epoch:
 
     started = time.perf_counter()
     loss = trainer.train_epoch()
-    errors = calibration_errors(task, trainer.heads("calibration"))
+    errors = calibration_errors(task, trainer.heads("calibration"), trainer.recipe.embeddings())
     score_m = trainer.recipe.score_m(errors)
     row = Epoch(trainer.epoch, loss, **asdict(errors), score_m=score_m, seconds=time.perf_counter() - started)
     agreed: list[Epoch] = broadcast_object_list([row])

@@ -27,6 +27,7 @@ class Epoch:
     loss: float
     regression_m: float
     zone_m: float
+    retrieval_m: float | None
     score_m: float
     seconds: float
 
@@ -63,10 +64,12 @@ def write_json(file: Path, data: dict[str, Any], gone: Iterable[Path] = ()) -> N
 
 def read_log(run: Path) -> list[Epoch]:
     with (run / LOG).open(newline="", encoding="utf-8") as stream:
-        return [
-            Epoch(int(row.pop("epoch")), **{key: float(value) for key, value in row.items()})
-            for row in csv.DictReader(stream)
-        ]
+        return [_epoch(row) for row in csv.DictReader(stream)]
+
+
+def _epoch(row: dict[str, str]) -> Epoch:
+    values: dict[str, Any] = {name: float(text) if text else None for name, text in row.items()}
+    return Epoch(**values | {"epoch": int(row["epoch"])})
 
 
 def write_log(run: Path, epochs: Sequence[Epoch]) -> None:
@@ -88,6 +91,8 @@ def draw_curves(run: Path, epochs: Sequence[Epoch]) -> None:
     loss.set(title="training loss", xlabel="epoch")
     error.plot(number, [row.regression_m for row in epochs], label="regression")
     error.plot(number, [row.zone_m for row in epochs], label="best zone's centre")
+    if best.retrieval_m is not None:
+        error.plot(number, [row.retrieval_m for row in epochs], label="retrieval, expected")
     error.plot(number, [row.score_m for row in epochs], "k:", label="what the epoch is chosen by")
     error.axvline(best.epoch, color="grey", linewidth=1, label=f"kept: epoch {best.epoch}")
     error.set(title="mean error on the calibration split, m", xlabel="epoch")

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from core.engines import Heads
 from core.errors import DatasetError
 from core.geo import LocalFrame
+from core.posterior import PosteriorParams, softmax
 from core.zones import Zones
 from train.config import FitConfig
 from train.dataset import Dataset
@@ -60,18 +61,32 @@ def prepare(dataset: Dataset, splits: Splits, config: FitConfig) -> Task:
 
 @dataclass(frozen=True)
 class CalibrationErrors:
-    """Mean error in metres on the calibration split, of the regression alone and of the best zone's centre."""
+    """Mean error in metres on the calibration split: of the regression alone, of the best zone's centre, and the
+    distance that the retrieval voter expects of a photo from its place, None where the recipe keeps no embeddings.
+    """
 
     regression_m: float
     zone_m: float
+    retrieval_m: float | None = None
 
 
-def calibration_errors(task: Task, heads: Heads) -> CalibrationErrors:
-    """`heads` are the network's answers on the calibration split, in its order."""
+def calibration_errors(task: Task, heads: Heads, memory: NDArray[np.float32] | None = None) -> CalibrationErrors:
+    """`heads` are the network's answers on the calibration split, in its order; `memory` (N, D) the embeddings that the
+    training photos had last.
+    """
     truth_m = task.local_m[task.rows["calibration"]]
     assert heads.zone_logits is not None
     zone_m = task.zones.centres_m[heads.zone_logits.argmax(axis=1)]
     return CalibrationErrors(
         float(np.linalg.norm(heads.offset * SCALE_M - truth_m, axis=1).mean()),
         float(np.linalg.norm(zone_m - truth_m, axis=1).mean()),
+        None if memory is None else _retrieval_m(task, heads, memory, truth_m),
     )
+
+
+def _retrieval_m(task: Task, heads: Heads, memory: NDArray[np.float32], truth_m: NDArray[np.float64]) -> float:
+    """An expectation: by the nearest neighbour alone, the choice of epoch would be a matter of a few photos' luck."""
+    assert heads.embedding is not None
+    odds = softmax(heads.embedding.astype(np.float64) @ memory.T, PosteriorParams.retrieval_temperature)
+    away_m = np.linalg.norm(truth_m[:, None] - task.local_m[task.rows["train"]], axis=2)
+    return float((odds * away_m).sum(axis=1).mean())

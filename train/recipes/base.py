@@ -5,7 +5,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from core.errors import CampusError
@@ -61,6 +63,10 @@ class Recipe(nn.Module, ABC):
 
         A batch is that of all processes together: no recipe needs to know how many there are.
         """
+
+    def embeddings(self) -> NDArray[np.float32] | None:
+        """(N, D) the embedding that each training photo had last, or None where the recipe keeps none."""
+        return None
 
     @abstractmethod
     def rate(self, step: int, steps: int) -> float:

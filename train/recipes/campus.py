@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from core.model import Outputs
@@ -66,8 +67,12 @@ class Campus(Recipe):
         warm = min(1.0, done / self.config.warmup + 1 / steps) if self.config.warmup else 1.0
         return warm * 0.5 * (1 + math.cos(math.pi * done))
 
+    def embeddings(self) -> NDArray[np.float32]:
+        return self.memory.cpu().numpy()
+
     def score_m(self, errors: CalibrationErrors) -> float:
-        return (errors.regression_m + errors.zone_m) / 2
+        assert errors.retrieval_m is not None
+        return errors.retrieval_m  # the voter that fitted posteriors trust most, by far
 
 
 def _squared(a: Tensor, b: Tensor) -> Tensor:
