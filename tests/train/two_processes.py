@@ -42,11 +42,13 @@ def curve(trainer: Trainer) -> dict[str, list[float]]:
     for module in trainer.net.modules():
         if isinstance(module, (nn.Dropout, nn.Dropout2d)):
             module.p = 0.0  # drawn by each process for its own share, as the views are
-    rows: dict[str, list[float]] = {"loss": [], "regression_m": [], "zone_m": []}
+    rows: dict[str, list[float]] = {"loss": []}
     for _ in range(EPOCHS):
         rows["loss"].append(trainer.train_epoch())
-        for name, value in asdict(calibration_errors(trainer.task, trainer.heads("calibration"))).items():
-            rows[name].append(value)
+        errors = calibration_errors(trainer.task, trainer.heads("calibration"), trainer.recipe.embeddings())
+        for name, value in asdict(errors).items():
+            if value is not None:
+                rows.setdefault(name, []).append(value)
     kept = (*trainer.net.parameters(), *trainer.recipe.buffers())
     own = torch.cat([value.flatten().float() for value in kept]).nan_to_num(-1.0)  # headings are NaN where unknown
     everyones = trainer.accelerator.gather(own).reshape(trainer.processes, -1)
