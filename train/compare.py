@@ -145,7 +145,7 @@ def answers_of(way: str, dataset: Dataset, splits: Splits, common: dict[str, Any
         config = new_config("campus", **common)
         return untrained_answers(way, prepare(dataset, splits, config), config.backbone)
     config = way_config(way, common)
-    if "epochs" not in common:
+    if "epochs" not in common and "epochs=" not in way:
         config = dataclasses.replace(config, epochs=config.epochs_for(len(splits.of("train"))))
     task = prepare(dataset, splits, config)
     with tempfile.TemporaryDirectory() as folder:
