@@ -11,7 +11,7 @@ import socket
 import sys
 import tempfile
 import threading
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -163,14 +163,16 @@ def serve(
         )
     )
     try:
-        server.run(sockets=[secure])
-    except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
+        with suppress(
+            KeyboardInterrupt
+        ):  # not raised where Ctrl-C was ignored when we began, as in a shell's background
+            server.run(sockets=[secure])
     finally:
         redirect.should_exit = True
         redirecting.join(5)
     if not server.started:
         raise CampusError("the server could not start; the lines above say why")
+    print("stopped", file=sys.stderr)
 
 
 def announcement(site: Site, http_port: int, addresses: tuple[str, ...], kept: str | None = None) -> str:
