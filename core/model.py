@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from core.errors import EngineError, MissingDependency
 
 Backbone = Literal["efficientnet_lite0", "resnet50"]
-FAMILIAR_RANK = 128  # of the 2,520 demo training photos: 64 to 512 tell strangers nearly alike
 BACKBONES: tuple[Backbone, ...] = ("efficientnet_lite0", "resnet50")
+FAMILIAR_RANK = 128  # of the 2,520 demo training photos: 64 to 512 tell strangers nearly alike
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class CampusNet(nn.Module):
     def __init__(self, config: NetConfig) -> None:
         super().__init__()
         self.config = config
-        self._frozen: list[nn.Module] = []
+        self._frozen_stages = 0
         self.backbone, features, mean, std = _backbone(config)
         self.register_buffer("mean", torch.tensor(config.mean or mean).view(1, 3, 1, 1) * 255, persistent=False)
         self.register_buffer("std", torch.tensor(config.std or std).view(1, 3, 1, 1) * 255, persistent=False)
@@ -105,18 +105,24 @@ class CampusNet(nn.Module):
 
         A narrow early stage loses much with every channel that is dropped, and cannot learn to do without it.
         """
-        self._frozen = []
-        for module in self.backbone.children():
-            if stages <= 0:
-                break
-            stages -= isinstance(module, nn.Dropout2d)
-            self._frozen.append(module.requires_grad_(False).eval())
+        self._frozen_stages = stages
+        for module in self._frozen():
+            module.requires_grad_(False).eval()
 
     def train(self, mode: bool = True) -> CampusNet:
         super().train(mode)
-        for module in self._frozen:
+        for module in self._frozen():
             module.eval()
         return self
+
+    def _frozen(self) -> Iterator[nn.Module]:
+        """The stem and the frozen stages, each with the dropout after it; found anew, since modules get replaced."""
+        left = self._frozen_stages
+        for module in self.backbone.children():
+            if left <= 0:
+                return
+            left -= isinstance(module, nn.Dropout2d)
+            yield module
 
     def features(self, image: Tensor) -> Tensor:
         """(B, 3, S, S) float32 in 0..255 -> (B, F) pooled backbone features."""

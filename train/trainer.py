@@ -43,13 +43,13 @@ class Trainer:
         self.recipe = (recipe or open_recipe(task, config)).to(self.device)
         self.net = CampusNet(self.recipe.net_config)
         self.weights = load_imagenet_weights(self.net, Path(config.weights) if config.weights else None)
+        self.net.freeze(config.frozen_stages)
         self.net.to(self.device).to(memory_format=torch.channels_last)
         self.averaged = torch.optim.swa_utils.AveragedModel(
             self.net, avg_fn=partial(_moving_average, decay=config.average), use_buffers=True
         )
         if self.processes > 1:
             self.net = cast(CampusNet, synchronised(self.net, self.device))
-        self.net.freeze(config.frozen_stages)  # after batch norms were replaced: it keeps the very modules still
         if config.compile:
             self.net.backbone.compile()
         self.model, self.optimiser = self.accelerator.prepare(
