@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.bundle import Bundle, Calibration, CampusCard, Metrics, Parity, Training, check_may_save, save_bundle
-from core.engines import Heads, OnnxEngine, TorchEngine, open_engine, run_all
+from core.engines import Heads, OnnxEngine, open_engine, run_all
 from core.errors import BundleError, DatasetError
 from core.geo import LocalFrame
 from core.localizer import Localizer
@@ -28,6 +28,7 @@ from train.config import FitConfig, saved_config
 from train.dataset import Dataset
 from train.evaluate import describe, evaluate_rows
 from train.geotag import write_position
+from train.run_folder import BEST, CONFIG, LOG
 from train.split import Splits
 from train.zoning import name_zones
 
@@ -67,7 +68,7 @@ class Run:
         from train.images import cached_images
         from train.task import Task
 
-        config_file, best = run / "config.json", run / "best.safetensors"
+        config_file, best = run / CONFIG, run / BEST
         if not config_file.exists() or not best.exists():
             raise DatasetError(
                 f"{run}: not a run with a trained network: train with `python -m train fit … --out {run}`"
@@ -91,7 +92,7 @@ class Run:
             Zones(tuple(_zone(zone) for zone in config["zones"])),
         )
         trained = datetime.fromtimestamp(best.stat().st_mtime, timezone.utc)
-        epochs = len((run / "log.csv").read_text(encoding="utf-8").splitlines()) - 1
+        epochs = len((run / LOG).read_text(encoding="utf-8").splitlines()) - 1
         return cls(net.eval(), task, fit, config["weights"], trained, epochs)
 
 
@@ -179,6 +180,8 @@ def make_bundle(
 
 def calibrated_parts(net: CampusNet, task: Task, seed: int) -> Parts:
     """Gallery from the training split; posterior, radii and the choice of INT8 from the calibration split."""
+    import torch
+
     from core.onnx_export import export_fp32, quantize_int8
     from train.task import SCALE_M
 
@@ -188,10 +191,10 @@ def calibrated_parts(net: CampusNet, task: Task, seed: int) -> Parts:
     log.info("gallery of %d photos", len(training))
     features = pooled_features(net, task.images[training])
     net = net.familiar_with(features)
-    gallery_heads = run_all(TorchEngine(net), task.images[training], batch=64)
-    assert gallery_heads.embedding is not None
+    with torch.inference_mode():
+        answers = net.heads(features)
     # Rounded as it will be read back, so that calibration sees what run time will.
-    embedding, local_m = gallery_heads.embedding.astype(np.float16), task.local_m[training].astype(np.float32)
+    embedding, local_m = answers.embedding.numpy().astype(np.float16), task.local_m[training].astype(np.float32)
     gallery = Gallery(embedding.astype(np.float32), local_m)
 
     log.info("ONNX: FP32, and INT8 calibrated on %d training photos", min(INT8_PHOTOS, len(training)))
@@ -204,7 +207,7 @@ def calibrated_parts(net: CampusNet, task: Task, seed: int) -> Parts:
     heads8 = run_all(OnnxEngine(int8, "ONNX Runtime INT8"), images)
     log.info(
         "regression alone: mean error %.1f m on training photos, %.1f m on calibration photos",
-        np.linalg.norm(gallery_heads.offset * SCALE_M - local_m, axis=1).mean(),
+        np.linalg.norm(answers.offset.numpy() * SCALE_M - local_m, axis=1).mean(),
         np.linalg.norm(heads32.offset * SCALE_M - truth_m, axis=1).mean(),
     )
     params = fit_posterior(heads32, truth_m, grid, task.zones, gallery, SCALE_M)

@@ -72,16 +72,11 @@ def calibrate(posterior: Posterior, heads: Heads, truth_m: Float, heading_deg: F
 
     truth_m (N, 2) local metres; heading_deg (N,) where the camera looked, NaN where unknown.
     """
-    error_m, raw_m = [], []
-    for index in range(len(heads)):
-        probability = posterior.map(heads.one(index))
-        at_m = probability.median_m()
-        error_m.append(float(np.linalg.norm(at_m - truth_m[index])))
-        raw_m.append(probability.radii_m(at_m, SHARES))
+    error_m, raw_m = errors_and_raw_radii(posterior, heads, truth_m)
     novelty: tuple[float, ...] = ()
     if heads.novelty is not None:
         novelty = tuple(np.quantile(heads.novelty.astype(np.float64), np.linspace(0, 1, 101)).tolist())
-    radius_at_m, (factors68, factors95) = radius_factors(np.array(error_m), np.array(raw_m), SHARES)
+    radius_at_m, (factors68, factors95) = radius_factors(error_m, raw_m, SHARES)
     return Calibration(
         photos=len(heads),
         radius_at_m=tuple(radius_at_m.tolist()),
@@ -90,6 +85,17 @@ def calibrate(posterior: Posterior, heads: Heads, truth_m: Float, heading_deg: F
         heading_factor=heading_factor(heads, heading_deg),
         novelty=novelty,
     )
+
+
+def errors_and_raw_radii(posterior: Posterior, heads: Heads, truth_m: Float) -> tuple[Float, Float]:
+    """(N,) metres between each fix and its true position, and (N, 2) the map's own radii for SHARES."""
+    error_m, raw_m = [], []
+    for index, truth in enumerate(truth_m):
+        probability = posterior.map(heads.one(index))
+        at_m = probability.median_m()
+        error_m.append(float(np.linalg.norm(at_m - truth)))
+        raw_m.append(probability.radii_m(at_m, SHARES))
+    return np.array(error_m), np.array(raw_m)
 
 
 def radius_factors(error_m: Float, raw_m: Float, shares: Sequence[float]) -> tuple[Float, list[Float]]:

@@ -12,6 +12,7 @@ import dataclasses
 import json
 import logging
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -103,10 +104,10 @@ def trained_answers(run: Run) -> Answers:
     the posterior, calibrated on the fold's calibration split.
     """
     from core.engines import TorchEngine, run_all
-    from core.posterior import Grid, Posterior
+    from core.posterior import Posterior
     from core.similar import Gallery
-    from train.bundle import CELL_M, GRID_MARGIN_M
-    from train.calibrate import calibrate, fit_posterior
+    from train.bundle import campus_grid
+    from train.calibrate import calibrate, errors_and_raw_radii, fit_posterior
     from train.task import SCALE_M
 
     task, engine = run.task, TorchEngine(run.net)
@@ -119,20 +120,15 @@ def trained_answers(run: Run) -> Answers:
     training, calibration = task.local_m[task.rows["train"]], task.rows["calibration"]
     embedding = heads["train"].embedding
     gallery = None if embedding is None else Gallery(embedding, training.astype(np.float32))
-    grid = Grid.around(training, GRID_MARGIN_M, CELL_M)
+    grid = campus_grid(training, task.dataset.root)
     params = fit_posterior(heads["calibration"], task.local_m[calibration], grid, task.zones, gallery, SCALE_M)
     posterior = Posterior(grid, task.zones, gallery, params, SCALE_M)
     factors = calibrate(posterior, heads["calibration"], task.local_m[calibration], task.heading_deg[calibration])
-    error_m, radii = [], []
-    for index, truth in enumerate(truth_m):
-        probability = posterior.map(heads["test"].one(index))
-        at_m = probability.median_m()
-        error_m.append(float(np.linalg.norm(at_m - truth)))
-        radii.append(factors.radii_m(probability.radii_m(at_m, (0.68, 0.95))))
-    radius68_m, radius95_m = np.array(radii).T
+    error_m, raw_m = errors_and_raw_radii(posterior, heads["test"], truth_m)
+    radius68_m, radius95_m = np.array([factors.radii_m(tuple(raw)) for raw in raw_m]).T
     heading = heads["test"].heading
     off = {} if heading is None else {"heading_off_deg": angle_between_deg(direction_deg(heading), heading_deg)}
-    return Answers.of(np.array(error_m), night, radius68_m=radius68_m, radius95_m=radius95_m, **off)
+    return Answers.of(error_m, night, radius68_m=radius68_m, radius95_m=radius95_m, **off)
 
 
 def answers_of(way: str, dataset: Dataset, splits: Splits, common: dict[str, Any]) -> Answers:
@@ -209,8 +205,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    import time
-
     dataset, asked = Dataset.load(args.dataset), config_of(args)
     if args.folds:
         if asked is None or asked.fold:
