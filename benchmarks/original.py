@@ -32,9 +32,12 @@ STRONG = transforms.Compose(
 
 
 class OriginalNet(nn.Module):
-    """(B, 3, 224, 224) float32 -> offset (B, 2) in 100 m, embedding (B, 256), zone logits (B, 300)."""
+    """(B, 3, S, S) float32 -> offset (B, 2) in 100 m, embedding (B, 256), zone logits (B, zones).
 
-    def __init__(self, backbone: nn.Module | None = None, features: int = 2048) -> None:
+    By its description, what `best_model.pth` is the state dict of.
+    """
+
+    def __init__(self, backbone: nn.Module | None = None, features: int = 2048, zones: int = 300) -> None:
         super().__init__()
         self.backbone = _resnet50() if backbone is None else backbone
         self.regressor = nn.Sequential(
@@ -42,7 +45,7 @@ class OriginalNet(nn.Module):
             nn.Linear(1024, 256), nn.ReLU(), nn.Linear(256, 2),
         )  # fmt: skip
         self.embedding_head = _head(features, 256)
-        self.classifier = _head(features, 300)
+        self.classifier = _head(features, zones)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         pooled = self.backbone(image)

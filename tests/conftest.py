@@ -26,6 +26,20 @@ def campus_data() -> Path:
 
 
 @pytest.fixture(scope="session")
+def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The test campus's bundle, not to be changed."""
+    from tests.bundles import make_bundle
+
+    return make_bundle(tmp_path_factory.mktemp("bundles") / "field")
+
+
+@pytest.fixture
+def bundle(pristine: Path, tmp_path: Path) -> Path:
+    """A copy of it, to damage."""
+    return Path(shutil.copytree(pristine, tmp_path / "field"))
+
+
+@pytest.fixture(scope="session")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """Chromium whose camera shows a photo; one for all tests, since Playwright can be started only once at a time."""
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")

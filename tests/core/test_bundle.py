@@ -12,17 +12,6 @@ import pytest
 from core.bundle import CARD, Bundle, save_bundle
 from core.errors import BundleError, CampusError
 from core.files import written_aside
-from tests.bundles import make_bundle
-
-
-@pytest.fixture(scope="module")
-def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_bundle(tmp_path_factory.mktemp("bundles") / "field")
-
-
-@pytest.fixture
-def bundle(pristine: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(pristine, tmp_path / "field"))
 
 
 def zipped(folder: Path, out: Path) -> Path:

@@ -22,32 +22,9 @@ from core import photo as photo_module
 from core.capture import Capture
 from core.errors import MissingDependency, PhotoError
 from core.photo import MAX_PIXELS, load_photo, network_image
+from tests.pictures import encoded, quartered, stored_as
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-
-
-def corners(height: int = 48, width: int = 64) -> NDArray[np.uint8]:
-    """An upright picture that no turn or flip leaves as it is: red, green, blue and white quarters."""
-    rgb = np.zeros((height, width, 3), np.uint8)
-    rgb[: height // 2, : width // 2] = (250, 10, 10)
-    rgb[: height // 2, width // 2 :] = (10, 250, 10)
-    rgb[height // 2 :, : width // 2] = (10, 10, 250)
-    rgb[height // 2 :, width // 2 :] = (240, 240, 240)
-    return rgb
-
-
-def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
-    file = io.BytesIO()
-    image.save(file, kind, **options)
-    return file.getvalue()
-
-
-def stored_as(orientation: int) -> Image.Image:
-    """How a camera held that way stores `corners()`: exif_transpose of it gives the upright picture."""
-    undo = {1: 1, 2: 2, 3: 3, 4: 4, 5: 5, 6: 8, 7: 7, 8: 6}[orientation]
-    image = Image.fromarray(corners())
-    image.getexif()[274] = undo
-    return ImageOps.exif_transpose(image)
 
 
 def oriented(orientation: int) -> Image.Exif:
@@ -65,16 +42,16 @@ def assert_close(rgb: NDArray[np.uint8], wanted: NDArray[np.uint8], by: float = 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "MPO"])
 def test_every_format(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "photo.bin"  # the name says nothing; the bytes do
-    path.write_bytes(encoded(Image.fromarray(corners()), kind))
-    assert_close(load_photo(path).rgb, corners())
+    path.write_bytes(encoded(Image.fromarray(quartered()), kind))
+    assert_close(load_photo(path).rgb, quartered())
 
 
 def test_heic(tmp_path: Path) -> None:
     heif = pytest.importorskip("pillow_heif")
     path = tmp_path / "photo.heic"
-    heif.from_pillow(Image.fromarray(corners())).save(path, quality=90)
+    heif.from_pillow(Image.fromarray(quartered())).save(path, quality=90)
     before = set(Image.registered_extensions())
-    assert_close(load_photo(path).rgb, corners())
+    assert_close(load_photo(path).rgb, quartered())
     assert set(Image.registered_extensions()) == before
 
 
@@ -82,7 +59,7 @@ def test_heic(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
 def test_orientation_is_applied(kind: str, orientation: int) -> None:
     data = encoded(stored_as(orientation), kind, exif=oriented(orientation))
-    assert_close(load_photo(data).rgb, corners())
+    assert_close(load_photo(data).rgb, quartered())
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -99,8 +76,8 @@ def test_heic_is_not_turned_twice(orientation: int) -> None:
 
 @pytest.mark.parametrize("orientation", [0, 9, 65535])
 def test_orientation_nonsense_is_upright(orientation: int) -> None:
-    data = encoded(Image.fromarray(corners()), "JPEG", exif=oriented(orientation))
-    assert_close(load_photo(data).rgb, corners())
+    data = encoded(Image.fromarray(quartered()), "JPEG", exif=oriented(orientation))
+    assert_close(load_photo(data).rgb, quartered())
 
 
 def test_every_kind_of_source_gives_the_same(tmp_path: Path) -> None:
@@ -111,15 +88,15 @@ def test_every_kind_of_source_gives_the_same(tmp_path: Path) -> None:
     read_on.read(100)
     with path.open("rb") as file, Image.open(path) as image:
         for source in (path, str(path), data, io.BytesIO(data), read_on, file, image):
-            np.testing.assert_array_equal(load_photo(source).rgb, corners())
-    array = load_photo(corners())
-    np.testing.assert_array_equal(array.rgb, corners())
+            np.testing.assert_array_equal(load_photo(source).rgb, quartered())
+    array = load_photo(quartered())
+    np.testing.assert_array_equal(array.rgb, quartered())
     assert not array.capture.has_position
 
 
 def test_an_array_need_not_be_contiguous() -> None:
-    rgb = load_photo(corners()[:, ::-1]).rgb
-    np.testing.assert_array_equal(rgb, corners()[:, ::-1])
+    rgb = load_photo(quartered()[:, ::-1]).rgb
+    np.testing.assert_array_equal(rgb, quartered()[:, ::-1])
     assert rgb.flags.c_contiguous
 
 
@@ -166,14 +143,14 @@ def test_modes_become_rgb() -> None:
     three = np.repeat(grey[..., None], 3, axis=2)
     assert_close(load_photo(encoded(Image.fromarray(grey), "PNG")).rgb, three, 0.1)
     assert_close(load_photo(encoded(Image.fromarray(grey), "JPEG")).rgb, three, 3)
-    palette = Image.fromarray(corners()).quantize(8)
-    assert_close(load_photo(encoded(palette, "PNG")).rgb, corners(), 1)
+    palette = Image.fromarray(quartered()).quantize(8)
+    assert_close(load_photo(encoded(palette, "PNG")).rgb, quartered(), 1)
     one_bit = Image.fromarray(grey).point(lambda v: 255 * (v > 127), "1")
     np.testing.assert_array_equal(load_photo(encoded(one_bit, "PNG")).rgb, 255 * (three > 127))
-    cmyk = Image.fromarray(corners()).convert("CMYK")
-    assert_close(load_photo(encoded(cmyk, "JPEG", icc_profile=b"broken profile" * 20)).rgb, corners())
+    cmyk = Image.fromarray(quartered()).convert("CMYK")
+    assert_close(load_photo(encoded(cmyk, "JPEG", icc_profile=b"broken profile" * 20)).rgb, quartered())
     for mode in ("HSV", "YCbCr"):
-        assert_close(load_photo(Image.fromarray(corners()).convert(mode)).rgb, corners(), 4)
+        assert_close(load_photo(Image.fromarray(quartered()).convert(mode)).rgb, quartered(), 4)
 
 
 def test_sixteen_bits_keep_the_whole_range() -> None:
@@ -187,7 +164,7 @@ def test_sixteen_bits_keep_the_whole_range() -> None:
 
 
 def test_alpha_is_laid_on_white() -> None:
-    rgba = np.dstack([corners(), np.full((48, 64), 255, np.uint8)])
+    rgba = np.dstack([quartered(), np.full((48, 64), 255, np.uint8)])
     rgba[:24, :32, 3] = 0
     rgba[:24, 32:, 3] = 128
     for kind, options in (("PNG", {}), ("WEBP", {"lossless": True})):
@@ -197,7 +174,7 @@ def test_alpha_is_laid_on_white() -> None:
         assert tuple(rgb[47, 63]) == (240, 240, 240)
     grey_alpha = Image.fromarray(rgba).convert("LA")
     assert tuple(load_photo(encoded(grey_alpha, "PNG")).rgb[0, 0]) == (255, 255, 255)
-    palette = Image.fromarray(corners()).quantize(8)
+    palette = Image.fromarray(quartered()).quantize(8)
     see_through = palette.getpixel((0, 0))
     rgb = load_photo(encoded(palette, "PNG", transparency=see_through)).rgb
     assert tuple(rgb[0, 0]) == (255, 255, 255)
@@ -220,23 +197,23 @@ def test_an_animation_gives_its_first_picture() -> None:
                                                  (400, (400, 600)), (224, (400, 600)), (100, (100, 150)),
                                                  (1, (100, 150))])  # fmt: skip
 def test_a_large_jpeg_is_decoded_at_reduced_scale(min_side: int | None, shape: tuple[int, int]) -> None:
-    large = Image.fromarray(corners(800, 1200))
+    large = Image.fromarray(quartered(1200, 800))
     rgb = load_photo(encoded(large, "JPEG", quality=95), min_side=min_side).rgb
     assert rgb.shape[:2] == shape
-    assert_close(network_image(rgb, 64), network_image(corners(800, 1200), 64), 3)
+    assert_close(network_image(rgb, 64), network_image(quartered(1200, 800), 64), 3)
 
 
 def test_reduced_scale_measures_the_upright_photo() -> None:
-    tall = Image.fromarray(corners(800, 1200)).transpose(Image.Transpose.ROTATE_90)
+    tall = Image.fromarray(quartered(1200, 800)).transpose(Image.Transpose.ROTATE_90)
     data = encoded(tall, "JPEG", quality=95, exif=oriented(6))
     rgb = load_photo(data, min_side=200).rgb
     assert rgb.shape[:2] == (200, 300)
-    assert_close(rgb, corners(200, 300), 8)
+    assert_close(rgb, quartered(300, 200), 8)
 
 
 @pytest.mark.parametrize("size", [16, 224])
 def test_network_image(size: int) -> None:
-    rgb = corners(300, 500)
+    rgb = quartered(500, 300)
     before = rgb.copy()
     small = network_image(rgb, size)
     assert small.shape == (size, size, 3)
@@ -380,15 +357,15 @@ def test_the_limits_hold_for_pillow_images_too() -> None:
 
 def test_a_jpeg_above_the_limit_is_reduced(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(photo_module, "MAX_PIXELS", 48 * 64)
-    data = encoded(Image.fromarray(corners(96, 128)), "JPEG", quality=95)
-    assert_close(load_photo(data).rgb, corners())
+    data = encoded(Image.fromarray(quartered(128, 96)), "JPEG", quality=95)
+    assert_close(load_photo(data).rgb, quartered())
     with pytest.raises(PhotoError, match="megapixels"):
-        load_photo(encoded(Image.fromarray(corners(96, 128)), "PNG"))
+        load_photo(encoded(Image.fromarray(quartered(128, 96)), "PNG"))
 
 
 def test_a_progressive_jpeg_of_endless_scans_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    data = encoded(Image.fromarray(corners()), "JPEG", progressive=True)
-    assert_close(load_photo(data).rgb, corners())
+    data = encoded(Image.fromarray(quartered()), "JPEG", progressive=True)
+    assert_close(load_photo(data).rgb, quartered())
     monkeypatch.setattr(photo_module, "_MAX_SCANNED_PIXELS", 48 * 64 * 3)
     assert "scans" in refusal(data)
 
@@ -421,7 +398,7 @@ def test_random_damage_ends_in_a_photo_or_a_photo_error() -> None:
     outcomes = {"photo": 0, "refused": 0}
     for kind in ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"):
         options = {} if kind in ("GIF", "BMP") else {"exif": oriented(6)}
-        good = encoded(Image.fromarray(corners()), kind, **options)
+        good = encoded(Image.fromarray(quartered()), kind, **options)
         for _ in range(60):
             bad = bytearray(good)
             for _ in range(rng.randint(1, 10)):
@@ -460,7 +437,7 @@ def test_importing_loads_no_codec() -> None:
 
 
 def test_nothing_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
-    damaged = bytearray(encoded(Image.fromarray(corners()), "TIFF", compression="tiff_lzw"))
+    damaged = bytearray(encoded(Image.fromarray(quartered()), "TIFF", compression="tiff_lzw"))
     damaged[len(damaged) // 2] ^= 0xFF
     for data in (bytes(damaged), png_of(100, 100), jpeg_of(100, 100), gif_of(3, 3), bmp_of(10, -10)):
         with contextlib.suppress(PhotoError):

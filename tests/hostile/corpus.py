@@ -17,7 +17,9 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
+
+from tests.pictures import encoded, quartered, stored_as
 
 Outcome = Literal["photo", "refused", "either"]
 BUILD: dict[str, Case] = {}
@@ -46,39 +48,8 @@ def case(name: str, data: Callable[[], bytes], outcome: Outcome, says: str = "",
 # --- whole photos ---------------------------------------------------------------------------------------------
 
 
-def quartered(width: int = 64, height: int = 48) -> NDArray[np.uint8]:
-    """(height, width, 3): red, green, blue and white quarters, so that no turn or flip leaves it as it is."""
-    rgb = np.zeros((height, width, 3), np.uint8)
-    rgb[: height // 2, : width // 2] = (250, 10, 10)
-    rgb[: height // 2, width // 2 :] = (10, 250, 10)
-    rgb[height // 2 :, : width // 2] = (10, 10, 250)
-    rgb[height // 2 :, width // 2 :] = (240, 240, 240)
-    return rgb
-
-
-def encoded(image: Image.Image | NDArray[Any], kind: str, **options: Any) -> bytes:
-    image = image if isinstance(image, Image.Image) else Image.fromarray(image)
-    file = io.BytesIO()
-    if kind == "HEIF":
-        import pillow_heif
-
-        pillow_heif.from_pillow(image).save(file, quality=60, **options)
-    else:
-        image.save(file, kind, **options)
-    return file.getvalue()
-
-
 def noise(width: int = 80, height: int = 60, channels: int = 3) -> NDArray[np.uint8]:
     return np.random.default_rng(0).integers(0, 255, (height, width, channels), np.uint8)
-
-
-def stored_as(orientation: int, width: int = 64, height: int = 48) -> Image.Image:
-    """How a camera held that way stores `quartered()`."""
-    image = Image.fromarray(quartered(width, height))
-    if orientation in range(2, 9):
-        image.getexif()[274] = {6: 8, 8: 6}.get(orientation, orientation)
-        return ImageOps.exif_transpose(image)
-    return image
 
 
 def exif(orientation: int = 1, **gps: Any) -> bytes:

@@ -28,17 +28,7 @@ from core.errors import BundleError, CampusError, EngineError
 from core.localizer import Localizer
 from edge.manifest import Golden, Manifest
 from edge.pack import unpack
-from tests.bundles import make_bundle, photo
-
-
-@pytest.fixture(scope="module")
-def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_bundle(tmp_path_factory.mktemp("bundles") / "field")
-
-
-@pytest.fixture
-def bundle(pristine: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(pristine, tmp_path / "field"))
+from tests.bundles import photo
 
 
 def card_of(bundle: Path) -> dict[str, Any]:

@@ -14,9 +14,9 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torchvision.models import resnet50
 
 import train.__main__
+from benchmarks.original import OriginalNet
 from core.bundle import Bundle
 from core.engines import OnnxEngine, TorchEngine
 from core.errors import DatasetError, EngineError, run_cli
@@ -34,32 +34,6 @@ SIZE, ZONES, PHOTOS = 64, 5, 40
 NO_MAP: dict[str, Any] = {"features": []}
 
 
-class OriginalNet(nn.Module):
-    """The original's network by its description: what `best_model.pth` is the state dict of."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        net = resnet50(weights=None)
-        stem = (net.conv1, net.bn1, net.relu, net.maxpool)
-        body = (net.layer1, nn.Dropout2d(0.1), net.layer2, nn.Dropout2d(0.1), net.layer3, nn.Dropout2d(0.1), net.layer4)
-        self.backbone = nn.Sequential(*stem, *body, net.avgpool, nn.Flatten())
-        self.regressor = nn.Sequential(
-            nn.Linear(2048, 1024), nn.BatchNorm1d(1024), nn.ReLU(), nn.Dropout(0.3),
-            nn.Linear(1024, 256), nn.ReLU(), nn.Linear(256, 2),
-        )  # fmt: skip
-        self.embedding_head = nn.Sequential(
-            nn.Linear(2048, 512), nn.BatchNorm1d(512), nn.ReLU(), nn.Dropout(0.3), nn.Linear(512, 256)
-        )
-        self.classifier = nn.Sequential(
-            nn.Linear(2048, 512), nn.BatchNorm1d(512), nn.ReLU(), nn.Dropout(0.3), nn.Linear(512, ZONES)
-        )
-
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        features = self.backbone(image)
-        embedding = nn.functional.normalize(self.embedding_head(features), p=2, dim=1)
-        return self.regressor(features), embedding, self.classifier(features)
-
-
 def normalised(images: NDArray[np.uint8]) -> Tensor:
     """(B, S, S, 3) uint8 -> what the original fed its network."""
     mean = torch.tensor([0.42974764108657837, 0.41656675934791565, 0.37728580832481384]).view(3, 1, 1)
@@ -71,7 +45,7 @@ def normalised(images: NDArray[np.uint8]) -> Tensor:
 def original() -> OriginalNet:
     """Random weights, and batch norm statistics of photos: as a trained one, no layer is at its start."""
     torch.manual_seed(0)
-    net = OriginalNet()
+    net = OriginalNet(zones=ZONES)
     for norm in (m for m in net.modules() if isinstance(m, (nn.BatchNorm1d, nn.BatchNorm2d))):
         norm.momentum = 1.0
         nn.init.uniform_(norm.weight, 0.5, 1.5)
