@@ -151,7 +151,7 @@ def open_engine(bundle: Bundle, backend: Backend = "auto", threads: int | None =
 def _checked(engine: OnnxEngine, bundle: Bundle) -> OnnxEngine:
     """The engine, where the model is of this campus. Raises EngineError naming the input or output that is not."""
     size, gallery = bundle.card.image_size, bundle.gallery
-    widths = {"offset": 2, "log_spread": 1, "heading": 2}
+    widths = {"offset": 2, "log_spread": 1, "heading": 2, "novelty": 1}
     if bundle.card.zones:
         widths["zone_logits"] = len(bundle.card.zones)
     if gallery is not None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from core.heading import angle_between_deg
 from train.coverage import (
     CalibrationCurve,
     Group,
@@ -124,8 +125,8 @@ def break_down(
         where = where if both else places
 
     on_campus = None
-    if bundle.gallery is None:
-        not_told.append("on campus or not: the bundle has no gallery to compare with")
+    if not card.calibration.novelty:
+        not_told.append("on campus or not: the bundle does not say how novel photos of its own campus look")
     else:
         on_campus = proportion(np.array([fix.on_campus for fix in evaluation.fixes]))
     heading = heading_errors(evaluation, dataset.numbers("heading_deg")[rows])
@@ -178,7 +179,7 @@ def _degrees(evaluation: Evaluation, name: str) -> Float:
 
 def heading_off_deg(evaluation: Evaluation, true_deg: Float) -> Float:
     """The angles, 0 to 180, between the fixes' headings and the cameras', (N,) degrees; NaN where one is unknown."""
-    return np.asarray(np.abs((_degrees(evaluation, "heading_deg") - true_deg + 180.0) % 360.0 - 180.0))
+    return angle_between_deg(_degrees(evaluation, "heading_deg"), true_deg)
 
 
 def heading_errors(evaluation: Evaluation, true_deg: Float) -> HeadingError | None:
