@@ -55,7 +55,8 @@ class EngineError(CampusError):
 class MissingDependency(CampusError):
     """The package `package` is not installed; the file `requirements` brings it.
 
-    A pack brings requirements-jetson.txt alone, so there any other package is named by itself.
+    On a device numpy and Pillow are the system's, and a pack holds requirements-jetson.txt alone, so there any other
+    package is named by itself.
     """
 
     def __init__(self, package: str, requirements: str) -> None:
@@ -64,6 +65,8 @@ class MissingDependency(CampusError):
     def __str__(self) -> str:
         package, requirements = self.args
         pack, source = running_pack(), f"-r {requirements}"
+        if pack is not None and package in ("numpy", "pillow"):
+            return f"{package} is not installed: sudo apt install python3-numpy python3-pil"
         if pack is not None and requirements == PACKED_REQUIREMENTS:
             source = f"{source} (`unzip {pack} {requirements}` takes it out of the pack)"
         elif pack is not None:

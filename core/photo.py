@@ -108,7 +108,8 @@ def network_image(rgb: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     rgb = _checked_array(rgb)
     if rgb.shape[:2] == (size, size):
         return rgb
-    small = Image.fromarray(rgb).resize((size, size), Image.Resampling.LANCZOS, reducing_gap=3.0)
+    kinds = getattr(Image, "Resampling", Image)  # the module itself before Pillow 9.1: Ubuntu 22.04, JetPack 6
+    small = Image.fromarray(rgb).resize((size, size), kinds.LANCZOS, reducing_gap=3.0)
     return np.ascontiguousarray(small, dtype=np.uint8)
 
 
@@ -328,11 +329,12 @@ def _loaded(image: PILImage.Image) -> PILImage.Image:
 
 def _finish(image: PILImage.Image, tags: exif.ExifTags, *, upright: bool = False) -> Photo:
     """A decoded image -> Photo: turned upright by its EXIF orientation, and RGB."""
-    from PIL.Image import Transpose
+    from PIL import Image
 
+    kinds = getattr(Image, "Transpose", Image)  # as with Resampling
     turns = {
-        2: Transpose.FLIP_LEFT_RIGHT, 3: Transpose.ROTATE_180, 4: Transpose.FLIP_TOP_BOTTOM,
-        5: Transpose.TRANSPOSE, 6: Transpose.ROTATE_270, 7: Transpose.TRANSVERSE, 8: Transpose.ROTATE_90,
+        2: kinds.FLIP_LEFT_RIGHT, 3: kinds.ROTATE_180, 4: kinds.FLIP_TOP_BOTTOM,
+        5: kinds.TRANSPOSE, 6: kinds.ROTATE_270, 7: kinds.TRANSVERSE, 8: kinds.ROTATE_90,
     }  # fmt: skip
     orientation = 1 if upright else tags.orientation
     sideways, backwards = orientation >= 5, orientation in (3, 4, 6, 7)  # backwards: the last row comes first

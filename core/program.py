@@ -7,7 +7,7 @@ import sys
 import zipfile
 from pathlib import Path
 
-PACKED_REQUIREMENTS = "requirements-jetson.txt"  # lies in every pack: what pip is to bring on the device
+PACKED_REQUIREMENTS = "requirements-jetson.txt"  # lies in every pack: what this program needs on a device
 
 
 def running_pack() -> Path | None:

@@ -9,6 +9,7 @@ from core.commands import Command, run_command
 from core.errors import run_cli
 from core.program import PACKED_REQUIREMENTS as JETSON
 from core.program import edge_program, running_pack
+from edge.wheels import use_carried
 
 APP, TRAIN = "requirements.txt", "requirements-train.txt"
 COMMANDS = {
@@ -28,7 +29,9 @@ def main() -> int:
     # Before numpy is loaded: its own threads would spin after each posterior and take the cores from the network.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     here = COMMANDS
-    if running_pack():  # the rest needs what no device has: the checkout, torch, the app
+    if pack := running_pack():
+        use_carried(pack)
+        # The rest needs what no device has: the checkout, torch, the app.
         here = {name: command for name, command in COMMANDS.items() if command.requirements == JETSON}
     return run_command("edge", __doc__, here, edge_program())
 

@@ -1,10 +1,11 @@
-"""A bundle and its export -> NAME.campus-edge, one file for a device: models, gallery, map, and this program."""
+"""A bundle and its export -> NAME.campus-edge, one file for a device: models, gallery, map, this program."""
 
 from __future__ import annotations
 
 import argparse
 import os
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 from core.bundle import Bundle, save_bundle
@@ -13,6 +14,7 @@ from core.errors import BundleError, EngineError
 from core.files import check_replaceable, written_aside
 from core.program import PACKED_REQUIREMENTS
 from edge.manifest import FP16, GOLDEN, MANIFEST, Export
+from edge.wheels import devices_of, fetch_wheels
 
 SUFFIX = ".campus-edge"
 LEFT_OUT = ("model.safetensors",)  # torch's weights; no device has torch
@@ -30,9 +32,12 @@ sys.exit(run_cli(main))
 """
 
 
-def pack(bundle: Bundle, folder: Path, out: Path, force: bool = False) -> Bundle:
+def pack(
+    bundle: Bundle, folder: Path, out: Path, force: bool = False, wheels: Callable[[], dict[str, bytes]] = dict
+) -> Bundle:
     """Write the pack, whole or not at all, and return it opened: it is a campus bundle with an export inside.
 
+    `wheels`, called once all else is in order, gives the packages to carry by their names in the pack.
     Raises EngineError where the export is not of this bundle or `out` has another suffix, CampusError where it exists.
     """
     if out.suffix != SUFFIX:
@@ -46,13 +51,14 @@ def pack(bundle: Bundle, folder: Path, out: Path, force: bool = False) -> Bundle
         )
     files = {name: bundle.read(name) for name in bundle.card.files if name not in LEFT_OUT}
     files |= {target: (folder / name).read_bytes() for name, target in CARRIED.items()}
+    program = program_files() | wheels()
     with written_aside(out) as aside:
         plain = aside.with_name("pack.campus")
         save_bundle(plain, bundle.card, files)
         with zipfile.ZipFile(plain, "a", zipfile.ZIP_DEFLATED) as archive:
             archive.writestr("__main__.py", _START)
-            for name, source in program_files().items():
-                archive.writestr(name, source)
+            for name, data in program.items():
+                archive.writestr(name, data)
         os.replace(plain, aside)
     return Bundle.load(out)
 
@@ -95,10 +101,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", type=Path, metavar="DIR", help="its export, checked with `verify`")
     parser.add_argument("--out", type=Path, required=True, metavar=f"NAME{SUFFIX}", help="file to write")
     parser.add_argument("--force", action="store_true", help="replace the file where it exists")
+    carried = parser.add_mutually_exclusive_group()
+    carried.add_argument(
+        "--wheels", type=Path, metavar="DIR", help="carry packages from the wheels in DIR (default: from pip's index)"
+    )
+    carried.add_argument(
+        "--no-wheels", action="store_true", help=f"carry none: the device needs pip install -r {PACKED_REQUIREMENTS}"
+    )
 
 
 def main(args: argparse.Namespace) -> int:
-    made = pack(Bundle.load(args.bundle), args.folder, args.out, args.force)
+    def wheels() -> dict[str, bytes]:
+        return {} if args.no_wheels else fetch_wheels(_PROGRAM / PACKED_REQUIREMENTS, args.wheels)
+
+    made = pack(Bundle.load(args.bundle), args.folder, args.out, args.force, wheels)
     print(f"{made.path}: {made.path.stat().st_size / 1e6:.1f} MB, {len(made.card.files)} files of {made.card.name}")
+    devices = ", ".join(devices_of(made.path))
+    print(f"packages for {devices} inside" if devices else f"carries no packages: bring those of {PACKED_REQUIREMENTS}")
     print(f"next, on the device: python3 {made.path.name} build")
     return 0

@@ -1,4 +1,4 @@
-"""Where `edge serve` keeps its keys: a folder of this user, in files that nobody else can read."""
+"""Where this user's files lie; and the keys of `edge serve` among them, in files that nobody else can read."""
 
 from __future__ import annotations
 
@@ -12,10 +12,18 @@ from core.errors import CampusError
 
 def data_folder() -> Path:
     """$XDG_DATA_HOME/campus-gps, or ~/.local/share/campus-gps where that is not set."""
-    base = os.environ.get("XDG_DATA_HOME", "")
+    return _folder("XDG_DATA_HOME", ".local/share")
+
+
+def cache_folder() -> Path:
+    """$XDG_CACHE_HOME/campus-gps, or ~/.cache/campus-gps where that is not set: what may be deleted at any time."""
+    return _folder("XDG_CACHE_HOME", ".cache")
+
+
+def _folder(variable: str, default: str) -> Path:
+    base = os.environ.get(variable, "")
     # The XDG specification has relative paths ignored: they would scatter keys over working folders.
-    root = Path(base) if os.path.isabs(base) else Path.home() / ".local" / "share"
-    return root / "campus-gps"
+    return (Path(base) if os.path.isabs(base) else Path.home() / default) / "campus-gps"
 
 
 def _check_folder(folder: Path) -> None:

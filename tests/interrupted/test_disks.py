@@ -114,7 +114,7 @@ WRITES = {
     ),
     "export": Write(lambda made, disk: ("edge", "export", made / "bundle", "--out", disk / "out")),
     "pack": Write(
-        lambda made, disk: ("edge", "pack", made / "bundle", made / "export", "--force",
+        lambda made, disk: ("edge", "pack", made / "bundle", made / "export", "--no-wheels", "--force",
                             "--out", disk / "small.campus-edge"),
         "small.campus-edge",
     ),
