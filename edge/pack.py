@@ -117,10 +117,7 @@ def main(args: argparse.Namespace) -> int:
     made = pack(Bundle.load(args.bundle), args.folder, args.out, args.force, wheels)
     print(f"{made.path}: {made.path.stat().st_size / 1e6:.1f} MB, {len(made.card.files)} files of {made.card.name}")
     devices = ", ".join(devices_of(made.path))
-    print(
-        f"packages for {devices} inside"
-        if devices
-        else f"carries no packages: the device needs pip install -r {PACKED_REQUIREMENTS}"
-    )
+    without = f"carries no packages: the device needs pip install -r {PACKED_REQUIREMENTS}"
+    print(f"packages for {devices} inside" if devices else without)
     print(f"next, on the device: python3 {made.path.name} build")
     return 0

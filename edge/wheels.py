@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+import zlib
 from pathlib import Path
 
 from core.errors import CampusError, EngineError
@@ -56,11 +57,14 @@ def use_carried(pack: Path) -> None:
 
     Before, since Ubuntu's own of the same names (pydantic 1, an old typing_extensions) would not do. They are unpacked
     once, as Python imports no compiled module from a zip, to a folder named by their content. Raises CampusError where
-    that cannot be done, or where another user may have written there.
+    that cannot be done, where another user may have written there, or where the pack is damaged.
     """
     here = f"{_FOLDER}/python{sys.version_info[0]}.{sys.version_info[1]}-{platform.machine()}/"
-    with zipfile.ZipFile(pack) as archive:
-        wheels = [archive.read(name) for name in sorted(archive.namelist()) if name.startswith(here)]
+    try:
+        with zipfile.ZipFile(pack) as archive:
+            wheels = [archive.read(name) for name in sorted(archive.namelist()) if name.startswith(here)]
+    except (zipfile.BadZipFile, zlib.error) as error:
+        raise CampusError(f"{pack}: is damaged ({error}): copy the pack again") from error
     if not wheels:
         return
     unpacked = cache_folder() / hashlib.sha256(b"".join(wheels)).hexdigest()

@@ -233,6 +233,19 @@ def test_code_that_others_may_have_written_is_not_run(carrying_pack: Path, devic
         assert done.stderr.startswith(f"error: {suspect}: other users may write there: remove it")
 
 
+def test_a_pack_whose_packages_are_damaged_is_said(carrying_pack: Path, device: Device) -> None:
+    with zipfile.ZipFile(carrying_pack) as archive:
+        entry = next(entry for entry in archive.infolist() if "pydantic_core" in entry.filename)
+    data = bytearray(carrying_pack.read_bytes())
+    data[entry.header_offset + entry.compress_size // 2] ^= 0xFF
+    damaged = device.home / "damaged.campus-edge"
+    damaged.write_bytes(data)
+    done = device.run(damaged, "doctor")
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: {damaged}: is damaged (")
+    assert not (device.home / ".cache").exists()
+
+
 def test_neither_program_nor_packages_are_part_of_the_campus(carrying_pack: Path, tmp_path: Path) -> None:
     assert len(devices_of(carrying_pack)) == 1
     campus = Bundle.load(carrying_pack)
