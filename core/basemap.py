@@ -1,7 +1,7 @@
 """The offline basemap: a campus's GeoJSON -> a map style in a data URL, its names, the view that fits.
 
 The style names no tiles, glyphs or sprites, so drawing it asks the network for nothing. Names are therefore
-not part of the style: `labels` gives them as points with text.
+not part of the style: `names` and `labels` give them as points with text.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import base64
 import json
 import math
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +51,15 @@ class Label:
     lat: float
     lon: float
     text: str
+
+
+@dataclass(frozen=True)
+class Name:
+    """A label that a map may show, and the room that it takes: its middle in local metres, half its size in pixels."""
+
+    label: Label
+    middle_m: tuple[float, float]
+    half_px: tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -176,8 +185,8 @@ def _slim(feature: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def labels(campus_map: dict[str, Any], frame: LocalFrame, zoom: float) -> list[Label]:
-    """The names that can stand on the map at a zoom without covering one another, largest features first."""
+def names(campus_map: dict[str, Any], frame: LocalFrame) -> list[Name]:
+    """The names of a GeoJSON FeatureCollection, the most telling features first: buildings and towers, by size."""
     found = []
     for feature in drawable(campus_map):
         name, kind = feature["properties"].get("name"), feature["properties"]["kind"]
@@ -187,14 +196,24 @@ def labels(campus_map: dict[str, Any], frame: LocalFrame, zoom: float) -> list[L
         local = frame.to_local(lon_lat[:, 1], lon_lat[:, 0])
         size = np.ptp(local, axis=0)
         found.append((_NAMED.index(kind) > 1, -float(size.prod()), (local.min(0) + local.max(0)) / 2, name))
+    out = []
+    for _, _, middle, name in sorted(found, key=lambda item: item[:2]):
+        lines = [visual_order(line) for line in _wrapped(_plain(name))]
+        lat, lon = frame.to_latlon(middle)
+        label = Label(round(float(lat), 6), round(float(lon), 6), "\n".join(lines))
+        half_px = (max(len(line) for line in lines) * _LETTER_PX / 2, len(lines) * _LINE_PX / 2)
+        out.append(Name(label, (float(middle[0]), float(middle[1])), half_px))
+    return out
+
+
+def labels(names: Sequence[Name], frame: LocalFrame, zoom: float) -> list[Label]:
+    """Those of `names` that can stand on the map at a zoom without covering one another, the first ones first."""
     metres_per_px = _metres_per_px(frame, zoom)
     taken: list[tuple[float, float, float, float]] = []
     out: list[Label] = []
-    for _, _, middle, name in sorted(found, key=lambda item: item[:2]):
-        lines = [visual_order(line) for line in _wrapped(_plain(name))]
-        x, y = middle / metres_per_px
-        half_w = max(len(line) for line in lines) * _LETTER_PX / 2
-        half_h = len(lines) * _LINE_PX / 2
+    for name in names:
+        x, y = name.middle_m[0] / metres_per_px, name.middle_m[1] / metres_per_px
+        half_w, half_h = name.half_px
         box = (x - half_w, x + half_w, y - half_h, y + half_h)
         covered = any(
             box[0] < other[1] and other[0] < box[1] and box[2] < other[3] and other[2] < box[3] for other in taken
@@ -202,8 +221,7 @@ def labels(campus_map: dict[str, Any], frame: LocalFrame, zoom: float) -> list[L
         if covered or len(out) >= MAX_LABELS:
             continue
         taken.append(box)
-        lat, lon = frame.to_latlon(middle)
-        out.append(Label(round(float(lat), 6), round(float(lon), 6), "\n".join(lines)))
+        out.append(name.label)
     return out
 
 

@@ -11,12 +11,13 @@ import base64
 import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from core.basemap import View, fitted_view, labels, style_url
+from core.basemap import Name, View, fitted_view, labels, names, style_url
 from core.errors import MissingDependency
 from core.sureness import places_to_name, sureness
 
@@ -40,6 +41,7 @@ _CONE_HALF_DEG = 30.0  # half of a phone's horizontal field of view, where the m
 _MOST_SPREAD_DEG = 90.0  # a view that may be towards half the horizon is no direction
 _LEAST_HEAT = 0.03  # cells below this share of the likeliest one are left clear
 _TRACK_LENGTH = 200
+_CAMPUSES = 4  # whose outlines, names and styles are kept; the app keeps as many open
 
 
 @dataclass(frozen=True)
@@ -200,32 +202,51 @@ def _view(bundle: Bundle, fix: Fix | None, truth: Place | None) -> View:
 
 def _deck(bundle: Bundle, view: View, layers: list[pydeck.Layer], dark: bool) -> pydeck.Deck:
     pdk = _pydeck()
-    return pdk.Deck(
+    from core.compact_deck import CompactDeck  # a pydeck class, so not before pydeck is known to be there
+
+    return CompactDeck(
         layers=layers,
         initial_view_state=pdk.ViewState(
             latitude=view.lat, longitude=view.lon, zoom=view.zoom, min_zoom=13, max_zoom=21
         ),
         # Without a provider and with the style in a data URL, nothing is asked of the network.
         map_provider=None,
-        map_style=style_url(bundle.campus_map, dark=dark),
+        map_style=_style(bundle, dark),
         tooltip={"text": "{name}"},
     )
 
 
+# What every map of a campus shows, whatever the fix, is made once: for each photo anew it is most of a map's work.
+@lru_cache(maxsize=_CAMPUSES)
+def _outlines(bundle: Bundle) -> list[tuple[int, list[list[float]]]]:
+    """Each zone that has an outline, by its index, and the outline's (lon, lat) corners."""
+    drawn = [(index, zone) for index, zone in enumerate(bundle.card.zones) if len(zone.outline_m) >= 3]
+    # All corners turned into degrees at once: a call for each zone costs far more.
+    corners = iter(_lonlat(bundle, [corner for _, zone in drawn for corner in zone.outline_m]) if drawn else [])
+    return [(index, list(islice(corners, len(zone.outline_m)))) for index, zone in drawn]
+
+
+@lru_cache(maxsize=_CAMPUSES)
+def _names(bundle: Bundle) -> list[Name]:
+    return names(bundle.campus_map, bundle.card.frame)
+
+
+@lru_cache(maxsize=2 * _CAMPUSES)
+def _style(bundle: Bundle, dark: bool) -> str:
+    return style_url(bundle.campus_map, dark=dark)
+
+
 def _zone_layer(bundle: Bundle, fix: Fix | None, theme: _Theme) -> pydeck.Layer:
     answer = -1 if fix is None else fix.zone.id
-    drawn = [(index, zone) for index, zone in enumerate(bundle.card.zones) if len(zone.outline_m) >= 3]
-    # All corners turned into degrees at once: zone by zone it is most of the time that a map takes.
-    corners = iter(_lonlat(bundle, [corner for _, zone in drawn for corner in zone.outline_m]) if drawn else [])
     rows = [
         {
-            "name": zone.name,
-            "outline": list(islice(corners, len(zone.outline_m))),
+            "name": bundle.card.zones[index].name,
+            "outline": outline,
             "fill": [*theme.zone, 52 if index == answer else 0],
             "line": [*theme.zone, 230 if index == answer else 60],
             "width": 3 if index == answer else 1,
         }
-        for index, zone in drawn
+        for index, outline in _outlines(bundle)
     ]
     rows.sort(key=lambda row: row["width"])  # the answer's outline over its neighbours'
     return _layer(
@@ -269,8 +290,8 @@ def _heat_png(share: Float, theme: _Theme) -> str:
 
 
 def _label_layer(bundle: Bundle, view: View, theme: _Theme) -> pydeck.Layer:
-    names = labels(bundle.campus_map, bundle.card.frame, view.zoom)
-    rows = [{"at": [label.lon, label.lat], "text": label.text} for label in names]
+    shown = labels(_names(bundle), bundle.card.frame, view.zoom)
+    rows = [{"at": [label.lon, label.lat], "text": label.text} for label in shown]
     return _text_layer("names", rows, theme, size=12, colour=theme.text)
 
 
@@ -345,7 +366,8 @@ def _dashes(bundle: Bundle, line: Float) -> list[dict[str, Any]]:
     if along[-1] < 40.0:
         ends = np.linspace(0, along[-1], 2 * max(1, round(float(along[-1]) / 4)) + 1)
     points = np.stack([np.interp(ends, along, line[:, axis]) for axis in (0, 1)], axis=1)
-    return [{"path": _lonlat(bundle, points[start : start + 2])} for start in range(0, len(points) - 1, 2)]
+    corners = _lonlat(bundle, points)
+    return [{"path": corners[start : start + 2]} for start in range(0, len(corners) - 1, 2)]
 
 
 def _lonlat(bundle: Bundle, local_m: Any) -> list[list[float]]:

@@ -140,8 +140,9 @@ def _campus(
     if names:
         px = 100 * np.array([WIDTH_IN, map_in])
         view = basemap.fitted_view(np.array([low, high]), bundle.card.frame, *px)
-        for label in basemap.labels(bundle.campus_map, bundle.card.frame, view.zoom):
-            east, north = bundle.card.frame.to_local(label.lat, label.lon)
+        frame = bundle.card.frame
+        for label in basemap.labels(basemap.names(bundle.campus_map, frame), frame, view.zoom):
+            east, north = frame.to_local(label.lat, label.lon)
             axes.text(
                 east, north, label.text, ha="center", va="center", fontsize=6.5,
                 color=theme.faint, zorder=3, clip_on=True,

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from core.basemap import MAX_STYLE_BYTES, fitted_view, labels, style_url, visual_order
+from core.basemap import MAX_STYLE_BYTES, fitted_view, labels, names, style_url, visual_order
 from core.campus_map import Place, campus_deck, coverage_deck, coverage_legend, legend, photo_density, view_cone
 from core.fix import Candidate, Fix
 from core.geo import LocalFrame, distance_m
@@ -64,8 +64,28 @@ def test_map_names_nothing_outside_and_stays_small(
     text = deck.to_json()
     assert "http" not in text
     assert spec(deck).get("mapProvider") is None
-    assert len(text) < 300_000
+    assert len(text) < 150_000
+    assert "\n" not in text, "indented JSON is twice as long and takes five times as long to write"
     assert "http" not in json.dumps(style_of(spec(deck)["mapStyle"]))
+
+
+def test_what_all_maps_of_a_campus_share_is_made_once(
+    localizer: Localizer, located: Callable[[Kind], Fix], tmp_path: Path
+) -> None:
+    def shared(deck: Any) -> list[Any]:
+        zones = next(layer for layer in deck.layers if layer.id == "zones")
+        outlines = {row["name"]: row["outline"] for row in zones.data}
+        return [deck.map_style, *(outlines[name] for name in sorted(outlines))]
+
+    bundle = localizer.bundle
+    one, other = (shared(campus_deck(bundle, located(kind))) for kind in ("good", "split"))
+    assert len(one) > 2
+    assert all(mine is others for mine, others in zip(one, other, strict=True))
+    dark = campus_deck(bundle, located("good"), dark=True)
+    assert dark.map_style != one[0]
+    assert shared(dark)[1] is one[1]
+    bare = Localizer.load(make_bundle(tmp_path / "bare", with_map=False)).bundle
+    assert campus_deck(bare).map_style != one[0], "each campus has its own"
 
 
 def test_circle_is_in_true_metres(localizer: Localizer, located: Callable[[Kind], Fix]) -> None:
@@ -216,7 +236,7 @@ def test_a_strangers_map_never_breaks_the_page(features: Any) -> None:
     campus_map = {"type": "FeatureCollection", "features": features}
     style = style_of(style_url(campus_map, dark=False))
     assert style["sources"]["campus"]["data"]["features"] == []
-    assert labels(campus_map, LocalFrame.about(47, 8), 17) == []
+    assert names(campus_map, LocalFrame.about(47, 8)) == []
 
 
 def test_a_huge_map_loses_trees_first() -> None:
@@ -234,8 +254,9 @@ def test_a_huge_map_loses_trees_first() -> None:
 
 def test_names_do_not_cover_one_another_and_more_fit_nearer(localizer: Localizer) -> None:
     bundle = localizer.bundle
-    near = {label.text for label in labels(bundle.campus_map, bundle.card.frame, 18)}
-    far = {label.text for label in labels(bundle.campus_map, bundle.card.frame, 15)}
+    frame = bundle.card.frame
+    found = names(bundle.campus_map, frame)
+    near, far = ({label.text for label in labels(found, frame, zoom)} for zoom in (18, 15))
     assert {"Library", "Physics", "Cafeteria"} <= near
     assert far < near
     assert not any("tree" in name for name in near)
