@@ -10,6 +10,7 @@ import re
 import threading
 import time
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Any
 
 import pytest
 import tomllib
+from streamlit import config
 
 from app import campuses, cards, session_log, texts
 from app.gate import BusyError, Gate
@@ -362,6 +364,17 @@ def contrast(one: str, other: str) -> float:
 def test_contrast_formula() -> None:
     assert contrast("#000000", "#ffffff") == pytest.approx(21)
     assert contrast("#777777", "#ffffff") == pytest.approx(4.48, abs=0.01)
+
+
+def test_streamlit_knows_every_option_that_is_set() -> None:
+    def options(table: dict[str, Any], under: str = "") -> Iterator[str]:
+        for name, value in table.items():
+            yield from options(value, f"{under}{name}.") if isinstance(value, dict) else [under + name]
+
+    chosen = list(options(tomllib.loads((REPOSITORY / ".streamlit" / "config.toml").read_text())))
+    assert "runner.postScriptGC" in chosen
+    for option in chosen:  # one that an update dropped would be passed over with no more than a warning
+        config.get_option(option)
 
 
 @pytest.mark.parametrize("look", ["light", "dark"])
