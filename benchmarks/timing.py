@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -127,16 +128,21 @@ class Finished:
     largest_mb: float  # the most memory that one of its processes held
 
 
+# What a new process counts as its largest memory begins with its parent's, so a small one stands between.
+_MEASURE = """
+import resource, subprocess, sys, time
+started = time.perf_counter()
+done = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+print(time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+sys.exit(done.returncode)
+"""
+
+
 def run_program(*command: object, **environment: str) -> Finished:
     """Run a program in the project's folder; raises CalledProcessError where it fails."""
-    words = [str(word) for word in command]
-    started = time.perf_counter()
-    child = subprocess.Popen(
-        words, cwd=ROOT, env={**os.environ, **environment}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    words = [sys.executable, "-c", _MEASURE, *map(str, command)]
+    done = subprocess.run(
+        words, cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, check=True
     )
-    _, status, used = os.wait4(child.pid, 0)
-    seconds = time.perf_counter() - started
-    child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode:
-        raise subprocess.CalledProcessError(child.returncode, words)
-    return Finished(seconds, used.ru_maxrss / 1024)
+    seconds, largest_kb = done.stdout.split()
+    return Finished(float(seconds), int(largest_kb) / 1024)

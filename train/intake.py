@@ -27,7 +27,10 @@ from core.photo import MAX_FILE_BYTES, load_photo
 from train.workers import end_with_parent
 
 JPEG_QUALITY = 95  # the original's
-RECIPE = 1  # raise it when the images come out otherwise, so that work left by an older version is made anew
+RECIPE = 2  # raise it when the images come out otherwise, so that work left by an older version is made anew
+# The shorter side, as a share of `size`, from which a JPEG decoded at a reduced scale is large enough: phones' photos
+# of 4032 x 3024 then come as 504 x 378 from the decoder itself, in half the time of shrinking twice that to 512.
+REDUCED_SHARE = 2 / 3
 _MIN_PARALLEL = 16  # below it, starting processes costs more than they save
 
 
@@ -134,7 +137,7 @@ def take_in(task: Task) -> Record:
     named = io.BytesIO(data)
     named.name = task.source  # what messages call it
     try:
-        photo = load_photo(named, min_side=task.size)
+        photo = load_photo(named, min_side=int(REDUCED_SHARE * task.size))
     except MissingDependency as error:
         return Record(task.source, problem=str(error), fatal=True)
     except PhotoError as error:
