@@ -64,20 +64,22 @@ class Answers:
         return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
 
-def way_config(way: str, common: dict[str, Any]) -> FitConfig:
-    """The config that a way's name asks for, `common` fields given. Raises CampusError naming what is unknown."""
+def way_config(way: str, common: dict[str, Any], photos: int) -> FitConfig:
+    """The config that a way's name asks for, `common` fields given, for as many training photos. Raises CampusError
+    naming what is unknown.
+    """
     recipe, _, changes = way.partition(":")
     if recipe not in CONFIGS:
         raise CampusError(f"way {way!r}: choose from {', '.join((*UNTRAINED, *CONFIGS))}, or RECIPE:FIELD=VALUE,…")
     kinds = {f.name: type(getattr(CONFIGS[recipe](), f.name)) for f in dataclasses.fields(CONFIGS[recipe])}
-    given: dict[str, Any] = {}
+    given = dict(common)
     for change in filter(None, changes.split(",")):
         name, _, value = change.partition("=")
         try:
             given[name] = kinds[name](value)
         except (KeyError, TypeError, ValueError) as error:
             raise CampusError(f"way {way!r}: {change!r} is no FIELD=VALUE of the {recipe} recipe") from error
-    return new_config(recipe, **{**common, **given})
+    return dataclasses.replace(new_config(recipe, **given).for_photos(photos), **given)
 
 
 def untrained_answers(way: str, task: Task, backbone: str) -> Answers:
@@ -140,9 +142,7 @@ def answers_of(way: str, dataset: Dataset, splits: Splits, common: dict[str, Any
     if way in UNTRAINED:
         config = new_config("campus", **common)
         return untrained_answers(way, prepare(dataset, splits, config), config.backbone)
-    config = way_config(way, common)
-    if "epochs" not in common and "epochs=" not in way:
-        config = dataclasses.replace(config, epochs=config.epochs_for(len(splits.of("train"))))
+    config = way_config(way, common, len(splits.of("train")))
     task = prepare(dataset, splits, config)
     with tempfile.TemporaryDirectory() as folder:
         return trained_answers(Run.load(fit(task, Path(folder) / "run", config)))
@@ -223,7 +223,7 @@ def main(args: argparse.Namespace) -> int:
     common |= {name: value for name in ("epochs", "minutes") if (value := getattr(args, name)) is not None}
     for way in args.ways:
         if way not in UNTRAINED:
-            way_config(way, common)  # a misspelt one is found before hours of training
+            way_config(way, common, len(folds[0].of("train")))  # a misspelt one is found before hours of training
 
     rows = []
     for way in args.ways:

@@ -169,7 +169,7 @@ def _config(args: argparse.Namespace, photos: int) -> FitConfig:
     if args.resume and (args.out / CONFIG).exists():
         return replace(read_config(args.out), **given)
     config = new_config(given.pop("recipe", "campus"), **given)
-    return config if "epochs" in given else replace(config, epochs=config.epochs_for(photos))
+    return replace(config.for_photos(photos), **given)
 
 
 def main(args: argparse.Namespace) -> int:

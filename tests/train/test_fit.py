@@ -18,9 +18,10 @@ from accelerate.state import AcceleratorState
 from PIL import Image
 
 from core.errors import CampusError, DatasetError
+from core.model import CampusNet, NetConfig
 from tests.train.tasks import SIZE, make_task
 from train import fit as fit_module
-from train.config import CampusConfig, FitConfig, OriginalConfig, new_config, saved_config
+from train.config import EVERY_STAGE, CampusConfig, FitConfig, OriginalConfig, new_config, saved_config
 from train.fit import fit
 from train.run_folder import read_log
 from train.task import Task
@@ -149,9 +150,14 @@ def test_flags_stand_over_the_recipe_s_defaults() -> None:
     assert fit_module._config(given, photos=9) == wanted
 
 
-def test_few_photos_get_more_epochs_unless_told() -> None:
-    assert fit_module._config(arguments(), photos=64).epochs == 100  # 200 steps of 2 a pass
-    assert fit_module._config(arguments("--epochs", "3"), photos=64).epochs == 3
+def test_a_few_photos_get_more_epochs_and_leave_the_backbone_as_it_was() -> None:
+    few = fit_module._config(arguments(), photos=154)
+    assert few == replace(CampusConfig(), epochs=60, frozen_stages=EVERY_STAGE)
+    assert fit_module._config(arguments("--epochs", "2"), photos=154) == replace(few, epochs=2)
+    net = CampusNet(NetConfig(zones=1, image_size=32))
+    net.freeze(EVERY_STAGE)
+    assert not any(parameter.requires_grad for parameter in net.backbone.parameters())
+    assert all(parameter.requires_grad for parameter in net.embedder.parameters())
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.recipe)
