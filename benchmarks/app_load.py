@@ -131,7 +131,8 @@ class Phone:
         asked.rerun_script.context_info.timezone = "UTC"
         for name, value in triggers.items():
             asked.rerun_script.widget_states.widgets.add(id=name, json_trigger_value=value)
-        return asked.SerializeToString()
+        message: bytes = asked.SerializeToString()
+        return message
 
     async def _run(self, message: bytes) -> dict[str, str]:
         """Ask for one run of the page; gives the texts of its elements by kind."""
