@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from core.arrays import read_npz
 from core.engine_key import ENGINE, KEY
-from core.errors import BundleError
+from core.errors import BundleError, reason_of
 from core.files import check_replaceable, written_aside
 from core.geo import LocalFrame
 from core.posterior import Grid, PosteriorParams
@@ -287,7 +287,7 @@ class Bundle:
         try:
             arrays = read_npz(self.read("gallery.npz"), ("embedding", "local_m"))
         except ValueError as error:
-            raise BundleError(f"{self.path}: gallery.npz cannot be read ({error}): {again}") from error
+            raise BundleError(f"{self.path}: gallery.npz cannot be read ({reason_of(error)}): {again}") from error
         with np.errstate(over="ignore", invalid="ignore"):  # what overflows is infinite, and refused below
             embedding, local_m = (arrays[name].astype(np.float32) for name in ("embedding", "local_m"))
             if embedding.ndim != 2 or local_m.shape != (len(embedding), 2) or not embedding.size:
@@ -362,7 +362,7 @@ def _chunks(bundle: Path, name: str, limit: int = MAX_FILE_BYTES) -> Iterator[by
     except OSError as error:
         raise BundleError(f"{bundle}: {name} cannot be read ({error.strerror}): copy the bundle again") from error
     except _ZIP_DAMAGE as error:
-        raise BundleError(f"{bundle}: not a readable .campus file ({error}): copy it again") from error
+        raise BundleError(f"{bundle}: not a readable .campus file ({reason_of(error)}): copy it again") from error
 
 
 @contextmanager

@@ -74,6 +74,14 @@ class MissingDependency(CampusError):
         return f"{package} is not installed: pip install {source}"
 
 
+def reason_of(error: Exception) -> str:
+    """What an exception of a library says, in one line of at most 200 characters, or its kind where it says nothing.
+
+    zipfile and Pillow put pieces of a damaged file into theirs, as long as that file likes.
+    """
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
 def run_cli(main: Callable[[], int]) -> int:
     """Run a command line's `main` and return its exit code; a CampusError or OSError is one line on stderr and 2."""
     try:

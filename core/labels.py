@@ -8,7 +8,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from core.errors import DatasetError
+from core.errors import DatasetError, reason_of
 from core.spreadsheet import as_it_was
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def _rows(path: Path) -> list[list[str]]:
     try:
         rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True))
     except csv.Error as error:
-        raise DatasetError(f"{path}: is not a CSV file ({error}); save the table as CSV") from None
+        raise DatasetError(f"{path}: is not a CSV file ({reason_of(error)}); save the table as CSV") from None
     rows = [row for row in rows if any(cell.strip() for cell in row)]
     if not rows:
         raise DatasetError(f"{path}: is empty; it needs the columns image_name, lat, lon")

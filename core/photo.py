@@ -17,7 +17,7 @@ import numpy as np
 
 from core import exif
 from core.capture import Capture, capture_from_tags, tags_of
-from core.errors import MissingDependency, PhotoError
+from core.errors import MissingDependency, PhotoError, reason_of
 from core.sniff import FORMATS, heif_sizes, kind_of, webp_size
 
 if TYPE_CHECKING:
@@ -197,7 +197,7 @@ def _decoded(name: str, decode: Callable[[], Photo]) -> Photo:
     except Exception as error:
         # Pillow and its codecs raise OSError, SyntaxError, ValueError, struct.error, zlib.error, IndexError,
         # KeyError, EOFError, DecompressionBombError and more on damaged files: all mean the same to a person.
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        reason = reason_of(error)
         if "truncated" in reason.lower() or isinstance(error, EOFError):
             reason = "the file is cut short"
         raise PhotoError(f"{name}: the photo is damaged ({reason}); copy it again from the camera") from None

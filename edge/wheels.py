@@ -19,7 +19,7 @@ import zipfile
 import zlib
 from pathlib import Path
 
-from core.errors import CampusError, EngineError
+from core.errors import CampusError, EngineError, reason_of
 from core.files import written_aside
 from edge.private_files import cache_folder
 
@@ -64,7 +64,7 @@ def use_carried(pack: Path) -> None:
         with zipfile.ZipFile(pack) as archive:
             wheels = [archive.read(name) for name in sorted(archive.namelist()) if name.startswith(here)]
     except (zipfile.BadZipFile, zlib.error) as error:
-        raise CampusError(f"{pack}: is damaged ({error}): copy the pack again") from error
+        raise CampusError(f"{pack}: is damaged ({reason_of(error)}): copy the pack again") from error
     if not wheels:
         return
     unpacked = cache_folder() / hashlib.sha256(b"".join(wheels)).hexdigest()

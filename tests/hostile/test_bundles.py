@@ -332,6 +332,13 @@ def test_sizes_that_lie(bundle: Path, tmp_path: Path, size: int) -> None:
     refusal(lambda: Bundle.load(patched(out, lie)))
 
 
+def test_a_name_of_thousands_of_bytes_is_not_repeated(bundle: Path, tmp_path: Path) -> None:
+    def change(data: bytearray) -> None:
+        struct.pack_into("<H", data, 26, 4000)  # the length of the first entry's name, in the entry itself
+
+    assert len(refusal(lambda: Bundle.load(patched(zipped(bundle, tmp_path / "a.campus"), change)))) < 500
+
+
 def test_overlapping_entries(bundle: Path, tmp_path: Path) -> None:
     out = zipped(bundle, tmp_path / "field.campus")
 
