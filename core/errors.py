@@ -79,7 +79,12 @@ def reason_of(error: Exception) -> str:
 
     zipfile and Pillow put pieces of a damaged file into theirs, as long as that file likes.
     """
-    return " ".join(str(error).split())[:200] or type(error).__name__
+    return in_a_line(str(error)) or type(error).__name__
+
+
+def in_a_line(text: str) -> str:
+    """A stranger's text as a message may repeat it: its first 200 characters, without line breaks."""
+    return " ".join(text.split())[:200]
 
 
 def run_cli(main: Callable[[], int]) -> int:

@@ -8,7 +8,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from core.errors import DatasetError, reason_of
+from core.errors import DatasetError, in_a_line, reason_of
 from core.spreadsheet import as_it_was
 
 if TYPE_CHECKING:
@@ -60,9 +60,9 @@ def read_labels(path: Path | str, *, strict: bool = True) -> pd.DataFrame:
         if abs(lat_deg) <= 90 and abs(lon_deg) <= 180:  # false for NaN
             continue
         if strict:
-            name, given = table["image_name"].iloc[index] or "no name", table.iloc[index]
+            name, *given = (in_a_line(str(table[column].iloc[index])) for column in ("image_name", "lat", "lon"))
             raise DatasetError(
-                f"{path}: row {index + 2} ({name}): lat {given['lat']!r}, lon {given['lon']!r} "
+                f"{path}: row {index + 2} ({name or 'no name'}): lat {given[0]!r}, lon {given[1]!r} "
                 "is not a position in degrees; mend or remove the row"
             )
         lat[index] = lon[index] = math.nan
@@ -115,14 +115,14 @@ def _column_names(path: Path, header: list[str]) -> list[str]:
         found = next((spelling for spelling in spellings if spelling in plain), None)
         if found is None:
             wanted = "image_name, lat and lon (or Latitude and Longitude)"
-            raise DatasetError(f"{path}: no column {own}; found {', '.join(header)[:300]}; it needs {wanted}")
+            raise DatasetError(f"{path}: no column {own}; found {in_a_line(', '.join(header))}; it needs {wanted}")
         names[plain.index(found)] = own
     for own in OWN_COLUMNS:
         if own not in names and own.replace("_", "") in plain:
             names[plain.index(own.replace("_", ""))] = own
     doubled = next((name for name in names if names.count(name) > 1), None)
     if doubled is not None:
-        raise DatasetError(f"{path}: two columns are called {doubled or 'nothing'}; rename or remove one")
+        raise DatasetError(f"{path}: two columns are called {in_a_line(doubled) or 'nothing'}; rename or remove one")
     return names
 
 

@@ -206,3 +206,13 @@ def test_real_labels(campus_data: Path) -> None:
     bgu = read_labels(campus_data / "bgu" / "gt.csv")
     assert len(bgu) == 3647
     assert bgu["lat"].between(31.25, 31.27).all()
+
+
+@pytest.mark.parametrize(
+    "text", ['image_name,lat,lon\n"a\nb",nowhere,"1\n2"', '"na\nme",lat,lon\na,1,2', '"a\nb","a\nb"\n1,2']
+)
+def test_cells_of_several_lines_are_repeated_in_one(tmp_path: Path, text: str) -> None:
+    (tmp_path / "gt.csv").write_text(text)
+    with pytest.raises(DatasetError) as caught:
+        read_labels(tmp_path / "gt.csv")
+    assert str(caught.value).isprintable()
