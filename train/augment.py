@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 
 
-def augment(images: Tensor, night: Tensor, generator: torch.Generator) -> Tensor:
+def augment(images: Tensor, night: Tensor, generator: torch.Generator, darkened: float = 0.25) -> Tensor:
     """(B, S, S, 3) uint8 and (B,) bool -> (B, 3, S, S) float32 in 0..255, each photo changed in its own way.
 
-    Small turns, shifts and scalings, brightness, contrast, saturation and tint, and erased boxes. Day photos
-    are darkened mildly now and then, night photos never further. No flips: a mirrored place is another place.
+    Small turns, shifts and scalings, brightness, contrast, saturation and tint, and erased boxes. A share `darkened`
+    of the day photos is darkened mildly, night photos never further. No flips: a mirrored place is another place.
     """
     x = images.permute(0, 3, 1, 2).float()
     count, _, size, _ = x.shape
@@ -28,7 +28,7 @@ def augment(images: Tensor, night: Tensor, generator: torch.Generator) -> Tensor
     x = torch.nn.functional.grid_sample(x, where, padding_mode="reflection", align_corners=False)
 
     day = (~night).view(-1, 1, 1, 1)
-    darken = torch.where((uniform(0, 1) < 0.25) & day, uniform(0.4, 0.7), torch.ones(1, device=device))
+    darken = torch.where((uniform(0, 1) < darkened) & day, uniform(0.4, 0.7), torch.ones(1, device=device))
     x = x * uniform(0.75, 1.25) * darken
     mean = x.mean(dim=(1, 2, 3), keepdim=True)
     x = (x - mean) * uniform(0.75, 1.25) + mean

@@ -2,7 +2,8 @@
 
 A way is a recipe, or a recipe with constants of its config changed, which is how its choices are weighed:
 `campus`, `original`, `campus:retrieval_share=0`. Each fold's network is calibrated on the fold's calibration split and
-measured on its test split; photos of all folds are then counted together.
+measured on its test split, or measured on the calibration split (`--on calibration`), which is the way to choose: a
+constant chosen by test photos makes their figures worth nothing. Photos of all folds are then counted together.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from train.dataset import Dataset
 from train.split import Splits, add_split_arguments, config_of, split_dataset
 
 if TYPE_CHECKING:
+    from core.similar import Gallery
     from train.bundle import Run
     from train.task import Task
 
@@ -44,7 +46,7 @@ UNTRAINED = {
 
 @dataclass(frozen=True)
 class Answers:
-    """What one way says of N test photos: errors in metres; radii and heading errors NaN where it gives none."""
+    """What one way says of N photos: errors in metres; radii and heading errors NaN where it gives none."""
 
     error_m: Float
     night: NDArray[np.bool_]
@@ -82,10 +84,10 @@ def way_config(way: str, common: dict[str, Any], photos: int) -> FitConfig:
     return dataclasses.replace(new_config(recipe, **given).for_photos(photos), **given)
 
 
-def untrained_answers(way: str, task: Task, backbone: str) -> Answers:
-    """The fold's test photos answered by one of UNTRAINED."""
-    training, test = task.rows["train"], task.rows["test"]
-    at_m = np.broadcast_to(np.median(task.local_m[training], axis=0), (len(test), 2))
+def untrained_answers(way: str, task: Task, on: str, backbone: str) -> Answers:
+    """The fold's photos of split `on` answered by one of UNTRAINED."""
+    training, asked_rows = task.rows["train"], task.rows[on]
+    at_m = np.broadcast_to(np.median(task.local_m[training], axis=0), (len(asked_rows), 2))
     if way == RAW:
         import torch
 
@@ -95,57 +97,73 @@ def untrained_answers(way: str, task: Task, backbone: str) -> Answers:
         net = CampusNet(NetConfig(backbone=backbone, image_size=task.images.shape[1]))  # type: ignore[arg-type]
         load_imagenet_weights(net)
         known, asked = (
-            torch.nn.functional.normalize(pooled_features(net, task.images[rows]), dim=1) for rows in (training, test)
+            torch.nn.functional.normalize(pooled_features(net, task.images[rows]), dim=1)
+            for rows in (training, asked_rows)
         )
         at_m = task.local_m[training][(asked @ known.T).argmax(dim=1).numpy()]
-    return Answers.of(np.linalg.norm(at_m - task.local_m[test], axis=1), task.dataset.is_night[test])
+    return Answers.of(np.linalg.norm(at_m - task.local_m[asked_rows], axis=1), task.dataset.is_night[asked_rows])
 
 
-def trained_answers(run: Run) -> Answers:
-    """The fold's test photos answered by a run: the original by its regression, as its own program does; any other by
-    the posterior, calibrated on the fold's calibration split.
+def trained_answers(run: Run, on: str) -> Answers:
+    """The fold's photos of split `on` answered by a run: the original by its regression, as its own program does; any
+    other by the posterior. For test photos that is calibrated on the calibration split, for calibration photos on the
+    other half of them.
     """
     from core.engines import TorchEngine, run_all
-    from core.posterior import Posterior
     from core.similar import Gallery
+    from train.task import SCALE_M
+
+    task, engine = run.task, TorchEngine(run.net)
+    rows, calibration = task.rows[on], task.rows["calibration"]
+    if run.fit.recipe == "original":
+        offset_m = run_all(engine, task.images[rows], batch=64).offset * SCALE_M
+        return Answers.of(np.linalg.norm(offset_m - task.local_m[rows], axis=1), task.dataset.is_night[rows])
+
+    embedding = run_all(engine, task.images[task.rows["train"]], batch=64).embedding
+    gallery = None if embedding is None else Gallery(embedding, task.local_m[task.rows["train"]].astype(np.float32))
+    if on == "test":
+        return _calibrated_answers(run, gallery, calibration, rows)
+    half = np.random.default_rng(run.fit.seed).permutation(len(rows)) % 2 == 0
+    return Answers.joined([_calibrated_answers(run, gallery, rows[part], rows[~part]) for part in (half, ~half)])
+
+
+def _calibrated_answers(
+    run: Run, gallery: Gallery | None, calibration: NDArray[np.int64], asked: NDArray[np.int64]
+) -> Answers:
+    """Photos of the dataset's rows `asked`, by the posterior that is fitted on those of rows `calibration`."""
+    from core.engines import TorchEngine, run_all
+    from core.posterior import Posterior
     from train.bundle import campus_grid
     from train.calibrate import calibrate, errors_and_raw_radii, fit_posterior
     from train.task import SCALE_M
 
-    task, engine = run.task, TorchEngine(run.net)
-    truth_m = task.local_m[task.rows["test"]]
-    night, heading_deg = task.dataset.is_night[task.rows["test"]], task.heading_deg[task.rows["test"]]
-    heads = {split: run_all(engine, task.images[rows], batch=64) for split, rows in task.rows.items()}
-    if run.fit.recipe == "original":
-        return Answers.of(np.linalg.norm(heads["test"].offset * SCALE_M - truth_m, axis=1), night)
-
-    training, calibration = task.local_m[task.rows["train"]], task.rows["calibration"]
-    embedding = heads["train"].embedding
-    gallery = None if embedding is None else Gallery(embedding, training.astype(np.float32))
-    grid = campus_grid(training, task.dataset.root)
-    params = fit_posterior(heads["calibration"], task.local_m[calibration], grid, task.zones, gallery, SCALE_M)
+    task = run.task
+    known, heads = (run_all(TorchEngine(run.net), task.images[rows], batch=64) for rows in (calibration, asked))
+    grid = campus_grid(task.local_m[task.rows["train"]], task.dataset.root)
+    params = fit_posterior(known, task.local_m[calibration], grid, task.zones, gallery, SCALE_M)
     posterior = Posterior(grid, task.zones, gallery, params, SCALE_M)
-    factors = calibrate(posterior, heads["calibration"], task.local_m[calibration], task.heading_deg[calibration])
-    error_m, raw_m = errors_and_raw_radii(posterior, heads["test"], truth_m)
+    factors = calibrate(posterior, known, task.local_m[calibration], task.heading_deg[calibration])
+    error_m, raw_m = errors_and_raw_radii(posterior, heads, task.local_m[asked])
     radius68_m, radius95_m = np.array([factors.radii_m(tuple(raw)) for raw in raw_m]).T
-    heading = heads["test"].heading
-    off = {} if heading is None else {"heading_off_deg": angle_between_deg(direction_deg(heading), heading_deg)}
-    return Answers.of(error_m, night, radius68_m=radius68_m, radius95_m=radius95_m, **off)
+    off = {}
+    if heads.heading is not None:
+        off["heading_off_deg"] = angle_between_deg(direction_deg(heads.heading), task.heading_deg[asked])
+    return Answers.of(error_m, task.dataset.is_night[asked], radius68_m=radius68_m, radius95_m=radius95_m, **off)
 
 
-def answers_of(way: str, dataset: Dataset, splits: Splits, common: dict[str, Any]) -> Answers:
-    """Train one way on one fold, in a folder that goes afterwards, and answer the fold's test photos."""
+def answers_of(way: str, dataset: Dataset, splits: Splits, on: str, common: dict[str, Any]) -> Answers:
+    """Train one way on one fold, in a folder that goes afterwards, and answer the fold's photos of split `on`."""
     from train.bundle import Run
     from train.fit import fit
     from train.task import prepare
 
     if way in UNTRAINED:
         config = new_config("campus", **common)
-        return untrained_answers(way, prepare(dataset, splits, config), config.backbone)
+        return untrained_answers(way, prepare(dataset, splits, config), on, config.backbone)
     config = way_config(way, common, len(splits.of("train")))
     task = prepare(dataset, splits, config)
     with tempfile.TemporaryDirectory() as folder:
-        return trained_answers(Run.load(fit(task, Path(folder) / "run", config)))
+        return trained_answers(Run.load(fit(task, Path(folder) / "run", config)), on)
 
 
 def row(way: str, answers: Answers, seconds: float) -> dict[str, Any]:
@@ -195,6 +213,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--folds", type=int, metavar="K", help="all K folds of --group-by (default: the dataset's split)"
     )
+    parser.add_argument(
+        "--on",
+        choices=("test", "calibration"),
+        default="test",
+        help="photos to measure on; calibration, to choose by: each half by the other's posterior; default test",
+    )
     parser.add_argument("--backbone", default="efficientnet_lite0", metavar="NAME", help="of every way")
     parser.add_argument("--image-size", type=int, default=defaults["image_size"].default, metavar="PX")
     parser.add_argument("--epochs", type=int, metavar="N", help="at most; default: each recipe's own")
@@ -228,13 +252,13 @@ def main(args: argparse.Namespace) -> int:
     rows = []
     for way in args.ways:
         started = time.perf_counter()
-        answers = Answers.joined([answers_of(way, dataset, splits, common) for splits in folds])
+        answers = Answers.joined([answers_of(way, dataset, splits, args.on, common) for splits in folds])
         rows.append(row(way, answers, time.perf_counter() - started))
         log.info("%s", table(rows[-1:]).splitlines()[-1])
     how = f"{args.folds} folds {Splits(asked, {}).describe()}" if asked else folds[0].describe()
-    print(f"{dataset.root}: test photos, split {how}; {args.backbone}, {args.image_size} px, seed {args.seed}")
+    print(f"{dataset.root}: {args.on} photos, split {how}; {args.backbone}, {args.image_size} px, seed {args.seed}")
     print(table(rows))
     if args.json:
         with written_aside(args.json) as aside:
-            aside.write_text(json.dumps({"split": how, "ways": rows}, indent=1) + "\n", encoding="utf-8")
+            aside.write_text(json.dumps({"split": how, "on": args.on, "ways": rows}, indent=1) + "\n", encoding="utf-8")
     return 0

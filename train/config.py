@@ -87,7 +87,9 @@ class CampusConfig(FitConfig):
     average: float = 0.99
     warmup: float = 0.05  # share of the steps
 
+    darkened_share: float = 0.25  # of the day photos, so that night is not new
     regression_share: float = 1.0
+    regression_power: float = 1.0  # of the density of the regression's errors: 1 Laplace, 2 Gauss
     zone_share: float = 0.5
     retrieval_share: float = 1.0
     heading_share: float = 0.3  # where the photos carry one

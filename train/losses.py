@@ -9,15 +9,17 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def regression_nll(offset: Tensor, log_spread: Tensor, target: Tensor) -> Tensor:
-    """Negative log likelihood of an isotropic two-dimensional Laplace density with learned scale.
+def regression_nll(offset: Tensor, log_spread: Tensor, target: Tensor, power: float = 1.0) -> Tensor:
+    """Negative log likelihood of an isotropic two-dimensional density with learned scale.
 
     offset, target (B, 2) and log_spread (B, 1), in units of the frame's scale -> scalar. The density of an error of
-    length r is exp(-r / s) / (2 pi s^2): heavy-tailed, so that one wrong label does not pull a whole batch.
+    length r is proportional to exp(-(r / s)^power) / s^2. Power 1, Laplace's, is heavy-tailed, so that one wrong label
+    does not pull a whole batch; 2 is Gauss's.
     """
     log_scale = log_spread[:, 0].clamp(-6, 3)  # beyond these a batch of lucky guesses would blow the gradient up
     length = (offset - target).square().sum(dim=1).add(1e-8).sqrt()
-    return (2 * log_scale + length * torch.exp(-log_scale) + math.log(2 * math.pi)).mean()
+    log_volume = math.log(2 * math.pi / power) + math.lgamma(2 / power)
+    return (2 * log_scale + (length * torch.exp(-log_scale)) ** power + log_volume).mean()
 
 
 def zone_nll(zone_logits: Tensor, squared_m: Tensor, width_m: float, smoothing: float = 0.05) -> Tensor:

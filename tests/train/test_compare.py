@@ -11,6 +11,8 @@ from core.errors import CampusError
 from tests.train.test_way import SLICE, train_cli
 from train.compare import Answers, row, table, way_config
 from train.config import CampusConfig
+from train.dataset import Dataset
+from train.split import SplitConfig, split_dataset
 
 
 def test_a_way_is_a_recipe_with_constants_changed() -> None:
@@ -45,13 +47,24 @@ def test_ways_are_compared_on_the_same_folds(
     assert train_cli(monkeypatch, "ingest", photos, "--out", dataset, "--workers", 1) == 0
     small = ("--folds", 2, "--group-by", "standpoint", "--image-size", 64, "--epochs", 1)
     ways = ("--ways", "middle", "raw", "original", "campus:least_steps=0")
-    assert train_cli(monkeypatch, "compare", dataset, *ways, *small, "--json", tmp_path / "figures.json") == 0
-    found = json.loads((tmp_path / "figures.json").read_text())
+    figures = tmp_path / "figures.json"
+    assert train_cli(monkeypatch, "compare", dataset, *ways, *small, "--json", figures) == 0
+    found = json.loads(figures.read_text())
     count = len(list((dataset / "images").iterdir()))
     assert [way["n"] for way in found["ways"]] == [count] * 4
     assert len({round(way["mean_m"], 3) for way in found["ways"]}) == 4
     assert found["ways"][3]["coverage68"] is not None
-    assert "2 folds by standpoint" in capsys.readouterr().out
+    assert "test photos, split 2 folds by standpoint" in capsys.readouterr().out
+
+    # To choose by: each fold's calibration photos, every one answered once, by what the other half was calibrated on.
+    ways = ("--ways", "middle", "campus:least_steps=0", "--on", "calibration")
+    assert train_cli(monkeypatch, "compare", dataset, *ways, *small, "--json", figures) == 0
+    chosen = json.loads(figures.read_text())
+    out = capsys.readouterr().out
+    folds = [split_dataset(Dataset.load(dataset), SplitConfig("standpoint", fold=(index, 2))) for index in (1, 2)]
+    assert {way["n"] for way in chosen["ways"]} == {sum(len(fold.of("calibration")) for fold in folds)} != {count}
+    assert (chosen["on"], "calibration photos, split 2 folds" in out) == ("calibration", True)
+    assert chosen["ways"][1]["coverage68"] is not None
 
     assert train_cli(monkeypatch, "compare", dataset, "--ways", "campus:epoch=1", *small) == 2
     assert train_cli(monkeypatch, "compare", dataset) == 2

@@ -61,12 +61,13 @@ def test_augmentation_is_mild_and_never_mirrors() -> None:
 def test_night_photos_are_not_darkened_further() -> None:
     image = torch.full((1, 32, 32, 3), 120, dtype=torch.uint8).repeat(256, 1, 1, 1)
 
-    def darkest(night: bool) -> float:
+    def darkest(night: bool, darkened: float = 0.25) -> float:
         generator = torch.Generator().manual_seed(2)
-        return float(augment(image, torch.full((256,), night), generator).mean(dim=(1, 2, 3)).min())
+        return float(augment(image, torch.full((256,), night), generator, darkened).mean(dim=(1, 2, 3)).min())
 
     assert darkest(night=True) > 120 * 0.65
     assert darkest(night=False) < 120 * 0.55
+    assert darkest(night=False, darkened=0) > 120 * 0.65
 
 
 def test_the_same_seed_augments_alike() -> None:

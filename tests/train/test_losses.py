@@ -8,16 +8,29 @@ import torch
 from train.losses import heading_nll, regression_nll, retrieval_nll, zone_nll
 
 
-def test_regression_nll_is_that_of_a_density_that_integrates_to_one() -> None:
+@pytest.mark.parametrize("power", [1.0, 2.0])
+def test_regression_nll_is_that_of_a_density_that_integrates_to_one(power: float) -> None:
     step = 0.02
     axis = torch.arange(-6, 6, step)
     east, north = torch.meshgrid(axis, axis, indexing="ij")
     points = torch.stack([east.ravel(), north.ravel()], dim=1)
     log_spread = torch.full((1, 1), math.log(0.5))
     density = [
-        math.exp(-regression_nll(torch.zeros(1, 2), log_spread, point[None]).item()) for point in points[:: 97 * 3]
+        math.exp(-regression_nll(torch.zeros(1, 2), log_spread, point[None], power).item())
+        for point in points[:: 97 * 3]
     ]
     assert sum(density) * step**2 * 97 * 3 == pytest.approx(1, abs=0.05)
+
+
+def test_a_wrong_label_pulls_a_laplace_density_no_harder_than_a_small_error() -> None:
+    def pull(error: float, power: float) -> float:
+        offset = torch.tensor([[error, 0.0]], requires_grad=True)
+        regression_nll(offset, torch.zeros(1, 1), torch.zeros(1, 2), power).backward()
+        assert offset.grad is not None
+        return float(offset.grad.norm())
+
+    assert pull(9.0, power=1) == pytest.approx(pull(0.1, power=1), rel=1e-3)
+    assert pull(9.0, power=2) == pytest.approx(90 * pull(0.1, power=2), rel=1e-3)
 
 
 def test_regression_nll_is_least_at_the_true_place_and_the_true_spread() -> None:

@@ -38,7 +38,7 @@ class Campus(Recipe):
         return torch.randperm(len(self.memory), generator=generator)
 
     def views(self, photos: Tensor, chosen: Tensor, generator: torch.Generator) -> tuple[Tensor, ...]:
-        return (augment(photos, self.night[chosen], generator),)
+        return (augment(photos, self.night[chosen], generator, self.config.darkened_share),)
 
     def loss(self, views: Sequence[Outputs], chosen: Tensor) -> Tensor:
         config, (heads,) = self.config, views
@@ -52,7 +52,8 @@ class Campus(Recipe):
         assert heads.log_spread is not None
         to_zones, to_photos = _squared(target_m, self.zone_centres_m), _squared(target_m, self.target_m)
         loss = (
-            config.regression_share * regression_nll(heads.offset, heads.log_spread, target_m / SCALE_M)
+            config.regression_share
+            * regression_nll(heads.offset, heads.log_spread, target_m / SCALE_M, config.regression_power)
             + config.zone_share * zone_nll(heads.zone_logits, to_zones, config.zone_width_m)
             + config.retrieval_share
             * retrieval_nll(similarity, to_photos, config.retrieval_width_m, config.temperature)
