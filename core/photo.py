@@ -242,8 +242,8 @@ def _decode(name: str, data: bytes, kind: str, min_side: int | None) -> Photo:
     image.load()
     if kind != "tiff":
         return _finish(image, tags_of(image))
-    # A TIFF is an EXIF block itself. Most Pillows turn one upright on loading, and then forget its orientation.
-    return _finish(image, exif.read_tags(data), upright=exif.ORIENTATION not in image.getexif())
+    # A TIFF is an EXIF block itself; and Pillow turns it upright on loading, alone of all formats.
+    return _finish(image, exif.read_tags(data), upright=True)
 
 
 def _decode_heif(name: str, data: bytes) -> Photo:

@@ -1,4 +1,6 @@
-"""Where this user's files lie; and the keys of `edge serve` among them, in files that nobody else can read."""
+"""Where this user's files lie, and whether others may write there; the keys of `edge serve` among them, in files that
+nobody else can read.
+"""
 
 from __future__ import annotations
 
@@ -26,8 +28,16 @@ def _folder(variable: str, default: str) -> Path:
     return (Path(base) if os.path.isabs(base) else Path.home() / default) / "campus-gps"
 
 
+def is_private(folder: Path) -> bool:
+    """Whether none but this user and the administrator may write to a folder, so that code in it may be run."""
+    state = folder.stat()
+    return stat.S_ISDIR(state.st_mode) and state.st_uid in (0, os.geteuid()) and not state.st_mode & 0o022
+
+
 def _check_folder(folder: Path) -> None:
-    """Raise CampusError where anyone may replace the files of a folder."""
+    """Raise CampusError where anyone may replace the files of a folder; that others may add to it does no harm to a
+    file whose owner is asked for too.
+    """
     mode = folder.stat().st_mode
     if os.name != "nt" and mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
         raise CampusError(f"{folder}: any user may write there, so keys are not safe in it: chmod o-w {folder}")

@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import platform
 import re
 import shlex
-import stat
 import subprocess
 import sys
 import tempfile
@@ -21,7 +19,7 @@ from pathlib import Path
 
 from core.errors import CampusError, EngineError, reason_of
 from core.files import written_aside
-from edge.private_files import cache_folder
+from edge.private_files import cache_folder, is_private
 
 JETPACKS = ("python3.10-aarch64", "python3.12-aarch64")  # JetPack 6 and 7
 # apt brings the first two, and its OpenCV needs that very numpy; ctypes over libcudart stands in for the third.
@@ -71,7 +69,7 @@ def use_carried(pack: Path) -> None:
     try:
         unpacked.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         for folder in (unpacked.parent, unpacked):
-            if folder.exists() and not _private(folder):
+            if folder.exists() and not is_private(folder):
                 raise CampusError(f"{folder}: other users may write there: remove it, then run the same command again")
         if not unpacked.exists():
             with written_aside(unpacked) as aside:
@@ -84,12 +82,6 @@ def use_carried(pack: Path) -> None:
             "set XDG_CACHE_HOME to a folder that has room and can be written to"
         ) from error
     sys.path.insert(1, str(unpacked))  # 0 is the pack itself
-
-
-def _private(folder: Path) -> bool:
-    """Whether none but this user and the administrator may write to a folder."""
-    state = folder.stat()
-    return stat.S_ISDIR(state.st_mode) and state.st_uid in (0, os.geteuid()) and not state.st_mode & 0o022
 
 
 def _fetch(wanted: list[str], device: str, folder: Path | None) -> dict[str, bytes]:
