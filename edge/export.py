@@ -130,7 +130,7 @@ def describe(bundle: Bundle, net: CampusNet, model: bytes, files: dict[str, byte
     import onnx
 
     graph = onnx.load_from_string(model)
-    mean, std = ([float(value) for value in tensor.flatten()] for tensor in (net.mean, net.std))
+    mean, std = ([float(value) for value in channels] for channels in (net.mean[0, :, 0, 0], net.std[0, :, 0, 0]))
     return Manifest(
         campus=bundle.card.name,
         bundle_digest=bundle.card.digest,
