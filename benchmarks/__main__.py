@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -24,6 +25,7 @@ from core.files import write_aside
 NAMES = ("predicting", "photo_to_fix", "ingesting", "training", "growth", "edge_resnet50")
 PREFACE, RESULTS = ROOT / "benchmarks" / "PREFACE.md", ROOT / "benchmarks" / "RESULTS.md"
 PAGES = ROOT / "runs" / "benchmarks"
+IDLE_LOAD = 0.7  # of one core; what a desktop does by itself is below
 
 
 def benchmark(name: str) -> Callable[[Effort], Section]:
@@ -91,6 +93,11 @@ def main() -> int:
     args = parser.parse_args()
     if unknown := [name for name in args.names if name not in NAMES]:
         parser.error(f"no benchmark {', '.join(unknown)}: choose of {', '.join(NAMES)}")
+    if not args.here and (load := os.getloadavg()[0]) > IDLE_LOAD:
+        print(
+            f"load average {load:.1f}: other work runs, and would flatter this program; measure when idle",
+            file=sys.stderr,
+        )
     if args.here or args.tiny:
         for name in args.names or NAMES:
             kept = measure(name, TINY if args.tiny else Effort(args.seconds))
