@@ -38,12 +38,12 @@ def run(effort: Effort) -> Section:
     )
     with tempfile.TemporaryDirectory() as folder:
         checkpoint = original.save_checkpoint(Path(folder) / "best_model.pth")
-        kept = original.load(checkpoint)
+        loaded = original.load(checkpoint)
         warm = interleaved(
             {
                 "predict_gps": lambda: predict_gps(pixels),
                 "the bare onnxruntime call": lambda: engine.session.run(None, {"image": ready[None]}),
-                "ResNet50 in torch, kept loaded": lambda: original.answer(kept, pixels),
+                "ResNet50 in torch, kept loaded": lambda: original.answer(loaded, pixels),
                 "the original's way": lambda: original.predict(checkpoint, pixels),
             },
             effort,
@@ -92,21 +92,20 @@ def run(effort: Effort) -> Section:
             ("shrinking the photo first (Pillow's Lanczos)", str(parts["shrinking"]), f"+ {shrinking:.0%}"),
         ]
     )
-    kept_ratio = warm["ResNet50 in torch, kept loaded"].median / ours
-    way_ratio = warm["the original's way"].median / ours
-    bare_ratio = warm["ResNet50 in torch, kept loaded"].median / warm["the bare onnxruntime call"].median
+    kept, way = warm["ResNet50 in torch, kept loaded"].median, warm["the original's way"].median
+    bare, shrinking_ms = warm["the bare onnxruntime call"].median, 1e3 * parts["shrinking"].median
     section.targets += [
         Target(
             "15 x faster than cached torch eager ResNet50",
-            f"{kept_ratio:.1f} x",
-            kept_ratio >= 15,
-            f"The bare network call is {bare_ratio:.1f} x faster, so no code around it could be more.",
+            f"{kept / ours:.1f} x",
+            kept / ours >= 15,
+            f"The bare network call is {kept / bare:.1f} x faster; {shrinking_ms:.1f} ms go to shrinking the photo.",
         ),
         Target(
             "100 x faster than the original's way",
-            f"{way_ratio:.0f} x",
-            way_ratio >= 100,
-            "The original's way is mostly the building of its network.",
+            f"{way / ours:.0f} x",
+            way / ours >= 100,
+            f"The bare network call is {way / bare:.0f} x faster, so no code around it could be more.",
         ),
         Target(
             "at most 30 % over the bare network call",
