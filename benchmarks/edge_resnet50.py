@@ -74,6 +74,7 @@ def run(effort: Effort) -> Section:
                     "a whole fix": lambda: localizer.locate(photo),
                 },
                 effort,
+                again=True,
             )
         finally:
             torch.set_num_threads(before)

@@ -64,6 +64,7 @@ def run(effort: Effort) -> Section:
             "HEIC, only its decoder (libheif)": decode_heic,
         },
         effort,
+        again=True,
     )
     section = Section(
         "A 12-megapixel photo to a fix",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import random
 import subprocess
 import sys
 import time
@@ -52,11 +53,16 @@ def _ms(seconds: float) -> str:
 
 
 def interleaved(
-    ways: Mapping[str, Callable[[], object]], effort: Effort, clock: Callable[[], float] = time.perf_counter
+    ways: Mapping[str, Callable[[], object]],
+    effort: Effort,
+    clock: Callable[[], float] = time.perf_counter,
+    again: bool = False,
 ) -> dict[str, Times]:
     """Time each way once a round, round after round, after one round that is not counted.
 
-    Whatever else the machine does then falls on all of them alike, and no way always follows the same other one.
+    Each round has an order of its own, the same in every run: what a way leaves behind would else always fall on the
+    same next one. With `again` each is called twice and only the second counts, as of one that a program calls over and
+    over: torch's and ONNX Runtime's threads spin on for milliseconds after a call, and slow whatever follows.
     `clock` may be `time.thread_time` for work on one thread: what others take of the core is then not counted at all.
     """
     names = list(ways)
@@ -64,10 +70,12 @@ def interleaved(
     if not effort.tiny:
         for way in ways.values():
             way()
+    order = random.Random(0)
     started, rounds = time.perf_counter(), 0
     while rounds < effort.least or (rounds < effort.most and time.perf_counter() - started < effort.seconds):
-        turn = rounds % len(names)
-        for name in names[turn:] + names[:turn]:
+        for name in order.sample(names, len(names)):
+            if again and not effort.tiny:
+                ways[name]()
             before = clock()
             ways[name]()
             taken[name].append(clock() - before)

@@ -32,9 +32,19 @@ def test_every_benchmark_runs_and_its_page_holds_figures(
 
 def test_ways_are_timed_in_turn_and_none_always_follows_the_same() -> None:
     calls: list[str] = []
-    times = interleaved({name: lambda name=name: calls.append(name) for name in "abc"}, Effort(0.0, 3, 3))  # type: ignore[misc]
-    assert "".join(calls) == "abc" + "abc" + "bca" + "cab"
-    assert [len(value.seconds) for value in times.values()] == [3, 3, 3]
+    times = interleaved({name: lambda name=name: calls.append(name) for name in "abc"}, Effort(0.0, 20, 20))  # type: ignore[misc]
+    rounds = ["".join(calls[at : at + 3]) for at in range(0, len(calls), 3)]
+    assert rounds.pop(0) == "abc"  # not counted
+    assert {"".join(sorted(each)) for each in rounds} == {"abc"}
+    assert len(set(rounds)) == 6
+    assert [len(value.seconds) for value in times.values()] == [20, 20, 20]
+
+
+def test_only_the_second_of_two_calls_counts() -> None:
+    took = iter([0.0] + [0.05, 0.0] * 3)  # the first call of all is in no round
+    [times] = interleaved({"warm": lambda: time.sleep(next(took))}, Effort(0.0, 3, 3), again=True).values()
+    assert max(times.seconds) < 0.05
+    assert next(took, None) is None
 
 
 def test_a_slower_way_measures_slower() -> None:
