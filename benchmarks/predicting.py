@@ -71,6 +71,7 @@ def run(effort: Effort) -> Section:
         effort,
         again=True,
     )
+    # By itself, since torch's threads would slow what is told apart above.
     small = interleaved(
         {"predict_gps": lambda: predict_gps(ready), "ResNet50": lambda: original.answer(loaded, ready)},
         effort,

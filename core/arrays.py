@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from core.errors import reason_of
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -38,7 +40,7 @@ def read_npz(data: bytes, names: tuple[str, ...], optional: tuple[str, ...] = ()
                 raise ValueError(f"its {len(data)} bytes claim to hold {claimed}")
             return {name: _read_array(archive, entries[entry]) for entry, name in known.items() if entry in entries}
     except _DAMAGE as error:
-        raise ValueError(" ".join(str(error).split())[:200] or type(error).__name__) from error
+        raise ValueError(reason_of(error)) from error
 
 
 def _read_array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> NDArray[Any]:

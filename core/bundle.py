@@ -287,7 +287,7 @@ class Bundle:
         try:
             arrays = read_npz(self.read("gallery.npz"), ("embedding", "local_m"))
         except ValueError as error:
-            raise BundleError(f"{self.path}: gallery.npz cannot be read ({reason_of(error)}): {again}") from error
+            raise BundleError(f"{self.path}: gallery.npz cannot be read ({error}): {again}") from error
         with np.errstate(over="ignore", invalid="ignore"):  # what overflows is infinite, and refused below
             embedding, local_m = (arrays[name].astype(np.float32) for name in ("embedding", "local_m"))
             if embedding.ndim != 2 or local_m.shape != (len(embedding), 2) or not embedding.size:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 
-from core.errors import BundleError, EngineError, MissingDependency
+from core.errors import BundleError, EngineError, MissingDependency, reason_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,9 +44,12 @@ class Heads:
 
     def one(self, index: int) -> Heads:
         """The heads of one photo, as a batch of 1."""
-        row = slice(index, index + 1)
+        return self.at(slice(index, index + 1))
+
+    def at(self, rows: slice | NDArray[np.int64]) -> Heads:
+        """The heads of some photos."""
         rest = (getattr(self, f.name) for f in fields(self)[1:])
-        return Heads(self.offset[row], *(None if value is None else value[row] for value in rest))
+        return Heads(self.offset[rows], *(None if value is None else value[rows] for value in rest))
 
 
 class Engine(Protocol):
@@ -97,8 +100,9 @@ class OnnxEngine:
         try:
             values = self.session.run(self._known, {"image": images})
         except Exception as error:  # as above: a model of another picture size, or a damaged one
-            reason = " ".join(str(error).split())[:200]
-            raise EngineError(f"{self.name} cannot run the model ({reason}): make the bundle again") from error
+            raise EngineError(
+                f"{self.name} cannot run the model ({reason_of(error)}): make the bundle again"
+            ) from error
         return checked_heads(dict(zip(self._known, values, strict=True)))
 
 

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from core.arrays import read_npz
 from core.engines import Heads
-from core.errors import EngineError, reason_of
+from core.errors import EngineError
 from core.photo import MAX_PIXELS, network_image
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ class Golden:
             heads = tuple(head.name for head in fields(Heads))
             found = read_npz(data, ("images", "photo", "photo_image", "offset"), heads[1:])
         except ValueError as error:
-            raise EngineError(f"{where}: cannot be read ({reason_of(error)}): export the bundle again") from error
+            raise EngineError(f"{where}: cannot be read ({error}): export the bundle again") from error
         images, photo, photo_image = (found.pop(name) for name in ("images", "photo", "photo_image"))
         for name, picture in (("photo", photo), ("photo_image", photo_image), *(("images", one) for one in images)):
             if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8 or not picture.size:

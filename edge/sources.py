@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from core.errors import EngineError, PhotoError
+from core.errors import EngineError, PhotoError, reason_of
 from core.program import edge_program
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ def _frame(cv2: Any, name: str, picture: Any) -> Frame:
     try:
         rgb = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
     except cv2.error as error:
-        return Frame(name, None, time.time(), unreadable=" ".join(str(error).split())[:200])
+        return Frame(name, None, time.time(), unreadable=reason_of(error))
     return Frame(name, np.ascontiguousarray(rgb, dtype=np.uint8), time.time())
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 
-def augment(images: Tensor, night: Tensor, generator: torch.Generator, darkened: float = 0.25) -> Tensor:
+def augment(images: Tensor, night: Tensor, generator: torch.Generator, darkened: float) -> Tensor:
     """(B, S, S, 3) uint8 and (B,) bool -> (B, 3, S, S) float32 in 0..255, each photo changed in its own way.
 
     Small turns, shifts and scalings, brightness, contrast, saturation and tint, and erased boxes. A share `darkened`

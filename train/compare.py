@@ -29,11 +29,12 @@ from train.dataset import Dataset
 from train.split import Splits, add_split_arguments, config_of, split_dataset
 
 if TYPE_CHECKING:
-    from core.similar import Gallery
+    from core.engines import Heads
     from train.bundle import Run
     from train.task import Task
 
     Float = NDArray[np.float64]
+    Rows = NDArray[np.int64]  # of the dataset
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +82,7 @@ def way_config(way: str, common: dict[str, Any], photos: int) -> FitConfig:
             given[name] = kinds[name](value)
         except (KeyError, TypeError, ValueError) as error:
             raise CampusError(f"way {way!r}: {change!r} is no FIELD=VALUE of the {recipe} recipe") from error
-    return dataclasses.replace(new_config(recipe, **given).for_photos(photos), **given)
+    return new_config(recipe, photos=photos, **given)
 
 
 def untrained_answers(way: str, task: Task, on: str, backbone: str) -> Answers:
@@ -110,44 +111,40 @@ def trained_answers(run: Run, on: str) -> Answers:
     other half of them.
     """
     from core.engines import TorchEngine, run_all
-    from core.similar import Gallery
     from train.task import SCALE_M
 
-    task, engine = run.task, TorchEngine(run.net)
-    rows, calibration = task.rows[on], task.rows["calibration"]
+    task, rows = run.task, run.task.rows[on]
+    heads = run_all(TorchEngine(run.net), task.images, batch=64)
     if run.fit.recipe == "original":
-        offset_m = run_all(engine, task.images[rows], batch=64).offset * SCALE_M
-        return Answers.of(np.linalg.norm(offset_m - task.local_m[rows], axis=1), task.dataset.is_night[rows])
-
-    embedding = run_all(engine, task.images[task.rows["train"]], batch=64).embedding
-    gallery = None if embedding is None else Gallery(embedding, task.local_m[task.rows["train"]].astype(np.float32))
+        error_m = np.linalg.norm(heads.at(rows).offset * SCALE_M - task.local_m[rows], axis=1)
+        return Answers.of(error_m, task.dataset.is_night[rows])
     if on == "test":
-        return _calibrated_answers(run, gallery, calibration, rows)
+        return _calibrated_answers(task, heads, task.rows["calibration"], rows)
     half = np.random.default_rng(run.fit.seed).permutation(len(rows)) % 2 == 0
-    return Answers.joined([_calibrated_answers(run, gallery, rows[part], rows[~part]) for part in (half, ~half)])
+    return Answers.joined([_calibrated_answers(task, heads, rows[part], rows[~part]) for part in (half, ~half)])
 
 
-def _calibrated_answers(
-    run: Run, gallery: Gallery | None, calibration: NDArray[np.int64], asked: NDArray[np.int64]
-) -> Answers:
-    """Photos of the dataset's rows `asked`, by the posterior that is fitted on those of rows `calibration`."""
-    from core.engines import TorchEngine, run_all
+def _calibrated_answers(task: Task, heads: Heads, calibration: Rows, asked: Rows) -> Answers:
+    """The dataset's photos `asked`, by the posterior that is fitted on its photos `calibration`; `heads` of all."""
     from core.posterior import Posterior
+    from core.similar import Gallery
     from train.bundle import campus_grid
     from train.calibrate import calibrate, errors_and_raw_radii, fit_posterior
     from train.task import SCALE_M
 
-    task = run.task
-    known, heads = (run_all(TorchEngine(run.net), task.images[rows], batch=64) for rows in (calibration, asked))
-    grid = campus_grid(task.local_m[task.rows["train"]], task.dataset.root)
-    params = fit_posterior(known, task.local_m[calibration], grid, task.zones, gallery, SCALE_M)
+    training, truth_m = task.rows["train"], task.local_m
+    grid = campus_grid(truth_m[training], task.dataset.root)
+    embedding = heads.at(training).embedding
+    gallery = None if embedding is None else Gallery(embedding, truth_m[training].astype(np.float32))
+    known, found = heads.at(calibration), heads.at(asked)
+    params = fit_posterior(known, truth_m[calibration], grid, task.zones, gallery, SCALE_M)
     posterior = Posterior(grid, task.zones, gallery, params, SCALE_M)
-    factors = calibrate(posterior, known, task.local_m[calibration], task.heading_deg[calibration])
-    error_m, raw_m = errors_and_raw_radii(posterior, heads, task.local_m[asked])
+    factors = calibrate(posterior, known, truth_m[calibration], task.heading_deg[calibration])
+    error_m, raw_m = errors_and_raw_radii(posterior, found, truth_m[asked])
     radius68_m, radius95_m = np.array([factors.radii_m(tuple(raw)) for raw in raw_m]).T
     off = {}
-    if heads.heading is not None:
-        off["heading_off_deg"] = angle_between_deg(direction_deg(heads.heading), task.heading_deg[asked])
+    if found.heading is not None:
+        off["heading_off_deg"] = angle_between_deg(direction_deg(found.heading), task.heading_deg[asked])
     return Answers.of(error_m, task.dataset.is_night[asked], radius68_m=radius68_m, radius95_m=radius95_m, **off)
 
 

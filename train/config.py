@@ -122,11 +122,14 @@ class OriginalConfig(FitConfig):
 CONFIGS: dict[str, type[CampusConfig] | type[OriginalConfig]] = {"campus": CampusConfig, "original": OriginalConfig}
 
 
-def new_config(recipe: str, **given: Any) -> FitConfig:
-    """The config of a recipe, by name, with some fields given. Raises CampusError for an unknown recipe."""
+def new_config(recipe: str, *, photos: int | None = None, **given: Any) -> FitConfig:
+    """The config of a recipe, by name, with some fields given; the others made for as many training `photos`, where
+    that is known. Raises CampusError for an unknown recipe.
+    """
     if recipe not in CONFIGS:
         raise CampusError(f"recipe {recipe!r} is not one of {', '.join(CONFIGS)}")
-    return CONFIGS[recipe](**given)
+    config = CONFIGS[recipe](**given)
+    return config if photos is None else replace(config.for_photos(photos), **given)
 
 
 def saved_config(data: dict[str, Any], where: str) -> FitConfig:

@@ -168,8 +168,7 @@ def _config(args: argparse.Namespace, photos: int) -> FitConfig:
     given = {f.name: value for f in fields(FitConfig) if (value := getattr(args, f.name, None)) is not None}
     if args.resume and (args.out / CONFIG).exists():
         return replace(read_config(args.out), **given)
-    config = new_config(given.pop("recipe", "campus"), **given)
-    return replace(config.for_photos(photos), **given)
+    return new_config(given.pop("recipe", "campus"), photos=photos, **given)
 
 
 def main(args: argparse.Namespace) -> int:

@@ -42,7 +42,7 @@ def test_photos_are_decoded_once_and_again_when_they_change(photos: list[Path], 
 
 def test_augmented_photos_differ_from_one_another_and_stay_in_range() -> None:
     image = torch.from_numpy(np.random.default_rng(0).integers(0, 255, (1, 64, 64, 3), dtype=np.uint8))
-    batch = augment(image.repeat(8, 1, 1, 1), torch.zeros(8, dtype=torch.bool), torch.Generator().manual_seed(0))
+    batch = augment(image.repeat(8, 1, 1, 1), torch.zeros(8, dtype=torch.bool), torch.Generator().manual_seed(0), 0.25)
     assert batch.shape == (8, 3, 64, 64)
     assert batch.min() >= 0
     assert batch.max() <= 255
@@ -53,7 +53,9 @@ def test_augmentation_is_mild_and_never_mirrors() -> None:
     """A photo that is dark on its left stays so: a mirrored place is another place."""
     image = torch.full((1, 64, 64, 3), 40, dtype=torch.uint8)
     image[:, :, 32:] = 200
-    batch = augment(image.repeat(64, 1, 1, 1), torch.zeros(64, dtype=torch.bool), torch.Generator().manual_seed(1))
+    batch = augment(
+        image.repeat(64, 1, 1, 1), torch.zeros(64, dtype=torch.bool), torch.Generator().manual_seed(1), 0.25
+    )
     left, right = batch[..., :20].mean(dim=(1, 2, 3)), batch[..., 44:].mean(dim=(1, 2, 3))
     assert (right > left).all()
 
@@ -73,5 +75,5 @@ def test_night_photos_are_not_darkened_further() -> None:
 def test_the_same_seed_augments_alike() -> None:
     image = torch.full((4, 32, 32, 3), 99, dtype=torch.uint8)
     night = torch.zeros(4, dtype=torch.bool)
-    one, two = (augment(image, night, torch.Generator().manual_seed(3)) for _ in range(2))
+    one, two = (augment(image, night, torch.Generator().manual_seed(3), 0.25) for _ in range(2))
     assert torch.equal(one, two)
