@@ -9,12 +9,12 @@ import sys
 from pathlib import Path
 from statistics import fmean, median
 
+from core.campus.frame import distance_m
 from core.errors import CampusError, run_cli
-from core.fix import Fix
-from core.geo import distance_m
-from core.labels import read_labels
-from core.localizer import Localizer, default_bundle, predict_gps
-from core.spreadsheet import harmless
+from core.io.csv_cells import harmless
+from core.io.labels import read_labels
+from core.locate.fix import Fix
+from core.locate.localizer import Localizer, default_bundle, predict_gps
 
 __all__ = ["main", "predict_gps"]
 

@@ -9,15 +9,15 @@ import streamlit as st
 from app import campuses, cards, session_log, widgets
 from app.gate import BusyError
 from app.kept_photos import photo_keeper
+from app.map.deck import HEIGHT_PX, Place, campus_deck, legend
 from app.pages import campus_page, log_page
 from app.shared import changed_ns, dark, gate, opened, sample_pictures, secure, trouble
 from app.sighting import Sighting, locate
 from app.texts import LANGUAGES, Lang, Texts, language_of
-from core.campus_map import HEIGHT_PX, Place, campus_deck, legend
-from core.capture import Capture
 from core.errors import CampusError
-from core.localizer import Localizer
-from core.sureness import sureness
+from core.locate.confidence import sureness
+from core.locate.localizer import Localizer
+from core.photo.capture import Capture
 
 ICON = Path(__file__).resolve().parent / "static" / "icon-64.png"
 PHOTO_TYPES = ["jpg", "jpeg", "png", "webp", "heic", "heif"]

@@ -12,11 +12,11 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from app.sighting import thumbnail
-from core.bundle import CARD, Bundle
-from core.engine_key import EDGE_MODEL
+from core.campus.bundle import CARD, Bundle
+from core.engines.engine_key import EDGE_MODEL
 from core.errors import BundleError, CampusError
-from core.localizer import DEMO_BUNDLE, Localizer, default_bundle
-from core.photo import load_photo
+from core.locate.localizer import DEMO_BUNDLE, Localizer, default_bundle
+from core.photo.load import load_photo
 
 MAX_CAMPUS_MB = 200
 MAX_TAKEN_IN = 8  # uploaded campuses kept at a time; the oldest makes room

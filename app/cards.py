@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from html import escape
 from urllib.parse import quote
 
+from app.map.deck import LegendItem, view_cone
 from app.session_log import FieldTest
 from app.sighting import Sighting
 from app.texts import Texts
-from core.bundle import Bundle
-from core.campus_map import LegendItem, view_cone
-from core.fix import Fix
-from core.sureness import Sureness, places_to_name, sureness
+from core.campus.bundle import Bundle
+from core.locate.confidence import Sureness, places_to_name, sureness
+from core.locate.fix import Fix
 
 # A sign beside the words, so that nothing is told by colour alone.
 _SIGNS: dict[Sureness, str] = {"good": "✓", "wide": "◯", "split": "≠", "elsewhere": "⊘"}

@@ -16,8 +16,8 @@ from pathlib import Path
 from threading import Lock
 
 from app.sighting import Sighting
-from core.files import written_aside
-from core.sniff import kind_of
+from core.io.files import written_aside
+from core.photo.sniff import kind_of
 
 log = logging.getLogger(__name__)
 

@@ -8,12 +8,12 @@ import streamlit as st
 
 from app import campuses, cards, session_log
 from app.gate import BusyError
+from app.map.deck import HEIGHT_PX, coverage_deck, coverage_legend
 from app.shared import dark, edge_pack, gate, trouble
 from app.sighting import Sighting
 from app.texts import Texts
-from core.campus_map import HEIGHT_PX, coverage_deck, coverage_legend
 from core.errors import CampusError
-from core.localizer import Localizer
+from core.locate.localizer import Localizer
 
 SHOWN_IN_LOG = 50
 

@@ -13,8 +13,8 @@ from xml.etree import ElementTree
 import numpy as np
 
 from app.sighting import Sighting
-from core.spreadsheet import harmless
-from core.sureness import sureness
+from core.io.csv_cells import harmless
+from core.locate.confidence import sureness
 
 MAX_ENTRIES = 500  # thumbnails of some kilobytes: a long day in the field stays at a few megabytes
 _COLUMNS = (

@@ -8,8 +8,8 @@ import streamlit as st
 
 from app import campuses
 from app.gate import Gate
-from core.bundle import CARD
-from core.localizer import Localizer
+from core.campus.bundle import CARD
+from core.locate.localizer import Localizer
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)

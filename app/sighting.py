@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from core.campus_map import Place
-from core.capture import Capture
-from core.fix import Fix
-from core.geo import distance_m
-from core.photo import load_photo
+from app.map.deck import Place
+from core.campus.frame import distance_m
+from core.locate.fix import Fix
+from core.photo.capture import Capture
+from core.photo.load import load_photo
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from core.localizer import Localizer
+    from core.locate.localizer import Localizer
 
 TruthSource = Literal["photo", "phone"]
 

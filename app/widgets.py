@@ -16,11 +16,11 @@ from typing import Any
 
 import streamlit as st
 
+from app.map.deck import Place
 from app.texts import Lang, Texts
-from core.campus_map import Place
-from core.capture import Capture, capture_from_tags
 from core.errors import PhotoError
-from core.exif import read_tags
+from core.photo.capture import Capture, capture_from_tags
+from core.photo.exif import read_tags
 
 _FRONTEND = Path(__file__).resolve().parent / "frontend"
 MAX_PHOTO_BYTES = 25 * 2**20

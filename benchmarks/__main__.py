@@ -20,7 +20,7 @@ from typing import Any
 
 from benchmarks.timing import ROOT, TINY, Effort, Section, machine
 from core.errors import CampusError, run_cli
-from core.files import write_aside
+from core.io.files import write_aside
 
 NAMES = ("predicting", "photo_to_fix", "ingesting", "training", "growth", "edge_resnet50")
 PREFACE, RESULTS = ROOT / "benchmarks" / "PREFACE.md", ROOT / "benchmarks" / "RESULTS.md"

@@ -31,9 +31,9 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.timing import machine
-from core.bundle import Bundle
-from core.localizer import default_bundle
-from tests.edge.serving import Served, start
+from core.campus.bundle import Bundle
+from core.locate.localizer import default_bundle
+from tests.app.serve.serving import Served, start
 
 Outcome = Literal["place", "refused", "failed"]
 

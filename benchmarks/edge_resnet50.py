@@ -12,14 +12,14 @@ import torch
 from safetensors.torch import save
 
 from benchmarks.timing import Effort, Section, Target, interleaved
-from core.bundle import Bundle, save_bundle
-from core.engines import OnnxEngine, TorchEngine, open_engine
-from core.localizer import Localizer, default_bundle
-from core.model import CampusNet, NetConfig
-from core.onnx_export import export_fp32, quantize_int8, round_weights
-from core.photo import load_photo, network_image
+from core.campus.bundle import Bundle, save_bundle
+from core.engines.engines import OnnxEngine, TorchEngine, open_engine
+from core.locate.localizer import Localizer, default_bundle
+from core.network.campus_net import CampusNet, NetConfig
+from core.network.onnx_export import export_fp32, quantize_int8, round_weights
+from core.photo.load import load_photo, network_image
 from edge.bench import sample_bytes
-from edge.export import WEIGHTS, load_net
+from edge.export.export import WEIGHTS, load_net
 from edge.parity import sample_images
 
 

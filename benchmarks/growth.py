@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.timing import Effort, Section, Target, Times, interleaved
-from core.bundle import Bundle
-from core.engines import Heads
-from core.localizer import DEMO_BUNDLE, Localizer
-from core.posterior import Grid, Posterior
-from core.similar import Gallery, most_similar
-from core.threads import one_blas_thread
-from core.zones import Zone, Zones
+from core.campus.bundle import Bundle
+from core.campus.gallery import Gallery, most_similar
+from core.campus.zones import Zone, Zones
+from core.engines.engines import Heads
+from core.locate.localizer import DEMO_BUNDLE, Localizer
+from core.locate.posterior import Grid, Posterior
+from core.locate.threads import one_blas_thread
 
 GALLERY, CAMPUS_KM2, ZONES = 2_500, 0.25, 300  # what does not grow: 0.25 square kilometres are 500 m x 500 m
 SIZES: dict[str, tuple[float, ...]] = {

@@ -13,7 +13,7 @@ from PIL import Image, ImageOps
 
 from benchmarks import original
 from benchmarks.timing import PHOTOS, Effort, Section, Target, interleaved
-from core.localizer import DEMO_BUNDLE, Localizer
+from core.locate.localizer import DEMO_BUNDLE, Localizer
 
 STAGES = ("decode", "preprocess", "network", "posterior")
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from benchmarks import original
 from benchmarks.timing import Effort, Section, Target, interleaved, run_program
-from core.engines import OnnxEngine
-from core.localizer import DEMO_BUNDLE, shared_localizer
-from core.photo import load_photo, network_image
+from core.engines.engines import OnnxEngine
+from core.locate.localizer import DEMO_BUNDLE, shared_localizer
+from core.photo.load import load_photo, network_image
 from predict import predict_gps
 
 COLD = """

@@ -12,13 +12,13 @@ import torch
 
 from benchmarks import original
 from benchmarks.timing import ROOT, Effort, Section, Target, interleaved
-from core.model import CampusNet
-from core.photo import load_photo
-from train.config import CampusConfig
-from train.dataset import Dataset
-from train.split import SplitConfig, split_dataset
-from train.task import prepare
-from train.trainer import Trainer
+from core.network.campus_net import CampusNet
+from core.photo.load import load_photo
+from train.dataset.dataset import Dataset
+from train.dataset.split import SplitConfig, split_dataset
+from train.fit.config import CampusConfig
+from train.fit.trainer import Trainer
+from train.fit.training_data import prepare
 
 SLICE = ROOT / "tests" / "train" / "slice"  # rendered photos, of the size that the original's loop reads
 

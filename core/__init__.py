@@ -11,13 +11,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from core.fix import Fix as Fix
-    from core.localizer import Localizer as Localizer
-    from core.localizer import predict_gps as predict_gps
+    from core.locate.fix import Fix as Fix
+    from core.locate.localizer import Localizer as Localizer
+    from core.locate.localizer import predict_gps as predict_gps
 
 __all__ = ["Fix", "Localizer", "predict_gps"]
 
-_HOME = {"Fix": "core.fix", "Localizer": "core.localizer", "predict_gps": "core.localizer"}
+_HOME = {"Fix": "core.locate.fix", "Localizer": "core.locate.localizer", "predict_gps": "core.locate.localizer"}
 
 
 def __getattr__(name: str) -> Any:

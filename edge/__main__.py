@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from core.commands import Command, run_command
+from core.cli.commands import Command, run_command
 from core.errors import run_cli
 from core.program import PACKED_REQUIREMENTS as JETSON
 from core.program import edge_program, running_pack
@@ -13,15 +13,15 @@ from edge.wheels import use_carried
 
 APP, TRAIN = "requirements.txt", "requirements-train.txt"
 COMMANDS = {
-    "export": Command("edge.export", "a bundle -> ONNX in FP32 and FP16, a manifest and golden answers", TRAIN),
-    "verify": Command("edge.verify", "check an export: graph, types, answers in metres, a TensorRT build", TRAIN),
-    "quantize": Command("edge.quantize", "INT8 for CPUs, refused where it costs too many metres", TRAIN),
+    "export": Command("edge.export.export", "a bundle -> ONNX in FP32 and FP16, a manifest and golden answers", TRAIN),
+    "verify": Command("edge.export.verify", "check an export: graph, types, metres, a TensorRT build", TRAIN),
+    "quantize": Command("edge.export.quantize", "INT8 for CPUs, refused where it costs too many metres", TRAIN),
     "pack": Command("edge.pack", "a bundle and its export -> one file for a device", TRAIN),
-    "build": Command("edge.build", "on the device: one file -> a TensorRT engine", JETSON),
-    "run": Command("edge.run", "photos, a folder, a camera or standard input -> fixes", JETSON),
+    "build": Command("edge.device.build", "on the device: one file -> a TensorRT engine", JETSON),
+    "run": Command("edge.device.run", "photos, a folder, a camera or standard input -> fixes", JETSON),
     "bench": Command("edge.bench", "latency, throughput and memory of every backend here", JETSON),
-    "doctor": Command("edge.doctor", "what this machine has and lacks, and the next command", JETSON),
-    "serve": Command("edge.serve", "the field app for phones on this network, over https", APP),
+    "doctor": Command("edge.device.doctor", "what this machine has and lacks, and the next command", JETSON),
+    "serve": Command("app.serve.serve", "the field app for phones on this network, over https", APP),
 }
 
 

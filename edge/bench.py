@@ -16,14 +16,14 @@ from typing import Any
 
 import numpy as np
 
-from core.bundle import Bundle
-from core.engines import Engine, OnnxEngine, TorchEngine, open_engine
+from core.campus.bundle import Bundle
+from core.engines.engines import Engine, OnnxEngine, TorchEngine, open_engine
 from core.errors import CampusError, EngineError
-from core.files import written_aside
-from core.localizer import Localizer, default_bundle
+from core.io.files import written_aside
+from core.locate.localizer import Localizer, default_bundle
 from core.program import edge_program, running_pack
-from edge.machine import describe_device, power_mode, resident_mb
-from edge.tegrastats import measured
+from edge.device.machine import describe_device, power_mode, resident_mb
+from edge.device.tegrastats import measured
 
 BACKENDS = ("tensorrt", "onnxruntime", "onnxruntime-fp32", "torch")
 STAGES = ("decode", "preprocess", "network", "posterior", "end to end")
@@ -74,7 +74,7 @@ def bench_engine(backend: str, bundle: Bundle) -> Engine:
         try:
             import torch  # noqa: F401
 
-            from edge.export import load_net
+            from edge.export.export import load_net
         except ImportError as error:
             raise EngineError("torch is not installed: pip install -r requirements-train.txt") from error
         return TorchEngine(load_net(bundle))

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from core.arrays import read_npz
-from core.engines import Heads
+from core.engines.engines import Heads
 from core.errors import EngineError
-from core.photo import MAX_PIXELS, network_image
+from core.io.arrays import read_npz
+from core.photo.load import MAX_PIXELS, network_image
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -8,16 +8,17 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-from core.bundle import Bundle, save_bundle
-from core.engine_key import EDGE_MODEL, check_packed
+from core.campus.bundle import Bundle, save_bundle
+from core.engines.engine_key import EDGE_MODEL, check_packed
 from core.errors import BundleError, EngineError
-from core.files import check_replaceable, written_aside
+from core.io.files import check_replaceable, written_aside
 from core.program import PACKED_REQUIREMENTS
 from edge.manifest import FP16, GOLDEN, MANIFEST, Export
 from edge.wheels import devices_of, fetch_wheels
 
 SUFFIX = ".campus-edge"
 LEFT_OUT = ("model.safetensors",)  # torch's weights; no device has torch
+_STAYS = ("core/network/", "edge/export/")  # what needs torch, and serves the workshop alone
 CARRIED = {MANIFEST: f"edge/{MANIFEST}", FP16: EDGE_MODEL, GOLDEN: f"edge/{GOLDEN}"}
 _PROGRAM = Path(__file__).resolve().parent.parent
 # Where Python runs the file itself: `python3 NAME.campus-edge build`.
@@ -64,12 +65,12 @@ def pack(
 
 
 def program_files() -> dict[str, bytes]:
-    """The sources of `core` and `edge`, and what they need, by their names in the pack."""
+    """The sources of `core` and `edge` that a device can use, and what they need, by their names in the pack."""
     if not _PROGRAM.is_dir():
         raise EngineError(f"{_PROGRAM}: packing needs the project's folder: run it from a checkout, not from a pack")
-    sources = [path for package in ("core", "edge") for path in sorted((_PROGRAM / package).glob("*.py"))]
-    sources.append(_PROGRAM / PACKED_REQUIREMENTS)
-    return {path.relative_to(_PROGRAM).as_posix(): path.read_bytes() for path in sources}
+    sources = [path for package in ("core", "edge") for path in sorted((_PROGRAM / package).rglob("*.py"))]
+    named = {path.relative_to(_PROGRAM).as_posix(): path for path in [*sources, _PROGRAM / PACKED_REQUIREMENTS]}
+    return {name: path.read_bytes() for name, path in named.items() if not name.startswith(_STAYS)}
 
 
 def packed_export(bundle: Bundle) -> Export:

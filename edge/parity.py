@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.bundle import Bundle
-from core.engines import Heads
+from core.campus.bundle import Bundle
+from core.campus.frame import distance_m
+from core.engines.engines import Heads
 from core.errors import EngineError
-from core.geo import distance_m
-from core.localizer import Localizer
-from core.photo import load_network_image
+from core.locate.localizer import Localizer
+from core.photo.load import load_network_image
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ import zlib
 from pathlib import Path
 
 from core.errors import CampusError, EngineError, reason_of
-from core.files import written_aside
-from edge.private_files import cache_folder, is_private
+from core.io.files import written_aside
+from core.io.private_files import cache_folder, is_private
 
 JETPACKS = ("python3.10-aarch64", "python3.12-aarch64")  # JetPack 6 and 7
 # apt brings the first two, and its OpenCV needs that very numpy; ctypes over libcudart stands in for the third.

@@ -15,10 +15,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from core.bundle import Bundle, Calibration, CampusCard, Metrics, Training, save_bundle
-from core.geo import LocalFrame
-from core.posterior import Grid, PosteriorParams
-from core.zones import Zone, nearest
+from core.campus.bundle import Bundle, Calibration, CampusCard, Metrics, Training, save_bundle
+from core.campus.frame import LocalFrame
+from core.campus.zones import Zone, nearest
+from core.locate.posterior import Grid, PosteriorParams
 
 Kind = Literal["good", "wide", "split", "elsewhere"]
 

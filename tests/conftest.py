@@ -11,9 +11,8 @@ from typing import Any
 
 import pytest
 
+from tests import REPOSITORY
 from tests.browser import launch
-
-REPOSITORY = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture(scope="session")

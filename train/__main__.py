@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import sys
 
-from core.commands import Command, run_command
+from core.cli.commands import Command, run_command
 from core.errors import run_cli
 
 TRAIN = "requirements-train.txt"
 COMMANDS = {
-    "ingest": Command("train.ingest", "geotagged photos, or photos and a CSV -> a dataset", TRAIN),
-    "split": Command("train.split", "hold out calibration and test photos by group", TRAIN),
-    "fit": Command("train.fit", "train the network on a dataset -> a run", TRAIN),
-    "bundle": Command("train.bundle", "calibrate and export a run -> a campus bundle", TRAIN),
-    "import-seed": Command("train.import_seed", "the original's best_model.pth -> a campus bundle", TRAIN),
-    "evaluate": Command("train.evaluate", "errors and coverage of a bundle on held-out photos", TRAIN),
+    "ingest": Command("train.dataset.ingest", "geotagged photos, or photos and a CSV -> a dataset", TRAIN),
+    "split": Command("train.dataset.split", "hold out calibration and test photos by group", TRAIN),
+    "fit": Command("train.fit.fit", "train the network on a dataset -> a run", TRAIN),
+    "bundle": Command("train.bundle.make", "calibrate and export a run -> a campus bundle", TRAIN),
+    "import-seed": Command("train.bundle.import_checkpoint", "the original's best_model.pth -> a campus bundle", TRAIN),
+    "evaluate": Command("train.evaluate.evaluate", "errors and coverage of a bundle on held-out photos", TRAIN),
     "compare": Command("train.compare", "ways to train side by side, on the same folds", TRAIN),
     "demo": Command("train.demo.make", "render, train and bundle the demo campus again from its seed", TRAIN),
 }

@@ -22,16 +22,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import CampusError, DatasetError
-from core.files import written_aside
-from core.heading import angle_between_deg, direction_deg
-from train.config import CONFIGS, FitConfig, new_config
-from train.dataset import Dataset
-from train.split import Splits, add_split_arguments, config_of, split_dataset
+from core.io.files import written_aside
+from core.locate.heading import angle_between_deg, direction_deg
+from train.dataset.dataset import Dataset
+from train.dataset.split import Splits, add_split_arguments, config_of, split_dataset
+from train.fit.config import CONFIGS, FitConfig, new_config
 
 if TYPE_CHECKING:
-    from core.engines import Heads
-    from train.bundle import Run
-    from train.task import Task
+    from core.engines.engines import Heads
+    from train.bundle.make import Run
+    from train.fit.training_data import Task
 
     Float = NDArray[np.float64]
     Rows = NDArray[np.int64]  # of the dataset
@@ -92,8 +92,8 @@ def untrained_answers(way: str, task: Task, on: str, backbone: str) -> Answers:
     if way == RAW:
         import torch
 
-        from core.model import CampusNet, NetConfig, load_imagenet_weights
-        from train.bundle import pooled_features
+        from core.network.campus_net import CampusNet, NetConfig, load_imagenet_weights
+        from train.bundle.make import pooled_features
 
         net = CampusNet(NetConfig(backbone=backbone, image_size=task.images.shape[1]))  # type: ignore[arg-type]
         load_imagenet_weights(net)
@@ -110,8 +110,8 @@ def trained_answers(run: Run, on: str) -> Answers:
     other by the posterior. For test photos that is calibrated on the calibration split, for calibration photos on the
     other half of them.
     """
-    from core.engines import TorchEngine, run_all
-    from train.task import SCALE_M
+    from core.engines.engines import TorchEngine, run_all
+    from train.fit.training_data import SCALE_M
 
     task, rows = run.task, run.task.rows[on]
     heads = run_all(TorchEngine(run.net), task.images, batch=64)
@@ -126,11 +126,11 @@ def trained_answers(run: Run, on: str) -> Answers:
 
 def _calibrated_answers(task: Task, heads: Heads, calibration: Rows, asked: Rows) -> Answers:
     """The dataset's photos `asked`, by the posterior that is fitted on its photos `calibration`; `heads` of all."""
-    from core.posterior import Posterior
-    from core.similar import Gallery
-    from train.bundle import campus_grid
-    from train.calibrate import calibrate, errors_and_raw_radii, fit_posterior
-    from train.task import SCALE_M
+    from core.campus.gallery import Gallery
+    from core.locate.posterior import Posterior
+    from train.bundle.calibrate import calibrate, errors_and_raw_radii, fit_posterior
+    from train.bundle.make import campus_grid
+    from train.fit.training_data import SCALE_M
 
     training, truth_m = task.rows["train"], task.local_m
     grid = campus_grid(truth_m[training], task.dataset.root)
@@ -150,9 +150,9 @@ def _calibrated_answers(task: Task, heads: Heads, calibration: Rows, asked: Rows
 
 def answers_of(way: str, dataset: Dataset, splits: Splits, on: str, common: dict[str, Any]) -> Answers:
     """Train one way on one fold, in a folder that goes afterwards, and answer the fold's photos of split `on`."""
-    from train.bundle import Run
-    from train.fit import fit
-    from train.task import prepare
+    from train.bundle.make import Run
+    from train.fit.fit import fit
+    from train.fit.training_data import prepare
 
     if way in UNTRAINED:
         config = new_config("campus", **common)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from core.bundle import Bundle
+from core.campus.bundle import Bundle
 from tests.app.harness import DESKTOP, PHONE, SCREENSHOTS, Open, Visit
 from tests.bundles import Kind, make_bundle, photo
 

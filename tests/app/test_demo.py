@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from core.capture import Capture
-from core.fix import Fix
-from core.geo import distance_m
-from core.localizer import DEMO_BUNDLE, Localizer
-from core.photo import load_photo
-from core.sureness import sureness
+from core.campus.frame import distance_m
+from core.locate.confidence import sureness
+from core.locate.fix import Fix
+from core.locate.localizer import DEMO_BUNDLE, Localizer
+from core.photo.capture import Capture
+from core.photo.load import load_photo
 from tests.app.harness import DESKTOP, PHONE, Open, Server, Visit, start_app
 from tests.browser import launch
 

@@ -10,8 +10,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app import campuses
-from core.bundle import Bundle, save_bundle
-from edge.export import export
+from core.campus.bundle import Bundle, save_bundle
+from edge.export.export import export
 from edge.pack import pack
 from tests.app.harness import REPOSITORY
 from tests.bundles import make_bundle

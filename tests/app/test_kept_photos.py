@@ -16,7 +16,7 @@ import pytest
 from app import kept_photos
 from app.kept_photos import FOLDER_VARIABLE, PhotoKeeper, photo_keeper
 from app.sighting import Sighting, locate
-from core.localizer import Localizer
+from core.locate.localizer import Localizer
 from tests.bundles import photo
 
 

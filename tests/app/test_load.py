@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.app_load import Answer, broken_photos, mixed, open_phones, rss_mb, soak
+from tests.app.serve.serving import Served, start
 from tests.bundles import photo
-from tests.edge.serving import Served, start
 
 pytestmark = pytest.mark.slow
 

@@ -23,14 +23,14 @@ from streamlit import config
 
 from app import campuses, cards, session_log, texts
 from app.gate import BusyError, Gate
+from app.map.deck import DARK, LIGHT, Place
 from app.sighting import Sighting, locate
 from app.texts import Texts, language_of
 from app.widgets import shot_from
-from core.bundle import Bundle
-from core.campus_map import DARK, LIGHT, Place
+from core.campus.bundle import Bundle
 from core.errors import BundleError, CampusError, PhotoError
-from core.fix import Candidate, Fix, ZoneOdds
-from core.localizer import Localizer
+from core.locate.fix import Candidate, Fix, ZoneOdds
+from core.locate.localizer import Localizer
 from tests.app.harness import REPOSITORY
 from tests.bundles import make_bundle, photo
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from core.bundle import Bundle
-from core.localizer import Localizer
-from edge.export import export
+from core.campus.bundle import Bundle
+from core.locate.localizer import Localizer
+from edge.export.export import export
 from edge.pack import pack, unpack
 from tests.bundles import make_bundle, photo
-from tests.edge import fake_tensorrt
-from tests.edge.fake_cuda import FakeCuda
+from tests.core.engines import fake_tensorrt
+from tests.core.engines.fake_cuda import FakeCuda
 from tests.edge.networks import network_bundle, small_net
 
 

@@ -13,10 +13,10 @@ import torch
 from safetensors.torch import save
 from torch import nn
 
-import core.model
-from core.bundle import Bundle, save_bundle
-from core.model import CampusNet, NetConfig
-from core.onnx_export import export_fp32
+import core.network.campus_net
+from core.campus.bundle import Bundle, save_bundle
+from core.network.campus_net import CampusNet, NetConfig
+from core.network.onnx_export import export_fp32
 from tests.bundles import IMAGE_SIZE, make_bundle
 
 EMBEDDING = 6  # as wide as the test bundle's gallery
@@ -42,7 +42,7 @@ def small_backbone(_: NetConfig) -> tuple[nn.Module, int, tuple[float, ...], tup
 
 def small_net(patch: pytest.MonkeyPatch, seed: int = 0) -> CampusNet:
     """A CampusNet around `small_backbone` whose batch norms have something to fold."""
-    patch.setattr(core.model, "_backbone", small_backbone)
+    patch.setattr(core.network.campus_net, "_backbone", small_backbone)
     torch.manual_seed(seed)
     return scrambled(
         CampusNet(NetConfig(zones=9, image_size=IMAGE_SIZE, hidden=16, embedding=EMBEDDING, heading=True)), seed

@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.bundle import Bundle
+from core.campus.bundle import Bundle
 from core.errors import EngineError
 from edge import bench as bench_module
 from edge.bench import STAGES, bench, bench_apart, percentiles, photos_per_s, sample_bytes, table
-from edge.build import build
-from edge.engine_build import BuildFlags
-from edge.tegrastats import measured, parse
+from edge.device.build import build
+from edge.device.engine_build import BuildFlags
+from edge.device.tegrastats import measured, parse
 from tests.bundles import make_bundle
-from tests.edge.fake_cuda import FakeCuda
+from tests.core.engines.fake_cuda import FakeCuda
 from tests.edge.networks import small_net
 
 ORIN = (

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from core.bundle import CARD, Bundle
+from core.campus.bundle import CARD, Bundle
 from core.errors import EngineError
 from edge.pack import pack, unpack
 from edge.wheels import devices_of, fetch_wheels
+from tests import REPOSITORY
 
-REPOSITORY = Path(__file__).resolve().parent.parent.parent
 REQUIREMENTS = REPOSITORY / "requirements-jetson.txt"
 DEVICES_OWN = ("numpy", "PIL", "onnxruntime")  # the last, since this machine has no TensorRT to run the network
 

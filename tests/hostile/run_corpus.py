@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from core.errors import PhotoError
-from core.photo import load_photo
+from core.photo.load import load_photo
 from tests.hostile.corpus import BUILD, Case, whole
 
 

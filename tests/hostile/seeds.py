@@ -73,7 +73,7 @@ def resealed(data: bytes) -> bytes:
 
     As it is where it is no zip with a card.
     """
-    from core.bundle import CARD, _digest
+    from core.campus.bundle import CARD, _digest
 
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import numpy as np
 
-from core import exif
-from core.arrays import read_npz
-from core.basemap import style_url
-from core.bundle import Bundle
-from core.capture import capture_from_tags
+from core.campus.basemap import style_url
+from core.campus.bundle import Bundle
 from core.errors import CampusError
-from core.labels import read_labels
-from core.photo import load_photo
+from core.io.arrays import read_npz
+from core.io.labels import read_labels
+from core.photo import exif
+from core.photo.capture import capture_from_tags
+from core.photo.load import load_photo
 from edge.manifest import Golden, Manifest
 
 

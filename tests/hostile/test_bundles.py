@@ -19,13 +19,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from core.arrays import read_npz
-from core.basemap import style_url
-from core.bundle import CARD, Bundle, _digest
-from core.engine_key import ENGINE, KEY
-from core.engines import OnnxEngine, open_engine
+from core.campus.basemap import style_url
+from core.campus.bundle import CARD, Bundle, _digest
+from core.engines.engine_key import ENGINE, KEY
+from core.engines.engines import OnnxEngine, open_engine
 from core.errors import BundleError, CampusError, EngineError
-from core.localizer import Localizer
+from core.io.arrays import read_npz
+from core.locate.localizer import Localizer
 from edge.manifest import Golden, Manifest
 from edge.pack import unpack
 from tests.bundles import photo

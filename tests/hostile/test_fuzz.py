@@ -20,12 +20,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from core.bundle import CARD
+from core.campus.bundle import CARD
+from tests import REPOSITORY
 from tests.hostile.corpus import chunk, jpeg_exif_case, tiff
 from tests.hostile.seeds import LABELS, resealed, seeds
 from tests.hostile.targets import TARGETS
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 ATHERIS_SECONDS = 3
 
 _SAME = {"deadline": None, "database": None, "suppress_health_check": list(HealthCheck), "derandomize": True}

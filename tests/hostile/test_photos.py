@@ -6,16 +6,15 @@ import json
 import math
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests import REPOSITORY
 from tests.hostile.corpus import BUILD, quartered
 from tests.hostile.run_corpus import colours
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-MAX_SECONDS = 2.0  # of one core: the promise of core/photo.py; the slowest case takes about half
+MAX_SECONDS = 2.0  # of one core: the promise of core/photo/load.py; the slowest case takes about half
 MAX_PEAK_MB = 400.0
 JPEG_LOSS = 25  # of 255: what compression may do to the mean colour of a quarter
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tests import SLICE
 from tests.interrupted.harness import Forks
 
-SLICE = Path(__file__).parent.parent / "train" / "slice"
 PHOTOS_PER_SESSION = 5  # of the 18 or 12 of each session: 20 to train on
 SPLIT = ("--group-by", "session", "--calibration", "calibration-afternoon,calibration-night",
          "--test", "test-evening,test-night")  # fmt: skip

@@ -21,7 +21,15 @@ LONGEST_S = 240  # a command that hangs ends here, and its test fails instead of
 _TOUCHES = ("open", "os.", "shutil.", "tempfile.")  # Python's audit events for files
 
 _SLOW = (
-    *("train.bundle", "edge.export", "edge.build", "edge.pack", "edge.quantize", "core.onnx_export", "predict"),
+    *(
+        "train.bundle.make",
+        "edge.export.export",
+        "edge.device.build",
+        "edge.pack",
+        "edge.export.quantize",
+        "core.network.onnx_export",
+        "predict",
+    ),
     *("onnxruntime.quantization", "onnxscript", "sklearn.cluster", "pandas", "scipy.optimize"),
 )
 
@@ -70,17 +78,17 @@ class _Touches:
 
 def _prepare() -> None:
     """Import what is slow to import, and put the small parts in the place of the large ones."""
-    import core.model
-    import train.trainer
-    from tests.edge import fake_tensorrt
-    from tests.edge.fake_cuda import FakeCuda
+    import core.network.campus_net
+    import train.fit.trainer
+    from tests.core.engines import fake_tensorrt
+    from tests.core.engines.fake_cuda import FakeCuda
     from tests.edge.networks import small_backbone
 
     for module in _SLOW:
         importlib.import_module(module)
     _shrink_the_demo()
-    core.model._backbone = small_backbone
-    train.trainer.load_imagenet_weights = lambda *_: "none"
+    core.network.campus_net._backbone = small_backbone
+    train.fit.trainer.load_imagenet_weights = lambda *_: "none"
     sys.modules["tensorrt"] = fake_tensorrt.module()
     sys.modules["cuda.bindings.runtime"] = FakeCuda().module()
 

@@ -14,9 +14,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests import REPOSITORY
 from tests.interrupted.forks import Request, encoded
 
-REPOSITORY = Path(__file__).resolve().parent.parent.parent
 KILLED = -9
 
 

@@ -9,8 +9,8 @@ outputs. The long run, of N kills for each command:
 
     KILLS=200 SEED=1 python -m pytest tests/interrupted/test_kills.py
 
-`demo` renders two tiny photos of each session here. Kills within `core.files` stand in tests/core/test_files.py, at
-every single step.
+`demo` renders two tiny photos of each session here. Kills within `core.io.files` stand in tests/core/io/test_files.py,
+at every single step.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ import pytest
 import torch
 from safetensors.torch import load
 
-from core.engine_key import ENGINE, KEY
-from edge.build import TIMING_CACHE
+from core.engines.engine_key import ENGINE, KEY
+from edge.device.build import TIMING_CACHE
 from tests.interrupted.conftest import FIT
 from tests.interrupted.harness import KILLED, Forks, reading, tree
 

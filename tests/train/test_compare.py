@@ -10,9 +10,9 @@ import pytest
 from core.errors import CampusError
 from tests.train.test_way import SLICE, train_cli
 from train.compare import Answers, row, table, way_config
-from train.config import CampusConfig
-from train.dataset import Dataset
-from train.split import SplitConfig, split_dataset
+from train.dataset.dataset import Dataset
+from train.dataset.split import SplitConfig, split_dataset
+from train.fit.config import CampusConfig
 
 
 def test_a_way_is_a_recipe_with_constants_changed() -> None:

@@ -7,9 +7,9 @@ import pytest
 import torch
 from PIL import Image
 
-from core.photo import load_photo, network_image
-from train.augment import augment
-from train.images import cached_images
+from core.photo.load import load_photo, network_image
+from train.dataset.images import cached_images
+from train.fit.augment import augment
 
 
 @pytest.fixture

@@ -14,16 +14,15 @@ import pytest
 
 import predict
 import train.__main__
-from core.bundle import Bundle, Metrics
-from core.engines import TorchEngine
+from core.campus.bundle import Bundle, Metrics
+from core.campus.frame import distance_m
+from core.engines.engines import TorchEngine
 from core.errors import run_cli
-from core.geo import distance_m
-from core.localizer import Localizer
-from train.bundle import Run
-from train.dataset import Dataset
+from core.locate.localizer import Localizer
+from tests import REPOSITORY, SLICE
+from train.bundle.make import Run
+from train.dataset.dataset import Dataset
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-SLICE = Path(__file__).parent / "slice"
 SIZE, EPOCHS = 64, 3
 
 
@@ -94,7 +93,7 @@ def test_every_command_tells_its_options_without_torch(command: str) -> None:
 
 
 def test_onnx_answers_as_torch_does(way: Path) -> None:
-    from core.onnx_export import round_weights
+    from core.network.onnx_export import round_weights
 
     run = Run.load(way / "run")
     round_weights(run.net)
@@ -191,7 +190,7 @@ def test_a_photo_that_cannot_be_read_does_not_stop_the_others(
 
 def test_an_interrupted_run_resumes_to_the_bit(way: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run stopped between two epochs and one that was not end with the same weights."""
-    from train import trainer as trainer_module
+    from train.fit import trainer as trainer_module
 
     class StopError(Exception):
         pass

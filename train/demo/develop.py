@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL.ExifTags import GPS, IFD, Base
 
+from train.dataset.geotag import write_position
 from train.demo.facades import blotches
 from train.demo.scene import sun_colour
 from train.demo.sessions import Session, Shot, sun_direction
 from train.demo.trace import Layers
 from train.demo.world import World
-from train.geotag import write_position
 
 DESCRIPTION = "Rendered demo campus, not a real place"
 KEY = 0.20  # where the metering puts the middle of a scene, linear

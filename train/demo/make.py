@@ -10,19 +10,19 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from core.bundle import Bundle
-from core.files import check_writable, written_aside
-from train.bundle import BundleConfig, Run, make_bundle
-from train.config import CampusConfig
-from train.dataset import Dataset
+from core.campus.bundle import Bundle
+from core.io.files import check_writable, written_aside
+from train.bundle.make import BundleConfig, Run, make_bundle
+from train.dataset.dataset import Dataset
+from train.dataset.ingest import ingest
+from train.dataset.split import SplitConfig, split_or_load
 from train.demo.layout import demo_world
 from train.demo.render import render_large, render_shots
 from train.demo.sessions import SESSIONS, Shot, plan_shots
 from train.demo.world import campus_map
-from train.fit import fit
-from train.ingest import ingest
-from train.split import SplitConfig, split_or_load
-from train.task import prepare
+from train.fit.config import CampusConfig
+from train.fit.fit import fit
+from train.fit.training_data import prepare
 
 log = logging.getLogger(__name__)
 

@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from core.files import written_aside
+from core.io.files import written_aside
+from train.dataset.workers import end_with_parent
 from train.demo.develop import develop, jpeg
 from train.demo.scene import Stage, load_stage, mitsuba
 from train.demo.sessions import Shot, session_named
 from train.demo.trace import trace
 from train.demo.world import World
-from train.workers import end_with_parent
 
 CHUNK = 25  # photos handed to a process at once
 

@@ -14,7 +14,7 @@ from shapely.geometry import LineString, Point, Polygon, box
 from shapely.geometry.base import BaseGeometry
 from shapely.ops import unary_union
 
-from core.geo import LocalFrame
+from core.campus.frame import LocalFrame
 
 Rgb = tuple[int, int, int]
 Side = Literal["N", "E", "S", "W"]

@@ -1,0 +1,1 @@
+"""A fix and a bundle -> a map that draws without internet."""

@@ -1,0 +1,431 @@
+"""A Fix and a bundle -> a pydeck Deck that draws without internet; no Streamlit here.
+
+Everything is placed in the campus's own metres and then turned into degrees, so circles and dashes are true.
+Nothing is told by colour alone: 68 % is a solid circle and 95 % a dashed one, candidates carry numbers, the
+truth is a ring with a cross.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from core.campus.basemap import Name, View, fitted_view, labels, names, style_url
+from core.errors import MissingDependency
+from core.locate.confidence import places_to_name, sureness
+
+if TYPE_CHECKING:
+    import pydeck
+    from numpy.typing import NDArray
+
+    from core.campus.bundle import Bundle
+    from core.locate.fix import Fix
+    from core.locate.posterior import Grid
+
+    Float = NDArray[np.float64]
+    Colour = tuple[int, int, int]
+
+Shape = Literal["dot", "circle", "dashed", "area", "outline", "heat", "number", "cross", "line", "cone"]
+
+HEIGHT_PX = 380  # at most 400: a thumb that lands on the map must still find page beside it to scroll
+_WIDTH_PX = 350  # of a narrow phone
+_CONE_M = 35.0
+_CONE_HALF_DEG = 30.0  # half of a phone's horizontal field of view, where the model gives no spread of its own
+_MOST_SPREAD_DEG = 90.0  # a view that may be towards half the horizon is no direction
+_LEAST_HEAT = 0.03  # cells below this share of the likeliest one are left clear
+_TRACK_LENGTH = 200
+_CAMPUSES = 4  # whose outlines, names and styles are kept; the app keeps as many open
+
+
+@dataclass(frozen=True)
+class Place:
+    """A position in degrees, and where it is known to be uncertain, by how many metres."""
+
+    lat: float
+    lon: float
+    error_m: float | None = None
+
+
+@dataclass(frozen=True)
+class LegendItem:
+    """One line of the legend: `key` names what it is, `shape` and `colour` how it looks on the map."""
+
+    key: str
+    shape: Shape
+    colour: Colour
+
+
+@dataclass(frozen=True)
+class _Theme:
+    fix: Colour
+    truth: Colour
+    zone: Colour
+    candidate: Colour
+    track: Colour
+    text: Colour
+    halo: Colour
+    heat: tuple[Colour, Colour, Colour]  # from thin to dense
+
+
+LIGHT = _Theme(
+    fix=(11, 87, 208), truth=(0, 110, 60), zone=(94, 53, 177), candidate=(176, 32, 32), track=(70, 70, 70),
+    text=(38, 33, 27), halo=(255, 255, 255), heat=((255, 214, 80), (247, 127, 30), (200, 30, 60)),
+)  # fmt: skip
+DARK = _Theme(
+    fix=(120, 180, 255), truth=(110, 231, 160), zone=(190, 160, 255), candidate=(255, 140, 130),
+    track=(190, 190, 190), text=(238, 240, 244), halo=(16, 20, 26),
+    heat=((110, 50, 110), (226, 88, 60), (255, 214, 90)),
+)  # fmt: skip
+
+
+def view_cone(fix: Fix) -> tuple[float, float] | None:
+    """(heading, half the cone's width) in degrees, or None where there is no direction to show.
+
+    There is none without a heading, none where its spread reaches 90 degrees, and none between look-alike places, where
+    nobody stands.
+    """
+    if fix.heading_deg is None or sureness(fix) == "split":
+        return None
+    half = _CONE_HALF_DEG if fix.heading_spread_deg is None else fix.heading_spread_deg
+    return (fix.heading_deg % 360, half) if half < _MOST_SPREAD_DEG else None
+
+
+def campus_deck(
+    bundle: Bundle,
+    fix: Fix | None = None,
+    *,
+    truth: Place | None = None,
+    track: Sequence[Place] = (),
+    dark: bool = False,
+) -> pydeck.Deck:
+    """The campus, and on it a fix with its zone, circles, probability and candidates.
+
+    `truth` is where the photo says it was taken; `track` the earlier fixes of a session, oldest first.
+    Without a fix the whole campus is shown. Raises MissingDependency where pydeck is not installed.
+    """
+    theme = DARK if dark else LIGHT
+    view = _view(bundle, fix, truth)
+    layers = [_zone_layer(bundle, fix, theme)]
+    if fix is not None and fix.probability is not None:
+        mass = fix.probability.mass.astype(np.float64)
+        layers.append(_heat_layer(bundle, fix.probability.grid, mass, theme, "probability"))
+    layers.append(_label_layer(bundle, view, theme))
+    if track:
+        layers += _track_layers(track[-_TRACK_LENGTH:], theme)
+    if fix is not None:
+        layers += _fix_layers(bundle, fix, theme)
+        if truth is not None:
+            layers += _truth_layers(bundle, fix, truth, theme)
+    return _deck(bundle, view, layers, dark)
+
+
+def coverage_deck(bundle: Bundle, *, dark: bool = False) -> pydeck.Deck:
+    """The campus, and where its training photos stand thick or thin."""
+    theme = DARK if dark else LIGHT
+    view = _view(bundle, None, None)
+    layers = [_zone_layer(bundle, None, theme)]
+    if bundle.gallery is not None:
+        counts = photo_density(bundle.card.grid, bundle.gallery.local_m.astype(np.float64))
+        layers.append(_heat_layer(bundle, bundle.card.grid, np.sqrt(counts), theme, "coverage"))
+    layers.append(_label_layer(bundle, view, theme))
+    return _deck(bundle, view, layers, dark)
+
+
+def photo_density(grid: Grid, local_m: Float, width_m: float = 6.0) -> Float:
+    """(N, 2) positions -> (rows, columns) photos per square metre, smoothed by a Gaussian of `width_m`."""
+    width = max(width_m, grid.cell_m / 2)
+    east = np.exp(-0.5 * ((grid.east_m - local_m[:, :1]) / width) ** 2)
+    north = np.exp(-0.5 * ((grid.north_m - local_m[:, 1:]) / width) ** 2)
+    return np.asarray(north.T @ east / (2 * np.pi * width**2))
+
+
+def legend(
+    fix: Fix | None, *, truth: Place | None = None, track: Sequence[Place] = (), dark: bool = False
+) -> list[LegendItem]:
+    """What `campus_deck` draws for the same arguments, in the order of importance."""
+    theme = DARK if dark else LIGHT
+    items = []
+    if fix is not None:
+        if sureness(fix) != "split":
+            items.append(LegendItem("fix", "dot", theme.fix))
+        items += [
+            LegendItem("radius68", "circle", theme.fix),
+            LegendItem("radius95", "dashed", theme.fix),
+        ]
+        if fix.probability is not None:
+            items.append(LegendItem("probability", "heat", theme.heat[1]))
+        items.append(LegendItem("zone", "area", theme.zone))
+        if places_to_name(fix):
+            items.append(LegendItem("candidate", "number", theme.candidate))
+        if view_cone(fix) is not None:
+            items.append(LegendItem("heading", "cone", theme.fix))
+        if truth is not None:
+            items.append(LegendItem("truth", "cross", theme.truth))
+    else:
+        items.append(LegendItem("zones", "outline", theme.zone))
+    if track:
+        items.append(LegendItem("track", "line", theme.track))
+    return items
+
+
+def coverage_legend(*, dark: bool = False) -> list[LegendItem]:
+    """What `coverage_deck` draws."""
+    theme = DARK if dark else LIGHT
+    return [LegendItem("coverage", "heat", theme.heat[1]), LegendItem("zones", "outline", theme.zone)]
+
+
+def _view(bundle: Bundle, fix: Fix | None, truth: Place | None) -> View:
+    frame, grid = bundle.card.frame, bundle.card.grid
+    edges = np.array([[grid.west_m, grid.south_m], [grid.east_m[-1], grid.north_m[-1]]])
+    if fix is None:
+        return fitted_view(edges, frame, _WIDTH_PX, HEIGHT_PX)
+    at = frame.to_local(fix.lat, fix.lon)
+    reach = max(1.25 * fix.radius68_m, min(1.1 * fix.radius95_m, 90.0), 25.0)
+    points = [at - reach, at + reach]
+    if (cone := view_cone(fix)) is not None:
+        points += list(_cone(at, *cone))
+    places = [Place(candidate.lat, candidate.lon) for candidate in fix.candidates]
+    points += [frame.to_local(place.lat, place.lon) + pad for place in places for pad in (-12.0, 12.0)]
+    if truth is not None:
+        there = frame.to_local(truth.lat, truth.lon)
+        if np.hypot(*(there - at)) < 2_000.0:  # a truth in another town would shrink the campus to a dot
+            points += [there - 8.0, there + 8.0]
+    return fitted_view(np.array(points), frame, _WIDTH_PX, HEIGHT_PX)
+
+
+def _deck(bundle: Bundle, view: View, layers: list[pydeck.Layer], dark: bool) -> pydeck.Deck:
+    pdk = _pydeck()
+    from app.map.compact_deck import CompactDeck  # a pydeck class, so not before pydeck is known to be there
+
+    return CompactDeck(
+        layers=layers,
+        initial_view_state=pdk.ViewState(
+            latitude=view.lat, longitude=view.lon, zoom=view.zoom, min_zoom=13, max_zoom=21
+        ),
+        # Without a provider and with the style in a data URL, nothing is asked of the network.
+        map_provider=None,
+        map_style=_style(bundle, dark),
+        tooltip={"text": "{name}"},
+    )
+
+
+# What every map of a campus shows, whatever the fix, is made once: for each photo anew it is most of a map's work.
+@lru_cache(maxsize=_CAMPUSES)
+def _outlines(bundle: Bundle) -> list[tuple[int, list[list[float]]]]:
+    """Each zone that has an outline, by its index, and the outline's (lon, lat) corners."""
+    drawn = [(index, zone) for index, zone in enumerate(bundle.card.zones) if len(zone.outline_m) >= 3]
+    # All corners turned into degrees at once: a call for each zone costs far more.
+    corners = iter(_lonlat(bundle, [corner for _, zone in drawn for corner in zone.outline_m]) if drawn else [])
+    return [(index, list(islice(corners, len(zone.outline_m)))) for index, zone in drawn]
+
+
+@lru_cache(maxsize=_CAMPUSES)
+def _names(bundle: Bundle) -> list[Name]:
+    return names(bundle.campus_map, bundle.card.frame)
+
+
+@lru_cache(maxsize=2 * _CAMPUSES)
+def _style(bundle: Bundle, dark: bool) -> str:
+    return style_url(bundle.campus_map, dark=dark)
+
+
+def _zone_layer(bundle: Bundle, fix: Fix | None, theme: _Theme) -> pydeck.Layer:
+    answer = -1 if fix is None else fix.zone.id
+    rows = [
+        {
+            "name": bundle.card.zones[index].name,
+            "outline": outline,
+            "fill": [*theme.zone, 52 if index == answer else 0],
+            "line": [*theme.zone, 230 if index == answer else 60],
+            "width": 3 if index == answer else 1,
+        }
+        for index, outline in _outlines(bundle)
+    ]
+    rows.sort(key=lambda row: row["width"])  # the answer's outline over its neighbours'
+    return _layer(
+        "PolygonLayer", "zones", rows, get_polygon="outline", get_fill_color="fill", get_line_color="line",
+        get_line_width="width", line_width_units=_text("pixels"), stroked=True, filled=True, pickable=True,
+    )  # fmt: skip
+
+
+def _heat_layer(bundle: Bundle, grid: Grid, value: Float, theme: _Theme, name: str) -> pydeck.Layer:
+    """A (rows, columns) grid as a picture laid on the map, its corners turned as the grid is to north."""
+    share = value / max(float(value.max()), 1e-12)
+    warm = share > _LEAST_HEAT
+    rows, columns = _span(np.asarray(warm.any(axis=1))), _span(np.asarray(warm.any(axis=0)))
+    share = share[rows, columns]
+    west, south = grid.west_m + columns.start * grid.cell_m, grid.south_m + rows.start * grid.cell_m
+    north, east = south + share.shape[0] * grid.cell_m, west + share.shape[1] * grid.cell_m
+    return _layer(
+        "BitmapLayer", name, None,
+        image=_text(_heat_png(share, theme)),
+        bounds=_lonlat(bundle, [[west, south], [west, north], [east, north], [east, south]]),
+    )  # fmt: skip
+
+
+def _span(kept: NDArray[np.bool_]) -> slice:
+    """The part from the first to the last true value, with one more on each side."""
+    at = np.flatnonzero(kept)
+    return slice(max(int(at[0]) - 1, 0), int(at[-1]) + 2) if len(at) else slice(0, 1)
+
+
+def _heat_png(share: Float, theme: _Theme) -> str:
+    """(rows, columns) in 0..1, row 0 in the south -> a PNG in a data URL."""
+    from PIL import Image
+
+    stops, ramp = np.array([0.0, 0.45, 1.0]), np.array(theme.heat, np.float64)
+    colour = np.stack([np.interp(share, stops, ramp[:, channel]) for channel in range(3)], axis=-1)
+    alpha = np.where(share > _LEAST_HEAT, 30 + 170 * share**0.6, 0.0)
+    rgba = np.concatenate([colour, alpha[..., None]], axis=-1).round().astype(np.uint8)[::-1]
+    buffer = io.BytesIO()
+    Image.fromarray(rgba).save(buffer, "PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def _label_layer(bundle: Bundle, view: View, theme: _Theme) -> pydeck.Layer:
+    shown = labels(_names(bundle), bundle.card.frame, view.zoom)
+    rows = [{"at": [label.lon, label.lat], "text": label.text} for label in shown]
+    return _text_layer("names", rows, theme, size=12, colour=theme.text)
+
+
+def _fix_layers(bundle: Bundle, fix: Fix, theme: _Theme) -> list[pydeck.Layer]:
+    at = bundle.card.frame.to_local(fix.lat, fix.lon)
+    here = [{"at": _round([fix.lon, fix.lat])}]
+    layers = []
+    if (cone := view_cone(fix)) is not None:
+        sector = [{"outline": _lonlat(bundle, _cone(at, *cone)), "name": ""}]
+        layers.append(
+            _layer(
+                "PolygonLayer", "heading", sector, get_polygon="outline", get_fill_color=[*theme.fix, 90], stroked=False
+            )
+        )
+    # The only circle in metres; all other dots keep their size on the screen.
+    layers += [
+        _dots("radius68", here, round(fix.radius68_m, 2), [*theme.fix, 26], [*theme.fix, 255], 3, units="meters"),
+        _path_layer("radius95", _dashes(bundle, _ring(at, fix.radius95_m)), [*theme.fix, 210], 2),
+    ]
+    if sureness(fix) != "split":  # between look-alikes the median is a place where nobody stands
+        layers.append(_dots("fix", here, 8, [*theme.fix, 255], [*theme.halo, 255], 3))
+    if others := places_to_name(fix):
+        rows = [
+            {"at": _round([candidate.lon, candidate.lat]), "text": str(number)}
+            for number, candidate in enumerate(others, start=1)
+        ]
+        layers += [
+            _dots("candidates", rows, 12, [*theme.candidate, 255], [*theme.halo, 255], 2),
+            _text_layer("candidate_numbers", rows, theme, size=14, colour=theme.halo, halo=False),
+        ]
+    return layers
+
+
+def _truth_layers(bundle: Bundle, fix: Fix, truth: Place, theme: _Theme) -> list[pydeck.Layer]:
+    frame = bundle.card.frame
+    there, at = frame.to_local(truth.lat, truth.lon), frame.to_local(fix.lat, fix.lon)
+    rows = [{"at": _round([truth.lon, truth.lat]), "text": "+"}]
+    layers = [_path_layer("error", _dashes(bundle, np.stack([at, there])), [*theme.truth, 255], 3)]
+    if truth.error_m:
+        ring = _lonlat(bundle, _ring(there, truth.error_m))
+        layers.append(_path_layer("truth_error", [{"path": ring}], [*theme.truth, 200], 1))
+    return [
+        *layers,
+        _dots("truth", rows, 9, [*theme.halo, 255], [*theme.truth, 255], 3),
+        _text_layer("truth_cross", rows, theme, size=20, colour=theme.truth, halo=False),
+    ]
+
+
+def _track_layers(track: Iterable[Place], theme: _Theme) -> list[pydeck.Layer]:
+    places = [_round([place.lon, place.lat]) for place in track]
+    layers = [_dots("track", [{"at": at} for at in places], 4, [*theme.track, 200], [*theme.halo, 200], 1)]
+    if len(places) > 1:
+        layers.insert(0, _path_layer("track_line", [{"path": places}], [*theme.track, 140], 2))
+    return layers
+
+
+def _ring(at: Float, radius_m: float) -> Float:
+    """(96, 2) points of a circle, closed."""
+    turn = np.linspace(0, 2 * np.pi, 96)
+    return at + radius_m * np.stack([np.cos(turn), np.sin(turn)], axis=1)
+
+
+def _cone(at: Float, heading_deg: float, half_deg: float) -> Float:
+    turn = np.radians(np.linspace(heading_deg - half_deg, heading_deg + half_deg, 16))
+    return np.concatenate([at[None], at + _CONE_M * np.stack([np.sin(turn), np.cos(turn)], axis=1)])
+
+
+def _dashes(bundle: Bundle, line: Float) -> list[dict[str, Any]]:
+    """A line of local metres as about 40 dashes, each as long as the gap after it."""
+    along = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(line, axis=0).T))])
+    ends = np.linspace(0, along[-1], 81)
+    if along[-1] < 40.0:
+        ends = np.linspace(0, along[-1], 2 * max(1, round(float(along[-1]) / 4)) + 1)
+    points = np.stack([np.interp(ends, along, line[:, axis]) for axis in (0, 1)], axis=1)
+    corners = _lonlat(bundle, points)
+    return [{"path": corners[start : start + 2]} for start in range(0, len(corners) - 1, 2)]
+
+
+def _lonlat(bundle: Bundle, local_m: Any) -> list[list[float]]:
+    latlon = bundle.card.frame.to_latlon(np.asarray(local_m, np.float64))
+    return [_round([lon, lat]) for lat, lon in latlon]
+
+
+def _round(values: Iterable[float]) -> list[float]:
+    return [round(float(value), 7) for value in values]
+
+
+def _dots(
+    name: str,
+    rows: list[dict[str, Any]],
+    radius: float,
+    fill: list[int],
+    line: list[int],
+    line_px: int,
+    *,
+    units: Literal["pixels", "meters"] = "pixels",
+) -> pydeck.Layer:
+    return _layer(
+        "ScatterplotLayer", name, rows, get_position="at", get_radius=radius, radius_units=_text(units),
+        get_fill_color=fill, stroked=True, get_line_color=line, get_line_width=line_px,
+        line_width_units=_text("pixels"),
+    )  # fmt: skip
+
+
+def _path_layer(name: str, rows: list[dict[str, Any]], colour: list[int], width: int) -> pydeck.Layer:
+    return _layer(
+        "PathLayer", name, rows, get_path="path", get_color=colour, get_width=width,
+        width_units=_text("pixels"),
+    )  # fmt: skip
+
+
+def _text_layer(
+    name: str, rows: list[dict[str, Any]], theme: _Theme, *, size: int, colour: Colour, halo: bool = True
+) -> pydeck.Layer:
+    return _layer(
+        "TextLayer", name, rows, get_position="at", get_text="text", get_size=size, get_color=[*colour, 255],
+        font_family=_text("system-ui, sans-serif"), font_weight=_text("700"), character_set=_text("auto"),
+        font_settings={"sdf": True, "fontSize": 48, "buffer": 8, "radius": 16} if halo else {"fontSize": 48},
+        outline_width=4 if halo else 0, outline_color=[*theme.halo, 255], line_height=1.1,
+    )  # fmt: skip
+
+
+def _layer(kind: str, name: str, rows: list[dict[str, Any]] | None, **options: Any) -> pydeck.Layer:
+    return _pydeck().Layer(kind, rows, id=name, **options)
+
+
+def _text(value: str) -> Any:
+    """A constant string; pydeck takes a bare one for an expression over the data."""
+    return _pydeck().types.String(value)
+
+
+def _pydeck() -> Any:
+    try:
+        import pydeck
+    except ImportError as error:
+        raise MissingDependency("pydeck", "requirements.txt") from error
+    return pydeck

@@ -1,0 +1,1 @@
+"""The field app for phones on the local network: https, certificates, an access key."""

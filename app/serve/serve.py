@@ -1,0 +1,231 @@
+"""Open the field app to phones on the local network: https, a QR code, and a key without which it stays locked."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import io
+import ipaddress
+import os
+import socket
+import sys
+import tempfile
+import threading
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any
+
+import segno
+
+from app.serve.access import KEY_PARAMETER, access_key
+from app.serve.addresses import host_names, lan_addresses
+from app.serve.certificates import Names, ensure
+from app.serve.web import INSTALL_PATH, Site, field_app, redirect_app
+from core.campus.bundle import Bundle
+from core.errors import CampusError
+from core.io.private_files import data_folder
+
+HTTPS_PORT, HTTP_PORT = 8443, 8080
+EVERY_ADDRESS = "0.0.0.0"
+_BACKLOG = 256
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--bundle", type=Path, metavar="BUNDLE", help="campus to open with (default: $CAMPUS_BUNDLE, else the demo)"
+    )
+    parser.add_argument("--host", default=EVERY_ADDRESS, help="address to listen on (default: all, %(default)s)")
+    parser.add_argument("--port", type=_port, default=HTTPS_PORT, help="https port, 0 for a free one (%(default)s)")
+    parser.add_argument(
+        "--http-port", type=_port, default=HTTP_PORT, help="http port, which leads to https (%(default)s)"
+    )
+    parser.add_argument(
+        "--certs", type=Path, metavar="DIR", help=f"folder for certificates and key (default: {data_folder()})"
+    )
+    parser.add_argument(
+        "--keep-photos",
+        type=Path,
+        metavar="DIR",
+        help="keep each located photo and its fix in DIR; the page says so (default: photos stay in memory)",
+    )
+    lock = parser.add_mutually_exclusive_group()
+    lock.add_argument("--new-key", action="store_true", help="make another access key; the former one opens no more")
+    lock.add_argument("--open", action="store_true", help="no key: whoever reaches this machine can use the app")
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= 65535:
+        raise argparse.ArgumentTypeError(f"{text} is not a port: 0 to 65535")
+    return port
+
+
+def main(args: argparse.Namespace) -> int:
+    if args.bundle is not None:
+        os.environ["CAMPUS_BUNDLE"] = str(args.bundle.resolve())  # the app reads it
+    if os.environ.get("CAMPUS_BUNDLE"):
+        Bundle.load(os.environ["CAMPUS_BUNDLE"])  # a wrong path or a damaged bundle is said here, not on the phones
+    if args.keep_photos is not None:
+        os.environ["CAMPUS_KEEP_PHOTOS"] = str(args.keep_photos.resolve())  # the app reads this one too
+    kept = os.environ.get("CAMPUS_KEEP_PHOTOS")
+    if kept:
+        check_writable(Path(kept))
+    folder = args.certs if args.certs is not None else data_folder()
+    with ExitStack() as open_sockets:
+        secure = open_sockets.enter_context(listen(args.host, args.port, "--port"))
+        plain = open_sockets.enter_context(listen(args.host, args.http_port, "--http-port"))
+        addresses = reached_at(args.host)
+        names = Names(host_names(), tuple(dict.fromkeys((*addresses, "127.0.0.1", "::1"))))
+        authority, server_file = ensure(folder, names)
+        site = Site(
+            host=_in_address(addresses[0]),
+            port=secure.getsockname()[1],
+            certificate=authority.der,
+            fingerprint=authority.fingerprint,
+            key=None if args.open else access_key(folder, new=args.new_key),
+        )
+        serve(site, secure, plain, server_file, addresses)
+    return 0
+
+
+def check_writable(folder: Path) -> None:
+    """Make a folder for photos, of this user alone. Raises CampusError where files cannot be written to it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise CampusError(
+            f"{folder}: photos cannot be kept here ({error.strerror}); choose another --keep-photos"
+        ) from error
+
+
+def listen(host: str, port: int, option: str) -> socket.socket:
+    """A socket that listens. Raises CampusError naming the option to change."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family)
+    try:
+        if os.name != "nt":  # there it would take a port away from another program
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if host == "::":  # all addresses of either kind
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        listener.bind((host, port))
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+            raise CampusError(f"{host} is not an address of this machine; leave --host out for all of them") from error
+        reason = error.strerror or str(error)
+        raise CampusError(f"port {port} cannot be used ({reason}); choose another with {option}") from error
+    return listener
+
+
+def reached_at(host: str) -> tuple[str, ...]:
+    """The addresses to print and certify: the one listened on, or all of this machine; loopback where it has none."""
+    if host not in (EVERY_ADDRESS, "::"):
+        return (socket.gethostbyname(host) if ":" not in host else host,)
+    return lan_addresses() or ("127.0.0.1",)
+
+
+def serve(
+    site: Site, secure: socket.socket, plain: socket.socket, server_file: Path, addresses: tuple[str, ...]
+) -> None:
+    """Serve until interrupted; both sockets listen already."""
+    import uvicorn
+    from streamlit import config as streamlit_config
+
+    class Announcing(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            kept = os.environ.get("CAMPUS_KEEP_PHOTOS")
+            print(announcement(site, plain.getsockname()[1], addresses, kept), flush=True)
+
+    app = field_app(site)
+    # Streamlit marks its own cookies as secure where it knows of a certificate.
+    streamlit_config.set_option("server.sslCertFile", str(server_file))
+    quiet: dict[str, Any] = {
+        "log_level": "warning",
+        "access_log": False,  # an address may hold the key
+        "server_header": False,
+        "proxy_headers": False,  # nothing stands in front, so whoever claims to be another is not believed
+    }
+    redirect = uvicorn.Server(uvicorn.Config(redirect_app(site), lifespan="off", ws="none", **quiet))
+    redirecting = threading.Thread(target=redirect.run, kwargs={"sockets": [plain]}, daemon=True)
+    redirecting.start()
+    server = Announcing(
+        uvicorn.Config(
+            app,
+            ssl_certfile=server_file,
+            ws="websockets-sansio",
+            ws_max_size=int(streamlit_config.get_option("server.maxMessageSize")) * 1_000_000,
+            timeout_graceful_shutdown=2,  # open pages hold their connection until it is closed
+            **quiet,
+        )
+    )
+    try:
+        with suppress(
+            KeyboardInterrupt
+        ):  # not raised where Ctrl-C was ignored when we began, as in a shell's background
+            server.run(sockets=[secure])
+    finally:
+        redirect.should_exit = True
+        redirecting.join(5)
+    if not server.started:
+        raise CampusError("the server could not start; the lines above say why")
+    print("stopped", file=sys.stderr)
+
+
+def announcement(site: Site, http_port: int, addresses: tuple[str, ...], kept: str | None = None) -> str:
+    """What the terminal shows: the QR code, the address it holds, and how a phone comes to trust it."""
+    address = f"https://{site.host}:{site.port}/"
+    with_key = f"{address}?{KEY_PARAMETER}={site.key}" if site.key else address
+    lines = [
+        qr_code(with_key),
+        "Campus GPS is open. Scan the code with a phone on the same network, or go to",
+        f"  {with_key}",
+        "The code holds the access key: whoever has it can use the app. --new-key makes another."
+        if site.key
+        else "Unlocked (--open): whoever reaches this machine over the network can use the app.",
+    ]
+    if kept:
+        lines.append(f"Photos are kept in {kept}, and the page says so.")
+    others = [f"https://{_in_address(other)}:{site.port}/" for other in addresses[1:]]
+    if others:
+        lines.append(f"Also at: {' '.join(others)}")
+    lines += [
+        "",
+        "The first time, a phone's browser warns, since it does not know this machine. To end that, open on the phone",
+        f"  http://{site.host}:{http_port}{INSTALL_PATH}",
+        "and compare the fingerprint that it shows with",
+        f"  {site.fingerprint}",
+        "Ctrl-C stops it.",
+    ]
+    return "\n".join(lines)
+
+
+def qr_code(text: str, *, coloured: bool | None = None) -> str:
+    """A QR code drawn in characters, in halves of a line where the terminal's encoding has them.
+
+    Light squares are drawn, so it needs light characters on a dark ground: `coloured` (by default where standard output
+    is a terminal) makes it so whatever the terminal's colours are, for phones that read no negative.
+    """
+    halves = _can_print("▀▄█")
+    drawn = io.StringIO()
+    segno.make(text, error="l", micro=False).terminal(drawn, compact=halves)
+    rows = drawn.getvalue().splitlines()
+    if halves and (sys.stdout.isatty() if coloured is None else coloured):
+        rows = [f"\033[97;40m{row}\033[0m" for row in rows]
+    return "\n".join(rows) + "\n"
+
+
+def _can_print(text: str) -> bool:
+    try:
+        text.encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _in_address(host: str) -> str:
+    """An address as URLs hold it: IPv6 in brackets."""
+    return f"[{host}]" if ":" in host and ipaddress.ip_address(host.partition("%")[0]).version == 6 else host

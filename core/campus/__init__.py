@@ -1,0 +1,1 @@
+"""A campus: its bundle of files, its frame of metres, grid, zones, gallery and basemap."""

@@ -1,0 +1,282 @@
+"""The offline basemap: a campus's GeoJSON -> a map style in a data URL, its names, the view that fits.
+
+The style names no tiles, glyphs or sprites, so drawing it asks the network for nothing. Names are therefore
+not part of the style: `names` and `labels` give them as points with text.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from core.campus.frame import LocalFrame
+
+# Drawn in this order.
+KINDS = ("lawn", "sports", "water", "plaza", "path", "building", "tower", "tree")
+# Left out in this order where a campus is too large to send.
+_LEFT_OUT_FIRST = ("tree", "lawn", "sports", "path")
+_NAMED = ("building", "tower", "plaza", "water", "sports", "lawn")
+MAX_STYLE_BYTES = 150_000
+_WORLD_PX = 512  # MapLibre's and deck.gl's tile size: the world is this wide at zoom 0
+_EQUATOR_M = 40_075_016.686
+_LETTER_PX, _LINE_PX = 6.4, 15.0  # of an 11-pixel sans serif, with a little air
+MAX_LABELS = 40
+
+LIGHT = {
+    "ground": "#f4f1ea", "lawn": "#cde6b4", "sports": "#b9dca6", "water": "#a5d2f0", "plaza": "#e5dcc8",
+    "path": "#ffffff", "building": "#d2bfa9", "tower": "#b99f83", "tree": "#7fb069",
+    "path_edge": "#cfc6b6", "building_edge": "#7d6a55",
+}  # fmt: skip
+DARK = {
+    "ground": "#14181e", "lawn": "#1d3326", "sports": "#20402b", "water": "#17364d", "plaza": "#2b2a29",
+    "path": "#3b424d", "building": "#46505f", "tower": "#5d6b80", "tree": "#2f5a3a",
+    "path_edge": "#262c35", "building_edge": "#8b98ab",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Label:
+    """A name on the map; `text` may hold a line break."""
+
+    lat: float
+    lon: float
+    text: str
+
+
+@dataclass(frozen=True)
+class Name:
+    """A label that a map may show, and the room that it takes: its middle in local metres, half its size in pixels."""
+
+    label: Label
+    middle_m: tuple[float, float]
+    half_px: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class View:
+    """Where a map looks: degrees, and the zoom of MapLibre and deck.gl."""
+
+    lat: float
+    lon: float
+    zoom: float
+
+
+def style_url(campus_map: dict[str, Any], *, dark: bool) -> str:
+    """The basemap style of a GeoJSON FeatureCollection, as a data URL; unknown kinds are left out."""
+    colours = DARK if dark else LIGHT
+    kinds = list(KINDS)
+    features = [_slim(feature) for feature in drawable(campus_map)]
+    while True:
+        source: dict[str, Any] = {
+            "type": "geojson",
+            "data": {"type": "FeatureCollection", "features": features},
+        }
+        if isinstance(campus_map.get("attribution"), str):
+            source["attribution"] = _plain(campus_map["attribution"])
+        style = {"version": 8, "sources": {"campus": source}, "layers": _style_layers(colours)}
+        text = json.dumps(style, separators=(",", ":"))
+        dropped = next((kind for kind in _LEFT_OUT_FIRST if kind in kinds), None)
+        if len(text) <= MAX_STYLE_BYTES or dropped is None:
+            return "data:application/json;base64," + base64.b64encode(text.encode()).decode()
+        kinds.remove(dropped)
+        features = [feature for feature in features if feature["properties"]["kind"] in kinds]
+
+
+def _style_layers(colours: dict[str, str]) -> list[dict[str, Any]]:
+    def of_kind(kind: str, *geometry: str) -> list[Any]:
+        same = ["==", ["get", "kind"], kind]
+        return ["all", same, ["match", ["geometry-type"], list(geometry), True, False]]
+
+    areas, lines = ("Polygon", "MultiPolygon"), ("LineString", "MultiLineString")
+    layers: list[dict[str, Any]] = [
+        {"id": "ground", "type": "background", "paint": {"background-color": colours["ground"]}}
+    ]
+    for kind in KINDS[:-1]:
+        edge = {"path": "path_edge", "building": "building_edge", "tower": "building_edge"}.get(kind, kind)
+        paint: dict[str, Any] = {"fill-color": colours[kind], "fill-outline-color": colours[edge]}
+        layers.append({"id": kind, "type": "fill", "source": "campus", "filter": of_kind(kind, *areas), "paint": paint})
+        if kind == "path":
+            widths = ["interpolate", ["exponential", 2], ["zoom"], 14, 1.0, 20, 20.0]  # about 2.5 m
+            paint = {"line-color": colours["path"], "line-width": widths}
+            layers.append(
+                {
+                    "id": "path_line",
+                    "type": "line",
+                    "source": "campus",
+                    "filter": of_kind("path", *lines),
+                    "paint": paint,
+                }
+            )
+    widths = ["interpolate", ["linear"], ["zoom"], 15, 0.6, 19, 2.0]
+    layers.append(
+        {
+            "id": "building_edge",
+            "type": "line",
+            "source": "campus",
+            "filter": ["match", ["get", "kind"], ["building", "tower"], True, False],
+            "paint": {"line-color": colours["building_edge"], "line-width": widths},
+        }
+    )
+    radius = ["interpolate", ["exponential", 2], ["zoom"], 14, 0.5, 20, 22.0]  # a crown of about 5 m
+    paint = {"circle-color": colours["tree"], "circle-opacity": 0.75, "circle-radius": radius}
+    layers.append(
+        {
+            "id": "tree",
+            "type": "circle",
+            "source": "campus",
+            "filter": of_kind("tree", "Point"),
+            "paint": paint,
+        }
+    )
+    return layers
+
+
+def drawable(campus_map: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The features that can be drawn: a known kind, and numeric coordinates. The file may be a stranger's."""
+    features = campus_map.get("features")
+    for feature in features if isinstance(features, list) else []:
+        if not isinstance(feature, dict):
+            continue
+        geometry, properties = feature.get("geometry"), feature.get("properties")
+        if not isinstance(geometry, dict) or not isinstance(properties, dict):
+            continue
+        known = isinstance(properties.get("kind"), str) and properties["kind"] in KINDS
+        if known and isinstance(geometry.get("type"), str) and len(_points(geometry.get("coordinates"))):
+            yield feature
+
+
+def _points(coordinates: Any) -> list[tuple[float, float]]:
+    """All (lon, lat) of a GeoJSON coordinates array, however nested; none where one is no place on Earth."""
+    if not isinstance(coordinates, list) or not coordinates:
+        return []
+    if not isinstance(coordinates[0], list):
+        pair = coordinates[:2]
+        numbers = len(pair) == 2 and all(
+            isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) for value in pair
+        )
+        return [(pair[0], pair[1])] if numbers and abs(pair[0]) <= 180 and abs(pair[1]) <= 84 else []
+    parts = [_points(part) for part in coordinates]
+    return [point for part in parts for point in part] if all(parts) else []
+
+
+def _slim(feature: dict[str, Any]) -> dict[str, Any]:
+    """The feature with only what the style needs, at 0.1 m."""
+
+    def rounded(coordinates: Any) -> Any:
+        if isinstance(coordinates[0], list):
+            return [rounded(part) for part in coordinates]
+        return [round(value, 6) for value in coordinates[:2]]
+
+    geometry = feature["geometry"]
+    return {
+        "type": "Feature",
+        "properties": {"kind": feature["properties"]["kind"]},
+        "geometry": {"type": geometry["type"], "coordinates": rounded(geometry["coordinates"])},
+    }
+
+
+def names(campus_map: dict[str, Any], frame: LocalFrame) -> list[Name]:
+    """The names of a GeoJSON FeatureCollection, the most telling features first: buildings and towers, by size."""
+    found = []
+    for feature in drawable(campus_map):
+        name, kind = feature["properties"].get("name"), feature["properties"]["kind"]
+        if kind not in _NAMED or not isinstance(name, str) or not name.strip():
+            continue
+        lon_lat = np.array(_points(feature["geometry"]["coordinates"]))
+        local = frame.to_local(lon_lat[:, 1], lon_lat[:, 0])
+        size = np.ptp(local, axis=0)
+        found.append((_NAMED.index(kind) > 1, -float(size.prod()), (local.min(0) + local.max(0)) / 2, name))
+    out = []
+    for _, _, middle, name in sorted(found, key=lambda item: item[:2]):
+        lines = [visual_order(line) for line in _wrapped(_plain(name))]
+        lat, lon = frame.to_latlon(middle)
+        label = Label(round(float(lat), 6), round(float(lon), 6), "\n".join(lines))
+        half_px = (max(len(line) for line in lines) * _LETTER_PX / 2, len(lines) * _LINE_PX / 2)
+        out.append(Name(label, (float(middle[0]), float(middle[1])), half_px))
+    return out
+
+
+def labels(names: Sequence[Name], frame: LocalFrame, zoom: float) -> list[Label]:
+    """Those of `names` that can stand on the map at a zoom without covering one another, the first ones first."""
+    metres_per_px = _metres_per_px(frame, zoom)
+    taken: list[tuple[float, float, float, float]] = []
+    out: list[Label] = []
+    for name in names:
+        x, y = name.middle_m[0] / metres_per_px, name.middle_m[1] / metres_per_px
+        half_w, half_h = name.half_px
+        box = (x - half_w, x + half_w, y - half_h, y + half_h)
+        covered = any(
+            box[0] < other[1] and other[0] < box[1] and box[2] < other[3] and other[2] < box[3] for other in taken
+        )
+        if covered or len(out) >= MAX_LABELS:
+            continue
+        taken.append(box)
+        out.append(name.label)
+    return out
+
+
+def fitted_view(local_m: ArrayLike, frame: LocalFrame, width_px: float, height_px: float) -> View:
+    """The view in which (N, 2) local metres fill a map of that many pixels, never nearer than zoom 19."""
+    points = np.asarray(local_m, np.float64).reshape(-1, 2)
+    low, high = points.min(axis=0), points.max(axis=0)
+    width_m, height_m = np.maximum(high - low, 1.0)
+    metres_per_px = max(width_m / width_px, height_m / height_px)
+    lat, lon = frame.to_latlon((low + high) / 2)
+    zoom = math.log2(_EQUATOR_M * math.cos(math.radians(lat)) / (_WORLD_PX * metres_per_px))
+    return View(float(lat), float(lon), round(min(19.0, max(1.0, zoom)), 2))
+
+
+def _metres_per_px(frame: LocalFrame, zoom: float) -> float:
+    lat = float(frame.to_latlon(np.zeros(2))[0])
+    return _EQUATOR_M * math.cos(math.radians(lat)) / (_WORLD_PX * 2**zoom)
+
+
+def _plain(text: str) -> str:
+    """One line without control characters, and without the marks that turn text into HTML."""
+    kept = "".join(char for char in text if unicodedata.category(char)[0] != "C" and char not in "<>&")
+    return " ".join(kept.split())[:60]
+
+
+def _wrapped(text: str, width: int = 13) -> list[str]:
+    """A long name on two lines, broken at the space nearest its middle."""
+    spaces = [index for index, char in enumerate(text) if char == " "]
+    if len(text) <= width or not spaces:
+        return [text]
+    middle = min(spaces, key=lambda index: abs(index - len(text) / 2))
+    return [text[:middle], text[middle + 1 :]]
+
+
+def visual_order(text: str) -> str:
+    """A line as its letters stand from left to right, for a text layer that knows no right-to-left script.
+
+    Enough of the Unicode bidirectional algorithm for names: a line with right-to-left letters is turned
+    round, and runs of left-to-right letters and digits within it turned back.
+    """
+
+    def rtl(char: str) -> bool:
+        return unicodedata.bidirectional(char) in ("R", "AL")
+
+    def ltr(char: str) -> bool:
+        return unicodedata.bidirectional(char) in ("L", "EN", "AN")
+
+    if not any(map(rtl, text)):
+        return text
+    out: list[str] = []
+    run: list[str] = []
+    for char in reversed(text):
+        if ltr(char) or (run and not rtl(char) and char != " "):
+            run.append(char)
+        else:
+            out += [*reversed(run), char]
+            run = []
+    return "".join([*out, *reversed(run)])

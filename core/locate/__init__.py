@@ -1,0 +1,1 @@
+"""Network outputs and a gallery -> a probability map -> a Fix."""

@@ -1,0 +1,33 @@
+"""How sure an answer is, in a word: what a page or a robot does with it depends on this before any metre."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from core.campus.frame import distance_m
+from core.locate.posterior import CANDIDATE_APART_M
+
+if TYPE_CHECKING:
+    from core.locate.fix import Candidate, Fix
+
+Sureness = Literal["good", "wide", "split", "elsewhere"]
+
+WIDE_M = CANDIDATE_APART_M  # a 68 % radius beyond what a person sees by looking around is no longer one place
+SPLIT_SHARE = 0.2  # the second place must hold this share of the probability for the answer to count as split
+
+
+def sureness(fix: Fix) -> Sureness:
+    """Not of this campus, several places, one wide place, or one clear place."""
+    if not fix.on_campus:
+        return "elsewhere"
+    if len(fix.candidates) > 1 and fix.candidates[1].mass >= SPLIT_SHARE:
+        return "split"
+    return "wide" if fix.radius68_m > WIDE_M else "good"
+
+
+def places_to_name(fix: Fix) -> list[Candidate]:
+    """The candidates worth naming beside the fix: all of a split answer, else those that are not the fix itself."""
+    if sureness(fix) == "split":
+        return list(fix.candidates)
+    apart = [float(distance_m(fix.lat, fix.lon, place.lat, place.lon)) for place in fix.candidates]
+    return [place for place, metres in zip(fix.candidates, apart, strict=True) if metres > CANDIDATE_APART_M]

@@ -1,0 +1,66 @@
+"""The answer to "where was this photo taken?"."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, fields
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from core.locate.posterior import ProbabilityMap
+
+
+@dataclass(frozen=True)
+class ZoneOdds:
+    """A zone and the probability (0 to 1) that the photo was taken in it."""
+
+    id: int
+    name: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One of several separate places that fit, and the share (0 to 1) of the probability near it."""
+
+    lat: float
+    lon: float
+    mass: float
+
+
+@dataclass(frozen=True)
+class Fix:
+    """Where a photo was taken, with its doubt; every part is read off one probability map.
+
+    lat, lon: degrees, WGS84. radius68_m, radius95_m: metres; held-out photos lie within them 68 and 95 times in 100.
+    zones: all with a probability of 1 % or more, likeliest first, at least one. candidates: likeliest first.
+    score: the share (0 to 1) of calibration photos that looked less like this campus than this one; on_campus: whether
+    it looks like this campus at all. heading_deg: where the camera looked, clockwise from true north; it is within
+    heading_spread_deg of that 68 times in 100. Both are None where the model has no such head.
+    """
+
+    lat: float
+    lon: float
+    radius68_m: float
+    radius95_m: float
+    zones: tuple[ZoneOdds, ...]
+    candidates: tuple[Candidate, ...]
+    on_campus: bool
+    score: float
+    campus: str
+    timings_ms: dict[str, float]
+    heading_deg: float | None = None
+    heading_spread_deg: float | None = None
+    probability: ProbabilityMap | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def zone(self) -> ZoneOdds:
+        """The likeliest zone."""
+        return self.zones[0]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything but the map, ready for JSON."""
+        plain = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "probability"}
+        plain["zone"] = asdict(self.zone)
+        plain["zones"] = [asdict(zone) for zone in self.zones]
+        plain["candidates"] = [asdict(candidate) for candidate in self.candidates]
+        return plain

@@ -1,0 +1,1 @@
+"""Any photo -> upright RGB and what the camera recorded."""

@@ -1,0 +1,166 @@
+"""On the device: a packed campus -> a folder with a TensorRT engine for this very GPU."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import time
+from pathlib import Path
+
+from core.campus.bundle import Bundle
+from core.engines.cuda import Cuda, open_cuda
+from core.engines.engine_key import ENGINE, KEY, EngineKey, key_of_this_machine, key_text, read_key
+from core.engines.tensorrt_engine import TensorRtEngine, import_tensorrt
+from core.errors import EngineError
+from core.io.files import check_writable, written_aside
+from core.program import edge_program, running_pack
+from edge.device.engine_build import BuildFlags, Built, build_engine
+from edge.device.trtexec import build_with_trtexec, find_trtexec
+from edge.manifest import FP16, Export, sha256
+from edge.pack import SUFFIX, packed_export, unpack
+from edge.parity import head_parity
+
+log = logging.getLogger(__name__)
+
+TIMING_CACHE = "timing.cache"
+
+
+def build(folder: Bundle, flags: BuildFlags, force: bool = False) -> str:
+    """Build `model.engine` and `engine.json` in an unpacked pack, or keep those that fit; says what was done.
+
+    Nothing is put in place before the engine has given the golden answers on this device. Raises EngineError.
+    """
+    export = packed_export(folder)
+    cuda, program = _ways_to_build()
+    present = _present_key(folder.path)
+    # trtexec tells its version only by building, so there the one it built with is believed.
+    version = str(import_tensorrt().__version__) if program is None else present.tensorrt if present else ""
+    wanted = key_of_this_machine(version, cuda, export.manifest.files[FP16], flags.as_dict())
+    if present is not None and not force:
+        differences = present.differences(wanted)
+        if not differences and _engine_is_whole(folder.path):
+            return f"{folder.path / ENGINE}: up to date for {describe(wanted)}"
+        if differences:
+            log.info("building again: the engine was built for %s", ", ".join(differences))
+    check_writable(folder.path / ENGINE)
+    started = time.perf_counter()
+    log.info("building for %s: this takes minutes", describe(wanted))
+    built = _build(export, flags, folder.path / TIMING_CACHE, program)
+    said = _golden(built, export, cuda) if program is None else "not tried: TensorRT's Python module is not installed"
+    key = key_of_this_machine(built.tensorrt, cuda, export.manifest.files[FP16], flags.as_dict())
+    # All three are on the disk before the first is moved into place. The key is the last: an engine without its key,
+    # which is all that a kill between the moves can leave, is never loaded, and built again.
+    with (
+        written_aside(folder.path / KEY) as key_file,
+        written_aside(folder.path / ENGINE) as engine_file,
+        written_aside(folder.path / TIMING_CACHE) as cache_file,
+    ):
+        key_file.write_text(key_text(key, built.engine), encoding="utf-8")
+        engine_file.write_bytes(built.engine)
+        cache_file.write_bytes(built.timing_cache)
+    return (
+        f"{folder.path / ENGINE}: {len(built.engine) / 1e6:.1f} MB for {describe(key)}, "
+        f"built in {time.perf_counter() - started:.0f} s; golden answers: {said}"
+    )
+
+
+def describe(key: EngineKey) -> str:
+    """As a person reads it: "NVIDIA Jetson Orin Nano (8.7), TensorRT 10.3.0, CUDA 12.6, L4T 36.4.3"."""
+    return ", ".join(
+        [
+            f"{key.device or 'GPU'} ({key.compute_capability})",
+            *([f"TensorRT {key.tensorrt}"] if key.tensorrt else []),
+            f"CUDA {key.cuda}",
+            *([f"L4T {key.l4t}"] if key.l4t else []),
+        ]
+    )
+
+
+def _ways_to_build() -> tuple[Cuda, Path | None]:
+    """CUDA, and trtexec where TensorRT's Python module is absent. Raises EngineError naming all that is missing."""
+    problems = []
+    cuda: Cuda | None = None
+    program: Path | None = None
+    try:
+        cuda = open_cuda()
+    except EngineError as error:
+        problems.append(str(error))
+    try:
+        import_tensorrt()
+    except EngineError as error:
+        program = find_trtexec()
+        if program is None:
+            problems.append(str(error))
+        else:
+            log.info("%s; using %s", error, program)
+    if problems or cuda is None:
+        raise EngineError("; ".join(problems))
+    return cuda, program
+
+
+def _present_key(folder: Path) -> EngineKey | None:
+    try:
+        return read_key(folder)[0] if (folder / KEY).exists() else None
+    except EngineError as error:
+        log.info("%s", error)
+        return None
+
+
+def _engine_is_whole(folder: Path) -> bool:
+    engine = folder / ENGINE
+    return engine.is_file() and sha256(engine.read_bytes()) == read_key(folder)[1]
+
+
+def _build(export: Export, flags: BuildFlags, cache: Path, program: Path | None) -> Built:
+    size = export.manifest.preprocessing.size
+    known = cache.read_bytes() if cache.is_file() else b""
+    if program is not None:
+        return build_with_trtexec(program, export.fp16, size, flags, known)
+    return build_engine(export.fp16, size, flags, known)
+
+
+def _golden(built: Built, export: Export, cuda: Cuda) -> str:
+    """Run the new engine on the golden images. Raises EngineError where its answers are not those of FP32."""
+    engine = TensorRtEngine(built.engine, cuda)
+    try:
+        heads = engine.run(export.golden.images)
+    finally:
+        engine.close()
+    apart = head_parity(export.golden.heads, heads, export.manifest.scale_m)
+    tolerances = export.manifest.tolerances
+    if apart.offset_mean_m > tolerances.device_m or apart.embedding_max > tolerances.fp16_embedding:
+        raise EngineError(
+            f"the engine's answers are wrong on this device ({apart}; at most {tolerances.device_m} m allowed): it is "
+            f"not installed; report this with the output of `{edge_program()} doctor`"
+        )
+    return str(apart)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    flags = BuildFlags()
+    parser.add_argument(
+        "pack", nargs="?", type=Path, metavar="PACK", help=f"NAME{SUFFIX}, or the folder it was unpacked to"
+    )
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder to unpack to (default: NAME beside the pack)")
+    parser.add_argument("--best-batch", type=int, default=flags.best_batch, help="photos at once to be fastest at (1)")
+    parser.add_argument("--max-batch", type=int, default=flags.max_batch, help="most photos at once (16)")
+    parser.add_argument("--workspace-mb", type=int, default=flags.workspace_mb, help="memory to build with (1024)")
+    parser.add_argument(
+        "--force", action="store_true", help="build again, and replace DIR where it holds another campus"
+    )
+
+
+def main(args: argparse.Namespace) -> int:
+    flags = BuildFlags(args.best_batch, args.max_batch, args.workspace_mb)
+    _ways_to_build()  # said before anything is read or unpacked
+    place = args.pack or running_pack()
+    if place is None:
+        raise EngineError(f"give the pack to build, NAME{SUFFIX}, or the folder it was unpacked to")
+    given = Bundle.load(place)
+    export = packed_export(given)
+    if flags.max_batch > export.manifest.profile.most:
+        raise EngineError(f"--max-batch {flags.max_batch}: the model takes at most {export.manifest.profile.most}")
+    folder = given if given.path.is_dir() else unpack(given, args.out or given.path.with_suffix(""), args.force)
+    print(build(folder, flags, args.force))
+    print(f"next: {edge_program()} run --bundle {folder.path} PHOTO")
+    return 0

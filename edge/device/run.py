@@ -1,0 +1,119 @@
+"""Locate what comes in: files, a watched folder, a camera or standard input -> JSON lines, GeoJSON or NMEA."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+import sys
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.engines.engines import BACKENDS
+from core.errors import EngineError, PhotoError, run_cli
+from core.locate.localizer import Localizer, default_bundle
+from edge.device.newest import Newest
+from edge.device.sinks import Sink, close_all, open_sink
+from edge.device.sources import Frame, camera, files, standard_input, watched
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Tally:
+    """What became of the frames: located, unreadable and passed over, dropped because the device was busy."""
+
+    located: int = 0
+    skipped: int = 0
+    dropped: int = 0
+
+    @property
+    def frames(self) -> int:
+        return self.located + self.skipped + self.dropped
+
+    def __str__(self) -> str:
+        return f"{self.located} located, {self.skipped} unreadable and skipped, {self.dropped} dropped while busy"
+
+
+def run(localizer: Localizer, frames: Iterable[Frame], sinks: list[Sink], tally: Tally, every_s: float = 0.0) -> None:
+    """Locate each frame and give its fix to every sink; counts in `tally`, also when it is interrupted.
+
+    A frame that cannot be read is skipped and counted. `every_s`: at most one fix in so many seconds.
+    """
+    due = 0.0
+    for frame in frames:
+        if time.monotonic() < due:
+            tally.dropped += 1
+            continue
+        due = time.monotonic() + every_s
+        try:
+            if frame.photo is None:
+                raise PhotoError(f"{frame.name}: {frame.unreadable}")
+            fix = localizer.locate(frame.photo)
+        except PhotoError as error:
+            tally.skipped += 1
+            log.warning("skipped: %s", error)
+            continue
+        tally.located += 1
+        for sink in sinks:
+            sink.put(frame, fix)
+
+
+def open_frames(args: argparse.Namespace) -> Iterable[Frame]:
+    """The source that the command line names. Raises EngineError unless it names exactly one."""
+    if sum((bool(args.photos), args.watch is not None, args.camera is not None)) != 1:
+        raise EngineError(
+            "give photos, or --watch FOLDER, or --camera CAMERA: one of the three (`-` is standard input)"
+        )
+    if args.every and args.camera is None:
+        raise EngineError("--every drops frames of a camera or video; it needs --camera")
+    if args.camera is not None:
+        source = camera(args.camera, say=lambda text: log.warning("%s", text))
+        # A video file is not in a hurry; a camera is.
+        return source if Path(args.camera).is_file() else Newest(source)
+    if args.watch is not None:
+        return watched(args.watch)
+    return standard_input() if args.photos == [Path("-")] else files(args.photos)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("photos", nargs="*", type=Path, metavar="PHOTO", help="photos or folders; - is standard input")
+    parser.add_argument("--watch", type=Path, metavar="FOLDER", help="locate photos as they appear in a folder")
+    parser.add_argument("--camera", metavar="CAMERA", help="a number, /dev/videoN, csi[:N], or a video file")
+    parser.add_argument("--bundle", type=Path, help="campus bundle (default: $CAMPUS_BUNDLE, else the demo campus)")
+    parser.add_argument("--backend", choices=BACKENDS, default="auto", help="default: auto, the best that is there")
+    parser.add_argument(
+        "--to", action="append", metavar="SINK", default=None,
+        help="json (default), json:FILE, geojson:FILE, nmea, nmea:tcp:[HOST:]PORT, nmea:/dev/ttyX[:BAUD]; repeatable",
+    )  # fmt: skip
+    parser.add_argument("--every", type=float, default=0.0, metavar="SECONDS", help="at most one fix in so long (0)")
+
+
+def main(args: argparse.Namespace) -> int:
+    tally = Tally()
+    # A service is stopped by SIGTERM: it ends as by Ctrl-C, with its sinks closed and its counts said.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    code = run_cli(lambda: _run(args, tally))  # what went wrong is said first, and what came of it after
+    if tally.frames and not sys.stderr.closed:
+        log.info("%s", tally)
+    return code or (0 if tally.located or not tally.skipped else 2)
+
+
+def _run(args: argparse.Namespace, tally: Tally) -> int:
+    frames = open_frames(args)
+    localizer = Localizer.load(args.bundle or default_bundle(), args.backend)
+    log.info("%s, %s", localizer.bundle.card.name, localizer.engine.name)
+    sinks: list[Sink] = []
+    try:
+        for address in args.to or ["json"]:
+            sinks.append(open_sink(address))
+        run(localizer, frames, sinks, tally, args.every)
+    except KeyboardInterrupt:
+        print(file=sys.stderr)  # below the ^C
+    finally:
+        if isinstance(frames, Newest):
+            tally.dropped += frames.dropped
+        close_all(sinks)
+    return 0

@@ -1,0 +1,167 @@
+"""Where `run` takes photos from: files, a watched folder, a camera or video, standard input."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+
+from core.errors import EngineError, PhotoError, reason_of
+from core.program import edge_program
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".heic", ".heif"})
+POLL_S = 0.5
+FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0  # between attempts to open a lost camera, doubled each time
+MAX_STDIN_BYTES = 256 * 2**20
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One photo to locate. `photo` is whatever `core.photo.load.load_photo` takes; `taken_s` seconds since 1970.
+
+    `unreadable` is set instead where a source could not read the frame.
+    """
+
+    name: str
+    photo: Path | bytes | NDArray[np.uint8] | None
+    taken_s: float
+    unreadable: str = ""
+
+
+Source = Iterator[Frame]
+
+
+def files(paths: list[Path]) -> Source:
+    """Each file; a folder stands for the photos in it, by name. Raises PhotoError for a path that is not there."""
+    for path in paths:
+        if path.is_dir():
+            found = sorted(photo for photo in path.iterdir() if is_photo(photo))
+            if not found:
+                raise PhotoError(f"{path}: holds no photos ({', '.join(sorted(PHOTO_SUFFIXES))})")
+        elif path.exists():
+            found = [path]
+        else:
+            raise PhotoError(f"{path}: no such file; check the path")
+        for photo in found:
+            yield Frame(str(photo), photo, time.time())
+
+
+def is_photo(path: Path) -> bool:
+    """By its name; hidden files are what other programs have not finished writing."""
+    return path.suffix.lower() in PHOTO_SUFFIXES and not path.name.startswith(".")
+
+
+def watched(folder: Path, sleep: Callable[[float], None] = time.sleep) -> Source:
+    """Photos that appear in a folder, once each and only when whole. Never ends. Raises PhotoError without the folder.
+
+    A file counts as whole when its size has not changed between two looks.
+    """
+    if not folder.is_dir():
+        raise PhotoError(f"{folder}: not a folder to watch; make it first")
+    done: set[tuple[str, int]] = {(path.name, path.stat().st_mtime_ns) for path in folder.iterdir() if is_photo(path)}
+    growing: dict[str, int] = {}
+    while True:
+        if not folder.is_dir():
+            raise PhotoError(f"{folder}: the watched folder is gone; make it again and restart")
+        present = sorted(folder.iterdir())
+        names = {path.name for path in present}  # what was taken away is forgotten, or weeks of photos would pile up
+        done = {(name, time_ns) for name, time_ns in done if name in names}
+        growing = {name: size for name, size in growing.items() if name in names}
+        for path in present:
+            try:
+                state = path.stat()
+            except FileNotFoundError:
+                continue  # taken away between the two looks
+            if not is_photo(path) or (path.name, state.st_mtime_ns) in done:
+                continue
+            if state.st_size and growing.get(path.name) == state.st_size:
+                done.add((path.name, state.st_mtime_ns))
+                del growing[path.name]
+                yield Frame(str(path), path, time.time())
+            else:
+                growing[path.name] = state.st_size
+        sleep(POLL_S)
+
+
+def standard_input(stream: BinaryIO | None = None) -> Source:
+    """One photo, the bytes of standard input. Raises PhotoError where there are none."""
+    data = (stream or sys.stdin.buffer).read(MAX_STDIN_BYTES + 1)
+    if not data:
+        raise PhotoError(f"standard input: no photo came in; pipe one, e.g. `cat photo.jpg | {edge_program()} run -`")
+    yield Frame("-", data, time.time())
+
+
+def camera(
+    address: str, sleep: Callable[[float], None] = time.sleep, say: Callable[[str], None] = lambda _: None
+) -> Source:
+    """Frames of a camera or video file, by OpenCV; a video file ends, a lost camera is opened again.
+
+    `address`: a number or /dev/videoN, `csi` or `csi:N` (a Jetson's ribbon-cable camera), the path of a video, or a
+    GStreamer pipeline that ends in appsink. Raises EngineError where OpenCV or the video file is absent.
+    """
+    try:
+        cv2 = import_module("cv2")
+    except ImportError as error:
+        raise EngineError(
+            "OpenCV is not installed, which cameras and videos need: on a Jetson `sudo apt install python3-opencv`, "
+            "elsewhere `pip install opencv-python-headless`"
+        ) from error
+    target, arguments, is_file = _target(cv2, address)
+    wait_s, number = FIRST_WAIT_S, 0
+    while True:
+        capture = cv2.VideoCapture(target, *arguments)
+        try:
+            while capture.isOpened():
+                good, picture = capture.read()
+                if not good:
+                    break
+                wait_s, number = FIRST_WAIT_S, number + 1
+                yield _frame(cv2, f"{address}#{number}", picture)
+        finally:
+            capture.release()
+        if is_file:
+            if not number:
+                raise EngineError(f"{address}: OpenCV cannot read this video: convert it to MP4 (H.264)")
+            return
+        say(f"{address}: no picture; trying again in {wait_s:g} s")
+        sleep(wait_s)
+        wait_s = min(2 * wait_s, LONGEST_WAIT_S)
+
+
+def _frame(cv2: Any, name: str, picture: Any) -> Frame:
+    try:
+        rgb = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+    except cv2.error as error:
+        return Frame(name, None, time.time(), unreadable=reason_of(error))
+    return Frame(name, np.ascontiguousarray(rgb, dtype=np.uint8), time.time())
+
+
+def _target(cv2: Any, address: str) -> tuple[int | str, tuple[int, ...], bool]:
+    """What VideoCapture takes for an address, and whether it is a file that ends."""
+    if address.isdigit():
+        return int(address), (), False
+    if address.startswith("/dev/video"):
+        return address, (cv2.CAP_V4L2,), False
+    if address == "csi" or address.startswith("csi:"):
+        sensor = address.partition(":")[2] or "0"
+        if not sensor.isdigit():
+            raise EngineError(f"{address}: a CSI camera is csi or csi:N with its number N")
+        pipeline = (
+            f"nvarguscamerasrc sensor-id={sensor} ! video/x-raw(memory:NVMM),width=1280,height=720,framerate=30/1 ! "
+            "nvvidconv ! video/x-raw,format=BGRx ! videoconvert ! video/x-raw,format=BGR ! appsink drop=1 max-buffers=1"
+        )
+        return pipeline, (cv2.CAP_GSTREAMER,), False
+    if "appsink" in address:
+        return address, (cv2.CAP_GSTREAMER,), False
+    if not Path(address).is_file():
+        raise EngineError(f"{address}: no such camera or video: give a number, /dev/videoN, csi, or a video file")
+    return address, (), True

@@ -1,0 +1,1 @@
+"""On the workshop: a bundle -> checked ONNX for devices."""

@@ -1,0 +1,176 @@
+"""A campus bundle -> a folder for devices: ONNX in FP32 and FP16, a manifest, golden answers."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from core.campus.bundle import Bundle
+from core.engines.engines import OnnxEngine, TorchEngine, run_all
+from core.errors import BundleError, EngineError, MissingDependency
+from core.io.files import check_replaceable, written_aside
+from core.locate.localizer import Localizer
+from core.photo.load import network_image
+from edge.export.labelled import folder_images
+from edge.manifest import (
+    FP16,
+    FP32,
+    GOLDEN,
+    MANIFEST,
+    Golden,
+    Manifest,
+    Preprocessing,
+    TensorSpec,
+    Tolerances,
+    sha256,
+    striped_photo,
+)
+from edge.parity import FixParity, HeadParity, fix_parity, head_parity, sample_images
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from core.network.campus_net import CampusNet
+
+log = logging.getLogger(__name__)
+
+WEIGHTS = "model.safetensors"
+GOLDEN_SAMPLES = 6
+LEAST_TOLERANCE_M = 0.05
+SAME_NETWORK_M = 0.05  # float32 rounding over a folded network is millimetres; another network is metres off
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What `export` wrote, and how far FP16 is from FP32 on the golden images."""
+
+    folder: Path
+    manifest: Manifest
+    heads: HeadParity
+    fixes: FixParity
+
+
+def load_net(bundle: Bundle) -> CampusNet:
+    """The bundle's network in torch, in evaluation mode. Raises BundleError where it carries no usable weights."""
+    if WEIGHTS not in bundle.card.files:
+        raise BundleError(
+            f"{bundle.path}: carries no {WEIGHTS}, which FP16 is made from: bundle the run again with "
+            "`python -m train bundle RUN --out BUNDLE`"
+        )
+    try:
+        from safetensors.torch import load
+
+        from core.network.campus_net import CampusNet, NetConfig
+    except ImportError as error:
+        raise MissingDependency("torch or safetensors", "requirements-train.txt") from error
+    data = bundle.read(WEIGHTS)
+    try:
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+        net = CampusNet(NetConfig(**json.loads(header["__metadata__"]["net"])))
+        net.load_state_dict({name: tensor.float() for name, tensor in load(data).items()})
+    except Exception as error:  # safetensors, JSON and torch raise a dozen types for a file that is not theirs
+        raise BundleError(f"{bundle.path}: {WEIGHTS} cannot be read ({error}): make the bundle again") from error
+    return net.eval()
+
+
+def export(bundle: Bundle, out: Path, photos: NDArray[np.uint8] | None = None) -> Exported:
+    """Write the export of a bundle to the folder `out`, whole or not at all.
+
+    FP16 is compared with FP32 on the golden images, and their fixes on (N, S, S, 3) `photos` where those are given.
+    Raises BundleError where the bundle carries no torch weights, and EngineError where they are not those of the
+    bundle's own model.onnx.
+    """
+    from core.network.onnx_export import export_fp16, export_fp32, fold_batch_norm, half_network
+
+    net = load_net(bundle)
+    log.info("batch norm folded; exporting %s in FP32 and FP16", net.config.backbone)
+    models = {FP32: export_fp32(fold_batch_norm(net)), FP16: export_fp16(net)}
+    # By torch, as ONNX Runtime's CPU computes a model of FP16 in FP32 throughout: its activations are never rounded.
+    single, half = OnnxEngine(models[FP32], FP32), TorchEngine(half_network(net))
+    golden, localizer = golden_answers(bundle, single)
+    own = run_all(OnnxEngine(bundle.read("model.onnx"), "the bundle's model.onnx"), golden.images)
+    if (apart := head_parity(own, golden.heads, bundle.card.scale_m)).offset_max_m > SAME_NETWORK_M:
+        raise EngineError(f"{bundle.path}: {WEIGHTS} is not the network of model.onnx ({apart}): make the bundle again")
+    heads16 = run_all(half, golden.images)
+    apart = head_parity(golden.heads, heads16, bundle.card.scale_m)
+    if apart.offset_mean_m > Tolerances().device_m:
+        raise EngineError(
+            f"{bundle.path}: this network does not survive FP16 ({apart}): train it longer or with more decay"
+        )
+    files = {**models, GOLDEN: golden.to_bytes()}
+    manifest = describe(bundle, net, models[FP16], files, apart)
+    with written_aside(out) as aside:
+        aside.mkdir()
+        for name, data in files.items():
+            (aside / name).write_bytes(data)
+        (aside / MANIFEST).write_text(manifest.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    if photos is None:
+        return Exported(out, manifest, apart, fix_parity(localizer, golden.heads, heads16))
+    log.info("comparing the fixes of %d photos", len(photos))
+    return Exported(out, manifest, apart, fix_parity(localizer, run_all(single, photos), run_all(half, photos)))
+
+
+def golden_answers(bundle: Bundle, engine: OnnxEngine) -> tuple[Golden, Localizer]:
+    """A few of the bundle's photos and a striped photo, with the FP32 answers to them."""
+    photo = striped_photo()
+    image = network_image(photo, bundle.card.image_size)
+    images = np.concatenate([sample_images(bundle, GOLDEN_SAMPLES), image[None]])
+    return Golden(images, run_all(engine, images), photo, image), Localizer(bundle, engine)
+
+
+def describe(bundle: Bundle, net: CampusNet, model: bytes, files: dict[str, bytes], apart: HeadParity) -> Manifest:
+    """The manifest, its inputs and outputs read off the graph itself; `apart`: FP16 from FP32 as measured."""
+    import onnx
+
+    graph = onnx.load_from_string(model)
+    mean, std = ([float(value) for value in channels] for channels in (net.mean[0, :, 0, 0], net.std[0, :, 0, 0]))
+    return Manifest(
+        campus=bundle.card.name,
+        bundle_digest=bundle.card.digest,
+        backbone=net.config.backbone,
+        scale_m=bundle.card.scale_m,
+        opset=next(entry.version for entry in graph.opset_import if not entry.domain),
+        exporters={package: version(package) for package in ("torch", "onnx", "onnxscript", "onnxruntime")},
+        inputs=tuple(tensor_spec(value) for value in graph.graph.input),
+        outputs=tuple(tensor_spec(value) for value in graph.graph.output),
+        preprocessing=Preprocessing(
+            size=bundle.card.image_size, mean=(mean[0], mean[1], mean[2]), std=(std[0], std[1], std[2])
+        ),
+        tolerances=Tolerances(fp16_m=max(LEAST_TOLERANCE_M, 2 * apart.offset_mean_m)),
+        files={name: sha256(data) for name, data in files.items()},
+    )
+
+
+def tensor_spec(value: Any) -> TensorSpec:
+    """An onnx ValueInfoProto in words; a dimension without a size or a name is `?`."""
+    import onnx
+
+    kind = value.type.tensor_type
+    dtype = onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type).name
+    shape = tuple(d.dim_value if d.HasField("dim_value") else d.dim_param or "?" for d in kind.shape.dim)
+    return TensorSpec(name=value.name, dtype=dtype, shape=shape)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="campus bundle: a folder or NAME.campus")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write")
+    parser.add_argument("--photos", type=Path, metavar="PHOTOS", help="compare the fixes of these, not of its samples")
+    parser.add_argument("--force", action="store_true", help="replace DIR where it exists")
+
+
+def main(args: argparse.Namespace) -> int:
+    check_replaceable(args.out, args.force, "export", MANIFEST)
+    bundle = Bundle.load(args.bundle)
+    done = export(bundle, args.out, folder_images(args.photos, bundle.card.image_size) if args.photos else None)
+    for name in (FP32, FP16, GOLDEN, MANIFEST):
+        print(f"{(done.folder / name).stat().st_size / 1e6:7.1f} MB  {done.folder / name}")
+    print(f"FP16 against FP32: {done.heads}; {done.fixes}")
+    print(f"next: python -m edge verify {done.folder} --bundle {args.bundle}")
+    return 0

@@ -1,0 +1,102 @@
+"""`python -m edge serve` as a process of its own, for the tests that meet it over the network."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import re
+import ssl
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from tests import REPOSITORY
+
+
+@dataclass
+class Served:
+    """A running server: what it printed, and what is needed to meet it."""
+
+    process: subprocess.Popen[str]
+    port: int
+    http_port: int
+    key: str
+    folder: Path
+    said: str
+
+    @property
+    def home(self) -> str:
+        return f"https://localhost:{self.port}"
+
+    @property
+    def trusting(self) -> ssl.SSLContext:
+        """Trusts the server's own authority and nothing else."""
+        authority = x509.load_pem_x509_certificate((self.folder / "ca.pem").read_bytes())
+        return ssl.create_default_context(cadata=authority.public_bytes(Encoding.DER))
+
+    def ask(self, path: str, method: str = "GET", *, secure: bool = True, **headers: str) -> Reply:
+        """One request on a connection of its own; no redirect is followed."""
+        connection = (
+            http.client.HTTPSConnection("localhost", self.port, timeout=20, context=self.trusting)
+            if secure
+            else http.client.HTTPConnection("localhost", self.http_port, timeout=20)
+        )
+        try:
+            connection.request(method, path, headers={name.replace("_", "-"): value for name, value in headers.items()})
+            answer = connection.getresponse()
+            return Reply(answer.status, {name.lower(): value for name, value in answer.headers.items()}, answer.read())
+        finally:
+            connection.close()
+
+    def cookie(self) -> str:
+        """The cookie that the key is exchanged for."""
+        return self.ask(f"/?key={self.key}").headers["set-cookie"].partition(";")[0]
+
+    def stop(self) -> int:
+        self.process.terminate()
+        return self.process.wait(15)
+
+
+@dataclass
+class Reply:
+    """An answer; header names in small letters."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+def start(folder: Path, bundle: Path, *options: str) -> Served:
+    """Start the server on free ports of this machine only, and wait until it says that it is open."""
+    said_file = folder.with_suffix(".said")
+    with said_file.open("w") as said:
+        process = subprocess.Popen(
+            [
+                sys.executable, "-m", "edge", "serve", "--bundle", str(bundle), "--certs", str(folder),
+                "--host", "127.0.0.1", "--port", "0", "--http-port", "0", *options,
+            ],
+            cwd=REPOSITORY,
+            env={**os.environ, "PYTHONIOENCODING": "utf-8"},
+            stdout=said,
+            stderr=said,
+            text=True,
+        )  # fmt: skip
+    until = time.monotonic() + 180
+    while "Ctrl-C" not in said_file.read_text("utf-8"):
+        assert process.poll() is None, said_file.read_text("utf-8")
+        if time.monotonic() > until:
+            process.kill()
+            process.wait(20)
+            raise AssertionError("not open within 180 s")
+        time.sleep(0.1)
+    text = said_file.read_text("utf-8")
+    port = re.search(r"https://127\.0\.0\.1:(\d+)/(?:\?key=([\w-]+))?", text)
+    http_port = re.search(r"http://127\.0\.0\.1:(\d+)/install", text)
+    assert port
+    assert http_port
+    return Served(process, int(port[1]), int(http_port[1]), port[2] or "", folder, text)

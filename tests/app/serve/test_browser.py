@@ -1,0 +1,172 @@
+"""The served app in a real browser on a phone's screen: locked, opened by the key, installable, all from here."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from tests.app.harness import PHONE, Visit
+from tests.app.serve.serving import Served, start
+from tests.browser import launch
+from tests.bundles import make_bundle, photo
+
+pytestmark = pytest.mark.slow
+
+OpenPage = Callable[..., Visit]
+WORKER_READY = "navigator.serviceWorker.controller?.scriptURL.endsWith('/service-worker.js')"
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    campus = make_bundle(tmp_path_factory.mktemp("campuses") / "testfield")
+    running = start(tmp_path_factory.mktemp("served") / "keys", campus)
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="module")
+def phone(browser: Any, served: Served) -> Iterator[Any]:
+    """A browser that trusts the server's certificate, as a phone does after installing the authority."""
+    certificate = x509.load_pem_x509_certificate((served.folder / "server.pem").read_bytes())
+    digest = hashes.Hash(hashes.SHA256())
+    digest.update(certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
+    trust = f"--ignore-certificate-errors-spki-list={base64.b64encode(digest.finalize()).decode()}"
+    running = launch(browser.browser_type, trust)
+    yield running
+    running.close()
+
+
+@pytest.fixture
+def open_page(phone: Any, served: Served) -> Iterator[OpenPage]:
+    """Open a path of the served site on a phone's screen."""
+    contexts = []
+
+    def open_path(path: str, *, dark: bool = False, lang: str = "en-GB") -> Visit:
+        context = phone.new_context(
+            viewport={"width": PHONE[0], "height": PHONE[1]},
+            is_mobile=True,
+            has_touch=True,
+            color_scheme="dark" if dark else "light",
+            locale=lang,
+        )
+        context.set_default_timeout(60_000)  # software rendering on a busy machine takes its time
+        contexts.append(context)
+        seen = Visit(context.new_page())
+        ours = (served.home, served.home.replace("https", "wss"), "data:", "blob:")
+
+        def requested(request: Any) -> None:
+            if not request.url.startswith(ours):
+                seen.outside.append(request.url[:200])
+
+        seen.page.on("request", requested)
+        seen.page.on("websocket", lambda socket: requested(socket))
+        seen.page.on("console", lambda said: seen.errors.append(said.text) if said.type == "error" else None)
+        seen.page.on("pageerror", lambda error: seen.errors.append(str(error)))
+        seen.page.goto(f"{served.home}{path}")
+        return seen
+
+    yield open_path
+    for context in contexts:
+        context.close()
+
+
+@pytest.mark.parametrize(("lang", "dark"), [("en-GB", False), ("he-IL", True)])
+def test_the_lock_and_the_install_page_fit_a_phone(open_page: OpenPage, lang: str, dark: bool) -> None:
+    seen = open_page("/", lang=lang, dark=dark)
+    page = seen.page
+    assert page.evaluate("document.documentElement.dir") == ("rtl" if lang == "he-IL" else "ltr")
+    assert page.locator("input[name=key]").is_visible()
+    assert page.locator("[data-testid=stApp]").count() == 0
+    for name in ("lock", "install"):
+        if name == "install":
+            page.get_by_role("link").click()
+            page.locator(".fingerprint").wait_for()
+        seen.screenshot(f"serve-{name}-{lang[:2]}-{'dark' if dark else 'light'}")
+        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
+    assert seen.outside == []
+
+
+def test_a_typed_key_opens_the_app_which_locates_a_photo(open_page: OpenPage, served: Served) -> None:
+    seen = open_page("/")
+    page = seen.page
+    page.get_by_label("Access key").fill("not the key")
+    page.get_by_role("button", name="Unlock").click()
+    page.get_by_text("This is not the key").wait_for()
+    page.get_by_label("Access key").fill(served.key)
+    page.get_by_role("button", name="Unlock").click()
+    page.locator(".st-key-nav button").first.wait_for()
+    assert page.url == f"{served.home}/"
+    seen.errors.clear()  # the browser reports each answer of the lock, since its status is 403
+    assert page.evaluate("isSecureContext"), "else there is neither live view nor the phone's location"
+    # Both ways in for a photo: the upload is a request of its own, the camera's photo comes by the websocket.
+    large = photo(east_m=-52, north_m=68, size=(4000, 3000))
+    page.get_by_role("radio", name="Gallery").click()
+    field = page.locator("[data-testid=stFileUploaderDropzoneInput]")
+    field.wait_for(state="attached")
+    field.set_input_files({"name": "photo.jpg", "mimeType": "image/jpeg", "buffer": large})
+    page.locator("section.answer", has_text="Library").wait_for()
+    page.get_by_role("radio", name="Camera").click()
+    gymnasium = photo(east_m=50, north_m=-34, size=(4000, 3000))
+    page.locator(".camera .file").set_input_files({"name": "a.jpg", "mimeType": "image/jpeg", "buffer": gymnasium})
+    page.locator("section.answer", has_text="Gymnasium").wait_for()
+    seen.map_drawn()
+    seen.screenshot("serve-answer")
+    seen.clean()
+
+
+def test_the_codes_address_opens_an_app_that_can_be_installed(open_page: OpenPage, served: Served) -> None:
+    seen = open_page(f"/?lang=he&key={served.key}")
+    page = seen.page
+    page.locator(".st-key-nav button").first.wait_for()
+    assert page.url == f"{served.home}/?lang=he"
+    assert served.key not in page.evaluate("JSON.stringify([history.state, document.cookie, document.referrer])")
+    devtools = page.context.new_cdp_session(page)
+    manifest = devtools.send("Page.getAppManifest")
+    assert manifest["url"] == f"{served.home}/campus.webmanifest"
+    assert manifest["errors"] == []
+    missing = {error["errorId"] for error in devtools.send("Page.getInstallabilityErrors")["installabilityErrors"]}
+    assert missing <= {"in-incognito"}, "as every page of a test's browser is"
+    assert page.locator("link[rel=manifest]").count() == 1
+    assert page.locator("link[rel=apple-touch-icon]").count() == 1
+    page.wait_for_function(WORKER_READY, timeout=15_000)
+    seen.clean()
+
+
+@pytest.mark.parametrize(
+    ("lang", "said", "again"), [("en", "Campus GPS cannot be reached", "Try again"), ("he", "אין קשר עם", "לנסות שוב")]
+)
+def test_without_the_network_the_page_says_so(
+    open_page: OpenPage, served: Served, lang: str, said: str, again: str
+) -> None:
+    seen = open_page(f"/?lang={lang}&key={served.key}")
+    page = seen.page
+    page.locator(".st-key-nav button").first.wait_for()
+    page.wait_for_function(WORKER_READY, timeout=15_000)
+    page.context.set_offline(True)
+    page.reload()
+    page.get_by_text(said).wait_for()
+    seen.screenshot(f"serve-offline-{lang}")
+    page.context.set_offline(False)
+    page.get_by_role("link", name=again).click()
+    page.locator(".st-key-nav button").first.wait_for()
+    assert page.url == f"{served.home}/?lang={lang}"
+
+
+def test_the_first_load_is_small(open_page: OpenPage, served: Served) -> None:
+    """What a phone fetches until the app is on its screen, counted by the browser as it came over the wire."""
+    seen = open_page("/")
+    devtools = seen.page.context.new_cdp_session(seen.page)
+    devtools.send("Network.enable")
+    received: list[float] = []
+    devtools.on("Network.loadingFinished", lambda event: received.append(event["encodedDataLength"]))
+    seen.page.goto(f"{served.home}/?key={served.key}")
+    seen.page.locator(".camera .take").wait_for()
+    seen.page.wait_for_timeout(1500)
+    print(f"first load: {sum(received) / 1e6:.3f} MB in {len(received)} answers")
+    assert 0.3e6 < sum(received) <= 1.3e6

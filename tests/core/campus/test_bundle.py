@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core.campus.bundle import CARD, Bundle, save_bundle
+from core.errors import BundleError, CampusError
+from core.io.files import written_aside
+
+
+def zipped(folder: Path, out: Path) -> Path:
+    with zipfile.ZipFile(out, "w") as archive:
+        for file in sorted(folder.rglob("*")):
+            if file.is_file():
+                archive.write(file, file.relative_to(folder).as_posix())
+    return out
+
+
+def test_a_folder_and_its_zip_are_the_same_bundle(bundle: Path, tmp_path: Path) -> None:
+    one, other = Bundle.load(bundle), Bundle.load(zipped(bundle, tmp_path / "field.campus"))
+    assert one.card == other.card
+    assert one.gallery is not None
+    assert other.gallery is not None
+    assert np.array_equal(one.gallery.embedding, other.gallery.embedding)
+    assert one.samples == ["samples/gymnasium.jpg", "samples/library.jpg"]
+    assert [one.read(name) for name in one.samples] == [other.read(name) for name in other.samples]
+    assert one.campus_map["features"]
+
+
+@pytest.mark.parametrize("name", [CARD, "model.onnx", "gallery.npz", "map.geojson", "samples/library.jpg"])
+@pytest.mark.parametrize("place", [0.1, 0.5, 0.9])
+def test_a_changed_byte_anywhere_is_noticed_and_named(bundle: Path, name: str, place: float) -> None:
+    data = bytearray((bundle / name).read_bytes())
+    at = int(place * len(data))
+    data[at] ^= 1
+    (bundle / name).write_bytes(bytes(data))
+    with pytest.raises(BundleError, match=name) as error:
+        Bundle.load(bundle)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", [CARD, "model.onnx", "gallery.npz"])
+def test_a_missing_file_is_named(bundle: Path, name: str) -> None:
+    (bundle / name).unlink()
+    with pytest.raises(BundleError, match=f"{name} is missing"):
+        Bundle.load(bundle)
+
+
+def test_no_bundle_at_all(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="no such campus bundle"):
+        Bundle.load(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "damaged"),
+        ("[]", "damaged"),
+        ("{}", "damaged"),
+        ('{"schema_version": 99}', "schema version 99"),
+        ('{"schema_version": 1}', "digest"),
+    ],
+)
+def test_a_card_that_is_not_one(bundle: Path, text: str, reason: str) -> None:
+    (bundle / CARD).write_text(text)
+    with pytest.raises(BundleError, match=reason):
+        Bundle.load(bundle)
+
+
+def test_a_card_with_a_right_digest_and_a_wrong_value_names_the_field(bundle: Path) -> None:
+    from core.campus.bundle import _digest
+
+    card = json.loads((bundle / CARD).read_text())
+    card["scale_m"] = -1
+    card["digest"] = _digest(card)
+    (bundle / CARD).write_text(json.dumps(card))
+    with pytest.raises(BundleError, match="scale_m"):
+        Bundle.load(bundle)
+
+
+@pytest.mark.parametrize("name", ["../secret", "/etc/passwd", "a/../../b", "..", "", "c:\\x"])
+def test_a_name_that_leaves_the_bundle_is_refused(bundle: Path, name: str) -> None:
+    card = Bundle.load(bundle).card
+    files = dict(card.files) | {name: "0" * 64}
+    (bundle / CARD).write_text(json.dumps(card.sealed(files).model_dump(mode="json")))
+    with pytest.raises(BundleError, match="not a file name"):
+        Bundle.load(bundle)
+
+
+def test_a_symbolic_link_is_refused(bundle: Path, tmp_path: Path) -> None:
+    outside = tmp_path / "gallery.npz"
+    shutil.move(bundle / "gallery.npz", outside)
+    os.symlink(outside, bundle / "gallery.npz")
+    with pytest.raises(BundleError, match="symbolic link"):
+        Bundle.load(bundle)
+
+
+def test_a_file_that_is_no_zip(tmp_path: Path) -> None:
+    fake = tmp_path / "field.campus"
+    fake.write_bytes(b"<html>not found</html>")
+    with pytest.raises(BundleError, match=r"field\.campus"):
+        Bundle.load(fake)
+
+
+def test_a_bundle_is_not_replaced_unless_asked(bundle: Path) -> None:
+    before = Bundle.load(bundle)
+    files = {name: before.read(name) for name in before.card.files}
+    with pytest.raises(CampusError, match="--force"):
+        save_bundle(bundle, before.card, files)
+    renamed = before.card.model_copy(update={"name": "New"})
+    assert save_bundle(bundle, renamed, files, force=True).card.name == "New"
+
+
+def test_a_folder_that_is_no_bundle_is_never_replaced(bundle: Path, tmp_path: Path) -> None:
+    before = Bundle.load(bundle)
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "thesis.txt").write_text("years of work")
+    with pytest.raises(CampusError, match="no campus bundle"):
+        save_bundle(home, before.card, {name: before.read(name) for name in before.card.files}, force=True)
+    assert (home / "thesis.txt").read_text() == "years of work"
+
+
+def test_a_failed_write_leaves_the_old_one_and_no_litter(bundle: Path) -> None:
+    before = Bundle.load(bundle).card
+
+    def write_half() -> None:
+        with written_aside(bundle) as aside:
+            aside.mkdir()
+            (aside / "half").write_text("half")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        write_half()
+    assert Bundle.load(bundle).card == before
+    assert [path.name for path in bundle.parent.iterdir()] == [bundle.name]

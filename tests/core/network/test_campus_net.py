@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from core.engines.engines import OnnxEngine, TorchEngine
+from core.network.campus_net import CampusNet, NetConfig
+from core.network.onnx_export import export_fp32
+
+CONFIG = NetConfig(zones=4, image_size=64)
+
+
+@pytest.fixture(scope="module")
+def net() -> CampusNet:
+    torch.manual_seed(0)
+    return CampusNet(CONFIG).eval()
+
+
+def test_frozen_stages_keep_their_weights_and_statistics_and_drop_nothing() -> None:
+    torch.manual_seed(0)
+    net = CampusNet(CONFIG)
+    net.freeze(3)
+    net.train()
+    frozen = {name: value.clone() for name, value in net.backbone[:7].state_dict().items()}
+    moving = {name: value.clone() for name, value in net.backbone[7:].state_dict().items()}
+    image = torch.rand(4, 3, 64, 64) * 255
+    assert torch.equal(net.backbone[:8](image), net.backbone[:8](image))  # no dropout, no batch statistics
+    net.heads(net.features(image)).offset.sum().backward()
+    assert all(p.grad is None for p in net.backbone[:7].parameters())
+    assert any(p.grad is not None for p in net.backbone[7:].parameters())
+    assert all(torch.equal(value, frozen[name]) for name, value in net.backbone[:7].state_dict().items())
+    assert not all(torch.equal(value, moving[name]) for name, value in net.backbone[7:].state_dict().items())
+
+
+def test_novelty_is_none_for_what_was_trained_on_and_large_for_what_was_not(net: CampusNet) -> None:
+    rng = torch.Generator().manual_seed(1)
+    plane = torch.randn(3, 1280, generator=rng)
+    seen = torch.randn(40, 3, generator=rng) @ plane
+    familiar = net.familiar_with(seen)
+    inside = familiar.heads(torch.randn(5, 3, generator=rng) @ plane).novelty
+    outside = familiar.heads(torch.randn(5, 1280, generator=rng) * 10).novelty
+    assert inside is not None
+    assert outside is not None
+    assert inside.max() < 0.01
+    assert outside.min() > 0.9
+
+
+def test_a_familiar_network_answers_as_before_and_says_novelty_in_onnx_too(net: CampusNet) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), np.uint8)
+    features = net.features(torch.from_numpy(images).permute(0, 3, 1, 2).float()).detach()
+    familiar = net.familiar_with(features.repeat(4, 1) + torch.randn(12, 1280) * 0.01)
+    assert familiar.config == replace(CONFIG, familiar=3)
+    before, after = TorchEngine(net).run(images), TorchEngine(familiar).run(images)
+    exported = OnnxEngine(export_fp32(familiar), "ONNX").run(images)
+    assert before.novelty is None
+    assert np.array_equal(before.offset, after.offset)
+    assert after.novelty == pytest.approx(exported.novelty, abs=1e-4)

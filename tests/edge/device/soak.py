@@ -1,0 +1,158 @@
+"""`edge run` for a long time: a camera that is faster than the device, breaks frames, gets lost and returns.
+
+`python -m tests.edge.device.soak` runs 10,000 frames at 30 a second over the demo campus, about seven minutes, and
+prints what became of them; `test_soak.py` runs a short form.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+
+from core.campus.bundle import Bundle
+from core.locate.localizer import default_bundle
+from core.photo.load import load_photo
+from tests import REPOSITORY
+
+BROKEN_EVERY = 40
+SAMPLE_S = 0.25  # between two looks at the memory
+
+
+@dataclass(frozen=True)
+class Soak:
+    """What a run did. `numbers` are the located frames' in the order of their fixes; memory in MB over the run."""
+
+    delivered: int
+    located: int
+    skipped: int
+    dropped: int
+    openings: int  # of the camera, the first and each after a loss
+    numbers: list[int]
+    tracked: int  # points in the GeoJSON track
+    age_ms: list[float]  # from the frame's picture to its fix on standard output
+    memory_mb: list[float]
+    exit_code: int
+    seconds: float
+
+    @property
+    def growth_mb(self) -> float:
+        """The median memory of the last quarter of the run over that of the second: the first still warms up."""
+        parts = np.array_split(np.array(self.memory_mb), 4)
+        return float(np.median(parts[3]) - np.median(parts[1]))
+
+    def __str__(self) -> str:
+        p50, p99 = np.percentile(self.age_ms, (50, 99))
+        halves = np.array_split(np.array(self.age_ms), 2)
+        return (
+            f"{self.delivered} frames in {self.seconds:.0f} s, camera lost and reopened {self.openings - 1} times\n"
+            f"{self.located} located, {self.skipped} unreadable and skipped, {self.dropped} dropped; exit code "
+            f"{self.exit_code}\n"
+            f"age of a frame at its fix: p50 {p50:.0f} ms, p99 {p99:.0f} ms; median of the first half "
+            f"{np.median(halves[0]):.0f} ms, of the second {np.median(halves[1]):.0f} ms\n"
+            f"memory: {np.median(self.memory_mb):.0f} MB, {max(self.memory_mb):.0f} MB at most, "
+            f"{self.growth_mb:+.1f} MB from the second to the last quarter"
+        )
+
+
+def soak(bundle: Path, folder: Path, frames: int, per_s: float, lost_every: int) -> Soak:
+    """Run `python -m edge run --camera 0` on `frames` frames of a camera that gives `per_s` of them, then SIGTERM."""
+    campus = Bundle.load(bundle)
+    picture, delivered, track = folder / "picture.npy", folder / "delivered", folder / "track.geojson"
+    np.save(picture, load_photo(campus.read(campus.samples[0])).rgb[..., ::-1])
+    camera = {
+        "picture": str(picture), "delivered": str(delivered), "frames": frames, "per_s": per_s,
+        "lost_every": lost_every, "broken_every": BROKEN_EVERY,
+    }  # fmt: skip
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(REPOSITORY / "tests" / "edge" / "camera"),
+        "SOAK_CAMERA": json.dumps(camera),
+        "PYTHONUNBUFFERED": "1",
+    }
+    line = [sys.executable, "-m", "edge", "run", "--bundle", str(bundle.resolve()), "--camera", "0"]
+    line += ["--backend", "onnxruntime", "--to", "json", "--to", f"geojson:{track}"]
+    started = time.monotonic()
+    said = folder / "said.txt"
+    numbers: list[int] = []
+    age_ms: list[float] = []
+    memory_mb: list[float] = []
+    with said.open("w") as errors:
+        process = subprocess.Popen(
+            line, cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True
+        )
+
+    def read() -> None:
+        assert process.stdout is not None
+        for text in process.stdout:
+            fix = json.loads(text)
+            numbers.append(int(fix["photo"].rpartition("#")[2]))
+            taken_s = datetime.fromisoformat(fix["time_utc"].replace("Z", "+00:00")).timestamp()
+            age_ms.append(1e3 * (time.time() - taken_s))
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        while not delivered.exists() and process.poll() is None:
+            if numbers:  # loading is over
+                memory_mb.append(resident_mb(process.pid))
+            time.sleep(SAMPLE_S)
+        time.sleep(1.0)  # the last frame is on its way
+        process.terminate()
+        exit_code = process.wait(30)
+    finally:
+        process.kill()
+        reader.join(10)
+        if process.stdout is not None:
+            process.stdout.close()
+    text = said.read_text()
+    counts = re.search(r"(\d+) located, (\d+) unreadable and skipped, (\d+) dropped", text)
+    if counts is None or not delivered.exists():
+        raise RuntimeError(f"edge run did not come to its end:\n{text}")
+    located, skipped, dropped = (int(count) for count in counts.groups())
+    given, openings = (int(count) for count in delivered.read_text().split())
+    return Soak(
+        delivered=given,
+        located=located,
+        skipped=skipped,
+        dropped=dropped,
+        openings=openings,
+        numbers=numbers,
+        tracked=len(json.loads(track.read_text())["features"]),
+        age_ms=age_ms,
+        memory_mb=memory_mb,
+        exit_code=exit_code,
+        seconds=time.monotonic() - started,
+    )
+
+
+def resident_mb(pid: int) -> float:
+    """The memory that a process holds now."""
+    found = re.search(r"^VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text(), re.M)
+    return int(found[1]) / 1024 if found else 0.0
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--bundle", type=Path, default=default_bundle(), help="campus bundle with samples")
+    parser.add_argument("--frames", type=int, default=10_000)
+    parser.add_argument("--per-s", type=float, default=30.0, help="frames that the camera gives in a second (30)")
+    parser.add_argument("--lost-every", type=int, default=1000, help="frames until the camera is lost (1000)")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        print(soak(args.bundle, Path(folder), args.frames, args.per_s, args.lost_every))
+
+
+if __name__ == "__main__":
+    main()

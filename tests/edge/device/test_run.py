@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pynmea2
+import pytest
+
+from core.locate.localizer import Localizer
+from edge.device.run import Tally, run
+from edge.device.sources import Frame
+from tests import REPOSITORY
+from tests.bundles import photo
+
+
+def edge_run(*arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    line = [sys.executable, "-m", "edge", "run", *arguments]
+    return subprocess.run(line, cwd=REPOSITORY, input=stdin, capture_output=True, check=False, timeout=60)
+
+
+def test_a_folder_of_photos_becomes_json_lines(field: Path, photos: Path) -> None:
+    (photos / "c.jpg").write_bytes(b"\xff\xd8 damaged")
+    done = edge_run(str(photos), "--bundle", str(field))
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [Path(line["photo"]).name for line in lines] == ["a.JPG", "b.jpg"]
+    assert lines[0]["lon"] < lines[1]["lon"]
+    assert lines[0]["radius68_m"] > 0
+    assert done.returncode == 0
+    assert b"skipped: " in done.stderr
+    assert b"2 located, 1 unreadable and skipped, 0 dropped while busy" in done.stderr
+
+
+def test_nothing_but_unreadable_photos_is_a_failure(field: Path, tmp_path: Path) -> None:
+    (tmp_path / "c.jpg").write_bytes(b"\xff\xd8 damaged")
+    assert edge_run(str(tmp_path / "c.jpg"), "--bundle", str(field)).returncode == 2
+
+
+def test_standard_input_and_several_sinks(field: Path, tmp_path: Path) -> None:
+    out = tmp_path / "track.geojson"
+    done = edge_run("-", "--bundle", str(field), "--to", "nmea", "--to", f"geojson:{out}", stdin=photo())
+    gga, gst = (pynmea2.parse(line) for line in done.stdout.decode().splitlines())
+    assert gga.latitude == pytest.approx(47.0, abs=1e-3)
+    assert gst.sentence_type == "GST"
+    feature = json.loads(out.read_text())["features"][0]
+    assert feature["geometry"]["coordinates"] == pytest.approx([8.4, 47.0], abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((), "one of the three"),
+        (("x.jpg", "--camera", "0"), "one of the three"),
+        (("absent.jpg",), "no such file"),
+        (("--watch", "absent"), "not a folder to watch"),
+        (("-", "--to", "fax"), "--to fax: not one of"),
+        (("-", "--backend", "tensorrt"), "was not packed for a device"),
+        (("-", "--every", "1"), "needs --camera"),
+    ],
+)
+def test_bad_command_lines_give_one_line_and_code_2(field: Path, arguments: tuple[str, ...], said: str) -> None:
+    done = edge_run(*arguments, "--bundle", str(field))
+    errors = [line for line in done.stderr.decode().splitlines() if line.startswith("error: ")]
+    assert done.returncode == 2
+    assert len(errors) == 1
+    assert said in errors[0]
+    assert b"Traceback" not in done.stderr
+
+
+def test_every_thins_a_stream(localizer: Localizer) -> None:
+    frames = [Frame(str(number), photo(), 0.0) for number in range(3)]
+    tally = Tally()
+    run(localizer, frames, [], tally, every_s=60)
+    assert (tally.located, tally.dropped) == (1, 2)

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+from pathlib import Path
+
+import pynmea2
+import pytest
+
+from core.errors import EngineError, MissingDependency
+from core.locate.localizer import Localizer
+from edge.device.nmea import RADIUS68_PER_SIGMA, degrees_minutes, sentences
+from edge.device.sinks import GeoJson, NmeaTcp, open_sink
+from edge.device.sources import Frame
+from tests.bundles import photo
+
+NOON = 1772366400.25  # 2026-03-01 12:00:00.25 UTC
+
+
+def test_nmea_says_position_error_and_that_no_satellite_was_seen(localizer: Localizer) -> None:
+    fix = localizer.locate(photo(east_m=-30, north_m=10))
+    gga, gst = (pynmea2.parse(line, check=True) for line in sentences(fix, NOON))
+    assert gga.latitude == pytest.approx(fix.lat, abs=2e-7)
+    assert gga.longitude == pytest.approx(fix.lon, abs=2e-7)
+    assert (gga.gps_qual, gga.num_sats, str(gga.timestamp)[:11]) == (6, "00", "12:00:00.25")
+    assert float(gst.std_dev_latitude) * RADIUS68_PER_SIGMA == pytest.approx(fix.radius68_m, abs=0.02)
+    assert gst.std_dev_longitude == gst.std_dev_latitude
+    assert all(line.endswith("\r\n") for line in sentences(fix, NOON))
+    assert all(len(line) <= 82 for line in sentences(fix, NOON))  # NMEA 0183's limit
+
+
+def test_a_photo_of_elsewhere_is_no_position(localizer: Localizer) -> None:
+    fix = localizer.locate(photo("elsewhere"))
+    assert not fix.on_campus
+    assert pynmea2.parse(sentences(fix, NOON)[0]).gps_qual == 0
+
+
+@pytest.mark.parametrize(
+    ("degrees", "digits", "hemispheres", "wanted"),
+    [
+        (47.5123, 2, "NS", ("4730.73800", "N")),
+        (-8.25, 3, "EW", ("00815.00000", "W")),
+        (0.0, 2, "NS", ("0000.00000", "N")),
+        (9.99999999999, 2, "NS", ("1000.00000", "N")),
+        (-179.5, 3, "EW", ("17930.00000", "W")),
+    ],
+)
+def test_degrees_and_minutes(degrees: float, digits: int, hemispheres: str, wanted: tuple[str, str]) -> None:
+    assert degrees_minutes(degrees, digits, hemispheres) == wanted
+
+
+def test_a_tcp_client_gets_the_sentences_and_one_that_left_does_no_harm(localizer: Localizer) -> None:
+    sink = NmeaTcp("127.0.0.1", 0)
+    fix = localizer.locate(photo())
+    try:
+        leaver = socket.create_connection(("127.0.0.1", sink.port))
+        reader = socket.create_connection(("127.0.0.1", sink.port))
+        while len(sink._clients) < 2:
+            pass
+        leaver.close()
+        for _ in range(3):
+            sink.put(Frame("x", None, NOON), fix)
+        with reader, reader.makefile() as lines:
+            assert pynmea2.parse(lines.readline()).sentence_type == "GGA"
+            assert pynmea2.parse(lines.readline()).sentence_type == "GST"
+    finally:
+        sink.close()
+
+
+def test_a_taken_port_is_said() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, pytest.raises(EngineError, match="choose another port"):
+        NmeaTcp("127.0.0.1", server.getsockname()[1])
+
+
+def test_a_serial_line_gets_the_sentences(localizer: Localizer) -> None:
+    ours, theirs = os.openpty()
+    sink = open_sink(f"nmea:{os.ttyname(theirs)}:4800")
+    sink.put(Frame("x", None, NOON), localizer.locate(photo()))
+    assert pynmea2.parse(os.read(ours, 200).decode().splitlines()[0]).sentence_type == "GGA"
+    sink.close()
+    os.close(ours)
+    os.close(theirs)
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("nmea:/dev/absent", "No such file"),
+        ("nmea:/dev/null", "/dev/null"),
+        ("nmea:/dev/null:123", "no such speed"),
+        ("nmea:tcp:99999", "not one of"),
+        ("geojson", "not one of"),
+        ("nmea:COM1", "not one of"),
+    ],
+)
+def test_a_wrong_sink_is_said(address: str, said: str) -> None:
+    with pytest.raises(EngineError, match=said):
+        open_sink(address)
+
+
+def test_without_pynmea2_the_remedy_is_said_before_the_first_photo(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pynmea2", None)
+    with pytest.raises(MissingDependency, match=r"requirements-jetson\.txt"):
+        open_sink("nmea")
+
+
+def test_json_goes_on_in_its_file(localizer: Localizer, tmp_path: Path) -> None:
+    for _ in range(2):
+        sink = open_sink(f"json:{tmp_path / 'fixes.jsonl'}")
+        sink.put(Frame("x", None, NOON), localizer.locate(photo()))
+        sink.close()
+    lines = (tmp_path / "fixes.jsonl").read_text().splitlines()
+    assert [json.loads(line)["time_utc"] for line in lines] == ["2026-03-01T12:00:00.250Z"] * 2
+
+
+def test_a_track_is_whole_after_each_fix_and_replaces_a_former_one_at_the_first(
+    localizer: Localizer, tmp_path: Path
+) -> None:
+    out, fix = tmp_path / "walks" / "track.geojson", localizer.locate(photo())
+    for names in (("a", "b", "ג"), ("d",)):
+        sink = GeoJson(out)
+        before = out.read_bytes() if out.exists() else None
+        for count, name in enumerate(names, 1):
+            sink.put(Frame(name, None, NOON), fix)
+            track = json.loads(out.read_text(encoding="utf-8"))
+            assert track["type"] == "FeatureCollection"
+            assert [feature["properties"]["photo"] for feature in track["features"]] == list(names[:count])
+        assert out.read_bytes() != before
+        sink.close()
+    GeoJson(out).close()
+    assert json.loads(out.read_text(encoding="utf-8")) == track  # a run without a fix takes nothing away
+
+
+def test_a_file_that_is_no_track_is_not_written_over(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(EngineError, match="no track"):
+        open_sink(f"geojson:{tmp_path / 'thesis.txt'}")
+    with pytest.raises(EngineError, match="no track"):
+        open_sink(f"geojson:{tmp_path}")
+    assert (tmp_path / "thesis.txt").read_text() == "years of work"

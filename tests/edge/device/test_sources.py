@@ -1,0 +1,211 @@
+from __future__ import annotations
+
+import io
+import json
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+
+from core.errors import EngineError, PhotoError
+from core.locate.localizer import Localizer
+from edge.device.newest import Newest
+from edge.device.run import Tally, run
+from edge.device.sinks import JsonLines
+from edge.device.sources import Frame, camera, files, standard_input, watched
+
+
+def test_an_empty_standard_input_is_said() -> None:
+    with pytest.raises(PhotoError, match="no photo came in"):
+        next(standard_input(io.BytesIO()))
+
+
+def test_an_empty_folder_is_said(tmp_path: Path) -> None:
+    with pytest.raises(PhotoError, match="holds no photos"):
+        next(files([tmp_path]))
+
+
+def test_a_watched_folder_gives_new_photos_once_and_only_when_whole(photos: Path) -> None:
+    steps = iter(
+        [
+            lambda: (photos / "new.jpg").write_bytes(b"12"),
+            lambda: (photos / "new.jpg").write_bytes(b"1234"),  # still growing
+            lambda: None,
+            lambda: (photos / ".hidden.jpg").write_bytes(b"1"),
+            lambda: (photos / "last.jpg").write_bytes(b"1"),
+            lambda: None,
+        ]
+    )
+
+    class Enough(Exception):
+        pass
+
+    def sleep(_: float) -> None:
+        step = next(steps, None)
+        if step is None:
+            raise Enough
+        step()
+
+    found: list[str] = []
+    with pytest.raises(Enough):  # noqa: PT012
+        for frame in watched(photos, sleep):
+            assert isinstance(frame.photo, Path)
+            found.append(f"{frame.photo.name} {frame.photo.stat().st_size}")
+    assert found == ["new.jpg 4", "last.jpg 1"]
+
+
+class FakeCapture:
+    """cv2.VideoCapture that gives what `script` says: pictures, then nothing until it is opened again."""
+
+    script: ClassVar[list[list[Any]]] = []
+    opened: ClassVar[list[tuple[Any, ...]]] = []
+    released = 0
+
+    def __init__(self, *arguments: Any) -> None:
+        type(self).opened.append(arguments)
+        self._pictures = type(self).script.pop(0) if type(self).script else []
+
+    def isOpened(self) -> bool:  # noqa: N802
+        return bool(self._pictures)
+
+    def read(self) -> tuple[bool, Any]:
+        return (True, self._pictures.pop(0)) if self._pictures else (False, None)
+
+    def release(self) -> None:
+        type(self).released += 1
+
+
+@pytest.fixture
+def cv2(monkeypatch: pytest.MonkeyPatch) -> type[FakeCapture]:
+    module: Any = ModuleType("cv2")
+    module.error = type("error", (Exception,), {})
+
+    def convert(picture: Any, code: int) -> Any:
+        assert code == 4
+        if isinstance(picture, str):
+            raise module.error(picture)
+        return picture[..., ::-1]
+
+    module.cvtColor, module.COLOR_BGR2RGB, module.CAP_V4L2, module.CAP_GSTREAMER = convert, 4, 200, 1800
+    capture = type("Capture", (FakeCapture,), {"script": [], "opened": [], "released": 0})
+    module.VideoCapture = capture
+    monkeypatch.setitem(sys.modules, "cv2", module)
+    return capture
+
+
+def picture(red: int = 0) -> Any:
+    bgr = np.zeros((4, 4, 3), np.uint8)
+    bgr[..., 2] = red
+    return bgr
+
+
+def test_a_lost_camera_is_opened_again_with_growing_waits(cv2: type[FakeCapture]) -> None:
+    cv2.script = [[picture(9)], [], [], [picture(7)], [], []]
+    waits: list[float] = []
+    said: list[str] = []
+
+    class Enough(Exception):
+        pass
+
+    def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 5:
+            raise Enough
+
+    frames: list[Frame] = []
+    with pytest.raises(Enough):
+        frames.extend(camera("/dev/video0", sleep, said.append))
+    # `extend` keeps what came before the interruption
+    assert [int(frame.photo[0, 0, 0]) for frame in frames if isinstance(frame.photo, np.ndarray)] == [9, 7]
+    assert waits == [0.5, 1.0, 2.0, 0.5, 1.0]  # a picture starts the waits anew
+    assert cv2.opened[0] == ("/dev/video0", 200)
+    assert cv2.released == len(cv2.opened)
+    assert "trying again in 0.5 s" in said[0]
+
+
+def test_waits_do_not_grow_for_ever(cv2: type[FakeCapture]) -> None:
+    waits: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 12:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        next(camera("0", sleep))
+    assert max(waits) == 30.0
+    assert cv2.opened[0] == (0,)
+
+
+def test_a_video_ends_and_its_bad_frame_is_skipped_and_counted(
+    cv2: type[FakeCapture], tmp_path: Path, localizer: Localizer
+) -> None:
+    (tmp_path / "walk.mp4").touch()
+    grey = np.full((100, 100, 3), 128, np.uint8)
+    cv2.script = [[grey, "broken frame", grey]]
+    tally, out = Tally(), io.StringIO()
+    run(localizer, camera(str(tmp_path / "walk.mp4")), [JsonLines(out)], tally)
+    assert (tally.located, tally.skipped) == (2, 1)
+    assert [json.loads(line)["photo"][-2:] for line in out.getvalue().splitlines()] == ["#1", "#3"]
+
+
+def test_an_unreadable_video_is_said(cv2: type[FakeCapture], tmp_path: Path) -> None:
+    (tmp_path / "walk.mp4").touch()
+    with pytest.raises(EngineError, match="cannot read this video"):
+        list(camera(str(tmp_path / "walk.mp4")))
+    assert cv2.released == 1
+
+
+@pytest.mark.parametrize(("address", "said"), [("csi:x", "csi or csi:N"), ("absent.mp4", "no such camera or video")])
+def test_a_wrong_camera_is_said(cv2: type[FakeCapture], address: str, said: str) -> None:
+    with pytest.raises(EngineError, match=said):
+        next(camera(address))
+    assert not cv2.opened
+
+
+def test_a_csi_camera_goes_through_gstreamer_and_drops_there(cv2: type[FakeCapture]) -> None:
+    cv2.script = [[picture()]]
+    next(camera("csi:1"))
+    pipeline, way = cv2.opened[0]
+    assert way == 1800
+    assert "nvarguscamerasrc sensor-id=1" in pipeline
+    assert "drop=1 max-buffers=1" in pipeline
+
+
+def test_without_opencv_the_remedy_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    with pytest.raises(EngineError, match="sudo apt install python3-opencv"):
+        next(camera("0"))
+
+
+def test_frames_are_dropped_not_queued_when_the_device_falls_behind() -> None:
+    gate, read_all = threading.Event(), threading.Event()
+
+    def source() -> Iterator[Frame]:
+        yield Frame("0", b"", 0.0)
+        gate.wait(10)  # the device is busy with frame 0 meanwhile
+        for number in range(1, 6):
+            yield Frame(str(number), b"", 0.0)
+        read_all.set()
+
+    newest = Newest(source())
+    frames = iter(newest)
+    assert next(frames).name == "0"
+    gate.set()
+    assert read_all.wait(10)
+    assert [frame.name for frame in frames] == ["5"]
+    assert newest.dropped == 4
+
+
+def test_a_failing_camera_is_reported_where_frames_are_asked_for() -> None:
+    def source() -> Iterator[Frame]:
+        yield Frame("0", b"", 0.0)
+        raise EngineError("gone")
+
+    with pytest.raises(EngineError, match="gone"):
+        list(Newest(source()))

@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from accelerate.state import AcceleratorState
+from PIL import Image
+
+from core.errors import CampusError, DatasetError
+from core.network.campus_net import CampusNet, NetConfig
+from tests import REPOSITORY
+from tests.train.fit.training_sets import SIZE, make_task
+from train.fit import fit as fit_module
+from train.fit.config import EVERY_STAGE, CampusConfig, FitConfig, OriginalConfig, new_config, saved_config
+from train.fit.fit import fit
+from train.fit.run_folder import read_log
+from train.fit.trainer import Trainer
+from train.fit.training_data import Task
+
+COMMON: dict[str, Any] = {"backbone": "efficientnet_lite0", "image_size": SIZE, "epochs": 2, "batch": 32}
+CONFIGS = (CampusConfig(**COMMON), OriginalConfig(**COMMON))
+
+
+@pytest.fixture(autouse=True)
+def _fresh_accelerator() -> Iterator[None]:
+    """Accelerate keeps one precision for a process's life; each test here is a run of its own."""
+    AcceleratorState._reset_state(reset_partial_state=True)
+    yield
+    AcceleratorState._reset_state(reset_partial_state=True)
+
+
+@pytest.fixture
+def campus(tmp_path: Path) -> Task:
+    return make_task(tmp_path / "dataset", CONFIGS[0])
+
+
+def test_help_needs_no_torch() -> None:
+    without = "import sys; sys.modules['torch'] = None; import train.__main__; train.__main__.main()"
+    done = subprocess.run(
+        [sys.executable, "-c", without, "fit", "--help"], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    )
+    assert "--recipe" in done.stdout
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.recipe)
+def test_a_run_stopped_by_time_resumes_to_the_bit(config: FitConfig, tmp_path: Path) -> None:
+    task = make_task(tmp_path / "dataset", config)
+    whole = fit(task, tmp_path / "whole", config)
+    parts = fit(task, tmp_path / "parts", replace(config, minutes=0.0))
+    assert len(read_log(parts)) == 1
+    fit(task, parts, config, resume=True)
+    assert (parts / "best.safetensors").read_bytes() == (whole / "best.safetensors").read_bytes()
+    log = [[replace(row, seconds=0.0) for row in read_log(run)] for run in (whole, parts)]
+    assert log[0] == log[1]
+
+    with Image.open(whole / "curves.png") as curves:
+        assert curves.width > 600
+    commands = [shlex.split(line) for line in (whole / "NEXT.txt").read_text().splitlines() if line[0] != "#"]
+    assert [words[3] for words in commands] == ["fit", "bundle", "evaluate"]
+    assert json.loads((whole / "config.json").read_text())["fit"] == asdict(config)
+
+
+def test_a_run_resumes_only_under_its_own_config(campus: Task, tmp_path: Path) -> None:
+    config = replace(CONFIGS[0], epochs=1)
+    run = fit(campus, tmp_path / "run", config)
+    with pytest.raises(DatasetError, match=r"another seed: resume"):
+        fit(campus, run, replace(config, seed=3), resume=True)
+    with pytest.raises(DatasetError, match=r"--resume.*--force"):
+        fit(campus, run, config)
+
+
+def test_training_stops_when_the_calibration_split_no_longer_improves(campus: Task, tmp_path: Path) -> None:
+    """Nothing can improve at a learning rate of 0: the best epoch is the first or soon after it."""
+    config = replace(CONFIGS[0], learning_rate=0.0, epochs=50, patience=2)
+    log = read_log(fit(campus, tmp_path / "run", config))
+    best = min(range(len(log)), key=lambda index: log[index].score_m)
+    assert len(log) == best + 1 + 2 < 50
+
+
+def test_accumulated_batches_make_one_step(campus: Task) -> None:
+    trainer = Trainer(campus, replace(CONFIGS[0], batch=16, accumulate=3))
+    before = [parameter.detach().clone() for parameter in trainer.net.regressor.parameters()]
+    trainer.train_epoch()
+    assert trainer.step == math.ceil(64 / 16 / 3) == trainer.total_steps / 2
+    assert not torch.equal(before[0], next(trainer.net.regressor.parameters()))
+
+
+def test_half_precision_is_the_backbone_s_alone(campus: Task) -> None:
+    trainer = Trainer(campus, replace(CONFIGS[0], precision="bf16"))
+    seen: dict[str, torch.dtype] = {}
+    trainer.net.backbone[0].register_forward_hook(lambda *words: seen.update(backbone=words[2].dtype))
+    trainer.net.regressor[0].register_forward_hook(lambda *words: seen.update(regressor=words[2].dtype))
+    assert math.isfinite(trainer.train_epoch())
+    assert seen == {"backbone": torch.bfloat16, "regressor": torch.float32}
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU has FP16")
+def test_fp16_without_a_gpu_is_refused_in_a_line(campus: Task) -> None:
+    with pytest.raises(CampusError, match=r"fp16 needs a GPU: choose"):
+        Trainer(campus, replace(CONFIGS[0], precision="fp16"))
+
+
+def test_two_processes_give_the_curve_of_one(tmp_path: Path) -> None:
+    """Gradients, batch norm, negatives and the memory of embeddings are those of the whole batch.
+
+    Random views and dropout are off, since each process draws them for its own share. What is left differs by the
+    order of float32 sums alone. Adam makes full steps of gradients that are nothing but such rounding, so the curves
+    agree to 0.3 % and not to the bit; without synchronised batch norm they would be up to 14 % apart. The processes
+    agree with one another to the bit.
+    """
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    launcher = "accelerate.commands.launch --multi_gpu --num_processes 2 --num_machines 1 --main_process_port 0"
+    launcher += " --mixed_precision no --dynamo_backend no -m"
+    curves = []
+    for processes, words in (1, ""), (2, launcher):
+        out = tmp_path / f"{processes}.json"
+        command = [sys.executable, "-m", *words.split(), "tests.train.fit.two_processes", str(out)]
+        subprocess.run(command, cwd=REPOSITORY, env=environment, check=True, capture_output=True)
+        curves.append(json.loads(out.read_text()))
+    one, two = curves
+    assert (one.pop("processes"), two.pop("processes")) == ({"count": [1]}, {"count": [2]})
+    for recipe in ("campus", "original"):
+        assert two[recipe].pop("apart") == one[recipe].pop("apart") == [0.0]
+        for name, values in one[recipe].items():
+            assert two[recipe][name] == pytest.approx(values, rel=5e-3), (recipe, name)
+
+
+def arguments(*words: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    fit_module.add_arguments(parser)
+    return parser.parse_args(["dataset", "--out", "run", *words])
+
+
+def test_flags_stand_over_the_recipe_s_defaults() -> None:
+    assert fit_module._config(arguments(), photos=100_000) == CampusConfig()
+    assert fit_module._config(arguments("--recipe", "original"), photos=9) == OriginalConfig()
+    given = arguments("--recipe", "original", "--backbone", "efficientnet_lite0", "--minutes", "5", "--batch", "8")
+    wanted = OriginalConfig(backbone="efficientnet_lite0", minutes=5.0, batch=8)
+    assert fit_module._config(given, photos=9) == wanted
+
+
+def test_a_few_photos_get_more_epochs_and_leave_the_backbone_as_it_was() -> None:
+    few = fit_module._config(arguments(), photos=154)
+    assert few == replace(CampusConfig(), epochs=60, frozen_stages=EVERY_STAGE)
+    assert fit_module._config(arguments("--epochs", "2"), photos=154) == replace(few, epochs=2)
+    net = CampusNet(NetConfig(zones=1, image_size=32))
+    net.freeze(EVERY_STAGE)
+    assert not any(parameter.requires_grad for parameter in net.backbone.parameters())
+    assert all(parameter.requires_grad for parameter in net.embedder.parameters())
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.recipe)
+def test_a_config_is_read_back_as_it_was(config: FitConfig) -> None:
+    assert saved_config(json.loads(json.dumps(asdict(config))), "run") == config
+
+
+@pytest.mark.parametrize("words", [("--epochs", "0"), ("--batch", "1"), ("--accumulate", "0"), ("--image-size", "8")])
+def test_a_number_that_cannot_be_is_refused_in_a_line(words: tuple[str, str]) -> None:
+    with pytest.raises(CampusError, match=f"^{words[0]} {words[1]}: must be at least"):
+        fit_module._config(arguments(*words), photos=64)
+
+
+def test_what_is_unknown_is_refused_by_name() -> None:
+    with pytest.raises(DatasetError, match=r"run: recipe 'mine' is unknown"):
+        saved_config({"recipe": "mine"}, "run")
+    with pytest.raises(DatasetError, match=r"run: sparkle is unknown"):
+        saved_config({"recipe": "campus", "sparkle": 1}, "run")
+    with pytest.raises(CampusError, match=r"recipe 'mine' is not one of campus, original"):
+        new_config("mine")

@@ -1,0 +1,380 @@
+"""A finished run -> a campus bundle: gallery, calibration, ONNX in FP32 and INT8, held-out metrics, samples."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import logging
+import tempfile
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.campus.bundle import Bundle, Calibration, CampusCard, Metrics, Parity, Training, check_may_save, save_bundle
+from core.campus.frame import LocalFrame
+from core.campus.gallery import Gallery
+from core.campus.zones import Zone, Zones
+from core.engines.engines import Heads, OnnxEngine, open_engine, run_all
+from core.errors import BundleError, DatasetError
+from core.locate.localizer import Localizer
+from core.locate.posterior import Grid, Posterior, PosteriorParams
+from train.bundle.calibrate import calibrate, fit_posterior
+from train.dataset.dataset import Dataset
+from train.dataset.geotag import write_position
+from train.dataset.split import Splits
+from train.dataset.zoning import name_zones
+from train.evaluate.evaluate import describe, evaluate_rows
+from train.fit.config import FitConfig, saved_config
+from train.fit.run_folder import BEST, CONFIG, LOG
+
+if TYPE_CHECKING:  # torch is imported where it works, so that the command tells its options without it
+    from torch import Tensor
+
+    from core.network.campus_net import CampusNet
+    from train.fit.training_data import Task
+
+log = logging.getLogger(__name__)
+
+CELL_M = 2.0
+GRID_MARGIN_M = 30.0  # a person may stand a little beyond the outermost training photo
+INT8_PHOTOS = 128
+# INT8 becomes the CPU default only if its mean calibration error is at most this share above FP32's.
+INT8_COST = 0.05
+SIZE_LIMIT_CELLS = 4_000_000  # a campus of 16 km² at 2 m: more is a wrong label, not a campus
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder that `fit` left, read back."""
+
+    net: CampusNet
+    task: Task
+    fit: FitConfig
+    weights: str
+    trained_utc: datetime
+    epochs: int
+
+    @classmethod
+    def load(cls, run: Path) -> Run:
+        """Raises DatasetError when `run` is not a finished run or its dataset is gone."""
+        from safetensors.torch import load_file
+
+        from core.network.campus_net import CampusNet, NetConfig
+        from train.dataset.images import cached_images
+        from train.fit.training_data import Task
+
+        config_file, best = run / CONFIG, run / BEST
+        if not config_file.exists() or not best.exists():
+            raise DatasetError(
+                f"{run}: not a run with a trained network: train with `python -m train fit … --out {run}`"
+            )
+        config = json.loads(config_file.read_text(encoding="utf-8"))
+        fit = saved_config(config["fit"], str(run))
+        dataset = Dataset.load(Path(config["dataset"]))
+        splits = Splits.load(run)
+        if splits is None:
+            raise DatasetError(f"{run}: splits.json is missing: train again")
+        net = CampusNet(NetConfig(**config["net"]))
+        net.load_state_dict(load_file(best))
+        frame = LocalFrame(**config["frame"])
+        task = Task(
+            dataset,
+            splits,
+            cached_images(dataset.image_paths, fit.image_size, dataset.root / "cache"),
+            frame,
+            frame.to_local(*dataset.latlon.T),
+            {split: splits.indices(dataset, split) for split in splits.names},
+            Zones(tuple(_zone(zone) for zone in config["zones"])),
+        )
+        trained = datetime.fromtimestamp(best.stat().st_mtime, timezone.utc)
+        epochs = len((run / LOG).read_text(encoding="utf-8").splitlines()) - 1
+        return cls(net.eval(), task, fit, config["weights"], trained, epochs)
+
+
+def _zone(data: dict[str, Any]) -> Zone:
+    return Zone(
+        data["name"],
+        (data["centre_m"][0], data["centre_m"][1]),
+        data["spread_m"],
+        tuple((x, y) for x, y in data["outline_m"]),
+    )
+
+
+@dataclass(frozen=True)
+class BundleConfig:
+    """What a bundle says of itself and carries beside the model."""
+
+    name: str
+    description: str = ""
+    rendered: bool = False
+
+
+def read_map(path: Path | None) -> dict[str, Any]:
+    """A GeoJSON FeatureCollection, or an empty one. Raises BundleError for anything else."""
+    if path is None:
+        return {"type": "FeatureCollection", "features": []}
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise BundleError(f"{path}: no such map") from error
+    except ValueError as error:
+        raise BundleError(f"{path}: not JSON: the map is a GeoJSON FeatureCollection") from error
+    if not isinstance(data, dict) or data.get("type") != "FeatureCollection":
+        raise BundleError(f"{path}: not a GeoJSON FeatureCollection")
+    return data
+
+
+@dataclass(frozen=True)
+class Parts:
+    """All of a bundle but its story: the network, the other `files` by name, and what the card says of them."""
+
+    net: CampusNet
+    grid: Grid
+    zones: Zones
+    posterior: PosteriorParams
+    calibration: Calibration
+    parity: Parity | None
+    cpu_model: Literal["model.onnx", "model.int8.onnx"]
+    files: dict[str, bytes]
+
+
+def make_bundle(
+    run: Run,
+    out: Path,
+    config: BundleConfig,
+    campus_map: dict[str, Any],
+    samples: dict[str, bytes],
+    force: bool = False,
+) -> Bundle:
+    """Calibrate a run, export it, measure it on its test split and write the bundle, whole or not at all.
+
+    `samples` are photos to carry along for trying, by name: `samples/NAME.jpg` -> bytes.
+    """
+    from core.network.onnx_export import round_weights
+
+    check_may_save(out, force)
+    task = replace(run.task, zones=name_zones(run.task.zones, campus_map, run.task.frame))
+    round_weights(run.net)
+    parts = calibrated_parts(run.net, task, run.fit.seed)
+    training = Training(
+        recipe=run.fit.recipe,
+        backbone=run.fit.backbone,
+        weights=Path(run.weights).name,
+        trained_utc=run.trained_utc.replace(microsecond=0),
+        epochs=run.epochs,
+        seed=run.fit.seed,
+        split=task.splits.describe(),
+        split_sha256=task.splits.sha256,
+        photos={split: len(rows) for split, rows in task.rows.items()},
+    )
+    card, files = card_and_files(config, task.frame, parts, training, campus_map)
+    files |= samples
+    test = _measure(card, files, task)
+    return save_bundle(out, card.model_copy(update={"metrics": {"test": test}}), files, force)
+
+
+def calibrated_parts(net: CampusNet, task: Task, seed: int) -> Parts:
+    """Gallery from the training split; posterior, radii and the choice of INT8 from the calibration split."""
+    import torch
+
+    from core.network.onnx_export import export_fp32, quantize_int8
+    from train.fit.training_data import SCALE_M
+
+    training, calibration = task.rows["train"], task.rows["calibration"]
+    truth_m = task.local_m[calibration]
+    grid = campus_grid(task.local_m[training], task.dataset.root)
+    log.info("gallery of %d photos", len(training))
+    features = pooled_features(net, task.images[training])
+    net = net.familiar_with(features)
+    with torch.inference_mode():
+        answers = net.heads(features)
+    # Rounded as it will be read back, so that calibration sees what run time will.
+    embedding, local_m = answers.embedding.numpy().astype(np.float16), task.local_m[training].astype(np.float32)
+    gallery = Gallery(embedding.astype(np.float32), local_m)
+
+    log.info("ONNX: FP32, and INT8 calibrated on %d training photos", min(INT8_PHOTOS, len(training)))
+    fp32 = export_fp32(net)
+    chosen = np.random.default_rng(seed).permutation(training)[:INT8_PHOTOS]
+    int8 = quantize_int8(fp32, task.images[np.sort(chosen)])
+
+    images = task.images[calibration]
+    heads32 = run_all(OnnxEngine(fp32, "ONNX Runtime FP32"), images)
+    heads8 = run_all(OnnxEngine(int8, "ONNX Runtime INT8"), images)
+    log.info(
+        "regression alone: mean error %.1f m on training photos, %.1f m on calibration photos",
+        np.linalg.norm(answers.offset.numpy() * SCALE_M - local_m, axis=1).mean(),
+        np.linalg.norm(heads32.offset * SCALE_M - truth_m, axis=1).mean(),
+    )
+    params = fit_posterior(heads32, truth_m, grid, task.zones, gallery, SCALE_M)
+    posterior = Posterior(grid, task.zones, gallery, params, SCALE_M)
+    parity = compare(posterior, heads32, heads8, truth_m)
+    int8_pays = parity.int8_mean_m <= parity.fp32_mean_m * (1 + INT8_COST)
+    log.info(
+        "calibration error FP32 %.1f m, INT8 %.1f m, fixes %.1f m apart: INT8 is %s",
+        parity.fp32_mean_m,
+        parity.int8_mean_m,
+        parity.apart_mean_m,
+        "the CPU default" if int8_pays else "not used",
+    )
+    return Parts(
+        net,
+        grid,
+        task.zones,
+        params,
+        calibrate(posterior, heads8 if int8_pays else heads32, truth_m, task.heading_deg[calibration]),
+        parity,
+        "model.int8.onnx" if int8_pays else "model.onnx",
+        {"model.onnx": fp32, "model.int8.onnx": int8, "gallery.npz": _npz(embedding=embedding, local_m=local_m)},
+    )
+
+
+def campus_grid(local_m: NDArray[np.float64], source: Path) -> Grid:
+    """The grid about (N, 2) training positions. Raises DatasetError, naming `source`, where they are no campus."""
+    grid = Grid.around(local_m, GRID_MARGIN_M, CELL_M)
+    if grid.rows * grid.columns > SIZE_LIMIT_CELLS:
+        raise DatasetError(
+            f"{source}: training positions span {grid.columns * CELL_M:.0f} × {grid.rows * CELL_M:.0f} m, "
+            "which is no campus: look for wrong labels in gt.csv"
+        )
+    return grid
+
+
+def card_and_files(
+    config: BundleConfig,
+    frame: LocalFrame,
+    parts: Parts,
+    training: Training,
+    campus_map: dict[str, Any],
+) -> tuple[CampusCard, dict[str, bytes]]:
+    """The card without metrics, and the files of a bundle, weights and map with them."""
+    from train.fit.training_data import SCALE_M
+
+    card = CampusCard(
+        name=config.name,
+        description=config.description,
+        rendered=config.rendered,
+        created_utc=datetime.now(timezone.utc).replace(microsecond=0),
+        frame=frame,
+        scale_m=SCALE_M,
+        image_size=parts.net.config.image_size,
+        grid=parts.grid,
+        zones=parts.zones.zones,
+        posterior=parts.posterior,
+        calibration=parts.calibration,
+        parity=parts.parity,
+        training=training,
+        cpu_model=parts.cpu_model,
+    )
+    files = {**parts.files, "model.safetensors": _safetensors(parts.net)}
+    if campus_map["features"]:
+        files["map.geojson"] = json.dumps(campus_map, ensure_ascii=False, separators=(",", ":")).encode()
+    return card, files
+
+
+def pooled_features(net: CampusNet, images: NDArray[np.uint8], batch: int = 64) -> Tensor:
+    """(N, S, S, 3) uint8 -> (N, F) the backbone's features, in evaluation mode."""
+    import torch
+
+    net.eval()
+    with torch.inference_mode():
+        parts = [
+            net.features(torch.tensor(images[i : i + batch]).permute(0, 3, 1, 2).float())
+            for i in range(0, len(images), batch)
+        ]
+    return torch.cat(parts)
+
+
+def compare(posterior: Posterior, heads32: Heads, heads8: Heads, truth_m: NDArray[np.float64]) -> Parity:
+    """What INT8 costs, in metres, on (N, 2) true positions."""
+    at32, at8 = (
+        np.array([posterior.map(heads.one(index)).median_m() for index in range(len(heads))])
+        for heads in (heads32, heads8)
+    )
+    return Parity(
+        fp32_mean_m=float(np.linalg.norm(at32 - truth_m, axis=1).mean()),
+        int8_mean_m=float(np.linalg.norm(at8 - truth_m, axis=1).mean()),
+        apart_mean_m=float(np.linalg.norm(at32 - at8, axis=1).mean()),
+    )
+
+
+def _measure(card: CampusCard, files: dict[str, bytes], task: Task) -> Metrics:
+    """The test split through the very bundle that will be written."""
+    with tempfile.TemporaryDirectory() as folder:
+        localizer = Localizer(draft := save_bundle(Path(folder) / "draft", card, files), open_engine(draft))
+        evaluation = evaluate_rows(localizer, task.dataset, task.rows["test"], "test")
+    print(describe(evaluation, localizer))
+    return evaluation.metrics
+
+
+def _safetensors(net: CampusNet) -> bytes:
+    """The state dict, matrices in float16 where that loses nothing, with the NetConfig as JSON in the metadata's `net`.
+
+    Either way it is the network of `model.onnx`.
+    """
+    from safetensors.torch import save
+
+    tensors = {name: _in_least_space(tensor).contiguous() for name, tensor in net.state_dict().items()}
+    return bytes(save(tensors, {"net": json.dumps(asdict(net.config))}))
+
+
+def _in_least_space(tensor: Tensor) -> Tensor:
+    half = tensor.half()
+    return half if tensor.dim() > 1 and bool((half.float() == tensor).all()) else tensor
+
+
+def _npz(**arrays: NDArray[Any]) -> bytes:
+    stream = io.BytesIO()
+    np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
+    return stream.getvalue()
+
+
+def test_samples(task: Task, count: int) -> dict[str, bytes]:
+    """`count` test photos spread evenly over the split, each with its true position in EXIF."""
+    from PIL import Image
+
+    test = task.rows["test"]
+    chosen = test[np.linspace(0, len(test) - 1, min(count, len(test))).round().astype(int)]
+    files = {}
+    for row in chosen:
+        lat, lon = task.dataset.latlon[row]
+        stream = io.BytesIO()
+        with Image.open(task.dataset.image_paths[row]) as image:
+            exif = Image.Exif()
+            write_position(exif, float(lat), float(lon))
+            image.convert("RGB").save(stream, "JPEG", quality=92, exif=exif)
+        files[f"samples/{Path(task.dataset.names[row]).stem}.jpg"] = stream.getvalue()
+    return files
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", type=Path, metavar="RUN", help="folder that `fit` wrote")
+    add_bundle_arguments(parser)
+    parser.add_argument(
+        "--samples",
+        type=int,
+        default=0,
+        metavar="N",
+        help="test photos to carry along for trying (default: none, since people may be in them)",
+    )
+
+
+def add_bundle_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags of whatever writes a bundle."""
+    parser.add_argument("--out", type=Path, required=True, metavar="BUNDLE", help="folder, or NAME.campus, to write")
+    parser.add_argument("--map", type=Path, metavar="GEOJSON", help="buildings, paths and names, for the map and zones")
+    parser.add_argument("--name", help="the campus's name (default: that of --out)")
+    parser.add_argument("--description", default="", help="a sentence for the campus's card")
+    parser.add_argument("--force", action="store_true", help="replace a bundle that is there")
+
+
+def main(args: argparse.Namespace) -> int:
+    config = BundleConfig(args.name or args.out.stem, args.description)
+    run, campus_map = Run.load(args.run), read_map(args.map)
+    bundle = make_bundle(run, args.out, config, campus_map, test_samples(run.task, args.samples), args.force)
+    print(f"{bundle.path}: try it with `python predict.py PHOTO --bundle {bundle.path}`")
+    return 0

@@ -1,0 +1,1 @@
+"""Photos with positions -> a dataset on disk, split by group."""

@@ -1,0 +1,294 @@
+"""Photos with positions -> a dataset: `python -m train ingest PHOTOS [--labels CSV] --out DATASET`.
+
+The photos are made ready in `OUT.partial`, which a run that was stopped leaves behind and the next one
+continues; the dataset is put together there as well and renamed to OUT when it is whole.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from core.errors import DatasetError
+from core.io.csv_cells import harmless
+from core.io.files import check_writable, naming, write_aside
+from train.dataset.dataset import read_labels
+from train.dataset.ingest_report import IngestReport, Note
+from train.dataset.intake import Record, Task, image_file, take_in_all
+from train.dataset.outliers import Suspect, shared_positions, sites
+from train.dataset.selection import (
+    Candidate,
+    build_table,
+    judge,
+    match_labels,
+    positions,
+    select,
+    session_names,
+    shown,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PHOTO_ENDINGS = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".heic", ".heif", ".hif"}
+    | {".gif", ".bmp", ".tif", ".tiff", ".mpo"}
+)
+DEFAULT_SIZE = 512  # the longest side of a dataset's images: twice what the networks see
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What one import was asked to do."""
+
+    photos: Path
+    out: Path
+    labels: Path | None
+    size: int
+    keep_wrong: bool
+
+    @property
+    def work(self) -> Path:
+        """Where unfinished work lies."""
+        return self.out.with_name(f"{self.out.name}.partial")
+
+    @property
+    def settings(self) -> str:
+        """What makes two imports the same one."""
+        paths = [os.path.abspath(self.photos), self.labels and os.path.abspath(self.labels)]
+        return json.dumps([*paths, self.size, self.keep_wrong])
+
+
+@dataclass(frozen=True)
+class _Counts:
+    """What was in the folder, and what of it was left out."""
+
+    found: int
+    others: int
+    left_out: tuple[Note, ...]
+
+
+def ingest(
+    photos: Path,
+    out: Path,
+    labels: Path | None = None,
+    *,
+    force: bool = False,
+    size: int = DEFAULT_SIZE,
+    workers: int | None = None,
+    keep_wrong: bool = False,
+    progress: bool = False,
+) -> IngestReport:
+    """Make a dataset folder `out` (gt.csv, images/, report.json) from a folder of photos.
+
+    Positions come from the photos' EXIF, or from the CSV `labels` (see `read_labels`); columns of the CSV win
+    over EXIF. Photos whose position cannot be on the campus are left out unless `keep_wrong`. `size` is the
+    longest side of the images in pixels, `workers` the number of processes (None: one for each usable core).
+    `out` is never overwritten without `force`, and then only by a whole new dataset. Raises DatasetError, and OSError
+    where the disk is full or may not be written; what was done so far is kept for the next run.
+    """
+    plan = _Plan(Path(photos), Path(os.path.abspath(out)), labels, size, keep_wrong)
+    earlier = _pick_up(plan, force)
+    if earlier is not None:
+        return earlier
+    _check(plan, force)
+    sources, others = find_photos(plan.photos, skip=(plan.out, plan.work))
+    table = None if labels is None else read_labels(labels, strict=False)
+    matched, notes = ({}, []) if table is None else match_labels(sources, table)
+    chosen = sources if table is None else sorted(matched)
+    tasks = [Task(plan.photos, source, plan.work, size) for source in chosen]
+    records = _take_in(plan, tasks, workers, progress)
+    candidates, more = select(records, table, matched)
+    notes += more
+    if not candidates:
+        shutil.rmtree(plan.work, ignore_errors=True)
+        raise DatasetError(_nothing_usable(plan, notes))
+    return _publish(plan, candidates, _Counts(len(sources), others, tuple(notes)))
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `python -m train ingest`."""
+    parser.add_argument("photos", type=Path, metavar="PHOTOS", help="folder of photos; subfolders are sessions")
+    parser.add_argument(
+        "--labels",
+        type=Path,
+        metavar="CSV",
+        help="positions: columns image_name, lat, lon, any others are kept (default: the photos' own GPS)",
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="DATASET", help="dataset folder to make")
+    parser.add_argument("--force", action="store_true", help="replace DATASET once the new one is whole")
+    parser.add_argument(
+        "--size",
+        type=int,
+        default=DEFAULT_SIZE,
+        help="longest side of the dataset's images in pixels (default: %(default)s)",
+    )
+    parser.add_argument("--workers", type=int, default=None, help="processes (default: one for each core)")
+    parser.add_argument(
+        "--keep-wrong",
+        action="store_true",
+        help="also take in photos whose position looks certainly wrong (default: leave them out, and say so)",
+    )
+
+
+def main(args: argparse.Namespace) -> int:
+    """Run `python -m train ingest` and print its summary."""
+    report = ingest(
+        args.photos,
+        args.out,
+        args.labels,
+        force=args.force,
+        size=args.size,
+        workers=args.workers,
+        keep_wrong=args.keep_wrong,
+        progress=True,
+    )
+    print(report.summary())
+    print(f"dataset: {args.out} (gt.csv, images, report.json)")
+    return 0
+
+
+def _pick_up(plan: _Plan, force: bool) -> IngestReport | None:
+    """Set right what a killed run left half renamed; its report, if only the tidying up was missing."""
+    out, work = plan.out, plan.work
+    if (work / "old").is_dir() and not out.exists():
+        (work / "old").replace(out)
+        return None
+    done = work / "finished.json"
+    if done.is_file() and not (work / "dataset").exists() and (out / "report.json").is_file():
+        same = done.read_text("utf-8") == plan.settings
+        shutil.rmtree(work, ignore_errors=True)
+        return IngestReport.load(out / "report.json") if same and not force else None
+    return None
+
+
+def _check(plan: _Plan, force: bool) -> None:
+    """Refuse to write over anything that was not asked for, or over the input itself."""
+    photos, out = plan.photos, plan.out
+    if plan.size < 1:
+        raise DatasetError(f"--size {plan.size}: the longest side of an image is at least 1 pixel")
+    if not photos.is_dir():
+        problem = "is not a folder" if photos.exists() else "no such folder"
+        raise DatasetError(f"{photos}: {problem}; give the folder that holds the photos")
+    for what in (photos, plan.labels):
+        if what is not None and Path(os.path.abspath(what)).is_relative_to(out):
+            raise DatasetError(f"{out}: holds {what}, which would be lost; give another --out")
+    if out.exists() and not out.is_dir():
+        raise DatasetError(f"{out}: is a file; give the path of a folder to make")
+    if out.is_dir() and any(out.iterdir()):
+        if not force:
+            raise DatasetError(f"{out}: exists already; give another --out, or --force to replace it")
+        if not (out / "gt.csv").is_file():
+            raise DatasetError(f"{out}: has no gt.csv, so it is no dataset to replace; give another --out")
+    check_writable(out)
+
+
+def find_photos(photos: Path, skip: tuple[Path, ...] = ()) -> tuple[list[str], int]:
+    """The photos' paths within the folder, sorted, and how many other files there are; none hidden.
+
+    Raises DatasetError when there is no photo.
+    """
+    sources = []
+    others = 0
+    for folder, folders, files in os.walk(photos):
+        folders[:] = [
+            name
+            for name in folders
+            if not name.startswith((".", "__MACOSX")) and Path(os.path.abspath(folder), name) not in skip
+        ]
+        for name in files:
+            path = Path(folder, name)
+            if name.startswith("."):
+                continue
+            if path.suffix.lower() in PHOTO_ENDINGS:
+                sources.append(path.relative_to(photos).as_posix())
+            else:
+                others += 1
+    if not sources:
+        raise DatasetError(f"{photos}: holds no photos (JPEG, PNG, WebP, HEIC); give the folder that they are in")
+    return sorted(sources), others
+
+
+def _take_in(plan: _Plan, tasks: list[Task], workers: int | None, progress: bool) -> list[Record]:
+    from tqdm import tqdm
+
+    for folder in ("photos", "records"):
+        (plan.work / folder).mkdir(parents=True, exist_ok=True)
+    records = []
+    with tqdm(total=len(tasks), unit="photo", desc="ingest", disable=not progress) as bar:
+        for record in take_in_all(tasks, workers):
+            if record.fatal:
+                raise DatasetError(f"{shown(record.source)}: {record.problem}")
+            records.append(record)
+            bar.update()
+    return records
+
+
+def _nothing_usable(plan: _Plan, notes: list[Note]) -> str:
+    counts = Counter(note.reason for note in notes)
+    why = "; ".join(f"{reason}: {count}" for reason, count in counts.most_common())
+    remedy = "give positions with --labels CSV" if plan.labels is None else "compare the names in the CSV"
+    return f"{plan.photos}: no photo can be used ({why}); {remedy}"
+
+
+def _publish(plan: _Plan, candidates: list[Candidate], counts: _Counts) -> IngestReport:
+    """Judge the positions, put the dataset together beside its place, and rename it there."""
+    session = session_names(candidates, plan.photos.name)
+    suspects = {suspect.row: suspect for suspect in judge(candidates, session)}
+    wrong = [suspect for suspect in suspects.values() if suspect.certain]
+    left = set() if plan.keep_wrong else {suspect.row for suspect in wrong}
+    kept = [row for row in range(len(candidates)) if row not in left]
+    chosen = [candidates[row] for row in kept]
+    reasons = [suspects[row].reason if row in suspects else "" for row in kept]
+    table = build_table(chosen, [session[row] for row in kept], reasons)
+    latlon = positions(chosen)
+    places = sites(latlon)
+    report = IngestReport(
+        found=counts.found,
+        other_files=counts.others,
+        taken_in=len(chosen),
+        night=int((table["is_night"] == "1").sum()),
+        sessions=len(set(table["session"]) - {""}),
+        zones=len(set(table["label"])),
+        size=plan.size,
+        kept_wrong=plan.keep_wrong,
+        left_out=counts.left_out,
+        wrong=_notes(candidates, wrong, "wrong position"),
+        doubtful=_notes(candidates, [s for s in suspects.values() if not s.certain], "doubtful position"),
+        shared_positions=sum(map(len, shared_positions(latlon))),
+        sites=tuple(map(len, places)) if len(places) > 1 else (),
+    )
+    with naming(plan.out):
+        _assemble(plan, chosen, table, report)
+    write_aside(plan.work / "finished.json", plan.settings.encode())
+    if plan.out.exists():
+        plan.out.replace(plan.work / "old")
+    (plan.work / "dataset").replace(plan.out)
+    shutil.rmtree(plan.work, ignore_errors=True)
+    return report
+
+
+def _notes(candidates: list[Candidate], suspects: list[Suspect], reason: str) -> tuple[Note, ...]:
+    return tuple(Note(shown(candidates[suspect.row].source), reason, suspect.reason) for suspect in suspects)
+
+
+def _assemble(plan: _Plan, chosen: list[Candidate], table: pd.DataFrame, report: IngestReport) -> None:
+    """Make the whole dataset in the work folder. Images are linked, not moved, so a killed run loses none."""
+    dataset = plan.work / "dataset"
+    shutil.rmtree(dataset, ignore_errors=True)
+    (dataset / "images").mkdir(parents=True)
+    for candidate, name in zip(chosen, table["image_name"], strict=True):
+        made = image_file(plan.work, Task(plan.photos, candidate.source, plan.work, plan.size).key)
+        place = dataset / "images" / str(name)
+        try:
+            os.link(made, place)
+        except OSError:  # a file system without hard links
+            shutil.copyfile(made, place)
+    table.map(harmless).to_csv(dataset / "gt.csv", index=False, encoding="utf-8", lineterminator="\n")
+    (dataset / "report.json").write_text(report.to_json(), "utf-8")

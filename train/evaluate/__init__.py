@@ -1,0 +1,1 @@
+"""A bundle and held-out photos -> errors, coverage and a report."""

@@ -1,0 +1,197 @@
+"""What an evaluation tells beside its metrics: coverage by group, refusals, headings, where photos would help."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.locate.heading import angle_between_deg
+from train.dataset.dataset import Dataset
+from train.dataset.split import Splits
+from train.dataset.zoning import place_of
+from train.evaluate.coverage import (
+    CalibrationCurve,
+    Group,
+    Proportion,
+    calibration_curve,
+    group,
+    groups,
+    proportion,
+    radius_quarters,
+)
+from train.evaluate.photo_needs import Need, photo_needs, photos_near
+
+if TYPE_CHECKING:
+    from core.campus.bundle import Bundle
+    from train.evaluate.evaluate import Evaluation
+
+Float = NDArray[np.float64]
+
+BY_RADIUS, BY_LIGHT, BY_PLACE = "predicted 68 % radius", "light", "place"
+
+
+@dataclass(frozen=True)
+class HeadingError:
+    """Angles in degrees between the fixes' headings and the cameras'; chance gives a median of 90."""
+
+    n: int
+    median_deg: float
+    p90_deg: float
+    within_spread: Proportion | None  # None where fixes have no spread of their heading
+
+
+@dataclass(frozen=True)
+class Breakdown:
+    """Beside `Metrics`, the JSON keys of `python -m train evaluate`; `not_told` says what is missing and why."""
+
+    split: str
+    divided: str  # how the splits were made
+    random_split: bool
+    rendered: bool
+    overall: Group
+    groups: tuple[Group, ...]
+    calibration: CalibrationCurve
+    on_campus: Proportion | None
+    strangers_refused: Proportion | None
+    heading: HeadingError | None
+    photo_needs: tuple[Need, ...]
+    not_told: tuple[str, ...]
+
+    def lines(self) -> list[str]:
+        """For the terminal, to go below the metrics."""
+        quarters = [these for these in self.groups if these.by == BY_RADIUS]
+        lines = []
+        if quarters:
+            covered = ", ".join(f"{these.coverage68.share:.0%}" for these in quarters)
+            lines.append(f"  by quarter of the predicted radius, smallest first, the 68 % radius covers {covered}")
+        if self.on_campus:
+            lines.append(f"  on campus: {words(self.on_campus)} are taken for this campus")
+        if self.strangers_refused:
+            lines.append(f"  strangers: {words(self.strangers_refused)} are refused")
+        if self.heading:
+            lines.append(f"  heading  median {self.heading.median_deg:.0f}° off, n = {self.heading.n}")
+        return lines
+
+
+def words(share: Proportion) -> str:
+    """`97% of 400 photos (95% interval 95 to 98%)`."""
+    return f"{share.share:.0%} of {share.n} photos (95% interval {100 * share.low:.0f} to {share.high:.0%})"
+
+
+def break_down(
+    evaluation: Evaluation, dataset: Dataset, bundle: Bundle, refused: NDArray[np.bool_] | None = None
+) -> Breakdown:
+    """Divide an evaluation of `dataset` by what is known of its photos.
+
+    `refused` says of each photo of another place whether it was refused.
+    """
+    rows, card = evaluation.rows, bundle.card
+    measured = (evaluation.error_m, evaluation.radius68_m, evaluation.radius95_m)
+    splits = Splits.load(dataset.root)
+    local_m = card.frame.to_local(*evaluation.truth.T)
+    night = dataset.is_night[rows]
+    lights = np.where(night, "night", "day")
+    places = place_names(bundle, local_m)
+    not_told: list[str] = []
+
+    names = {BY_RADIUS: radius_quarters(evaluation.radius68_m), BY_LIGHT: lights}
+    grouped_by = splits.config.group_by if splits else None
+    for column in dict.fromkeys(("device", "session", grouped_by)):
+        if column and dataset.has(column):
+            names[column] = np.array(dataset.column(column))[rows]
+    found: list[Group] = []
+    for by, named in {**names, BY_PLACE: places}.items():
+        these = groups(by, named, *measured)
+        found += these
+        if not these:
+            not_told.append(f"coverage by {by}: these photos are of one, or of too few each")
+
+    training = gallery_rows(dataset, splits, bundle)
+    gallery_m = np.zeros((0, 2)) if bundle.gallery is None else bundle.gallery.local_m.astype(np.float64)
+    if training is None:
+        not_told.append(
+            "the training photos' pictures and their light: this dataset does not hold the photos of the bundle's "
+            "gallery as its split `train`"
+        )
+        near, where = photos_near(local_m, gallery_m), places
+    else:
+        dark = dataset.is_night[training]
+        near = np.where(night, photos_near(local_m, gallery_m[dark]), photos_near(local_m, gallery_m[~dark]))
+        both = 0 < night.sum() < len(night)
+        where = np.array([f"{place}, by {light}" for place, light in zip(places, lights, strict=True)])
+        where = where if both else places
+
+    on_campus = None
+    if not card.calibration.novelty:
+        not_told.append("on campus or not: the bundle does not say how novel photos of its own campus look")
+    else:
+        on_campus = proportion(np.array([fix.on_campus for fix in evaluation.fixes]))
+    heading = heading_errors(evaluation, dataset.numbers("heading_deg")[rows])
+    if heading is None:
+        not_told.append("heading: the fixes have none, or the photos have none to compare with")
+    if refused is None:
+        not_told.append("refusal of other places' photos: none were given (--strangers)")
+    return Breakdown(
+        split=evaluation.split,
+        divided=splits.describe() if splits else "never split: all of it is new to the model",
+        random_split=splits is not None and splits.config.group_by is None,
+        rendered=card.rendered,
+        overall=group("all", "photos", *measured),
+        groups=tuple(found),
+        calibration=calibration_curve(evaluation.error_m, evaluation.level_radius_m),
+        on_campus=on_campus,
+        strangers_refused=None if refused is None else proportion(refused),
+        heading=heading,
+        photo_needs=photo_needs(where, local_m, evaluation.error_m, near),
+        not_told=tuple(not_told),
+    )
+
+
+def place_names(bundle: Bundle, local_m: Float) -> NDArray[np.str_]:
+    """(N, 2) local metres -> (N,) the place that the zone there is named after, or the campus's name without zones."""
+    if not len(bundle.zones):
+        return np.full(len(local_m), bundle.card.name)
+    places = np.array([place_of(zone.name) for zone in bundle.card.zones])
+    return np.asarray(places[bundle.zones.assign(local_m)])
+
+
+def gallery_rows(dataset: Dataset, splits: Splits | None, bundle: Bundle) -> NDArray[np.int64] | None:
+    """(G,) the dataset's row of each gallery photo; None where the dataset does not hold them.
+
+    The gallery is the split `train` in the manifest's order.
+    """
+    if splits is None or bundle.gallery is None or splits.sha256 != bundle.card.training.split_sha256:
+        return None
+    rows = splits.indices(dataset, "train")
+    if len(rows) != len(bundle.gallery):
+        return None
+    apart_m = np.abs(bundle.card.frame.to_local(*dataset.latlon[rows].T) - bundle.gallery.local_m)
+    return rows if apart_m.max() < 1.0 else None  # gt.csv may have been changed since
+
+
+def _degrees(evaluation: Evaluation, name: str) -> Float:
+    values = [getattr(fix, name) for fix in evaluation.fixes]
+    return np.array([np.nan if value is None else value for value in values], np.float64)
+
+
+def heading_off_deg(evaluation: Evaluation, true_deg: Float) -> Float:
+    """The angles, 0 to 180, between the fixes' headings and the cameras', (N,) degrees; NaN where one is unknown."""
+    return angle_between_deg(_degrees(evaluation, "heading_deg"), true_deg)
+
+
+def heading_errors(evaluation: Evaluation, true_deg: Float) -> HeadingError | None:
+    """The fixes' headings against the cameras', (N,) degrees, NaN where unknown; None where no photo has both."""
+    off_deg, spread_deg = heading_off_deg(evaluation, true_deg), _degrees(evaluation, "heading_spread_deg")
+    known = np.isfinite(off_deg)
+    if not known.any():
+        return None
+    spread_known = known & np.isfinite(spread_deg)
+    return HeadingError(
+        n=int(known.sum()),
+        median_deg=float(np.median(off_deg[known])),
+        p90_deg=float(np.percentile(off_deg[known], 90)),
+        within_spread=proportion((off_deg <= spread_deg)[spread_known]) if spread_known.any() else None,
+    )

@@ -1,0 +1,48 @@
+"""Errors and coverage of held-out photos. Pure functions."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.campus.bundle import Metrics
+from core.errors import DatasetError
+
+Float = NDArray[np.float64]
+
+
+def summarise(error_m: Float, radius68_m: Float, radius95_m: Float, baselines: dict[str, Float]) -> Metrics:
+    """(N,) errors and radii in metres -> Metrics; `baselines` are (N,) errors of other ways on the same photos."""
+    if not len(error_m):
+        raise DatasetError("there is no photo to evaluate")
+    return Metrics(
+        n=len(error_m),
+        mean_m=float(error_m.mean()),
+        median_m=float(np.median(error_m)),
+        p90_m=float(np.percentile(error_m, 90)),
+        p95_m=float(np.percentile(error_m, 95)),
+        max_m=float(error_m.max()),
+        within_5m=float((error_m <= 5).mean()),
+        within_10m=float((error_m <= 10).mean()),
+        within_25m=float((error_m <= 25).mean()),
+        coverage68=float((error_m <= radius68_m).mean()),
+        coverage95=float((error_m <= radius95_m).mean()),
+        mean_radius68_m=float(radius68_m.mean()),
+        baselines={
+            name: {"mean_m": float(error.mean()), "median_m": float(np.median(error))}
+            for name, error in baselines.items()
+        },
+    )
+
+
+def conformal_factor(error_m: Float, radius_m: Float, share: float) -> float:
+    """The factor by which radii must grow so that a new photo lies within its own with probability `share`.
+
+    Split conformal prediction with the score error / radius: the ceil((n + 1) share)-th smallest score, the largest
+    where n is too small for that (Lei et al., Distribution-free predictive inference for regression, JASA 2018).
+    """
+    if not len(error_m):
+        raise DatasetError("no calibration photo: the error radius cannot be calibrated")
+    scores = np.sort(error_m / radius_m)
+    rank = min(int(np.ceil((len(scores) + 1) * share)), len(scores))
+    return max(float(scores[rank - 1]), 1e-3)

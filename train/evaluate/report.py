@@ -1,0 +1,314 @@
+"""An evaluation as one HTML page without outside requests, and its figures as PNGs."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from core.campus.frame import distance_m
+from core.errors import DatasetError
+from core.io.files import written_aside
+from core.locate.localizer import Localizer
+from core.photo.load import load_photo
+from train.dataset.dataset import Dataset
+from train.dataset.split import Splits
+from train.dataset.zoning import place_of
+from train.evaluate.breakdown import BY_RADIUS, Breakdown, gallery_rows, heading_off_deg, place_names
+from train.evaluate.coverage import Proportion
+from train.evaluate.evaluate import NEIGHBOURS, Evaluation
+from train.evaluate.map_plots import error_map, needs_map, zone_error_map
+from train.evaluate.photo_needs import NEAR_M
+from train.evaluate.plots import (
+    DARK,
+    LIGHT,
+    WIDTH_IN,
+    Scope,
+    Theme,
+    calibration_plot,
+    coverage_plot,
+    cumulative_errors,
+    heading_plot,
+    png,
+)
+
+PAGE = "report.html"
+BEST, WORST, NEEDS = 4, 8, 10  # how many photos and places are shown
+_THUMBNAIL_PX = 224
+_CSS_DPI = 100
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure of the report: `name`.png, in which section of the page it stands, what it says, of how many photos."""
+
+    name: str
+    section: str
+    caption: str
+    n: int
+    draw: Callable[[Theme], Figure]
+
+
+def check_report_folder(folder: Path) -> None:
+    """Raise DatasetError where `folder` holds anything but an earlier report; asked before the work, not after."""
+    if folder.exists() and not folder.is_dir():
+        raise DatasetError(f"{folder}: is a file; give the path of a folder to make")
+    if not folder.exists() or not any(folder.iterdir()):
+        return
+    strange = [path.name for path in folder.iterdir() if path.name != PAGE and path.suffix != ".png"]
+    if strange or not (folder / PAGE).is_file():
+        raise DatasetError(f"{folder}: holds something that is no report: give another --report")
+
+
+def write_report(
+    folder: Path, evaluation: Evaluation, breakdown: Breakdown, dataset: Dataset, localizer: Localizer
+) -> None:
+    """Write `folder`/report.html and its figures as PNGs, whole or not at all; an earlier report is replaced.
+
+    Raises DatasetError where `folder` holds something else.
+    """
+    check_report_folder(folder)
+    scope = Scope(localizer.bundle.card.name, breakdown.rendered, f"split {breakdown.split} ({breakdown.divided})")
+    drawings = list(draw_all(evaluation, breakdown, dataset, localizer, scope))
+    with written_aside(folder.resolve()) as aside:
+        aside.mkdir()
+        figures = []
+        for drawing in drawings:
+            light, dark = (png(drawing.draw, theme) for theme in (LIGHT, DARK))
+            (aside / f"{drawing.name}.png").write_bytes(light)
+            figures.append(_figure(drawing, scope, light, dark))
+        page = _page(evaluation, breakdown, dataset, localizer, scope, figures)
+        (aside / PAGE).write_text(page, encoding="utf-8")
+
+
+def draw_all(
+    evaluation: Evaluation, breakdown: Breakdown, dataset: Dataset, localizer: Localizer, scope: Scope
+) -> Iterator[Drawing]:
+    """The figures for which there is data, in the page's order."""
+    bundle, error_m, n = localizer.bundle, evaluation.error_m, len(evaluation.names)
+    frame, said = bundle.card.frame, scope.of(n)
+    truth_m = frame.to_local(*evaluation.truth.T)
+    fix_m = frame.to_local([fix.lat for fix in evaluation.fixes], [fix.lon for fix in evaluation.fixes])
+    night = dataset.is_night[evaluation.rows]
+
+    yield Drawing(
+        "error-map", "errors", "Each arrow leads from where a photo was taken to where its fix puts it.", n,
+        partial(error_map, bundle, truth_m, fix_m, error_m, said),
+    )  # fmt: skip
+    alone = {f"{name.replace('_', ' ')} alone": error for name, error in evaluation.baseline_error_m.items()}
+    yield Drawing(
+        "cumulative-error", "errors", "The share of photos located within each distance, by the fix and each head.", n,
+        partial(cumulative_errors, {"fix": error_m, **alone}, "Cumulative error against the baselines", said),
+    )  # fmt: skip
+    if len(bundle.zones):
+        places = place_names(bundle, truth_m)
+        of_zone = [place_of(zone.name) for zone in bundle.card.zones]
+        yield Drawing(
+            "zone-error", "errors", "Zones that are named after one place are taken together.", n,
+            partial(zone_error_map, bundle, places, of_zone, truth_m, error_m, said),
+        )  # fmt: skip
+    if 0 < night.sum() < n:
+        lights = {f"day ({(~night).sum()} photos)": error_m[~night], f"night ({night.sum()})": error_m[night]}
+        yield Drawing(
+            "day-night", "errors", "Photos by day against photos by night.", n,
+            partial(cumulative_errors, lights, "Day against night", said),
+        )  # fmt: skip
+    true_deg = dataset.numbers("heading_deg")[evaluation.rows]
+    if breakdown.heading is not None:
+        off_deg = heading_off_deg(evaluation, true_deg)
+        off_deg = off_deg[np.isfinite(off_deg)]
+        yield Drawing(
+            "heading-error", "errors", "How far the headings are off. By chance the median is 90°.", len(off_deg),
+            partial(heading_plot, off_deg, scope.of(len(off_deg))),
+        )  # fmt: skip
+
+    yield Drawing(
+        "calibration-curve", "radius",
+        "Of the photos, how many lie within the radius that promises to hold a share of them.", n,
+        partial(calibration_plot, breakdown.calibration, said),
+    )  # fmt: skip
+    quarters = [group for group in breakdown.groups if group.by == BY_RADIUS]
+    others = [group for group in breakdown.groups if group.by != BY_RADIUS]
+    if quarters:
+        yield Drawing(
+            "coverage-by-radius", "radius", "Do small radii hold as often as large ones? Dashed: 68 and 95 %.", n,
+            partial(coverage_plot, quarters, "Coverage by quarter of the 68 % radius", said),
+        )  # fmt: skip
+    if others:
+        yield Drawing(
+            "coverage-by-group", "radius", "Coverage by what is known of the photos. Dashed: 68 and 95 %.", n,
+            partial(coverage_plot, others, "Coverage by group", said),
+        )  # fmt: skip
+    if bundle.gallery is not None:
+        gallery_m = bundle.gallery.local_m.astype(np.float64)
+        yield Drawing(
+            "photo-needs", "needs", f"{len(gallery_m)} training photos, and the places of the list by number.", n,
+            partial(needs_map, bundle, breakdown.photo_needs[:NEEDS], gallery_m, said),
+        )  # fmt: skip
+
+
+def _figure(drawing: Drawing, scope: Scope, light: bytes, dark: bytes) -> dict[str, Any]:
+    with Image.open(io.BytesIO(light)) as image:
+        height = round(WIDTH_IN * _CSS_DPI * image.height / image.width)
+    return {
+        "section": drawing.section, "caption": drawing.caption, "scope": scope.of(drawing.n),
+        "light": _data_url(light, "png"), "dark": _data_url(dark, "png"),
+        "width": round(WIDTH_IN * _CSS_DPI), "height": height,
+    }  # fmt: skip
+
+
+def _page(
+    evaluation: Evaluation,
+    breakdown: Breakdown,
+    dataset: Dataset,
+    localizer: Localizer,
+    scope: Scope,
+    figures: list[dict[str, Any]],
+) -> str:
+    """The page's HTML; every text in it is escaped by the template engine."""
+    card = localizer.bundle.card
+    training = gallery_rows(dataset, Splits.load(dataset.root), localizer.bundle)
+    errors = {"fix": evaluation.error_m, **evaluation.baseline_error_m}
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined
+    )
+    return environment.get_template(PAGE).render(
+        campus=card.name,
+        rendered=breakdown.rendered,
+        split=breakdown.split,
+        divided=breakdown.divided,
+        scope=scope.of(len(evaluation.names)),
+        engine=localizer.engine.name,
+        trained=f"{card.training.trained_utc:%Y-%m-%d}",
+        training_photos=card.training.photos.get("train", 0),
+        backbone=card.training.backbone,
+        recipe=card.training.recipe,
+        notices=_notices(breakdown),
+        metrics=evaluation.metrics,
+        tiles=_tiles(evaluation, breakdown),
+        ways=[
+            {
+                "name": name.replace("_", " ") + ("" if name == "fix" else " alone"),
+                "median": float(np.median(error)),
+                "mean": float(error.mean()),
+                "p90": float(np.percentile(error, 90)),
+                "max": float(error.max()),
+            }
+            for name, error in errors.items()
+        ],
+        figures=figures,
+        groups=(breakdown.overall, *breakdown.groups),
+        needs=breakdown.photo_needs[:NEEDS] if localizer.bundle.gallery is not None else (),
+        near_m=f"{NEAR_M:.0f}",
+        same_light=training is not None,
+        pictures_of_gallery=training is not None,
+        neighbours=NEIGHBOURS if training is not None else 0,
+        albums=_albums(evaluation, dataset, localizer, training),
+        not_told=breakdown.not_told,
+        metres=_metres,
+        percent=_percent,
+    )
+
+
+def _notices(breakdown: Breakdown) -> list[str]:
+    """What a reader must know before any figure."""
+    notices = []
+    if breakdown.rendered:
+        notices.append("All photos of this campus are rendered, drawn by a computer: no evidence for real photos.")
+    if breakdown.random_split:
+        notices.append(
+            "A random split: photos of one place and walk fall on both sides, so these errors are far smaller than "
+            "those of photos that people will take later. For comparison with other random splits alone."
+        )
+    if breakdown.split in ("train", "calibration"):
+        notices.append(
+            f"The model was {'trained' if breakdown.split == 'train' else 'calibrated'} on these very photos: "
+            "these figures say nothing of new ones."
+        )
+    return notices
+
+
+def _tiles(evaluation: Evaluation, breakdown: Breakdown) -> list[dict[str, str]]:
+    """The figures that most readers come for."""
+    m = evaluation.metrics
+
+    def tile(name: str, value: str, note: str = "") -> dict[str, str]:
+        return {"name": name, "value": value, "note": note}
+
+    def share(name: str, of: Proportion) -> dict[str, str]:
+        return tile(name, _percent(of.share), f"{100 * of.low:.0f} to {_percent(of.high)}, n = {of.n}")
+
+    tiles = [
+        tile("median error", _metres(m.median_m), f"mean {_metres(m.mean_m)}"),
+        tile("90 % are within", _metres(m.p90_m), f"95 % within {_metres(m.p95_m)}"),
+        tile("within 10 m", _percent(m.within_10m), f"5 m {_percent(m.within_5m)}, 25 m {_percent(m.within_25m)}"),
+        tile("68 % radius, mean", _metres(m.mean_radius68_m)),
+        share("in their 68 % radius", breakdown.overall.coverage68),
+        share("in their 95 % radius", breakdown.overall.coverage95),
+    ]
+    if breakdown.on_campus:
+        tiles.append(share("taken for this campus", breakdown.on_campus))
+    if breakdown.strangers_refused:
+        tiles.append(share("other places refused", breakdown.strangers_refused))
+    if breakdown.heading:
+        h = breakdown.heading
+        tiles.append(tile("median heading error", f"{h.median_deg:.0f}°", f"P90 {h.p90_deg:.0f}°, n = {h.n}"))
+        if h.within_spread:
+            tiles.append(share("headings in their 68 % spread", h.within_spread))
+    return tiles
+
+
+def _albums(
+    evaluation: Evaluation, dataset: Dataset, localizer: Localizer, training: NDArray[np.int64] | None
+) -> list[tuple[str, list[dict[str, Any]]]]:
+    """The worst and the best photos, each with its nearest training photos where `training` says which they are."""
+    places = place_names(localizer.bundle, localizer.bundle.card.frame.to_local(*evaluation.truth.T))
+    order = np.argsort(evaluation.error_m, kind="stable")
+
+    def photo(index: int) -> dict[str, Any]:
+        row, fix = int(evaluation.rows[index]), evaluation.fixes[index]
+        others: list[dict[str, Any]] = []
+        if training is not None and evaluation.neighbours is not None:
+            for other in training[evaluation.neighbours[index]]:
+                apart = float(distance_m(*evaluation.truth[index], *dataset.latlon[other]))
+                others.append({"picture": _thumbnail(dataset, other), "name": dataset.names[other], "apart_m": apart})
+        return {
+            "picture": _thumbnail(dataset, row), "name": evaluation.names[index], "place": places[index],
+            "light": "by night" if dataset.is_night[row] else "by day", "error_m": float(evaluation.error_m[index]),
+            "radius68_m": fix.radius68_m, "on_campus": fix.on_campus, "neighbours": others,
+        }  # fmt: skip
+
+    worst = order[::-1][:WORST]
+    best = order[: min(BEST, max(len(order) - len(worst), 0))]
+    albums = [(f"The {len(worst)} worst", [photo(int(index)) for index in worst])]
+    return [*albums, (f"The {len(best)} best", [photo(int(index)) for index in best])] if len(best) else albums
+
+
+def _thumbnail(dataset: Dataset, row: int) -> str:
+    """A photo, small and without what its camera recorded, as a data URL."""
+    image = Image.fromarray(load_photo(dataset.image_paths[row], min_side=_THUMBNAIL_PX).rgb)
+    stream = io.BytesIO()
+    ImageOps.fit(image, (_THUMBNAIL_PX, _THUMBNAIL_PX)).save(stream, "JPEG", quality=78)
+    return _data_url(stream.getvalue(), "jpeg")
+
+
+def _data_url(data: bytes, kind: str) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+
+
+def _metres(value: float) -> str:
+    return f"{value:.1f} m" if value < 100 else f"{value:,.0f} m"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"

@@ -1,0 +1,190 @@
+"""Train a network on a dataset's training split, choosing the epoch on its calibration split.
+
+Many GPUs or machines: `accelerate launch -m train fit …`; machines must see the same folders.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from train.dataset.dataset import Dataset
+from train.dataset.split import SPLITS, add_split_arguments, config_of, split_or_load
+from train.fit.config import CONFIGS, FitConfig, new_config
+from train.fit.run_folder import (
+    BEST,
+    CONFIG,
+    CURVES,
+    LAST,
+    LOG,
+    NEXT,
+    Epoch,
+    check_free,
+    check_same,
+    draw_curves,
+    read_config,
+    read_log,
+    write_json,
+    write_log,
+    write_next,
+)
+
+if TYPE_CHECKING:
+    from train.fit.trainer import Trainer
+    from train.fit.training_data import Task
+
+log = logging.getLogger(__name__)
+
+
+def fit(task: Task, run: Path, config: FitConfig, resume: bool = False, force: bool = False) -> Path:
+    """Train and leave a run folder: config.json, splits.json, log.csv, curves.png, NEXT.txt, best.safetensors, last.pt.
+
+    `best` is the averaged network of the epoch that the recipe's score chooses on the calibration split. Stops after
+    `config.epochs`, or when the score has not improved for `config.patience` epochs, or when `config.minutes` are over.
+    Raises DatasetError when `run` holds another run and neither `resume` nor `force` is given, or anything that is no
+    run.
+    """
+    from train.fit.trainer import Trainer
+
+    check_free(run, resume, force)
+    resume = resume and (run / LAST).exists()
+    if resume:
+        check_same(run, config)
+    trainer = Trainer(task, config)
+    epochs: list[Epoch] = []
+    if resume:
+        trainer.restore(run / LAST)
+        epochs = read_log(run)[: trainer.epoch]
+    trainer.accelerator.wait_for_everyone()  # before the first writes what the others look for
+    if trainer.is_main:
+        _begin(run, task, config, trainer, keep=resume)
+    photos, zones = len(task.rows["train"]), len(task.zones)
+    log.info("%d training photos, %d zones, %s on %s", photos, zones, config.backbone, trainer.device.type)
+    try:
+        while (reason := _finished(epochs, config)) is None:
+            epochs.append(_one_epoch(trainer, task))
+            log.info(
+                "epoch %(epoch)d: loss %(loss).3f, calibration: regression %(regression_m).1f m, zone %(zone_m).1f m, "
+                "chosen by %(score_m).1f m",
+                vars(epochs[-1]),
+            )
+            if trainer.is_main:
+                if _best(epochs) is epochs[-1]:
+                    trainer.save_net(run / BEST)
+                write_log(run, epochs)
+                trainer.save(run / LAST)
+    finally:
+        if trainer.is_main and epochs:
+            draw_curves(run, epochs)
+    if trainer.is_main:
+        after = write_next(run, task.dataset.root)
+        log.info("%s; epoch %d is kept; go on with:\n%s", reason, _best(epochs).epoch, after)
+    return run
+
+
+def _begin(run: Path, task: Task, config: FitConfig, trainer: Trainer, keep: bool) -> None:
+    """Lay out the folder; what an earlier run left goes unless it is gone on with, once the new one can be written."""
+    gone = () if keep else (run / old for old in (LAST, BEST, LOG, CURVES, NEXT))
+    run.mkdir(parents=True, exist_ok=True)
+    data = {
+        "dataset": str(task.dataset.root.resolve()),
+        "fit": asdict(config),
+        "net": asdict(trainer.net.config),
+        "weights": trainer.weights,
+        "frame": asdict(task.frame),
+        "zones": asdict(task.zones)["zones"],
+    }
+    write_json(run / CONFIG, data, gone)
+    task.splits.save(run)
+    write_next(run, task.dataset.root)
+
+
+def _one_epoch(trainer: Trainer, task: Task) -> Epoch:
+    """Train once through; the first process's figures count, so that all stop after the same epoch."""
+    from accelerate.utils import broadcast_object_list
+
+    from train.fit.training_data import calibration_errors
+
+    started = time.perf_counter()
+    loss = trainer.train_epoch()
+    errors = calibration_errors(task, trainer.heads("calibration"), trainer.recipe.embeddings())
+    score_m = trainer.recipe.score_m(errors)
+    row = Epoch(trainer.epoch, loss, **asdict(errors), score_m=score_m, seconds=time.perf_counter() - started)
+    agreed: list[Epoch] = broadcast_object_list([row])
+    return agreed[0]
+
+
+def _best(epochs: Sequence[Epoch]) -> Epoch:
+    return min(epochs, key=lambda row: row.score_m)
+
+
+def _finished(epochs: Sequence[Epoch], config: FitConfig) -> str | None:
+    """Why a run is over, or None while it goes on."""
+    if len(epochs) >= config.epochs:
+        return f"{len(epochs)} epochs"
+    if epochs and epochs[-1].epoch - _best(epochs).epoch >= config.patience:
+        return f"no better for {config.patience} epochs"
+    if epochs and config.minutes is not None and sum(row.seconds for row in epochs) >= 60 * config.minutes:
+        return f"{config.minutes:g} minutes are over"
+    return None
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("dataset", type=Path, metavar="DATASET", help="folder made by `ingest`")
+    parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="run folder to write")
+    parser.add_argument("--recipe", choices=CONFIGS, help="default campus; original: the original project's training")
+    parser.add_argument("--backbone", metavar="NAME", help=f"efficientnet_lite0 or resnet50; {_defaults('backbone')}")
+    parser.add_argument("--weights", metavar="FILE", help="local ImageNet weights for the backbone")
+    parser.add_argument(
+        "--epochs", type=int, metavar="N", help=f"at most; {_defaults('epochs')}; campus: more on a small dataset"
+    )
+    parser.add_argument("--patience", type=int, metavar="N", help=f"epochs without progress; {_defaults('patience')}")
+    parser.add_argument("--minutes", type=float, metavar="N", help="stop after the epoch that passes them")
+    parser.add_argument("--batch", type=int, metavar="N", help=f"of all processes together; {_defaults('batch')}")
+    parser.add_argument("--accumulate", type=int, metavar="N", help="batches a step; default 1")
+    parser.add_argument("--image-size", type=int, metavar="PX", help=_defaults("image_size"))
+    parser.add_argument("--precision", choices=("auto", "fp32", "bf16", "fp16"), help="default auto: half on a GPU")
+    parser.add_argument("--compile", action="store_true", default=None, help="compile the backbone (minutes, once)")
+    parser.add_argument("--seed", type=int, metavar="N", help=_defaults("seed"))
+    add_split_arguments(parser)
+    parser.add_argument("--resume", action="store_true", help="go on with an interrupted run, with its own flags")
+    parser.add_argument("--force", action="store_true", help="replace a run that is there")
+
+
+def _defaults(field: str) -> str:
+    by_recipe = {name: getattr(config(), field) for name, config in CONFIGS.items()}
+    if len(set(by_recipe.values())) == 1:
+        return f"default {by_recipe['campus']}"
+    return "default " + ", ".join(f"{value} ({name})" for name, value in by_recipe.items())
+
+
+def _config(args: argparse.Namespace, photos: int) -> FitConfig:
+    """The flags given, over those of the run to resume, or over the recipe's defaults."""
+    given = {f.name: value for f in fields(FitConfig) if (value := getattr(args, f.name, None)) is not None}
+    if args.resume and (args.out / CONFIG).exists():
+        return replace(read_config(args.out), **given)
+    return new_config(given.pop("recipe", "campus"), photos=photos, **given)
+
+
+def main(args: argparse.Namespace) -> int:
+    import torch
+    from accelerate import PartialState
+
+    from train.fit.training_data import prepare
+
+    processes = PartialState(cpu=not torch.cuda.is_available())
+    if not processes.is_main_process:
+        logging.getLogger("train").setLevel(logging.ERROR)
+    with processes.main_process_first():  # it divides the dataset and decodes the photos for all
+        dataset = Dataset.load(args.dataset)
+        splits = split_or_load(dataset, config_of(args))
+        config = _config(args, len(splits.of("train")))
+        log.info("split %s: %s", splits.describe(), ", ".join(f"{split} {len(splits.of(split))}" for split in SPLITS))
+        task = prepare(dataset, splits, config)
+    fit(task, args.out, config, args.resume, args.force)
+    return 0

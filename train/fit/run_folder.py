@@ -1,0 +1,116 @@
+"""A run's folder: config.json, splits.json, log.csv, curves.png, NEXT.txt beside the weights. Needs no torch."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shlex
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from core.errors import DatasetError
+from core.io.files import holds_something, written_aside
+from train.fit.config import FitConfig, saved_config
+
+CONFIG, LOG, CURVES, NEXT = "config.json", "log.csv", "curves.png", "NEXT.txt"
+BEST, LAST = "best.safetensors", "last.pt"
+FREE_TO_CHANGE = ("minutes",)  # when a run is resumed
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """A line of the log: mean training loss, calibration errors, and what the choice of epoch minimises."""
+
+    epoch: int
+    loss: float
+    regression_m: float
+    zone_m: float
+    retrieval_m: float | None
+    score_m: float
+    seconds: float
+
+
+def check_free(run: Path, resume: bool, force: bool) -> None:
+    """Raise DatasetError unless `run` is empty, or a run that may be gone on with or replaced."""
+    if holds_something(run):
+        if not (run / CONFIG).exists():
+            raise DatasetError(f"{run}: holds something that is no run: choose another --out")
+        if not (resume or force):
+            raise DatasetError(f"{run}: holds a run already: go on with --resume, start again with --force")
+
+
+def read_config(run: Path) -> FitConfig:
+    """The config that a run was started with."""
+    data = json.loads((run / CONFIG).read_text(encoding="utf-8"))
+    return saved_config(data["fit"], str(run))
+
+
+def check_same(run: Path, config: FitConfig) -> None:
+    """Raise DatasetError when a run was started with another config."""
+    before, now = asdict(read_config(run)), asdict(config)
+    if changed := [name for name in now if name not in FREE_TO_CHANGE and before.get(name) != now[name]]:
+        raise DatasetError(f"{run}: was started with another {', '.join(changed)}: resume with the same flags")
+
+
+def write_json(file: Path, data: dict[str, Any], gone: Iterable[Path] = ()) -> None:
+    """Write `data`; the files that it makes worthless are `gone` before it is in place, and only when it can be."""
+    with written_aside(file) as aside:
+        aside.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+        for old in gone:
+            old.unlink(missing_ok=True)
+
+
+def read_log(run: Path) -> list[Epoch]:
+    with (run / LOG).open(newline="", encoding="utf-8") as stream:
+        return [_epoch(row) for row in csv.DictReader(stream)]
+
+
+def _epoch(row: dict[str, str]) -> Epoch:
+    values: dict[str, Any] = {name: float(text) if text else None for name, text in row.items()}
+    return Epoch(**values | {"epoch": int(row["epoch"])})
+
+
+def write_log(run: Path, epochs: Sequence[Epoch]) -> None:
+    with written_aside(run / LOG) as aside, aside.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, asdict(epochs[0]).keys())
+        writer.writeheader()
+        writer.writerows(map(asdict, epochs))
+
+
+def draw_curves(run: Path, epochs: Sequence[Epoch]) -> None:
+    """The training loss and the calibration errors by epoch, the chosen epoch marked."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    loss, error = figure.subplots(1, 2)
+    number = [row.epoch for row in epochs]
+    best = min(epochs, key=lambda row: row.score_m)
+    loss.plot(number, [row.loss for row in epochs])
+    loss.set(title="training loss", xlabel="epoch")
+    error.plot(number, [row.regression_m for row in epochs], label="regression")
+    error.plot(number, [row.zone_m for row in epochs], label="best zone's centre")
+    if best.retrieval_m is not None:
+        error.plot(number, [row.retrieval_m for row in epochs], label="retrieval, expected")
+    error.plot(number, [row.score_m for row in epochs], "k:", label="what the epoch is chosen by")
+    error.axvline(best.epoch, color="grey", linewidth=1, label=f"kept: epoch {best.epoch}")
+    error.set(title="mean error on the calibration split, m", xlabel="epoch")
+    error.set_ylim(bottom=0)
+    error.legend(fontsize="small")
+    with written_aside(run / CURVES) as aside:
+        figure.savefig(aside, dpi=120)
+
+
+def write_next(run: Path, dataset: Path) -> str:
+    """Write the commands that go on from here, and return those for a finished run."""
+    bundle = Path("campuses") / dataset.resolve().name
+    after = (
+        shlex.join(["python", "-m", "train", "bundle", str(run), "--out", str(bundle)]),
+        shlex.join(["python", "-m", "train", "evaluate", str(bundle), str(dataset)]),
+    )
+    resume = shlex.join(["python", "-m", "train", "fit", str(dataset), "--out", str(run), "--resume"])
+    text = f"# an interrupted run goes on:\n{resume}\n# a finished one becomes a bundle, and is measured:\n"
+    with written_aside(run / NEXT) as aside:
+        aside.write_text(text + "\n".join(after) + "\n", encoding="utf-8")
+    return "\n".join(after)
