@@ -10,7 +10,8 @@ from pathlib import Path
 from statistics import fmean, median
 
 from core.campus.frame import distance_m
-from core.errors import CampusError, run_cli
+from core.cli.run import run_cli
+from core.errors import CampusError
 from core.io.csv_cells import harmless
 from core.io.labels import read_labels
 from core.locate.fix import Fix

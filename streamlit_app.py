@@ -15,7 +15,7 @@ from app.shared import changed_ns, dark, gate, opened, sample_pictures, secure, 
 from app.sighting import Sighting, locate
 from app.texts import LANGUAGES, Lang, Texts, language_of
 from core.errors import CampusError
-from core.locate.confidence import sureness
+from core.locate.confidence import confidence
 from core.locate.localizer import Localizer
 from core.photo.capture import Capture
 
@@ -57,8 +57,8 @@ def head(localizer: Localizer | None, texts: Texts) -> None:
     """The campus's name, what kind of campus it is, and the other language."""
     other: Lang = "en" if texts.lang == "he" else "he"
     with st.container(horizontal=True, wrap=False, horizontal_alignment="distribute", vertical_alignment="center"):
-        name = localizer.bundle.card.name if localizer else texts["app"]
-        rendered = localizer is not None and localizer.bundle.card.rendered
+        name = localizer.bundle.manifest.name if localizer else texts["app"]
+        rendered = localizer is not None and localizer.bundle.manifest.rendered
         st.html(cards.page_title(name, texts["rendered"] if rendered else ""))
         st.button(LANGUAGES[other], on_click=speak, args=(other,), type="tertiary", icon=":material/language:")
 
@@ -187,7 +187,7 @@ def answer(sighting: Sighting, localizer: Localizer, texts: Texts) -> None:
     """The headline, the map, and what a curious person wants beside them."""
     fix, bundle = sighting.fix, localizer.bundle
     guess = False
-    if sureness(fix) == "elsewhere":
+    if confidence(fix) == "elsewhere":
         slot = st.container()
         guess = st.toggle(texts["show_guess"], key=f"guess-{sighting.time_utc:%H%M%S}")
         with slot:
@@ -197,7 +197,7 @@ def answer(sighting: Sighting, localizer: Localizer, texts: Texts) -> None:
     else:
         st.html(cards.answer(sighting, texts))
     places = cards.candidates(sighting, bundle, texts)
-    split = sureness(fix) == "split"
+    split = confidence(fix) == "split"
     if split:
         st.html(places)
     log: list[Sighting] = st.session_state.log

@@ -12,8 +12,8 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from app.sighting import thumbnail
-from core.campus.bundle import CARD, Bundle
-from core.engines.engine_key import EDGE_MODEL
+from core.campus.bundle import Bundle
+from core.campus.file_names import CAMPUS_JSON, EDGE_MODEL
 from core.errors import BundleError, CampusError
 from core.locate.localizer import DEMO_BUNDLE, Localizer, default_bundle
 from core.photo.load import load_photo
@@ -32,7 +32,7 @@ def installed(folder: Path = DEMO_BUNDLE.parent) -> list[Path]:
     """The bundles to choose from: the default one first, then the others in the folder of campuses."""
     found = [default_bundle()]
     if folder.is_dir():
-        others = sorted(path for path in folder.iterdir() if path.suffix == ".campus" or (path / CARD).is_file())
+        others = sorted(path for path in folder.iterdir() if path.suffix == ".campus" or (path / CAMPUS_JSON).is_file())
         found += [path for path in others if path.resolve() != found[0].resolve()]
     return found
 
@@ -82,14 +82,14 @@ def packed(bundle: Bundle) -> bytes:
         return bundle.path.read_bytes()
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name in (CARD, *bundle.card.files):
-            archive.writestr(name, (bundle.path / name).read_bytes() if name == CARD else bundle.read(name))
+        for name in (CAMPUS_JSON, *bundle.manifest.files):
+            archive.writestr(name, (bundle.path / name).read_bytes() if name == CAMPUS_JSON else bundle.read(name))
     return buffer.getvalue()
 
 
 def file_name(bundle: Bundle) -> str:
     """A name to download it by: letters, digits, dashes and underscores of the campus's own name."""
-    kept = "".join(char if char.isalnum() or char in "-_" else "-" for char in bundle.card.name.strip())
+    kept = "".join(char if char.isalnum() or char in "-_" else "-" for char in bundle.manifest.name.strip())
     return f"{kept.strip('-')[:60] or 'campus'}.campus"
 
 
@@ -106,7 +106,7 @@ def is_pack_of(path: Path, bundle: Bundle) -> bool:
         return True
     try:
         pack = Bundle.load(path)
-        return _made_from(pack.read(f"{PurePosixPath(EDGE_MODEL).parent}/{_EXPORT_MANIFEST}")) == bundle.card.digest
+        return _made_from(pack.read(f"{PurePosixPath(EDGE_MODEL).parent}/{_EXPORT_MANIFEST}")) == bundle.manifest.digest
     except (BundleError, OSError, KeyError):
         return False  # damaged, unfinished or of another kind: then the commands that make a good one are told
 
@@ -126,14 +126,14 @@ def pack_commands(bundle: Bundle) -> list[str]:
     A bundle inside that folder is named by its path there, and its pack will lie beside it; any other by the file that
     the page gives to download. An export that lies beside the bundle is not made again.
     """
-    if _WEIGHTS not in bundle.card.files:
+    if _WEIGHTS not in bundle.manifest.files:
         return []
     path = bundle.path.resolve()
     at = path.relative_to(PROJECT) if path.is_relative_to(PROJECT) else Path(file_name(bundle))
     folder, out = at.with_name(f"{at.stem}-export"), at.with_suffix(PACK_SUFFIX)
     manifest = PROJECT / folder / _EXPORT_MANIFEST
     commands = [_command("pack", at, folder, out=out)]
-    if not manifest.is_file() or _made_from(manifest.read_bytes()) != bundle.card.digest:
+    if not manifest.is_file() or _made_from(manifest.read_bytes()) != bundle.manifest.digest:
         commands.insert(0, _command("export", at, out=folder))
     return commands
 
@@ -160,10 +160,10 @@ def title(path: Path) -> str:
     """The name a bundle gives itself, unchecked, for a list to choose from; else its file name."""
     try:
         if path.is_dir():
-            text = (path / CARD).read_bytes()
+            text = (path / CAMPUS_JSON).read_bytes()
         else:
             with zipfile.ZipFile(path) as archive:
-                text = archive.open(CARD).read(1 << 24)
+                text = archive.open(CAMPUS_JSON).read(1 << 24)
         name = json.loads(text)["name"]
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, RuntimeError):
         return path.stem

@@ -11,11 +11,11 @@ from app.session_log import FieldTest
 from app.sighting import Sighting
 from app.texts import Texts
 from core.campus.bundle import Bundle
-from core.locate.confidence import Sureness, places_to_name, sureness
+from core.locate.confidence import Confidence, confidence, places_to_name
 from core.locate.fix import Fix
 
 # A sign beside the words, so that nothing is told by colour alone.
-_SIGNS: dict[Sureness, str] = {"good": "✓", "wide": "◯", "split": "≠", "elsewhere": "⊘"}
+_SIGNS: dict[Confidence, str] = {"good": "✓", "wide": "◯", "split": "≠", "elsewhere": "⊘"}
 
 
 def metres(value: float) -> str:
@@ -25,7 +25,7 @@ def metres(value: float) -> str:
 
 def answer(sighting: Sighting, texts: Texts, *, guess: bool = False) -> str:
     """The headline: where, within how many metres, how sure. `guess`: even where it is not this campus."""
-    fix, kind = sighting.fix, sureness(sighting.fix)
+    fix, kind = sighting.fix, confidence(sighting.fix)
     if kind == "elsewhere" and not guess:
         return _card(
             kind,
@@ -60,7 +60,7 @@ def answer(sighting: Sighting, texts: Texts, *, guess: bool = False) -> str:
     return _card(kind, sighting, "".join(body), texts)
 
 
-def _card(kind: Sureness, sighting: Sighting, body: str, texts: Texts) -> str:
+def _card(kind: Confidence, sighting: Sighting, body: str, texts: Texts) -> str:
     return (
         f"<section class='answer {kind}' role='status' aria-live='polite'><div>{body}</div>"
         f"<img src='{escape(sighting.thumbnail)}' alt='{escape(texts['your_photo'])}'></section>"
@@ -95,13 +95,13 @@ def candidates(sighting: Sighting, bundle: Bundle, texts: Texts) -> str:
     if not found:
         return ""
     zones = bundle.zones
-    local_m = bundle.card.frame.to_local([place.lat for place in found], [place.lon for place in found])
+    local_m = bundle.manifest.frame.to_local([place.lat for place in found], [place.lon for place in found])
     names = (
         [texts.zone_name(zones[zone].name) for zone in zones.assign(local_m)]
         if len(zones)
-        else [bundle.card.name] * len(found)
+        else [bundle.manifest.name] * len(found)
     )
-    title = texts["candidates" if sureness(sighting.fix) == "split" else "others"]
+    title = texts["candidates" if confidence(sighting.fix) == "split" else "others"]
     rows = "".join(
         f"<li><span class='number' aria-hidden='true'>{number}</span><span>{escape(name)}</span>"
         f"<span class='share'>{escape(texts.say('share', percent=round(100 * place.mass)))}</span></li>"
@@ -177,7 +177,7 @@ def log(entries: Sequence[Sighting], texts: Texts) -> str:
         rows.append(
             f"<li><img src='{escape(entry.thumbnail)}' alt=''>"
             f"<div><b>{escape(texts.zone_name(entry.fix.zone.name))}</b>"
-            f"<span>{escape(said)} · {escape(texts[f'short_{sureness(entry.fix)}'])}</span> "
+            f"<span>{escape(said)} · {escape(texts[f'short_{confidence(entry.fix)}'])}</span> "
             f"<time>{entry.time_utc:%H:%M:%S} UTC</time></div></li>"
         )
     return f"<ul class='log'>{''.join(rows)}</ul>"
@@ -185,25 +185,25 @@ def log(entries: Sequence[Sighting], texts: Texts) -> str:
 
 def campus(bundle: Bundle, engine: str, texts: Texts) -> str:
     """What the bundle says of itself, as a list of facts."""
-    card = bundle.card
-    width_m, height_m = card.grid.columns * card.grid.cell_m, card.grid.rows * card.grid.cell_m
-    training = card.training
+    manifest = bundle.manifest
+    width_m, height_m = manifest.grid.columns * manifest.grid.cell_m, manifest.grid.rows * manifest.grid.cell_m
+    training = manifest.training
     how = " · ".join(part for part in (training.recipe, training.backbone, training.weights) if part)
     facts = [
         (texts["card_area"], texts.say("card_area_value", width=round(width_m), height=round(height_m))),
         (texts["card_photos"], str(training.photos.get("train", 0))),
-        (texts["card_zones"], str(len(card.zones))),
+        (texts["card_zones"], str(len(manifest.zones))),
         (texts["card_trained"], training.trained_utc.strftime("%Y-%m-%d")),
         (texts["card_how"], how),
         (texts["card_engine"], engine),
     ]
     # The bundle speaks one language, whatever the page speaks.
-    return f"<p dir='auto'>{escape(card.description)}</p>{_facts(facts)}" if card.description else _facts(facts)
+    return f"<p dir='auto'>{escape(manifest.description)}</p>{_facts(facts)}" if manifest.description else _facts(facts)
 
 
 def heldout(bundle: Bundle, texts: Texts) -> str:
     """The figures on held-out photos, for the split that no part of training or calibration saw."""
-    metrics = bundle.card.metrics
+    metrics = bundle.manifest.metrics
     split = next((name for name in ("test", *metrics) if name in metrics), None)
     if split is None:
         return f"<p>{escape(texts['card_none'])}</p>"
@@ -215,7 +215,7 @@ def heldout(bundle: Bundle, texts: Texts) -> str:
         (texts["card_p95"], say("metres", value=metres(held.p95_m))),
         (texts["card_coverage"], f"{held.coverage68:.0%}"),
     ]
-    title, how = say("card_heldout", count=held.n), say("card_split", split=bundle.card.training.split)
+    title, how = say("card_heldout", count=held.n), say("card_split", split=bundle.manifest.training.split)
     return f"<h3>{escape(title)}</h3>{_facts(facts)}<p>{escape(how)}</p>"
 
 

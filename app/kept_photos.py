@@ -16,7 +16,7 @@ from pathlib import Path
 from threading import Lock
 
 from app.sighting import Sighting
-from core.io.files import written_aside
+from core.io.files import written_atomically
 from core.photo.sniff import kind_of
 
 log = logging.getLogger(__name__)
@@ -68,8 +68,8 @@ class PhotoKeeper:
         try:
             # The photo comes last: whoever sees one finds its fix.
             for path, data in ((fix_file, record), (photo_file, photo)):
-                with written_aside(path) as aside:
-                    aside.write_bytes(data)
+                with written_atomically(path) as temporary:
+                    temporary.write_bytes(data)
         except OSError:
             if not photo_file.exists():
                 fix_file.unlink(missing_ok=True)

@@ -63,7 +63,7 @@ def campus_page(localizer: Localizer | None, texts: Texts) -> None:
         st.html(cards.campus(bundle, localizer.engine.name, texts))
         st.html(cards.heldout(bundle, texts))
         st.subheader(texts["coverage"], anchor=False)
-        alt = texts.say("coverage_alt", campus=bundle.card.name)
+        alt = texts.say("coverage_alt", campus=bundle.manifest.name)
         st.pydeck_chart(coverage_deck(bundle, dark=dark()), height=HEIGHT_PX, alt=alt)
         st.html(cards.legend_row(coverage_legend(dark=dark()), texts))
         st.download_button(

@@ -14,12 +14,12 @@ import numpy as np
 
 from app.sighting import Sighting
 from core.io.csv_cells import harmless
-from core.locate.confidence import sureness
+from core.locate.confidence import confidence
 
 MAX_ENTRIES = 500  # thumbnails of some kilobytes: a long day in the field stays at a few megabytes
 _COLUMNS = (
     "time_utc", "campus", "lat", "lon", "radius68_m", "radius95_m", "zone", "zone_probability", "answer",
-    "score", "truth_lat", "truth_lon", "truth_error_m", "truth_source", "error_m",
+    "ood_score", "truth_lat", "truth_lon", "truth_error_m", "truth_source", "error_m",
 )  # fmt: skip
 
 
@@ -58,7 +58,7 @@ def _row(sighting: Sighting) -> dict[str, Any]:
     values = (
         sighting.time_utc.strftime("%Y-%m-%dT%H:%M:%SZ"), fix.campus, round(fix.lat, 7), round(fix.lon, 7),
         round(fix.radius68_m, 1), round(fix.radius95_m, 1), fix.zone.name, round(fix.zone.probability, 3),
-        sureness(fix), round(fix.score, 3),
+        confidence(fix), round(fix.ood_score, 3),
         None if truth is None else round(truth.lat, 7), None if truth is None else round(truth.lon, 7),
         None if truth is None or truth.error_m is None else round(truth.error_m, 1),
         None if truth is None else sighting.truth_source,
@@ -110,7 +110,7 @@ def to_gpx(log: Sequence[Sighting]) -> str:
         point = ElementTree.SubElement(gpx, "wpt", at(entry))
         add(point, "time", entry.time_utc.strftime("%Y-%m-%dT%H:%M:%SZ"))
         add(point, "name", entry.fix.zone.name)
-        add(point, "desc", f"68 % within {entry.fix.radius68_m:.0f} m, {sureness(entry.fix)}")
+        add(point, "desc", f"68 % within {entry.fix.radius68_m:.0f} m, {confidence(entry.fix)}")
     if log:
         segment = ElementTree.SubElement(ElementTree.SubElement(gpx, "trk"), "trkseg")
         for entry in log:

@@ -8,7 +8,7 @@ import streamlit as st
 
 from app import campuses
 from app.gate import Gate
-from core.campus.bundle import CARD
+from core.campus.file_names import CAMPUS_JSON
 from core.locate.localizer import Localizer
 
 
@@ -38,7 +38,7 @@ def edge_pack(localizer: Localizer) -> Path | None:
     return next(found, None)
 
 
-@st.cache_data(max_entries=16, show_spinner=False, hash_funcs={Localizer: lambda opened: opened.bundle.card.digest})
+@st.cache_data(max_entries=16, show_spinner=False, hash_funcs={Localizer: lambda opened: opened.bundle.manifest.digest})
 def _is_pack_of(path: Path, changed_ns: int, localizer: Localizer) -> bool:
     """Checked once per state of the file, since every byte of it is hashed."""
     del changed_ns
@@ -47,8 +47,8 @@ def _is_pack_of(path: Path, changed_ns: int, localizer: Localizer) -> bool:
 
 def changed_ns(path: Path) -> int:
     """When a bundle last changed, or 0 where there is none."""
-    card = path / CARD if path.is_dir() else path
-    return card.stat().st_mtime_ns if card.exists() else 0
+    manifest = path / CAMPUS_JSON if path.is_dir() else path
+    return manifest.stat().st_mtime_ns if manifest.exists() else 0
 
 
 def dark() -> bool:

@@ -58,7 +58,7 @@ def locate(
     the truth only where the photo has none.
     """
     started = time.perf_counter()
-    loaded = load_photo(photo, min_side=localizer.bundle.card.image_size)
+    loaded = load_photo(photo, min_side=localizer.bundle.manifest.image_size)
     decode_ms = 1e3 * (time.perf_counter() - started)
     capture = recorded if recorded is not None and recorded.has_position else loaded.capture
     truth, source = _truth(capture), "photo"

@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.timing import ROOT, TINY, Effort, Section, machine
-from core.errors import CampusError, run_cli
-from core.io.files import write_aside
+from core.cli.run import run_cli
+from core.errors import CampusError
+from core.io.files import write_atomically
 
 NAMES = ("predicting", "photo_to_fix", "ingesting", "training", "growth", "edge_resnet50")
 PREFACE, RESULTS = ROOT / "benchmarks" / "PREFACE.md", ROOT / "benchmarks" / "RESULTS.md"
@@ -102,7 +103,7 @@ def main() -> int:
         for name in args.names or NAMES:
             kept = measure(name, TINY if args.tiny else Effort(args.seconds))
             if not args.tiny:
-                write_aside(PAGES / f"{name}.json", json.dumps(kept, indent=1).encode())
+                write_atomically(PAGES / f"{name}.json", json.dumps(kept, indent=1).encode())
             print(page(name, kept))
         return 0
     PAGES.mkdir(parents=True, exist_ok=True)
@@ -111,7 +112,7 @@ def main() -> int:
         words = [sys.executable, "-m", "benchmarks", name, "--here", "--seconds", str(args.seconds)]
         if subprocess.run(words, cwd=ROOT, check=False).returncode:
             failed.append(name)
-    write_aside(RESULTS, results(PAGES).encode())
+    write_atomically(RESULTS, results(PAGES).encode())
     if args.pyperf:
         save_pyperf(PAGES, args.pyperf)
     if failed:

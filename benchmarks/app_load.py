@@ -30,10 +30,10 @@ from typing import Any, Literal
 import numpy as np
 from PIL import Image
 
+from benchmarks.serving import Served, start
 from benchmarks.timing import machine
 from core.campus.bundle import Bundle
 from core.locate.localizer import default_bundle
-from tests.app.serve.serving import Served, start
 
 Outcome = Literal["place", "refused", "failed"]
 
@@ -231,7 +231,7 @@ def first_load_mb(served: Served) -> float:
     """What a browser fetches over the wire until the page is there, in MB."""
     from playwright.sync_api import sync_playwright
 
-    from tests.browser import launch
+    from benchmarks.browser import launch
 
     received: list[float] = []
     with sync_playwright() as driver:
@@ -312,7 +312,7 @@ def main() -> int:
     parser.add_argument("--no-browser", action="store_true", help="leave out the first load, which needs Chromium")
     args = parser.parse_args()
     bundle = Bundle.load(default_bundle())
-    print(f"{bundle.card.name}; {machine()}")
+    print(f"{bundle.manifest.name}; {machine()}")
     with tempfile.TemporaryDirectory() as folder:
         served = start(Path(folder) / "keys", bundle.path)
         try:

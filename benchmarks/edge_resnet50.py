@@ -13,13 +13,18 @@ from safetensors.torch import save
 
 from benchmarks.timing import Effort, Section, Target, interleaved
 from core.campus.bundle import Bundle, save_bundle
-from core.engines.engines import OnnxEngine, TorchEngine, open_engine
+from core.campus.file_names import MODEL_SAFETENSORS
+from core.engines.choose import open_engine
+from core.engines.onnx_engine import OnnxEngine
 from core.locate.localizer import Localizer, default_bundle
-from core.network.campus_net import CampusNet, NetConfig
+from core.network.campus_net import CampusNet
+from core.network.net_config import NetConfig
 from core.network.onnx_export import export_fp32, quantize_int8, round_weights
-from core.photo.load import load_photo, network_image
+from core.network.torch_engine import TorchEngine
+from core.network.weights import load_net
+from core.photo.load import load_photo
+from core.photo.preprocess import network_image
 from edge.bench import sample_bytes
-from edge.export.export import WEIGHTS, load_net
 from edge.parity import sample_images
 
 
@@ -27,9 +32,9 @@ def resnet50_bundle(campus: Bundle, size: int, out: Path) -> Bundle:
     """The campus around a ResNet50 of random weights, whose batch norms have the statistics of its sample photos."""
     torch.manual_seed(0)
     width = 128 if campus.gallery is None else campus.gallery.embedding.shape[1]
-    net = CampusNet(NetConfig("resnet50", zones=len(campus.card.zones), image_size=size, embedding=width))
-    card = campus.card.model_copy(update={"image_size": size, "cpu_model": "model.int8.onnx"})
-    images = sample_images(Bundle(campus.path, card))
+    net = CampusNet(NetConfig("resnet50", zones=len(campus.manifest.zones), image_size=size, embedding=width))
+    manifest = campus.manifest.model_copy(update={"image_size": size, "cpu_model": "model.int8.onnx"})
+    images = sample_images(Bundle(campus.path, manifest))
     net.eval().backbone.train()
     with torch.no_grad():
         for _ in range(3):
@@ -37,8 +42,8 @@ def resnet50_bundle(campus: Bundle, size: int, out: Path) -> Bundle:
     round_weights(net.eval())
     weights = save(dict(net.state_dict()), {"net": json.dumps(asdict(net.config))})
     fp32 = export_fp32(net)
-    made = {"model.onnx": fp32, "model.int8.onnx": quantize_int8(fp32, images), WEIGHTS: weights}
-    return save_bundle(out, card, {name: campus.read(name) for name in campus.card.files} | made)
+    made = {"model.onnx": fp32, "model.int8.onnx": quantize_int8(fp32, images), MODEL_SAFETENSORS: weights}
+    return save_bundle(out, manifest, {name: campus.read(name) for name in campus.manifest.files} | made)
 
 
 def run(effort: Effort) -> Section:
@@ -57,7 +62,7 @@ def run(effort: Effort) -> Section:
         options.intra_op_num_threads = engine.session.get_session_options().intra_op_num_threads
         bare = ort.InferenceSession(bundle.read("model.int8.onnx"), options, providers=["CPUExecutionProvider"])
         localizer, photo = Localizer(bundle, engine), sample_bytes(bundle)[0]
-        size = bundle.card.image_size
+        size = bundle.manifest.image_size
         rgb = load_photo(photo, min_side=size).rgb
         image = network_image(rgb, size)[None]
         heads = engine.run(image)

@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 
 from benchmarks.timing import Effort, Section, Target, Times, interleaved
 from core.campus.bundle import Bundle
-from core.campus.gallery import Gallery, most_similar
+from core.campus.gallery import Gallery, nearest_neighbours
+from core.campus.grid import Grid
 from core.campus.zones import Zone, Zones
-from core.engines.engines import Heads
+from core.engines.heads import Heads
 from core.locate.localizer import DEMO_BUNDLE, Localizer
-from core.locate.posterior import Grid, Posterior
+from core.locate.posterior import Posterior
 from core.locate.threads import one_blas_thread
 
 GALLERY, CAMPUS_KM2, ZONES = 2_500, 0.25, 300  # what does not grow: 0.25 square kilometres are 500 m x 500 m
@@ -70,10 +71,10 @@ class Growing:
         standing = tuple(Zone(f"{k}", (place(), place()), spread, ()) for k in range(zones))
         grid = Grid(-side / 2, -side / 2, 2.0, cells, cells)
         bundle = self.demo.bundle
-        card = bundle.card.model_copy(update={"zones": standing, "grid": grid})
-        localizer = Localizer(Bundle(bundle.path, card), self.demo.engine)
+        manifest = bundle.manifest.model_copy(update={"zones": standing, "grid": grid})
+        localizer = Localizer(Bundle(bundle.path, manifest), self.demo.engine)
         gallery = self.photos(photos, side)
-        localizer.posterior = Posterior(grid, Zones(standing), gallery, card.posterior, card.scale_m)
+        localizer.posterior = Posterior(grid, Zones(standing), gallery, manifest.posterior, manifest.scale_m)
         return localizer
 
     def heads(self, localizer: Localizer, side: float, count: int = 16) -> list[Heads]:
@@ -176,7 +177,7 @@ def _searches(
 
         def ours(gallery: Gallery = gallery) -> None:
             with one_blas_thread():
-                most_similar(next(asked), gallery, 24)
+                nearest_neighbours(next(asked), gallery, 24)
 
         def plainly(every: NDArray[np.float32] = every) -> None:
             with one_blas_thread():

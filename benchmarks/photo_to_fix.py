@@ -34,7 +34,7 @@ def twelve_megapixels(localizer: Localizer, effort: Effort) -> tuple[bytes, str]
 def run(effort: Effort) -> Section:
     """The same picture as JPEG and as HEIC, from bytes to the whole fix with radius, zones and candidates."""
     localizer = Localizer.load(DEMO_BUNDLE)
-    size = localizer.bundle.card.image_size
+    size = localizer.bundle.manifest.image_size
     jpeg, source = twelve_megapixels(localizer, effort)
     picture = io.BytesIO()
     pillow_heif.from_pillow(Image.open(io.BytesIO(jpeg)).convert("RGB")).save(picture, quality=80)

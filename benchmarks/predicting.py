@@ -9,9 +9,10 @@ from pathlib import Path
 
 from benchmarks import original
 from benchmarks.timing import Effort, Section, Target, interleaved, run_program
-from core.engines.engines import OnnxEngine
+from core.engines.onnx_engine import OnnxEngine
 from core.locate.localizer import DEMO_BUNDLE, shared_localizer
-from core.photo.load import load_photo, network_image
+from core.photo.load import load_photo
+from core.photo.preprocess import network_image
 from predict import predict_gps
 
 COLD = """
@@ -28,7 +29,7 @@ def run(effort: Effort) -> Section:
     localizer = shared_localizer(DEMO_BUNDLE)
     bundle, engine = localizer.bundle, localizer.engine
     assert isinstance(engine, OnnxEngine)
-    size = bundle.card.image_size
+    size = bundle.manifest.image_size
     pixels = load_photo(bundle.read(bundle.samples[0])).rgb
     ready = network_image(pixels, size)
     section = Section(

@@ -13,23 +13,7 @@ the same way (see `run_cli`).
 
 from __future__ import annotations
 
-import errno
-import os
-import sys
-from collections.abc import Callable
-
 from core.program import PACKED_REQUIREMENTS, running_pack
-
-_SPACE = "free some space there, then run the same command again"
-_RIGHTS = "choose another place, or change its permissions"
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
-_REMEDIES = {
-    **dict.fromkeys(_NO_ROOM, _SPACE),
-    errno.EFBIG: "choose a place that takes files as large as this",
-    errno.EROFS: "choose another place, or make it writable",
-    errno.EACCES: _RIGHTS,
-    errno.EPERM: _RIGHTS,
-}
 
 
 class CampusError(Exception):
@@ -85,41 +69,3 @@ def reason_of(error: Exception) -> str:
 def in_a_line(text: str) -> str:
     """A stranger's text as a message may repeat it: its first 200 characters, without line breaks."""
     return " ".join(text.split())[:200]
-
-
-def run_cli(main: Callable[[], int]) -> int:
-    """Run a command line's `main` and return its exit code; a CampusError or OSError is one line on stderr and 2."""
-    try:
-        code = main()
-        sys.stdout.flush()  # at exit it would be too late to say that the disk is full
-        return code
-    except CampusError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except BrokenPipeError:
-        # The reader of our output went away (`… | head`): not an error of ours, and no traceback helps.
-        sys.stderr.close()
-        return 0
-    except OSError as error:
-        print(f"error: {_said(error)}", file=sys.stderr)
-        _drop_output()
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
-
-
-def _said(error: OSError) -> str:
-    """An OSError as one line: the file, what is wrong, and the remedy where there is one."""
-    # All that writes files names them, so a disk without room for a nameless one is that of standard output.
-    place = error.filename or ("standard output" if error.errno in _NO_ROOM else "")
-    parts = (place, error.strerror or str(error), _REMEDIES.get(error.errno or 0, ""))
-    return ": ".join(str(part) for part in parts if part)
-
-
-def _drop_output() -> None:
-    """Let go of what could not be printed, of which Python would complain once more at its end."""
-    try:
-        sys.stdout.flush()
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

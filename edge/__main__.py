@@ -6,7 +6,7 @@ import os
 import sys
 
 from core.cli.commands import Command, run_command
-from core.errors import run_cli
+from core.cli.run import run_cli
 from core.program import PACKED_REQUIREMENTS as JETSON
 from core.program import edge_program, running_pack
 from edge.wheels import use_carried

@@ -17,9 +17,11 @@ from typing import Any
 import numpy as np
 
 from core.campus.bundle import Bundle
-from core.engines.engines import Engine, OnnxEngine, TorchEngine, open_engine
+from core.engines.choose import open_engine
+from core.engines.heads import Engine
+from core.engines.onnx_engine import OnnxEngine
 from core.errors import CampusError, EngineError
-from core.io.files import written_aside
+from core.io.files import written_atomically
 from core.locate.localizer import Localizer, default_bundle
 from core.program import edge_program, running_pack
 from edge.device.machine import describe_device, power_mode, resident_mb
@@ -72,9 +74,8 @@ def bench_engine(backend: str, bundle: Bundle) -> Engine:
     """The engine of a backend, torch as well. Raises EngineError or another CampusError where it is not here."""
     if backend == "torch":
         try:
-            import torch  # noqa: F401
-
-            from edge.export.export import load_net
+            from core.network.torch_engine import TorchEngine
+            from core.network.weights import load_net
         except ImportError as error:
             raise EngineError("torch is not installed: pip install -r requirements-train.txt") from error
         return TorchEngine(load_net(bundle))
@@ -86,7 +87,7 @@ def bench_engine(backend: str, bundle: Bundle) -> Engine:
 def bench(backend: str, bundle: Bundle, photos: list[bytes], repeats: int) -> Report:
     """Measure one backend on encoded photos, `repeats` fixes of them in all, in turn."""
     localizer = Localizer(bundle, bench_engine(backend, bundle))
-    size = bundle.card.image_size
+    size = bundle.manifest.image_size
     for number in range(WARM_UP):
         localizer.locate(photos[number % len(photos)])
     times: dict[str, list[float]] = {stage: [] for stage in STAGES}
@@ -236,8 +237,8 @@ def main(args: argparse.Namespace) -> int:
     machine = {"device": describe_device(), "python": platform.python_version(), "power_mode": power_mode()}
     if args.json:
         text = json.dumps({"machine": machine, "backends": reports, "absent": absent}, indent=1) + "\n"
-        with written_aside(args.json) as aside:
-            aside.write_text(text, encoding="utf-8")
+        with written_atomically(args.json) as temporary:
+            temporary.write_text(text, encoding="utf-8")
     if not reports:
         raise EngineError(f"no backend can run here: `{edge_program()} doctor` says what to install")
     return 0

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from core.engines.engines import Heads
+from core.engines.heads import Heads
 from core.errors import EngineError
 from core.io.arrays import read_npz
-from core.photo.load import MAX_PIXELS, network_image
+from core.photo.load import MAX_PIXELS
+from core.photo.preprocess import network_image
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -72,7 +73,7 @@ class Tolerances(_Frozen):
 
 
 class Manifest(_Frozen):
-    """What `export` wrote. `files` are sha256 by name; `bundle_digest` is that of the bundle's card."""
+    """What `export` wrote. `files` are sha256 by name; `bundle_digest` is that of the bundle's manifest."""
 
     schema_version: Literal[1] = 1
     campus: str

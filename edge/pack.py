@@ -9,9 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from core.campus.bundle import Bundle, save_bundle
-from core.engines.engine_key import EDGE_MODEL, check_packed
+from core.campus.file_names import EDGE_MODEL
+from core.engines.engine_key import check_packed
 from core.errors import BundleError, EngineError
-from core.io.files import check_replaceable, written_aside
+from core.io.files import check_replaceable, written_atomically
 from core.program import PACKED_REQUIREMENTS
 from edge.manifest import FP16, GOLDEN, MANIFEST, Export
 from edge.wheels import devices_of, fetch_wheels
@@ -26,7 +27,7 @@ _START = """import os
 import sys
 
 os.environ.setdefault("CAMPUS_BUNDLE", sys.argv[0])  # the pack itself is the campus it was made for
-from core.errors import run_cli
+from core.cli.run import run_cli
 from edge.__main__ import main
 
 sys.exit(run_cli(main))
@@ -45,22 +46,22 @@ def pack(
         raise EngineError(f"{out}: a pack is called NAME{SUFFIX}: choose such an --out")
     check_replaceable(out, force, "pack", None)
     export = Export.load(folder)
-    if export.manifest.bundle_digest != bundle.card.digest:
+    if export.manifest.bundle_digest != bundle.manifest.digest:
         raise EngineError(
             f"{folder}: was exported from another bundle than {bundle.path}: "
             f"export again with `python -m edge export {bundle.path} --out {folder} --force`"
         )
-    files = {name: bundle.read(name) for name in bundle.card.files if name not in LEFT_OUT}
+    files = {name: bundle.read(name) for name in bundle.manifest.files if name not in LEFT_OUT}
     files |= {target: (folder / name).read_bytes() for name, target in CARRIED.items()}
     program = program_files() | wheels()
-    with written_aside(out) as aside:
-        plain = aside.with_name("pack.campus")
-        save_bundle(plain, bundle.card, files)
+    with written_atomically(out) as temporary:
+        plain = temporary.with_name("pack.campus")
+        save_bundle(plain, bundle.manifest, files)
         with zipfile.ZipFile(plain, "a", zipfile.ZIP_DEFLATED) as archive:
             archive.writestr("__main__.py", _START)
             for name, data in program.items():
                 archive.writestr(name, data)
-        os.replace(plain, aside)
+        os.replace(plain, temporary)
     return Bundle.load(out)
 
 
@@ -86,7 +87,7 @@ def unpack(pack_file: Bundle, folder: Path, force: bool = False) -> Bundle:
     """
     if folder.is_dir():
         try:
-            if (present := Bundle.load(folder)).card.digest == pack_file.card.digest:
+            if (present := Bundle.load(folder)).manifest.digest == pack_file.manifest.digest:
                 return present
             problem: Exception | None = None
         except BundleError as error:
@@ -94,7 +95,9 @@ def unpack(pack_file: Bundle, folder: Path, force: bool = False) -> Bundle:
         if not force:
             held = "is in the way" if problem else "holds another campus"
             raise EngineError(f"{folder}: {held}: choose another --out, or replace it with --force") from problem
-    return save_bundle(folder, pack_file.card, {name: pack_file.read(name) for name in pack_file.card.files}, force)
+    return save_bundle(
+        folder, pack_file.manifest, {name: pack_file.read(name) for name in pack_file.manifest.files}, force
+    )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -116,7 +119,8 @@ def main(args: argparse.Namespace) -> int:
         return {} if args.no_wheels else fetch_wheels(_PROGRAM / PACKED_REQUIREMENTS, args.wheels)
 
     made = pack(Bundle.load(args.bundle), args.folder, args.out, args.force, wheels)
-    print(f"{made.path}: {made.path.stat().st_size / 1e6:.1f} MB, {len(made.card.files)} files of {made.card.name}")
+    files, name = len(made.manifest.files), made.manifest.name
+    print(f"{made.path}: {made.path.stat().st_size / 1e6:.1f} MB, {files} files of {name}")
     devices = ", ".join(devices_of(made.path))
     without = f"carries no packages: the device needs pip install -r {PACKED_REQUIREMENTS}"
     print(f"packages for {devices} inside" if devices else without)

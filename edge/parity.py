@@ -8,10 +8,10 @@ import numpy as np
 
 from core.campus.bundle import Bundle
 from core.campus.frame import distance_m
-from core.engines.engines import Heads
+from core.engines.heads import Heads
 from core.errors import EngineError
 from core.locate.localizer import Localizer
-from core.photo.load import load_network_image
+from core.photo.preprocess import load_network_image
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,6 @@ def fix_parity(localizer: Localizer, one: Heads, other: Heads) -> FixParity:
 
 def sample_images(bundle: Bundle, most: int | None = None) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
     """(N, S, S, 3) uint8: the bundle's sample photos as the network sees them; N may be 0."""
-    size = bundle.card.image_size
+    size = bundle.manifest.image_size
     images = [load_network_image(bundle.read(name), size) for name in bundle.samples[:most]]
     return np.stack(images) if images else np.zeros((0, size, size, 3), np.uint8)

@@ -18,7 +18,7 @@ import zlib
 from pathlib import Path
 
 from core.errors import CampusError, EngineError, reason_of
-from core.io.files import written_aside
+from core.io.files import written_atomically
 from core.io.private_files import cache_folder, is_private
 
 JETPACKS = ("python3.10-aarch64", "python3.12-aarch64")  # JetPack 6 and 7
@@ -72,10 +72,10 @@ def use_carried(pack: Path) -> None:
             if folder.exists() and not is_private(folder):
                 raise CampusError(f"{folder}: other users may write there: remove it, then run the same command again")
         if not unpacked.exists():
-            with written_aside(unpacked) as aside:
-                aside.mkdir(mode=0o700)
+            with written_atomically(unpacked) as temporary:
+                temporary.mkdir(mode=0o700)
                 for wheel in wheels:
-                    zipfile.ZipFile(io.BytesIO(wheel)).extractall(aside)
+                    zipfile.ZipFile(io.BytesIO(wheel)).extractall(temporary)
     except OSError as error:
         raise CampusError(
             f"{error.filename or unpacked}: the pack's own packages cannot be unpacked there ({error.strerror}): "

@@ -15,10 +15,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from core.campus.bundle import Bundle, Calibration, CampusCard, Metrics, Training, save_bundle
+from core.campus.bundle import Bundle, save_bundle
 from core.campus.frame import LocalFrame
+from core.campus.grid import Grid
+from core.campus.manifest import Calibration, CampusManifest, Metrics, Training
+from core.campus.parameters import PosteriorParams
 from core.campus.zones import Zone, nearest
-from core.locate.posterior import Grid, PosteriorParams
 
 Kind = Literal["good", "wide", "split", "elsewhere"]
 
@@ -63,7 +65,7 @@ def make_bundle(
         within_5m=0.51, within_10m=0.83, within_25m=0.98,
         coverage68=0.70, coverage95=0.96, mean_radius68_m=7.1,
     )  # fmt: skip
-    card = CampusCard(
+    manifest = CampusManifest(
         name=name,
         description="A square of colour for tests.",
         rendered=rendered,
@@ -82,7 +84,7 @@ def make_bundle(
             radius_at_m=(1.0,),
             radius68_factors=(1.0,),
             radius95_factors=(1.0,),
-            novelty=tuple(np.linspace(0.0, 0.1, 101).tolist()),
+            ood_quantiles=tuple(np.linspace(0.0, 0.1, 101).tolist()),
         ),
         training=Training(
             recipe="by hand", backbone="mean colour", weights="none", trained_utc=_DATE, epochs=0, seed=0,
@@ -91,7 +93,7 @@ def make_bundle(
         metrics={"test": metrics},
         cpu_model="model.onnx",
     )  # fmt: skip
-    save_bundle(out, card, files)
+    save_bundle(out, manifest, files)
     return out
 
 
@@ -243,7 +245,7 @@ def _campus_map(frame: LocalFrame) -> dict[str, Any]:
 
 def _model(zones: tuple[Zone, ...]) -> bytes:
     """The network as ONNX: input `image` (B, S, S, 3) uint8 -> offset, zone_logits, embedding, log_spread,
-    novelty."""
+    ood_score."""
     from onnx import TensorProto, checker, helper, numpy_helper
 
     constants: dict[str, NDArray[Any]] = {
@@ -293,7 +295,7 @@ def _model(zones: tuple[Zone, ...]) -> bytes:
     op("Sub", "blue strange_at", "strange_d")
     op("Relu", "strange_d", "strange_r")
     op("Mul", "strange_r strangeness", "strange")
-    op("Mul", "strange_r novel", "novelty")
+    op("Mul", "strange_r novel", "ood_score")
     op("Mul", "split eight", "split8")
     op("Mul", "wide eight", "wide8")
     op("Sub", "one wide", "not_wide")
@@ -319,7 +321,7 @@ def _model(zones: tuple[Zone, ...]) -> bytes:
                     ("zone_logits", len(zones)),
                     ("embedding", 6),
                     ("log_spread", 1),
-                    ("novelty", 1),
+                    ("ood_score", 1),
                 )
             ],
             [numpy_helper.from_array(value, key) for key, value in constants.items()],

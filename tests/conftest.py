@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from benchmarks.browser import NoBrowser, launch
 from tests import REPOSITORY
-from tests.browser import launch
 
 
 @pytest.fixture(scope="session")
@@ -52,6 +52,9 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         subprocess.run(command.split(), cwd=folder, check=True)
         flags.append(f"--use-file-for-fake-video-capture={folder / 'camera.mjpeg'}")
     with playwright.sync_playwright() as driver:
-        running = launch(driver.chromium, *flags)
+        try:
+            running = launch(driver.chromium, *flags)
+        except NoBrowser as absent:
+            pytest.skip(str(absent))
         yield running
         running.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from core.cli.commands import Command, run_command
-from core.errors import run_cli
+from core.cli.run import run_cli
 
 TRAIN = "requirements-train.txt"
 COMMANDS = {

@@ -1,8 +1,8 @@
 """Ways to train side by side: on the same folds, with the same backbone, for as long.
 
 A way is a recipe, or a recipe with constants of its config changed, which is how its choices are weighed:
-`campus`, `original`, `campus:retrieval_share=0`. Each fold's network is calibrated on the fold's calibration split and
-measured on its test split, or measured on the calibration split (`--on calibration`), which is the way to choose: a
+`campus`, `original`, `campus:retrieval_loss_weight=0`. Each fold's network is calibrated on the fold's calibration
+split and measured on its test split, or on the calibration split (`--on calibration`), which is the way to choose: a
 constant chosen by test photos makes their figures worth nothing. Photos of all folds are then counted together.
 """
 
@@ -22,16 +22,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import CampusError, DatasetError
-from core.io.files import written_aside
+from core.io.files import written_atomically
 from core.locate.heading import angle_between_deg, direction_deg
 from train.dataset.dataset import Dataset
 from train.dataset.split import Splits, add_split_arguments, config_of, split_dataset
 from train.fit.config import CONFIGS, FitConfig, new_config
 
 if TYPE_CHECKING:
-    from core.engines.engines import Heads
+    from core.engines.heads import Heads
     from train.bundle.make import Run
-    from train.fit.training_data import Task
+    from train.fit.training_data import TrainingData
 
     Float = NDArray[np.float64]
     Rows = NDArray[np.int64]  # of the dataset
@@ -85,14 +85,16 @@ def way_config(way: str, common: dict[str, Any], photos: int) -> FitConfig:
     return new_config(recipe, photos=photos, **given)
 
 
-def untrained_answers(way: str, task: Task, on: str, backbone: str) -> Answers:
+def untrained_answers(way: str, task: TrainingData, on: str, backbone: str) -> Answers:
     """The fold's photos of split `on` answered by one of UNTRAINED."""
     training, asked_rows = task.rows["train"], task.rows[on]
     at_m = np.broadcast_to(np.median(task.local_m[training], axis=0), (len(asked_rows), 2))
     if way == RAW:
         import torch
 
-        from core.network.campus_net import CampusNet, NetConfig, load_imagenet_weights
+        from core.network.campus_net import CampusNet
+        from core.network.net_config import NetConfig
+        from core.network.weights import load_imagenet_weights
         from train.bundle.make import pooled_features
 
         net = CampusNet(NetConfig(backbone=backbone, image_size=task.images.shape[1]))  # type: ignore[arg-type]
@@ -110,7 +112,8 @@ def trained_answers(run: Run, on: str) -> Answers:
     other by the posterior. For test photos that is calibrated on the calibration split, for calibration photos on the
     other half of them.
     """
-    from core.engines.engines import TorchEngine, run_all
+    from core.engines.heads import run_all
+    from core.network.torch_engine import TorchEngine
     from train.fit.training_data import SCALE_M
 
     task, rows = run.task, run.task.rows[on]
@@ -124,7 +127,7 @@ def trained_answers(run: Run, on: str) -> Answers:
     return Answers.joined([_calibrated_answers(task, heads, rows[part], rows[~part]) for part in (half, ~half)])
 
 
-def _calibrated_answers(task: Task, heads: Heads, calibration: Rows, asked: Rows) -> Answers:
+def _calibrated_answers(task: TrainingData, heads: Heads, calibration: Rows, asked: Rows) -> Answers:
     """The dataset's photos `asked`, by the posterior that is fitted on its photos `calibration`; `heads` of all."""
     from core.campus.gallery import Gallery
     from core.locate.posterior import Posterior
@@ -256,6 +259,8 @@ def main(args: argparse.Namespace) -> int:
     print(f"{dataset.root}: {args.on} photos, split {how}; {args.backbone}, {args.image_size} px, seed {args.seed}")
     print(table(rows))
     if args.json:
-        with written_aside(args.json) as aside:
-            aside.write_text(json.dumps({"split": how, "on": args.on, "ways": rows}, indent=1) + "\n", encoding="utf-8")
+        with written_atomically(args.json) as temporary:
+            temporary.write_text(
+                json.dumps({"split": how, "on": args.on, "ways": rows}, indent=1) + "\n", encoding="utf-8"
+            )
     return 0

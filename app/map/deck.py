@@ -19,15 +19,15 @@ import numpy as np
 
 from core.campus.basemap import Name, View, fitted_view, labels, names, style_url
 from core.errors import MissingDependency
-from core.locate.confidence import places_to_name, sureness
+from core.locate.confidence import confidence, places_to_name
 
 if TYPE_CHECKING:
     import pydeck
     from numpy.typing import NDArray
 
     from core.campus.bundle import Bundle
+    from core.campus.grid import Grid
     from core.locate.fix import Fix
-    from core.locate.posterior import Grid
 
     Float = NDArray[np.float64]
     Colour = tuple[int, int, int]
@@ -91,7 +91,7 @@ def view_cone(fix: Fix) -> tuple[float, float] | None:
     There is none without a heading, none where its spread reaches 90 degrees, and none between look-alike places, where
     nobody stands.
     """
-    if fix.heading_deg is None or sureness(fix) == "split":
+    if fix.heading_deg is None or confidence(fix) == "split":
         return None
     half = _CONE_HALF_DEG if fix.heading_spread_deg is None else fix.heading_spread_deg
     return (fix.heading_deg % 360, half) if half < _MOST_SPREAD_DEG else None
@@ -132,8 +132,8 @@ def coverage_deck(bundle: Bundle, *, dark: bool = False) -> pydeck.Deck:
     view = _view(bundle, None, None)
     layers = [_zone_layer(bundle, None, theme)]
     if bundle.gallery is not None:
-        counts = photo_density(bundle.card.grid, bundle.gallery.local_m.astype(np.float64))
-        layers.append(_heat_layer(bundle, bundle.card.grid, np.sqrt(counts), theme, "coverage"))
+        counts = photo_density(bundle.manifest.grid, bundle.gallery.local_m.astype(np.float64))
+        layers.append(_heat_layer(bundle, bundle.manifest.grid, np.sqrt(counts), theme, "coverage"))
     layers.append(_label_layer(bundle, view, theme))
     return _deck(bundle, view, layers, dark)
 
@@ -153,7 +153,7 @@ def legend(
     theme = DARK if dark else LIGHT
     items = []
     if fix is not None:
-        if sureness(fix) != "split":
+        if confidence(fix) != "split":
             items.append(LegendItem("fix", "dot", theme.fix))
         items += [
             LegendItem("radius68", "circle", theme.fix),
@@ -182,7 +182,7 @@ def coverage_legend(*, dark: bool = False) -> list[LegendItem]:
 
 
 def _view(bundle: Bundle, fix: Fix | None, truth: Place | None) -> View:
-    frame, grid = bundle.card.frame, bundle.card.grid
+    frame, grid = bundle.manifest.frame, bundle.manifest.grid
     edges = np.array([[grid.west_m, grid.south_m], [grid.east_m[-1], grid.north_m[-1]]])
     if fix is None:
         return fitted_view(edges, frame, _WIDTH_PX, HEIGHT_PX)
@@ -220,7 +220,7 @@ def _deck(bundle: Bundle, view: View, layers: list[pydeck.Layer], dark: bool) ->
 @lru_cache(maxsize=_CAMPUSES)
 def _outlines(bundle: Bundle) -> list[tuple[int, list[list[float]]]]:
     """Each zone that has an outline, by its index, and the outline's (lon, lat) corners."""
-    drawn = [(index, zone) for index, zone in enumerate(bundle.card.zones) if len(zone.outline_m) >= 3]
+    drawn = [(index, zone) for index, zone in enumerate(bundle.manifest.zones) if len(zone.outline_m) >= 3]
     # All corners turned into degrees at once: a call for each zone costs far more.
     corners = iter(_lonlat(bundle, [corner for _, zone in drawn for corner in zone.outline_m]) if drawn else [])
     return [(index, list(islice(corners, len(zone.outline_m)))) for index, zone in drawn]
@@ -228,7 +228,7 @@ def _outlines(bundle: Bundle) -> list[tuple[int, list[list[float]]]]:
 
 @lru_cache(maxsize=_CAMPUSES)
 def _names(bundle: Bundle) -> list[Name]:
-    return names(bundle.campus_map, bundle.card.frame)
+    return names(bundle.campus_map, bundle.manifest.frame)
 
 
 @lru_cache(maxsize=2 * _CAMPUSES)
@@ -240,7 +240,7 @@ def _zone_layer(bundle: Bundle, fix: Fix | None, theme: _Theme) -> pydeck.Layer:
     answer = -1 if fix is None else fix.zone.id
     rows = [
         {
-            "name": bundle.card.zones[index].name,
+            "name": bundle.manifest.zones[index].name,
             "outline": outline,
             "fill": [*theme.zone, 52 if index == answer else 0],
             "line": [*theme.zone, 230 if index == answer else 60],
@@ -290,13 +290,13 @@ def _heat_png(share: Float, theme: _Theme) -> str:
 
 
 def _label_layer(bundle: Bundle, view: View, theme: _Theme) -> pydeck.Layer:
-    shown = labels(_names(bundle), bundle.card.frame, view.zoom)
+    shown = labels(_names(bundle), bundle.manifest.frame, view.zoom)
     rows = [{"at": [label.lon, label.lat], "text": label.text} for label in shown]
     return _text_layer("names", rows, theme, size=12, colour=theme.text)
 
 
 def _fix_layers(bundle: Bundle, fix: Fix, theme: _Theme) -> list[pydeck.Layer]:
-    at = bundle.card.frame.to_local(fix.lat, fix.lon)
+    at = bundle.manifest.frame.to_local(fix.lat, fix.lon)
     here = [{"at": _round([fix.lon, fix.lat])}]
     layers = []
     if (cone := view_cone(fix)) is not None:
@@ -311,7 +311,7 @@ def _fix_layers(bundle: Bundle, fix: Fix, theme: _Theme) -> list[pydeck.Layer]:
         _dots("radius68", here, round(fix.radius68_m, 2), [*theme.fix, 26], [*theme.fix, 255], 3, units="meters"),
         _path_layer("radius95", _dashes(bundle, _ring(at, fix.radius95_m)), [*theme.fix, 210], 2),
     ]
-    if sureness(fix) != "split":  # between look-alikes the median is a place where nobody stands
+    if confidence(fix) != "split":  # between look-alikes the median is a place where nobody stands
         layers.append(_dots("fix", here, 8, [*theme.fix, 255], [*theme.halo, 255], 3))
     if others := places_to_name(fix):
         rows = [
@@ -326,7 +326,7 @@ def _fix_layers(bundle: Bundle, fix: Fix, theme: _Theme) -> list[pydeck.Layer]:
 
 
 def _truth_layers(bundle: Bundle, fix: Fix, truth: Place, theme: _Theme) -> list[pydeck.Layer]:
-    frame = bundle.card.frame
+    frame = bundle.manifest.frame
     there, at = frame.to_local(truth.lat, truth.lon), frame.to_local(fix.lat, fix.lon)
     rows = [{"at": _round([truth.lon, truth.lat]), "text": "+"}]
     layers = [_path_layer("error", _dashes(bundle, np.stack([at, there])), [*theme.truth, 255], 3)]
@@ -371,7 +371,7 @@ def _dashes(bundle: Bundle, line: Float) -> list[dict[str, Any]]:
 
 
 def _lonlat(bundle: Bundle, local_m: Any) -> list[list[float]]:
-    latlon = bundle.card.frame.to_latlon(np.asarray(local_m, np.float64))
+    latlon = bundle.manifest.frame.to_latlon(np.asarray(local_m, np.float64))
     return [_round([lon, lat]) for lat, lon in latlon]
 
 

@@ -70,7 +70,7 @@ def _narrowed(embedding: Float32, axes: Float32) -> Float32:
     return np.concatenate([main, np.sqrt(rest)[:, None]], axis=1)
 
 
-def most_similar(embedding: Float32, gallery: Gallery, count: int) -> tuple[Index, Float32]:
+def nearest_neighbours(embedding: Float32, gallery: Gallery, count: int) -> tuple[Index, Float32]:
     """(B, D) unit embeddings -> (B, count) indices and cosine similarities of the nearest photos, best first."""
     count = min(count, len(gallery))
     if len(gallery) >= LARGE:

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from core.campus.file_names import EDGE_MODEL, KEY
 from core.engines.cuda import Cuda
 from core.errors import EngineError
 from core.program import edge_program
@@ -16,8 +17,6 @@ from core.program import edge_program
 if TYPE_CHECKING:
     from core.campus.bundle import Bundle
 
-ENGINE, KEY = "model.engine", "engine.json"
-EDGE_MODEL = "edge/model.fp16.onnx"  # where a packed bundle carries what engines are built from
 _RELEASE = Path("/etc/nv_tegra_release")
 _MODEL = Path("/proc/device-tree/model")
 
@@ -62,7 +61,7 @@ def key_of_this_machine(tensorrt: str, cuda: Cuda, onnx_sha256: str, flags: dict
 
 def check_packed(bundle: Bundle) -> None:
     """Raise EngineError where a bundle carries nothing that an engine can be built from."""
-    if EDGE_MODEL not in bundle.card.files:
+    if EDGE_MODEL not in bundle.manifest.files:
         raise EngineError(
             f"{bundle.path}: was not packed for a device: where it was trained, `python -m edge export BUNDLE --out "
             "DIR` and `python -m edge pack BUNDLE DIR --out NAME.campus-edge` make the file to build from"

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from importlib import import_module
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from core.campus.file_names import EDGE_MODEL, ENGINE, KEY
 from core.engines.cuda import DEVICE_TO_HOST, HOST_TO_DEVICE, Cuda, as_array, open_cuda
-from core.engines.engine_key import EDGE_MODEL, ENGINE, KEY, check_packed, key_of_this_machine, read_key
-from core.engines.engines import Heads, checked_heads
+from core.engines.engine_key import check_packed, key_of_this_machine, read_key
+from core.engines.heads import HEAD_OF_OUTPUT, Heads, checked_heads
 from core.errors import EngineError
 from core.program import edge_program
 
@@ -161,9 +162,8 @@ class TensorRtEngine:
             parts = [
                 self._run(images[at : at + self.largest_batch]) for at in range(0, len(images), self.largest_batch)
             ]
-        known = {f.name for f in fields(Heads)}
         return checked_heads(
-            {name: np.concatenate([part[name] for part in parts]) for name in parts[0] if name in known}
+            {name: np.concatenate([part[name] for part in parts]) for name in parts[0] if name in HEAD_OF_OUTPUT}
         )
 
     def _run(self, images: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
@@ -219,7 +219,7 @@ def _open_built(bundle: Bundle) -> TensorRtEngine:
     folder = bundle.path
     key, wanted_sha256 = read_key(folder)
     trt, cuda = import_tensorrt(), open_cuda()
-    here = key_of_this_machine(trt.__version__, cuda, bundle.card.files.get(EDGE_MODEL, ""), key.flags)
+    here = key_of_this_machine(trt.__version__, cuda, bundle.manifest.files.get(EDGE_MODEL, ""), key.flags)
     again = f"build it again with `{edge_program()} build {folder}`"
     if differences := key.differences(here):
         raise EngineError(f"{folder}/{KEY}: the engine was built for {', '.join(differences)}: {again}")

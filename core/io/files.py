@@ -37,7 +37,7 @@ def check_replaceable(out: Path, force: bool, kind: str, marker: str | None) -> 
 
 
 @contextmanager
-def written_aside(out: Path) -> Iterator[Path]:
+def written_atomically(out: Path) -> Iterator[Path]:
     """Give a path beside `out` to write a file or folder at, and move it to `out` when the block ends well.
 
     What was written is on the disk before it is moved, so that readers, even after a power cut, find the old or the
@@ -52,32 +52,32 @@ def written_aside(out: Path) -> Iterator[Path]:
         workshop = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=_ENDING, dir=out.parent))
         held = _hold(workshop)
         try:
-            aside = workshop / out.name
-            yield aside
-            if not aside.exists():
+            temporary = workshop / out.name
+            yield temporary
+            if not temporary.exists():
                 raise CampusError(f"{out}: nothing was written")
-            _settle(aside)
+            _settle(temporary)
             if not out.is_dir() or out.is_symlink():
-                os.replace(aside, out)
-            elif not _exchange(aside, out):
+                os.replace(temporary, out)
+            elif not _exchange(temporary, out):
                 os.rename(out, workshop / _REPLACED)
-                os.replace(aside, out)
+                os.replace(temporary, out)
         finally:
             shutil.rmtree(workshop, ignore_errors=True)
             if held is not None:
                 os.close(held)
 
 
-def write_aside(path: Path, data: bytes) -> None:
+def write_atomically(path: Path, data: bytes) -> None:
     """Write a file beside its place and rename it there: whoever reads it finds all of it or nothing.
 
-    Lighter than `written_aside`, for thousands of small files in a folder that is thrown away in the end: it does not
-    wait for the disk, so a power cut may still empty the file, and a kill leaves a hidden one beside it.
+    Lighter than `written_atomically`, for thousands of small files in a temporary folder: it does not wait for the
+    disk, so a power cut may still empty the file, and a kill leaves a hidden one beside it.
     """
     with naming(path):
-        aside = path.with_name(f".{path.name}.{os.getpid()}.part")
-        aside.write_bytes(data)
-        aside.replace(path)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+        temporary.write_bytes(data)
+        temporary.replace(path)
 
 
 def check_writable(out: Path) -> None:

@@ -23,7 +23,7 @@ ALIASES = {
 # Other columns of ours, which keep their meaning whatever their case.
 OWN_COLUMNS = (
     "utm_x", "utm_y", "is_night", "label", "session", "device", "contributor", "heading_deg", "error_m",
-    "time_utc", "local_time", "source", "suspect",
+    "time_utc", "local_time", "source", "outlier",
 )  # fmt: skip
 MAX_CSV_BYTES = 256 * 2**20
 _SEPARATORS = ",;\t|"

@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from core.campus.frame import distance_m
-from core.locate.posterior import CANDIDATE_APART_M
+from core.locate.probability_map import CANDIDATE_APART_M
 
 if TYPE_CHECKING:
     from core.locate.fix import Candidate, Fix
 
-Sureness = Literal["good", "wide", "split", "elsewhere"]
+Confidence = Literal["good", "wide", "split", "elsewhere"]
 
 WIDE_M = CANDIDATE_APART_M  # a 68 % radius beyond what a person sees by looking around is no longer one place
 SPLIT_SHARE = 0.2  # the second place must hold this share of the probability for the answer to count as split
 
 
-def sureness(fix: Fix) -> Sureness:
+def confidence(fix: Fix) -> Confidence:
     """Not of this campus, several places, one wide place, or one clear place."""
     if not fix.on_campus:
         return "elsewhere"
@@ -27,7 +27,7 @@ def sureness(fix: Fix) -> Sureness:
 
 def places_to_name(fix: Fix) -> list[Candidate]:
     """The candidates worth naming beside the fix: all of a split answer, else those that are not the fix itself."""
-    if sureness(fix) == "split":
+    if confidence(fix) == "split":
         return list(fix.candidates)
     apart = [float(distance_m(fix.lat, fix.lon, place.lat, place.lon)) for place in fix.candidates]
     return [place for place, metres in zip(fix.candidates, apart, strict=True) if metres > CANDIDATE_APART_M]

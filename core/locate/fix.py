@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from core.locate.posterior import ProbabilityMap
+    from core.locate.probability_map import ProbabilityMap
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,10 @@ class Fix:
 
     lat, lon: degrees, WGS84. radius68_m, radius95_m: metres; held-out photos lie within them 68 and 95 times in 100.
     zones: all with a probability of 1 % or more, likeliest first, at least one. candidates: likeliest first.
-    score: the share (0 to 1) of calibration photos that looked less like this campus than this one; on_campus: whether
-    it looks like this campus at all. heading_deg: where the camera looked, clockwise from true north; it is within
-    heading_spread_deg of that 68 times in 100. Both are None where the model has no such head.
+    ood_score: how far out of the campus's distribution the photo is: the share (0 to 1) of calibration photos that
+    looked more like this campus; on_campus: whether it looks like this campus at all. heading_deg: where the camera
+    looked, clockwise from true north; it is within heading_spread_deg of that 68 times in 100. Both are None where
+    the model has no such head.
     """
 
     lat: float
@@ -45,7 +46,7 @@ class Fix:
     zones: tuple[ZoneOdds, ...]
     candidates: tuple[Candidate, ...]
     on_campus: bool
-    score: float
+    ood_score: float
     campus: str
     timings_ms: dict[str, float]
     heading_deg: float | None = None

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from core.campus.bundle import Bundle
-from core.engines.engines import Backend, Engine, Heads, open_engine
+from core.engines.choose import Backend, open_engine
+from core.engines.heads import Engine, Heads
 from core.locate.fix import Candidate, Fix, ZoneOdds
 from core.locate.heading import direction_deg, raw_spread_deg
 from core.locate.posterior import Posterior
 from core.locate.threads import one_blas_thread
-from core.photo.load import load_photo, network_image
+from core.photo.load import load_photo
+from core.photo.preprocess import network_image
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,9 +38,9 @@ class Localizer:
 
     def __init__(self, bundle: Bundle, engine: Engine) -> None:
         self.bundle, self.engine = bundle, engine
-        card = bundle.card
-        self.posterior = Posterior(card.grid, bundle.zones, bundle.gallery, card.posterior, card.scale_m)
-        self._novelty = np.asarray(card.calibration.novelty)
+        manifest = bundle.manifest
+        self.posterior = Posterior(manifest.grid, bundle.zones, bundle.gallery, manifest.posterior, manifest.scale_m)
+        self._ood_quantiles = np.asarray(manifest.calibration.ood_quantiles)
 
     @classmethod
     def load(cls, path: str | Path | None = None, backend: Backend = "auto") -> Localizer:
@@ -55,13 +57,13 @@ class Localizer:
         heads, _ = self._heads(photo)
         with one_blas_thread():
             at_m = self.posterior.map(heads).median_m()
-        lat, lon = self.bundle.card.frame.to_latlon(at_m)
+        lat, lon = self.bundle.manifest.frame.to_latlon(at_m)
         return float(lat), float(lon)
 
     def _heads(self, photo: Any) -> tuple[Heads, dict[str, float]]:
         """The network's answer, and how long each step took in milliseconds."""
         started = time.perf_counter()
-        size = self.bundle.card.image_size
+        size = self.bundle.manifest.image_size
         rgb = load_photo(photo, min_side=size).rgb
         decoded = time.perf_counter()
         image = network_image(rgb, size)[None]
@@ -81,13 +83,13 @@ class Localizer:
 
     def _fix(self, heads: Heads, timings_ms: dict[str, float]) -> Fix:
         started = time.perf_counter()
-        card = self.bundle.card
+        manifest = self.bundle.manifest
         probability = self.posterior.map(heads)
         at_m = probability.median_m()
-        radius68, radius95 = card.calibration.radii_m(probability.radii_m(at_m, (0.68, 0.95)))
+        radius68, radius95 = manifest.calibration.radii_m(probability.radii_m(at_m, (0.68, 0.95)))
         places = probability.candidates()
-        latlon = card.frame.to_latlon(np.array([at_m, *[place[:2] for place in places]]))
-        familiarity = self._familiarity(heads)
+        latlon = manifest.frame.to_latlon(np.array([at_m, *[place[:2] for place in places]]))
+        ood_score = self._ood_score(heads)
         heading_deg, heading_spread_deg = self._heading(heads)
         timings = {**timings_ms, "posterior": 1e3 * (time.perf_counter() - started)}
         return Fix(
@@ -100,9 +102,9 @@ class Localizer:
                 Candidate(float(lat), float(lon), place[2])
                 for (lat, lon), place in zip(latlon[1:], places, strict=True)
             ),
-            on_campus=familiarity >= card.calibration.off_campus_share,
-            score=familiarity,
-            campus=card.name,
+            on_campus=ood_score <= 1 - manifest.calibration.off_campus_share,
+            ood_score=ood_score,
+            campus=manifest.name,
             timings_ms=timings,
             heading_deg=heading_deg,
             heading_spread_deg=heading_spread_deg,
@@ -111,25 +113,25 @@ class Localizer:
 
     def _zones(self, odds: NDArray[np.float64]) -> tuple[ZoneOdds, ...]:
         if not len(odds):
-            return (ZoneOdds(-1, self.bundle.card.name, 1.0),)  # a campus without zones is one zone
+            return (ZoneOdds(-1, self.bundle.manifest.name, 1.0),)  # a campus without zones is one zone
         kept = np.flatnonzero(odds >= min(LEAST_ZONE_PROBABILITY, odds.max()))
         kept = kept[np.argsort(-odds[kept], kind="stable")]
-        zones = self.bundle.card.zones
+        zones = self.bundle.manifest.zones
         return tuple(ZoneOdds(int(zone), zones[zone].name, float(odds[zone])) for zone in kept)
 
     def _heading(self, heads: Heads) -> tuple[float, float] | tuple[None, None]:
         """Where the camera looked and the half angle that holds 68 %, in degrees; None where nothing is known of it."""
-        factor = self.bundle.card.calibration.heading_factor
+        factor = self.bundle.manifest.calibration.heading_factor
         if heads.heading is None or factor is None:
             return None, None
         return float(direction_deg(heads.heading)[0]), min(180.0, float(raw_spread_deg(heads.heading)[0]) * factor)
 
-    def _familiarity(self, heads: Heads) -> float:
-        """Share of calibration photos that looked more novel than this one; 1 where the model cannot tell."""
-        if heads.novelty is None or not len(self._novelty):
-            return 1.0
-        shares = np.linspace(1.0, 0.0, len(self._novelty))
-        return float(np.interp(float(heads.novelty[0, 0]), self._novelty, shares, right=0.0))
+    def _ood_score(self, heads: Heads) -> float:
+        """Share of calibration photos that scored lower than this one; 0 where the model cannot tell."""
+        if heads.ood_score is None or not len(self._ood_quantiles):
+            return 0.0
+        shares = np.linspace(0.0, 1.0, len(self._ood_quantiles))
+        return float(np.interp(float(heads.ood_score[0, 0]), self._ood_quantiles, shares, right=1.0))
 
 
 @lru_cache(maxsize=4)

@@ -8,11 +8,12 @@ import time
 from pathlib import Path
 
 from core.campus.bundle import Bundle
+from core.campus.file_names import ENGINE, KEY
 from core.engines.cuda import Cuda, open_cuda
-from core.engines.engine_key import ENGINE, KEY, EngineKey, key_of_this_machine, key_text, read_key
+from core.engines.engine_key import EngineKey, key_of_this_machine, key_text, read_key
 from core.engines.tensorrt_engine import TensorRtEngine, import_tensorrt
 from core.errors import EngineError
-from core.io.files import check_writable, written_aside
+from core.io.files import check_writable, written_atomically
 from core.program import edge_program, running_pack
 from edge.device.engine_build import BuildFlags, Built, build_engine
 from edge.device.trtexec import build_with_trtexec, find_trtexec
@@ -51,9 +52,9 @@ def build(folder: Bundle, flags: BuildFlags, force: bool = False) -> str:
     # All three are on the disk before the first is moved into place. The key is the last: an engine without its key,
     # which is all that a kill between the moves can leave, is never loaded, and built again.
     with (
-        written_aside(folder.path / KEY) as key_file,
-        written_aside(folder.path / ENGINE) as engine_file,
-        written_aside(folder.path / TIMING_CACHE) as cache_file,
+        written_atomically(folder.path / KEY) as key_file,
+        written_atomically(folder.path / ENGINE) as engine_file,
+        written_atomically(folder.path / TIMING_CACHE) as cache_file,
     ):
         key_file.write_text(key_text(key, built.engine), encoding="utf-8")
         engine_file.write_bytes(built.engine)

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Literal
 
 from core.campus.bundle import Bundle
+from core.campus.file_names import ENGINE
 from core.engines.cuda import open_cuda
-from core.engines.engine_key import ENGINE, check_packed, l4t_release
+from core.engines.engine_key import check_packed, l4t_release
 from core.engines.tensorrt_engine import built_engine, import_tensorrt
 from core.errors import CampusError, EngineError
 from core.locate.localizer import default_bundle
@@ -138,7 +139,7 @@ def _campus(path: Path | None) -> list[Fact]:
         bundle = Bundle.load(path)
     except CampusError as error:
         return [Fact("campus", "note", "none", str(error))]
-    facts = [Fact("campus", "ok", f"{bundle.card.name} ({path})")]
+    facts = [Fact("campus", "ok", f"{bundle.manifest.name} ({path})")]
     try:
         check_packed(bundle)
     except EngineError as error:

@@ -11,8 +11,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.engines.engines import BACKENDS
-from core.errors import EngineError, PhotoError, run_cli
+from core.cli.run import run_cli
+from core.engines.choose import BACKENDS
+from core.errors import EngineError, PhotoError
 from core.locate.localizer import Localizer, default_bundle
 from edge.device.newest import Newest
 from edge.device.sinks import Sink, close_all, open_sink
@@ -104,7 +105,7 @@ def main(args: argparse.Namespace) -> int:
 def _run(args: argparse.Namespace, tally: Tally) -> int:
     frames = open_frames(args)
     localizer = Localizer.load(args.bundle or default_bundle(), args.backend)
-    log.info("%s, %s", localizer.bundle.card.name, localizer.engine.name)
+    log.info("%s, %s", localizer.bundle.manifest.name, localizer.engine.name)
     sinks: list[Sink] = []
     try:
         for address in args.to or ["json"]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -13,11 +12,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from core.campus.bundle import Bundle
-from core.engines.engines import OnnxEngine, TorchEngine, run_all
-from core.errors import BundleError, EngineError, MissingDependency
-from core.io.files import check_replaceable, written_aside
+from core.campus.file_names import MODEL_SAFETENSORS
+from core.engines.heads import run_all
+from core.engines.onnx_engine import OnnxEngine
+from core.errors import EngineError
+from core.io.files import check_replaceable, written_atomically
 from core.locate.localizer import Localizer
-from core.photo.load import network_image
+from core.network.torch_engine import TorchEngine
+from core.photo.preprocess import network_image
 from edge.export.labelled import folder_images
 from edge.manifest import (
     FP16,
@@ -41,7 +43,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-WEIGHTS = "model.safetensors"
 GOLDEN_SAMPLES = 6
 LEAST_TOLERANCE_M = 0.05
 SAME_NETWORK_M = 0.05  # float32 rounding over a folded network is millimetres; another network is metres off
@@ -57,29 +58,6 @@ class Exported:
     fixes: FixParity
 
 
-def load_net(bundle: Bundle) -> CampusNet:
-    """The bundle's network in torch, in evaluation mode. Raises BundleError where it carries no usable weights."""
-    if WEIGHTS not in bundle.card.files:
-        raise BundleError(
-            f"{bundle.path}: carries no {WEIGHTS}, which FP16 is made from: bundle the run again with "
-            "`python -m train bundle RUN --out BUNDLE`"
-        )
-    try:
-        from safetensors.torch import load
-
-        from core.network.campus_net import CampusNet, NetConfig
-    except ImportError as error:
-        raise MissingDependency("torch or safetensors", "requirements-train.txt") from error
-    data = bundle.read(WEIGHTS)
-    try:
-        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-        net = CampusNet(NetConfig(**json.loads(header["__metadata__"]["net"])))
-        net.load_state_dict({name: tensor.float() for name, tensor in load(data).items()})
-    except Exception as error:  # safetensors, JSON and torch raise a dozen types for a file that is not theirs
-        raise BundleError(f"{bundle.path}: {WEIGHTS} cannot be read ({error}): make the bundle again") from error
-    return net.eval()
-
-
 def export(bundle: Bundle, out: Path, photos: NDArray[np.uint8] | None = None) -> Exported:
     """Write the export of a bundle to the folder `out`, whole or not at all.
 
@@ -88,6 +66,7 @@ def export(bundle: Bundle, out: Path, photos: NDArray[np.uint8] | None = None) -
     bundle's own model.onnx.
     """
     from core.network.onnx_export import export_fp16, export_fp32, fold_batch_norm, half_network
+    from core.network.weights import load_net
 
     net = load_net(bundle)
     log.info("batch norm folded; exporting %s in FP32 and FP16", net.config.backbone)
@@ -96,21 +75,23 @@ def export(bundle: Bundle, out: Path, photos: NDArray[np.uint8] | None = None) -
     single, half = OnnxEngine(models[FP32], FP32), TorchEngine(half_network(net))
     golden, localizer = golden_answers(bundle, single)
     own = run_all(OnnxEngine(bundle.read("model.onnx"), "the bundle's model.onnx"), golden.images)
-    if (apart := head_parity(own, golden.heads, bundle.card.scale_m)).offset_max_m > SAME_NETWORK_M:
-        raise EngineError(f"{bundle.path}: {WEIGHTS} is not the network of model.onnx ({apart}): make the bundle again")
+    if (apart := head_parity(own, golden.heads, bundle.manifest.scale_m)).offset_max_m > SAME_NETWORK_M:
+        raise EngineError(
+            f"{bundle.path}: {MODEL_SAFETENSORS} is not the network of model.onnx ({apart}): make the bundle again"
+        )
     heads16 = run_all(half, golden.images)
-    apart = head_parity(golden.heads, heads16, bundle.card.scale_m)
+    apart = head_parity(golden.heads, heads16, bundle.manifest.scale_m)
     if apart.offset_mean_m > Tolerances().device_m:
         raise EngineError(
             f"{bundle.path}: this network does not survive FP16 ({apart}): train it longer or with more decay"
         )
     files = {**models, GOLDEN: golden.to_bytes()}
     manifest = describe(bundle, net, models[FP16], files, apart)
-    with written_aside(out) as aside:
-        aside.mkdir()
+    with written_atomically(out) as temporary:
+        temporary.mkdir()
         for name, data in files.items():
-            (aside / name).write_bytes(data)
-        (aside / MANIFEST).write_text(manifest.model_dump_json(indent=1) + "\n", encoding="utf-8")
+            (temporary / name).write_bytes(data)
+        (temporary / MANIFEST).write_text(manifest.model_dump_json(indent=1) + "\n", encoding="utf-8")
     if photos is None:
         return Exported(out, manifest, apart, fix_parity(localizer, golden.heads, heads16))
     log.info("comparing the fixes of %d photos", len(photos))
@@ -120,7 +101,7 @@ def export(bundle: Bundle, out: Path, photos: NDArray[np.uint8] | None = None) -
 def golden_answers(bundle: Bundle, engine: OnnxEngine) -> tuple[Golden, Localizer]:
     """A few of the bundle's photos and a striped photo, with the FP32 answers to them."""
     photo = striped_photo()
-    image = network_image(photo, bundle.card.image_size)
+    image = network_image(photo, bundle.manifest.image_size)
     images = np.concatenate([sample_images(bundle, GOLDEN_SAMPLES), image[None]])
     return Golden(images, run_all(engine, images), photo, image), Localizer(bundle, engine)
 
@@ -132,16 +113,16 @@ def describe(bundle: Bundle, net: CampusNet, model: bytes, files: dict[str, byte
     graph = onnx.load_from_string(model)
     mean, std = ([float(value) for value in channels] for channels in (net.mean[0, :, 0, 0], net.std[0, :, 0, 0]))
     return Manifest(
-        campus=bundle.card.name,
-        bundle_digest=bundle.card.digest,
+        campus=bundle.manifest.name,
+        bundle_digest=bundle.manifest.digest,
         backbone=net.config.backbone,
-        scale_m=bundle.card.scale_m,
+        scale_m=bundle.manifest.scale_m,
         opset=next(entry.version for entry in graph.opset_import if not entry.domain),
         exporters={package: version(package) for package in ("torch", "onnx", "onnxscript", "onnxruntime")},
         inputs=tuple(tensor_spec(value) for value in graph.graph.input),
         outputs=tuple(tensor_spec(value) for value in graph.graph.output),
         preprocessing=Preprocessing(
-            size=bundle.card.image_size, mean=(mean[0], mean[1], mean[2]), std=(std[0], std[1], std[2])
+            size=bundle.manifest.image_size, mean=(mean[0], mean[1], mean[2]), std=(std[0], std[1], std[2])
         ),
         tolerances=Tolerances(fp16_m=max(LEAST_TOLERANCE_M, 2 * apart.offset_mean_m)),
         files={name: sha256(data) for name, data in files.items()},
@@ -168,7 +149,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     check_replaceable(args.out, args.force, "export", MANIFEST)
     bundle = Bundle.load(args.bundle)
-    done = export(bundle, args.out, folder_images(args.photos, bundle.card.image_size) if args.photos else None)
+    done = export(bundle, args.out, folder_images(args.photos, bundle.manifest.image_size) if args.photos else None)
     for name in (FP32, FP16, GOLDEN, MANIFEST):
         print(f"{(done.folder / name).stat().st_size / 1e6:7.1f} MB  {done.folder / name}")
     print(f"FP16 against FP32: {done.heads}; {done.fixes}")

@@ -10,7 +10,8 @@ import numpy as np
 
 from core.campus.bundle import Bundle
 from core.errors import DatasetError
-from core.photo.load import load_network_image, load_photo, network_image
+from core.photo.load import load_photo
+from core.photo.preprocess import load_network_image, network_image
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -42,7 +43,7 @@ def labelled_photos(labels: Path, folder: Path, size: int) -> Labelled:
 
 def sample_photos(bundle: Bundle) -> Labelled:
     """The bundle's sample photos, whose true positions are in their EXIF. Raises DatasetError where it has none."""
-    size = bundle.card.image_size
+    size = bundle.manifest.image_size
     photos = [load_photo(bundle.read(name), min_side=size) for name in bundle.samples]
     known = [photo for photo in photos if photo.capture.has_position]
     if not known:

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from core.campus.bundle import Bundle, Parity, check_may_save, save_bundle
+from core.campus.bundle import Bundle, check_may_save, save_bundle
 from core.campus.frame import distance_m
-from core.engines.engines import Engine, Heads, OnnxEngine, run_all
+from core.campus.manifest import Parity
+from core.engines.heads import Engine, Heads, run_all
+from core.engines.onnx_engine import OnnxEngine
 from core.errors import EngineError, MissingDependency
 from core.locate.localizer import Localizer
 from edge.export.labelled import Labelled, folder_images, labelled_photos, sample_photos
@@ -120,9 +122,9 @@ def installed(bundle: Bundle, done: Quantized, out: Path, max_cost: float, force
             f"{bundle.path}: INT8 costs {done.cost:.1%} of the mean error, more than the {max_cost:.1%} allowed: not "
             "installed; calibrate on more and other photos (--photos), or allow it with --max-cost"
         )
-    files = {name: bundle.read(name) for name in bundle.card.files} | {"model.int8.onnx": done.model}
-    card = bundle.card.model_copy(update={"parity": done.parity, "cpu_model": "model.int8.onnx"})
-    return save_bundle(out, card, files, force)
+    files = {name: bundle.read(name) for name in bundle.manifest.files} | {"model.int8.onnx": done.model}
+    manifest = bundle.manifest.model_copy(update={"parity": done.parity, "cpu_model": "model.int8.onnx"})
+    return save_bundle(out, manifest, files, force)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -143,14 +145,14 @@ def main(args: argparse.Namespace) -> int:
     if args.out:
         check_may_save(args.out, args.force)
     bundle = Bundle.load(args.bundle)
-    size = bundle.card.image_size
+    size = bundle.manifest.image_size
     labelled = labelled_photos(args.labels, args.images, size) if args.labels else sample_photos(bundle)
     photos = folder_images(args.photos, size, CALIBRATION_PHOTOS) if args.photos else sample_images(bundle)
     if not len(photos):
         raise EngineError(f"{bundle.path}: carries no photos to calibrate on: give a folder with --photos")
     done = quantize(bundle, photos, labelled, args.max_cost)
     parity = done.parity
-    print(f"{bundle.card.name}: calibrated on {len(photos)} photos, measured on {labelled.source}")
+    print(f"{bundle.manifest.name}: calibrated on {len(photos)} photos, measured on {labelled.source}")
     print(f"  FP32  mean error {parity.fp32_mean_m:6.2f} m  {len(bundle.read('model.onnx')) / 1e6:6.1f} MB")
     print(f"  INT8  mean error {parity.int8_mean_m:6.2f} m  {len(done.model) / 1e6:6.1f} MB  {done.cost:+.1%}")
     print(f"  fixes {parity.apart_mean_m:.2f} m apart on average; {len(done.kept_float)} nodes kept in floating point")

@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 
 from core.campus.bundle import Bundle
-from core.engines.engines import OnnxEngine, run_all
+from core.engines.heads import run_all
+from core.engines.onnx_engine import OnnxEngine
 from core.errors import EngineError
 from core.locate.localizer import Localizer
 from edge.export.graph_checks import Check, check_graph
@@ -74,7 +75,7 @@ def _golden(label: str, model: bytes, export: Export, tolerance_m: float) -> Che
 
 def _against_bundle(export: Export, bundle: Bundle) -> list[Check]:
     name = "fp16: fixes"
-    if export.manifest.bundle_digest != bundle.card.digest:
+    if export.manifest.bundle_digest != bundle.manifest.digest:
         return [Check(name, False, f"{export.where} was exported from another bundle than {bundle.path}")]
     images = sample_images(bundle)
     if not len(images):

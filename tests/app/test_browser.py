@@ -153,7 +153,7 @@ def test_campus_page_adding_one_and_changing_language(visit: Open, tmp_path: Pat
         page.get_by_role("button", name="Download this campus").click()
     assert download.value.suggested_filename == "Testfield.campus"
     download.value.save_as(tmp_path / "again.campus")
-    assert Bundle.load(tmp_path / "again.campus").card.name == "Testfield"
+    assert Bundle.load(tmp_path / "again.campus").manifest.name == "Testfield"
     page.locator("[data-testid=stFileUploaderDropzoneInput]").set_input_files(packed)
     page.get_by_role("heading", name="Hillside").wait_for()
     page.get_by_role("button", name="עברית").click()

@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
+from benchmarks.browser import launch
 from core.campus.frame import distance_m
-from core.locate.confidence import sureness
+from core.locate.confidence import confidence
 from core.locate.fix import Fix
 from core.locate.localizer import DEMO_BUNDLE, Localizer
 from core.photo.capture import Capture
 from core.photo.load import load_photo
 from tests.app.harness import DESKTOP, PHONE, Open, Server, Visit, start_app
-from tests.browser import launch
 
 pytestmark = pytest.mark.slow
 SAMPLE = "samples/test-evening-IMG_00263.jpg"
@@ -65,7 +65,7 @@ def sample(localizer: Localizer) -> tuple[bytes, Capture, float]:
     for name in localizer.bundle.samples:
         data = localizer.bundle.read(name)
         capture, fix = load_photo(data).capture, localizer.locate(data)
-        if sureness(fix) == "good":
+        if confidence(fix) == "good":
             found.append((data, capture, metres_off(fix, capture)))
     return min(found, key=lambda photo: photo[2])
 
@@ -132,6 +132,6 @@ def test_the_demo_s_samples_carry_their_true_place(localizer: Localizer) -> None
     for name in localizer.bundle.samples:
         assert load_photo(localizer.bundle.read(name)).capture.has_position
     assert 12 <= len(localizer.bundle.samples) <= 24
-    assert localizer.bundle.card.rendered
+    assert localizer.bundle.manifest.rendered
     size = sum(file.stat().st_size for file in Path(DEMO_BUNDLE).rglob("*") if file.is_file())
     assert size < 45e6

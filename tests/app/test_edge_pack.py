@@ -57,8 +57,8 @@ def test_only_a_whole_pack_of_this_very_bundle_is_offered(shelf: Path, tmp_path:
     bundle = Bundle.load(shelf / "small")
     beside = tmp_path / "x.campus-edge"
     if what == "of another bundle":
-        files = {name: bundle.read(name) for name in bundle.card.files}
-        bundle = save_bundle(tmp_path / "retrained", bundle.card.model_copy(update={"description": "later"}), files)
+        files = {name: bundle.read(name) for name in bundle.manifest.files}
+        bundle = save_bundle(tmp_path / "retrained", bundle.manifest.model_copy(update={"description": "later"}), files)
         shutil.copy(shelf / "small.campus-edge", beside)
     elif what == "cut short":
         beside.write_bytes((shelf / "small.campus-edge").read_bytes()[:-4000])

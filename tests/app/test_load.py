@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.app_load import Answer, broken_photos, mixed, open_phones, rss_mb, soak
-from tests.app.serve.serving import Served, start
+from benchmarks.serving import Served, start
 from tests.bundles import photo
 
 pytestmark = pytest.mark.slow

@@ -290,7 +290,7 @@ def test_a_photos_own_gps_stands_before_the_phones(bundle: Path) -> None:
 def test_a_packed_bundle_can_be_taken_in(bundle: Path, tmp_path: Path) -> None:
     data = campuses.packed(Bundle.load(bundle))
     path = campuses.taken_in(data, "testfield.campus")
-    assert Bundle.load(path).card == Bundle.load(bundle).card
+    assert Bundle.load(path).manifest == Bundle.load(bundle).manifest
     assert campuses.taken_in(data, "again.campus") == path
     assert campuses.title(path) == "Testfield"
     assert campuses.packed(Bundle.load(path)) == data
@@ -329,10 +329,10 @@ def test_installed_starts_with_the_default_and_skips_other_files(
 
 
 def test_file_name_is_safe(bundle: Path) -> None:
-    card = Bundle.load(bundle).card
-    hostile = Bundle(bundle, card.model_copy(update={"name": "../a b/<c>"}))
+    manifest = Bundle.load(bundle).manifest
+    hostile = Bundle(bundle, manifest.model_copy(update={"name": "../a b/<c>"}))
     assert campuses.file_name(hostile) == "a-b--c.campus"
-    assert campuses.file_name(Bundle(bundle, card.model_copy(update={"name": "…"}))) == "campus.campus"
+    assert campuses.file_name(Bundle(bundle, manifest.model_copy(update={"name": "…"}))) == "campus.campus"
 
 
 def test_uploaded_campuses_make_room_for_one_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,8 @@ from torch import nn
 
 import core.network.campus_net
 from core.campus.bundle import Bundle, save_bundle
-from core.network.campus_net import CampusNet, NetConfig
+from core.network.campus_net import CampusNet
+from core.network.net_config import NetConfig
 from core.network.onnx_export import export_fp32
 from tests.bundles import IMAGE_SIZE, make_bundle
 
@@ -42,7 +43,7 @@ def small_backbone(_: NetConfig) -> tuple[nn.Module, int, tuple[float, ...], tup
 
 def small_net(patch: pytest.MonkeyPatch, seed: int = 0) -> CampusNet:
     """A CampusNet around `small_backbone` whose batch norms have something to fold."""
-    patch.setattr(core.network.campus_net, "_backbone", small_backbone)
+    patch.setattr(core.network.campus_net, "build_backbone", small_backbone)
     torch.manual_seed(seed)
     return scrambled(
         CampusNet(NetConfig(zones=9, image_size=IMAGE_SIZE, hidden=16, embedding=EMBEDDING, heading=True)), seed
@@ -73,11 +74,11 @@ def network_bundle(out: Path, net: CampusNet, **files: bytes) -> Bundle:
     rng = np.random.default_rng(0)
     embedding = rng.normal(size=(60, net.config.embedding))
     embedding /= np.linalg.norm(embedding, axis=1, keepdims=True)
-    held: dict[str, bytes] = {name: plain.read(name) for name in plain.card.files}
+    held: dict[str, bytes] = {name: plain.read(name) for name in plain.manifest.files}
     held |= {"model.onnx": export_fp32(net), "model.safetensors": weights_of(net)}
     held["gallery.npz"] = npz(embedding=embedding.astype(np.float16), local_m=rng.uniform(-90, 90, (60, 2)))
     held |= {name.replace("__", "."): data for name, data in files.items()}
-    return save_bundle(out, plain.card.model_copy(update={"image_size": net.config.image_size}), held)
+    return save_bundle(out, plain.manifest.model_copy(update={"image_size": net.config.image_size}), held)
 
 
 def npz(**arrays: Any) -> bytes:

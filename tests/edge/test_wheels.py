@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from core.campus.bundle import CARD, Bundle
+from core.campus.bundle import Bundle
+from core.campus.file_names import CAMPUS_JSON
 from core.errors import EngineError
 from edge.pack import pack, unpack
 from edge.wheels import devices_of, fetch_wheels
@@ -226,11 +227,11 @@ def test_where_packages_cannot_be_unpacked_the_folder_is_named(carrying_pack: Pa
 def test_code_that_others_may_have_written_is_not_run(carrying_pack: Path, device: Device) -> None:
     assert device.run(carrying_pack, "--help").returncode == 0
     [folder] = device.unpacked
-    for suspect in (folder, folder.parent):
-        suspect.chmod(0o777)
+    for outlier in (folder, folder.parent):
+        outlier.chmod(0o777)
         done = device.run(carrying_pack, "doctor")
         assert done.returncode == 2
-        assert done.stderr.startswith(f"error: {suspect}: other users may write there: remove it")
+        assert done.stderr.startswith(f"error: {outlier}: other users may write there: remove it")
 
 
 def test_a_pack_whose_packages_are_damaged_is_said(carrying_pack: Path, device: Device) -> None:
@@ -249,7 +250,7 @@ def test_a_pack_whose_packages_are_damaged_is_said(carrying_pack: Path, device: 
 def test_neither_program_nor_packages_are_part_of_the_campus(carrying_pack: Path, tmp_path: Path) -> None:
     assert len(devices_of(carrying_pack)) == 1
     campus = Bundle.load(carrying_pack)
-    assert not any(name.startswith(("wheels/", "core/", "edge/wheels")) for name in campus.card.files)
+    assert not any(name.startswith(("wheels/", "core/", "edge/wheels")) for name in campus.manifest.files)
     unpack(campus, tmp_path / "campus")
     files = {path.relative_to(tmp_path / "campus").as_posix() for path in tmp_path.rglob("*") if path.is_file()}
-    assert files == {CARD, *campus.card.files}
+    assert files == {CAMPUS_JSON, *campus.manifest.files}

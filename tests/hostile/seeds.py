@@ -71,21 +71,22 @@ def _bundle(compression: int) -> bytes:
 def resealed(data: bytes) -> bytes:
     """A .campus file with the hashes and digest that its files should have, so that a fuzzer gets past them.
 
-    As it is where it is no zip with a card.
+    As it is where it is no zip with a manifest.
     """
-    from core.campus.bundle import CARD, _digest
+    from core.campus.file_names import CAMPUS_JSON
+    from core.campus.manifest import _digest
 
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             files = {name: archive.read(name) for name in archive.namelist()}
-        card = json.loads(files.pop(CARD))
-        card["files"] = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
-        card["digest"] = _digest(card)
-        text = json.dumps(card).encode()
+        manifest = json.loads(files.pop(CAMPUS_JSON))
+        manifest["files"] = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+        manifest["digest"] = _digest(manifest)
+        text = json.dumps(manifest).encode()
     except Exception:  # a fuzzer's input fails in any way; then it is tried as it is
         return data
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
-        for name, content in {CARD: text, **files}.items():
+        for name, content in {CAMPUS_JSON: text, **files}.items():
             archive.writestr(name, content)
     return out.getvalue()

@@ -20,9 +20,11 @@ import numpy as np
 import pytest
 
 from core.campus.basemap import style_url
-from core.campus.bundle import CARD, Bundle, _digest
-from core.engines.engine_key import ENGINE, KEY
-from core.engines.engines import OnnxEngine, open_engine
+from core.campus.bundle import Bundle
+from core.campus.file_names import CAMPUS_JSON, ENGINE, KEY
+from core.campus.manifest import _digest
+from core.engines.choose import open_engine
+from core.engines.onnx_engine import OnnxEngine
 from core.errors import BundleError, CampusError, EngineError
 from core.io.arrays import read_npz
 from core.locate.localizer import Localizer
@@ -31,23 +33,23 @@ from edge.pack import unpack
 from tests.bundles import photo
 
 
-def card_of(bundle: Path) -> dict[str, Any]:
-    return dict(json.loads((bundle / CARD).read_text()))
+def manifest_of(bundle: Path) -> dict[str, Any]:
+    return dict(json.loads((bundle / CAMPUS_JSON).read_text()))
 
 
-def sealed(card: dict[str, Any]) -> bytes:
-    """The card with the digest that it should have: whoever makes a hostile bundle can do this too."""
-    card["digest"] = _digest(card)
-    return json.dumps(card).encode()
+def sealed(manifest: dict[str, Any]) -> bytes:
+    """The manifest with the digest that it should have: whoever makes a hostile bundle can do this too."""
+    manifest["digest"] = _digest(manifest)
+    return json.dumps(manifest).encode()
 
 
 def with_file(bundle: Path, name: str, data: bytes) -> Path:
     """The bundle with a file replaced or added, its hash and digest made right."""
-    card = card_of(bundle)
-    card["files"][name] = hashlib.sha256(data).hexdigest()
+    manifest = manifest_of(bundle)
+    manifest["files"][name] = hashlib.sha256(data).hexdigest()
     (bundle / name).parent.mkdir(exist_ok=True)
     (bundle / name).write_bytes(data)
-    (bundle / CARD).write_bytes(sealed(card))
+    (bundle / CAMPUS_JSON).write_bytes(sealed(manifest))
     return bundle
 
 
@@ -61,7 +63,7 @@ def refusal(use: Callable[[], object], kind: type[CampusError] = BundleError) ->
     return message
 
 
-# --- the card -------------------------------------------------------------------------------------------------
+# --- the manifest -------------------------------------------------------------------------------------------------
 
 NAN, INF = float("nan"), float("inf")
 
@@ -71,14 +73,14 @@ NAN, INF = float("nan"), float("inf")
     [
         ("frame.zone", 0, "frame"),
         ("frame.zone", 61, "frame"),
-        ("frame.easting_m", NAN, CARD),
+        ("frame.easting_m", NAN, CAMPUS_JSON),
         ("frame.northing_m", 1e12, "frame"),
         ("frame.easting_m", "east", "frame"),
         ("frame", None, "frame"),
         ("scale_m", -1, "scale_m"),
         ("scale_m", 0, "scale_m"),
-        ("scale_m", 1e300, CARD),
-        ("scale_m", INF, CARD),
+        ("scale_m", 1e300, CAMPUS_JSON),
+        ("scale_m", INF, CAMPUS_JSON),
         ("image_size", 1, "image_size"),
         ("image_size", 10**9, "image_size"),
         ("image_size", 64.5, "image_size"),
@@ -87,33 +89,33 @@ NAN, INF = float("nan"), float("inf")
         ("grid.rows", -5, "grid"),
         ("grid.cell_m", 0, "grid"),
         ("grid.cell_m", -2, "grid"),
-        ("grid.cell_m", NAN, CARD),
+        ("grid.cell_m", NAN, CAMPUS_JSON),
         ("grid.cell_m", 1e9, "grid"),
-        ("grid.west_m", INF, CARD),
+        ("grid.west_m", INF, CAMPUS_JSON),
         ("grid.west_m", 1e9, "grid"),
-        ("grid.rows", 10**400, CARD),
+        ("grid.rows", 10**400, CAMPUS_JSON),
         ("grid.rows", "ten", "grid"),
         ("zones.0.spread_m", -1, "zones"),
-        ("zones.0.spread_m", NAN, CARD),
+        ("zones.0.spread_m", NAN, CAMPUS_JSON),
         ("zones.0.centre_m", [1e9, 0], "zones"),
         ("zones.0.centre_m", [1, 2, 3], "zones"),
         ("zones.0.name", "x" * 10_000, "zones"),
         ("zones.0.outline_m", [[0, 0]] * 200_000, "zones"),
-        ("zones.0.outline_m", [[NAN, 0]], CARD),
+        ("zones.0.outline_m", [[NAN, 0]], CAMPUS_JSON),
         ("posterior.floor_weight", 0.5, "posterior"),
         ("posterior.zone_weight", -0.1, "posterior"),
-        ("posterior.regression_weight", NAN, CARD),
+        ("posterior.regression_weight", NAN, CAMPUS_JSON),
         ("posterior.regression_width_m", -6, "posterior"),
         ("posterior.retrieval_temperature", 0, "posterior"),
         ("posterior.neighbours", 0, "posterior"),
         ("posterior.neighbours", 10**9, "posterior"),
-        ("posterior.zone_width", 1e300, CARD),
+        ("posterior.zone_width", 1e300, CAMPUS_JSON),
         ("calibration.radius68_factors", [0], "radius68_factors"),
-        ("calibration.radius95_factors", [INF], CARD),
-        ("calibration.novelty", [0.5] * 20_000, "novelty"),
+        ("calibration.radius95_factors", [INF], CAMPUS_JSON),
+        ("calibration.ood_quantiles", [0.5] * 20_000, "ood_quantiles"),
         ("calibration.off_campus_share", 2, "off_campus_share"),
-        ("calibration.novelty", [NAN], CARD),
-        ("metrics.test.mean_m", NAN, CARD),
+        ("calibration.ood_quantiles", [NAN], CAMPUS_JSON),
+        ("metrics.test.mean_m", NAN, CAMPUS_JSON),
         ("metrics.test.n", "many", "metrics"),
         ("created_utc", "yesterday", "created"),
         ("name", 7, "name"),
@@ -131,21 +133,21 @@ NAN, INF = float("nan"), float("inf")
     ],
 )
 def test_a_card_of_absurd_values_names_the_field(bundle: Path, path: str, value: Any, named: str) -> None:
-    card = card_of(bundle)
-    at: Any = card
+    manifest = manifest_of(bundle)
+    at: Any = manifest
     *parents, last = path.split(".")
     for key in parents:
         at = at[int(key) if isinstance(at, list) else key]
     at[last] = value
-    (bundle / CARD).write_bytes(sealed(card))
+    (bundle / CAMPUS_JSON).write_bytes(sealed(manifest))
     assert named in refusal(lambda: Bundle.load(bundle))
 
 
 def test_a_grid_and_zones_that_are_too_many_together(bundle: Path) -> None:
-    card = card_of(bundle)
-    card["grid"] |= {"rows": 2000, "columns": 2000}
-    card["zones"] = card["zones"] * 300
-    (bundle / CARD).write_bytes(sealed(card))
+    manifest = manifest_of(bundle)
+    manifest["grid"] |= {"rows": 2000, "columns": 2000}
+    manifest["zones"] = manifest["zones"] * 300
+    (bundle / CAMPUS_JSON).write_bytes(sealed(manifest))
     assert "too many together" in refusal(lambda: Bundle.load(bundle))
 
 
@@ -154,12 +156,12 @@ def test_a_grid_and_zones_that_are_too_many_together(bundle: Path) -> None:
     [b"[" * 100_000, b'{"a":' * 100_000, b"\xff\xfe\0", b"null", b'"x"', b"NaN", b"1e999", b"9" * 10_000, b"{}" * 2],
 )
 def test_a_card_that_is_no_json_object(bundle: Path, text: bytes) -> None:
-    (bundle / CARD).write_bytes(text)
+    (bundle / CAMPUS_JSON).write_bytes(text)
     refusal(lambda: Bundle.load(bundle))
 
 
 def test_a_card_that_is_too_large_is_not_parsed(bundle: Path) -> None:
-    with (bundle / CARD).open("wb") as file:
+    with (bundle / CAMPUS_JSON).open("wb") as file:
         file.truncate(1 << 30)
     assert "larger than 16 MB" in refusal(lambda: Bundle.load(bundle))
 
@@ -168,28 +170,28 @@ def test_a_card_that_is_too_large_is_not_parsed(bundle: Path) -> None:
 
 
 def test_every_changed_byte_of_the_card_is_noticed(bundle: Path) -> None:
-    good = (bundle / CARD).read_bytes()
+    good = (bundle / CAMPUS_JSON).read_bytes()
     for at in range(0, len(good), 37):
         bad = bytearray(good)
         bad[at] ^= 0x10
-        (bundle / CARD).write_bytes(bytes(bad))
+        (bundle / CAMPUS_JSON).write_bytes(bytes(bad))
         try:
-            card = Bundle.load(bundle).card
+            manifest = Bundle.load(bundle).manifest
         except BundleError:
             continue
-        assert card == Bundle.load(_restored(bundle, good)).card  # white space is not data
+        assert manifest == Bundle.load(_restored(bundle, good)).manifest  # white space is not data
 
 
-def _restored(bundle: Path, card: bytes) -> Path:
-    (bundle / CARD).write_bytes(card)
+def _restored(bundle: Path, manifest: bytes) -> Path:
+    (bundle / CAMPUS_JSON).write_bytes(manifest)
     return bundle
 
 
 @pytest.mark.parametrize("name", ["a//b", "./x", "samples/", "a\0b", "a\nb", "x" * 5000, "~/x:y", "/", "."])
 def test_an_odd_name_is_refused(bundle: Path, name: str) -> None:
-    card = card_of(bundle)
-    card["files"][name] = "0" * 64
-    (bundle / CARD).write_bytes(sealed(card))
+    manifest = manifest_of(bundle)
+    manifest["files"][name] = "0" * 64
+    (bundle / CAMPUS_JSON).write_bytes(sealed(manifest))
     refusal(lambda: Bundle.load(bundle))
 
 
@@ -198,8 +200,8 @@ def test_a_linked_folder_and_a_linked_card_are_refused(bundle: Path, tmp_path: P
     os.symlink(tmp_path / "elsewhere", bundle / "samples")
     assert "symbolic link" in refusal(lambda: Bundle.load(bundle))
     (bundle / "samples").unlink()
-    shutil.move(bundle / CARD, tmp_path / CARD)
-    os.symlink(tmp_path / CARD, bundle / CARD)
+    shutil.move(bundle / CAMPUS_JSON, tmp_path / CAMPUS_JSON)
+    os.symlink(tmp_path / CAMPUS_JSON, bundle / CAMPUS_JSON)
     assert "symbolic link" in refusal(lambda: Bundle.load(bundle))
 
 
@@ -264,30 +266,30 @@ def test_extra_entries_of_a_zip_are_neither_read_nor_unpacked(bundle: Path, tmp_
         for path in (tmp_path / "out").rglob("*")
         if path.is_file()
     }
-    assert kept == {CARD, *loaded.card.files}
+    assert kept == {CAMPUS_JSON, *loaded.manifest.files}
     assert not list(tmp_path.rglob("evil.txt"))
 
 
 def test_a_linked_entry_is_refused(bundle: Path, tmp_path: Path) -> None:
     link = zipfile.ZipInfo("gallery.npz")
     link.external_attr = (stat.S_IFLNK | 0o777) << 16
-    card = card_of(bundle)
-    card["files"]["gallery.npz"] = hashlib.sha256(b"/etc/passwd").hexdigest()
-    (bundle / CARD).write_bytes(sealed(card))
+    manifest = manifest_of(bundle)
+    manifest["files"]["gallery.npz"] = hashlib.sha256(b"/etc/passwd").hexdigest()
+    (bundle / CAMPUS_JSON).write_bytes(sealed(manifest))
     out = zipped(bundle, tmp_path / "field.campus", {link: b"/etc/passwd"}, skip="gallery.npz")
     assert "symbolic link" in refusal(lambda: Bundle.load(out))
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_two_entries_of_one_name_are_refused(bundle: Path, tmp_path: Path) -> None:
-    assert "one name" in refusal(lambda: Bundle.load(zipped(bundle, tmp_path / "field.campus", {CARD: b"{}"})))
+    assert "one name" in refusal(lambda: Bundle.load(zipped(bundle, tmp_path / "field.campus", {CAMPUS_JSON: b"{}"})))
 
 
 def bomb(bundle: Path, out: Path, size: int, compression: int = zipfile.ZIP_DEFLATED) -> Path:
     """A bundle with a map of zeros, its hash right."""
-    card = card_of(bundle)
-    card["files"]["map.geojson"] = hashlib.sha256(bytes(size)).hexdigest()
-    (bundle / CARD).write_bytes(sealed(card))
+    manifest = manifest_of(bundle)
+    manifest["files"]["map.geojson"] = hashlib.sha256(bytes(size)).hexdigest()
+    (bundle / CAMPUS_JSON).write_bytes(sealed(manifest))
     zipped(bundle, out, skip="map.geojson")
     with zipfile.ZipFile(out, "a", compression) as archive:
         archive.writestr("map.geojson", bytes(size))
@@ -367,14 +369,14 @@ def test_a_zip_cut_short_anywhere(bundle: Path, tmp_path: Path) -> None:
 
 def test_a_changed_byte_anywhere_in_a_zip(bundle: Path, tmp_path: Path) -> None:
     out = zipped(bundle, tmp_path / "field.campus")
-    good, card = out.read_bytes(), Bundle.load(out).card
+    good, manifest = out.read_bytes(), Bundle.load(out).manifest
     refused = 0
     for at in range(0, len(good), len(good) // 250):
         bad = bytearray(good)
         bad[at] ^= 0x41
         out.write_bytes(bytes(bad))
         try:
-            assert Bundle.load(out).card == card  # dates and permissions of entries are not data
+            assert Bundle.load(out).manifest == manifest  # dates and permissions of entries are not data
         except BundleError:
             refused += 1
     assert refused > 150
@@ -430,7 +432,7 @@ def _use_all(path: Path) -> None:
     _ = localizer.bundle.campus_map
     for name in localizer.bundle.samples:
         localizer.locate(localizer.bundle.read(name))
-    if "model.safetensors" in localizer.bundle.card.files:
+    if "model.safetensors" in localizer.bundle.manifest.files:
         raise EngineError("weights are read by edge export alone, with safetensors")
 
 
@@ -563,9 +565,9 @@ def test_a_model_that_does_not_fit_its_gallery_or_zones(bundle: Path, pristine: 
     other = with_file(bundle, "gallery.npz", npz(embedding=unit(4, 9), local_m=np.zeros((4, 2))))
     assert "embedding" in refusal(lambda: Localizer.load(other), EngineError)
     fewer = Path(shutil.copytree(pristine, tmp_path / "fewer"))
-    card = card_of(fewer)
-    card["zones"] = card["zones"][:3]
-    (fewer / CARD).write_bytes(sealed(card))
+    manifest = manifest_of(fewer)
+    manifest["zones"] = manifest["zones"][:3]
+    (fewer / CAMPUS_JSON).write_bytes(sealed(manifest))
     assert "zone_logits" in refusal(lambda: Localizer.load(fewer), EngineError)
     assert isinstance(open_engine(Bundle.load(pristine)), OnnxEngine)
 

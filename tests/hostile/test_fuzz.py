@@ -20,7 +20,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from core.campus.bundle import CARD
+from core.campus.file_names import CAMPUS_JSON
 from tests import REPOSITORY
 from tests.hostile.corpus import chunk, jpeg_exif_case, tiff
 from tests.hostile.seeds import LABELS, resealed, seeds
@@ -157,7 +157,7 @@ def test_a_card_with_any_value_anywhere(data: st.DataObject) -> None:
 
     with zipfile.ZipFile(io.BytesIO(seeds("bundle")[-1])) as archive:
         files = {name: archive.read(name) for name in archive.namelist()}
-    for name in (CARD, "map.geojson"):
+    for name in (CAMPUS_JSON, "map.geojson"):
         document = json.loads(files[name])
         at: Any = document
         while isinstance(at, (dict, list)) and at:

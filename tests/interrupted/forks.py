@@ -87,7 +87,7 @@ def _prepare() -> None:
     for module in _SLOW:
         importlib.import_module(module)
     _shrink_the_demo()
-    core.network.campus_net._backbone = small_backbone
+    core.network.campus_net.build_backbone = small_backbone
     train.fit.trainer.load_imagenet_weights = lambda *_: "none"
     sys.modules["tensorrt"] = fake_tensorrt.module()
     sys.modules["cuda.bindings.runtime"] = FakeCuda().module()
@@ -132,7 +132,7 @@ def _next_child() -> Request:
 
 
 def _run(request: Request) -> int:
-    from core.errors import run_cli
+    from core.cli.run import run_cli
 
     os.chdir(request.folder)
     program, *_ = sys.argv = list(request.words)

@@ -29,7 +29,7 @@ import pytest
 import torch
 from safetensors.torch import load
 
-from core.engines.engine_key import ENGINE, KEY
+from core.campus.file_names import ENGINE, KEY
 from edge.device.build import TIMING_CACHE
 from tests.interrupted.conftest import FIT
 from tests.interrupted.harness import KILLED, Forks, reading, tree

@@ -16,9 +16,9 @@ from train.fit.config import CampusConfig
 
 
 def test_a_way_is_a_recipe_with_constants_changed() -> None:
-    config = way_config("campus:retrieval_share=0,epochs=3", {"image_size": 64}, photos=2_000)
+    config = way_config("campus:retrieval_loss_weight=0,epochs=3", {"image_size": 64}, photos=2_000)
     assert isinstance(config, CampusConfig)
-    assert (config.retrieval_share, config.epochs, config.image_size) == (0.0, 3, 64)
+    assert (config.retrieval_loss_weight, config.epochs, config.image_size) == (0.0, 3, 64)
     for wrong in ("campsu", "campus:no_such_field=1", "campus:epochs=many"):
         with pytest.raises(CampusError, match="way"):
             way_config(wrong, {}, photos=1)

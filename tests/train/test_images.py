@@ -7,7 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
-from core.photo.load import load_photo, network_image
+from core.photo.load import load_photo
+from core.photo.preprocess import network_image
 from train.dataset.images import cached_images
 from train.fit.augment import augment
 

@@ -14,11 +14,12 @@ import pytest
 
 import predict
 import train.__main__
-from core.campus.bundle import Bundle, Metrics
+from core.campus.bundle import Bundle
 from core.campus.frame import distance_m
-from core.engines.engines import TorchEngine
-from core.errors import run_cli
+from core.campus.manifest import Metrics
+from core.cli.run import run_cli
 from core.locate.localizer import Localizer
+from core.network.torch_engine import TorchEngine
 from tests import REPOSITORY, SLICE
 from train.bundle.make import Run
 from train.dataset.dataset import Dataset
@@ -60,13 +61,13 @@ def test_ingest_keeps_what_the_cameras_said(way: Path) -> None:
 
 
 def test_the_bundle_says_what_it_was_made_of(way: Path) -> None:
-    card = Bundle.load(way / "bundle").card
-    assert card.training.photos == {"train": 96, "calibration": 24, "test": 24}
-    assert card.training.split.startswith("by session (test: test-evening")
-    assert card.training.epochs == EPOCHS
-    assert card.metrics["test"].n == 24
-    assert len(card.zones) == 12  # 96 photos at 8 a zone
-    assert set(card.files) >= {"model.onnx", "model.int8.onnx", "gallery.npz", "model.safetensors"}
+    manifest = Bundle.load(way / "bundle").manifest
+    assert manifest.training.photos == {"train": 96, "calibration": 24, "test": 24}
+    assert manifest.training.split.startswith("by session (test: test-evening")
+    assert manifest.training.epochs == EPOCHS
+    assert manifest.metrics["test"].n == 24
+    assert len(manifest.zones) == 12  # 96 photos at 8 a zone
+    assert set(manifest.files) >= {"model.onnx", "model.int8.onnx", "gallery.npz", "model.safetensors"}
     assert len(Bundle.load(way / "bundle").samples) == 2
 
 
@@ -106,10 +107,10 @@ def test_onnx_answers_as_torch_does(way: Path) -> None:
 
 
 def test_int8_is_near_fp32_in_metres(way: Path) -> None:
-    parity = Bundle.load(way / "bundle").card.parity
+    parity = Bundle.load(way / "bundle").manifest.parity
     assert parity is not None
     assert parity.apart_mean_m < 0.5 * parity.fp32_mean_m
-    chosen = Bundle.load(way / "bundle").card.cpu_model
+    chosen = Bundle.load(way / "bundle").manifest.cpu_model
     assert (chosen == "model.int8.onnx") == (parity.int8_mean_m <= 1.05 * parity.fp32_mean_m)
 
 
@@ -121,7 +122,7 @@ def test_evaluate_gives_the_figures_of_the_card_and_the_promised_keys(
     data = json.loads(out.read_text())
     promised = {key: data[key] for key in Metrics.model_fields}
     assert data["baselines"].keys() == {"regression", "zone", "nearest_neighbour"}
-    assert Metrics(**promised) == Bundle.load(way / "bundle").card.metrics["test"]
+    assert Metrics(**promised) == Bundle.load(way / "bundle").manifest.metrics["test"]
     assert "split `test`" in capsys.readouterr().out
 
 

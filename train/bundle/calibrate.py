@@ -9,12 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from core.campus.bundle import Calibration
 from core.campus.gallery import Gallery
+from core.campus.grid import Grid
+from core.campus.manifest import Calibration
+from core.campus.parameters import PosteriorParams
 from core.campus.zones import Zones
-from core.engines.engines import Heads
+from core.engines.heads import Heads
 from core.locate.heading import angle_between_deg, direction_deg, raw_spread_deg
-from core.locate.posterior import Grid, Posterior, PosteriorParams
+from core.locate.posterior import Posterior
 from train.evaluate.metrics import conformal_factor
 
 Float = NDArray[np.float64]
@@ -68,14 +70,14 @@ def fit_posterior(
 
 
 def calibrate(posterior: Posterior, heads: Heads, truth_m: Float, heading_deg: Float) -> Calibration:
-    """Conformal factors for both radii and the heading, and how novel photos of this campus look.
+    """Conformal factors for both radii and the heading, and the OOD scores of photos of this campus.
 
     truth_m (N, 2) local metres; heading_deg (N,) where the camera looked, NaN where unknown.
     """
     error_m, raw_m = errors_and_raw_radii(posterior, heads, truth_m)
-    novelty: tuple[float, ...] = ()
-    if heads.novelty is not None:
-        novelty = tuple(np.quantile(heads.novelty.astype(np.float64), np.linspace(0, 1, 101)).tolist())
+    ood_quantiles: tuple[float, ...] = ()
+    if heads.ood_score is not None:
+        ood_quantiles = tuple(np.quantile(heads.ood_score.astype(np.float64), np.linspace(0, 1, 101)).tolist())
     radius_at_m, (factors68, factors95) = radius_factors(error_m, raw_m, SHARES)
     return Calibration(
         photos=len(heads),
@@ -83,7 +85,7 @@ def calibrate(posterior: Posterior, heads: Heads, truth_m: Float, heading_deg: F
         radius68_factors=tuple(factors68.tolist()),
         radius95_factors=tuple(factors95.tolist()),
         heading_factor=heading_factor(heads, heading_deg),
-        novelty=novelty,
+        ood_quantiles=ood_quantiles,
     )
 
 

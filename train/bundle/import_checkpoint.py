@@ -13,19 +13,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core.campus.bundle import Bundle, Calibration, Training, check_may_save, save_bundle
+from core.campus.bundle import Bundle, check_may_save, save_bundle
 from core.campus.frame import LocalFrame
+from core.campus.manifest import Calibration, Training
+from core.campus.parameters import PosteriorParams
 from core.campus.zones import Zones
 from core.errors import DatasetError, EngineError
 from core.io.labels import read_labels
-from core.locate.posterior import HEAVY_TAIL, PosteriorParams
+from core.locate.mixture import HEAVY_TAIL
 from train.bundle.make import (
     BundleConfig,
     Parts,
     add_bundle_arguments,
     calibrated_parts,
     campus_grid,
-    card_and_files,
+    manifest_and_files,
     read_map,
 )
 from train.dataset.dataset import Dataset
@@ -53,7 +55,8 @@ def seed_net(path: Path, state: Mapping[str, Any], image_size: int = IMAGE_SIZE)
 
     Raises EngineError that names the first key that is missing, unknown or misshapen.
     """
-    from core.network.campus_net import CampusNet, NetConfig
+    from core.network.campus_net import CampusNet
+    from core.network.net_config import NetConfig
 
     inner = state.get("model_state_dict")
     state = inner if isinstance(inner, Mapping) else state  # the original's own predictor takes either
@@ -169,7 +172,7 @@ def uncalibrated_parts(net: CampusNet, local_m: NDArray[np.float64], zones: Zone
     return Parts(net, campus_grid(local_m, gt), zones, params, calibration, None, "model.onnx", files)
 
 
-def import_seed(
+def import_checkpoint(
     checkpoint: Path,
     gt: Path,
     images: Path | None,
@@ -184,7 +187,7 @@ def import_seed(
     With `images`, the folder of gt.csv's photos: gallery from the photos that it was trained on, posterior and radii
     from those that it held out. Without: the regression alone, with a radius from its published error.
     """
-    from core.network.campus_net import read_state
+    from core.network.weights import read_state
 
     check_may_save(out, force)
     table = read_labels(gt)
@@ -207,14 +210,16 @@ def import_seed(
         said = f"its radius is not calibrated: its width is the mean error of {PUBLISHED_MEAN_M} m published for it"
     else:
         from train.dataset.images import cached_images
-        from train.fit.training_data import Task
+        from train.fit.training_data import TrainingData
 
         rows = original_split(dataset, gt)
         names = np.asarray(dataset.names)
         splits = Splits(SplitConfig(None), {name: tuple(names[row].tolist()) for name, row in rows.items()})
         with tempfile.TemporaryDirectory() as cache:
             decoded = cached_images(dataset.image_paths, image_size, Path(cache))
-            parts = calibrated_parts(net, Task(dataset, splits, decoded, FRAME, local_m, rows, zones), SPLIT_SEED)
+            parts = calibrated_parts(
+                net, TrainingData(dataset, splits, decoded, FRAME, local_m, rows, zones), SPLIT_SEED
+            )
         photos = {name: len(row) for name, row in rows.items()}
         split = "at random (a random split: photos of one place fall on both sides), the original's 80/20"
         said = (
@@ -234,8 +239,8 @@ def import_seed(
         photos=photos,
     )
     story = f"{config.description} From the original's checkpoint; {said}.".strip()
-    card, files = card_and_files(replace(config, description=story), FRAME, parts, training, campus_map)
-    return save_bundle(out, card, files, force)
+    manifest, files = manifest_and_files(replace(config, description=story), FRAME, parts, training, campus_map)
+    return save_bundle(out, manifest, files, force)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -249,7 +254,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     config = BundleConfig(args.name or args.out.stem, args.description)
-    bundle = import_seed(args.checkpoint, args.gt, args.images, args.out, config, read_map(args.map), args.force)
-    print(f"{bundle.path}: {bundle.card.description}")
+    bundle = import_checkpoint(args.checkpoint, args.gt, args.images, args.out, config, read_map(args.map), args.force)
+    print(f"{bundle.path}: {bundle.manifest.description}")
     print(f"try it with `python predict.py PHOTO --bundle {bundle.path}`")
     return 0

@@ -7,7 +7,7 @@ import io
 import json
 import logging
 import tempfile
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -15,20 +15,26 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from core.campus.bundle import Bundle, Calibration, CampusCard, Metrics, Parity, Training, check_may_save, save_bundle
+from core.campus.bundle import Bundle, check_may_save, save_bundle
+from core.campus.file_names import MODEL_SAFETENSORS
 from core.campus.frame import LocalFrame
 from core.campus.gallery import Gallery
+from core.campus.grid import Grid
+from core.campus.manifest import Calibration, CampusManifest, Metrics, Parity, Training
+from core.campus.parameters import PosteriorParams
 from core.campus.zones import Zone, Zones
-from core.engines.engines import Heads, OnnxEngine, open_engine, run_all
+from core.engines.choose import open_engine
+from core.engines.heads import Heads, run_all
+from core.engines.onnx_engine import OnnxEngine
 from core.errors import BundleError, DatasetError
 from core.locate.localizer import Localizer
-from core.locate.posterior import Grid, Posterior, PosteriorParams
+from core.locate.posterior import Posterior
 from train.bundle.calibrate import calibrate, fit_posterior
 from train.dataset.dataset import Dataset
 from train.dataset.geotag import write_position
 from train.dataset.split import Splits
 from train.dataset.zoning import name_zones
-from train.evaluate.evaluate import describe, evaluate_rows
+from train.evaluate.evaluation import describe, evaluate_rows
 from train.fit.config import FitConfig, saved_config
 from train.fit.run_folder import BEST, CONFIG, LOG
 
@@ -36,7 +42,7 @@ if TYPE_CHECKING:  # torch is imported where it works, so that the command tells
     from torch import Tensor
 
     from core.network.campus_net import CampusNet
-    from train.fit.training_data import Task
+    from train.fit.training_data import TrainingData
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +59,7 @@ class Run:
     """A run folder that `fit` left, read back."""
 
     net: CampusNet
-    task: Task
+    task: TrainingData
     fit: FitConfig
     weights: str
     trained_utc: datetime
@@ -61,12 +67,13 @@ class Run:
 
     @classmethod
     def load(cls, run: Path) -> Run:
-        """Raises DatasetError when `run` is not a finished run or its dataset is gone."""
+        """Raises DatasetError when `run` is not a finished run or its dataset is missing."""
         from safetensors.torch import load_file
 
-        from core.network.campus_net import CampusNet, NetConfig
+        from core.network.campus_net import CampusNet
+        from core.network.weights import load_state, saved_net_config
         from train.dataset.images import cached_images
-        from train.fit.training_data import Task
+        from train.fit.training_data import TrainingData
 
         config_file, best = run / CONFIG, run / BEST
         if not config_file.exists() or not best.exists():
@@ -79,10 +86,10 @@ class Run:
         splits = Splits.load(run)
         if splits is None:
             raise DatasetError(f"{run}: splits.json is missing: train again")
-        net = CampusNet(NetConfig(**config["net"]))
-        net.load_state_dict(load_file(best))
+        net = CampusNet(saved_net_config(config["net"]))
+        load_state(net, load_file(best))
         frame = LocalFrame(**config["frame"])
-        task = Task(
+        task = TrainingData(
             dataset,
             splits,
             cached_images(dataset.image_paths, fit.image_size, dataset.root / "cache"),
@@ -131,7 +138,7 @@ def read_map(path: Path | None) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Parts:
-    """All of a bundle but its story: the network, the other `files` by name, and what the card says of them."""
+    """All of a bundle but its story: the network, the other `files` by name, and what the manifest says of them."""
 
     net: CampusNet
     grid: Grid
@@ -172,13 +179,13 @@ def make_bundle(
         split_sha256=task.splits.sha256,
         photos={split: len(rows) for split, rows in task.rows.items()},
     )
-    card, files = card_and_files(config, task.frame, parts, training, campus_map)
+    manifest, files = manifest_and_files(config, task.frame, parts, training, campus_map)
     files |= samples
-    test = _measure(card, files, task)
-    return save_bundle(out, card.model_copy(update={"metrics": {"test": test}}), files, force)
+    test = _measure(manifest, files, task)
+    return save_bundle(out, manifest.model_copy(update={"metrics": {"test": test}}), files, force)
 
 
-def calibrated_parts(net: CampusNet, task: Task, seed: int) -> Parts:
+def calibrated_parts(net: CampusNet, task: TrainingData, seed: int) -> Parts:
     """Gallery from the training split; posterior, radii and the choice of INT8 from the calibration split."""
     import torch
 
@@ -190,7 +197,7 @@ def calibrated_parts(net: CampusNet, task: Task, seed: int) -> Parts:
     grid = campus_grid(task.local_m[training], task.dataset.root)
     log.info("gallery of %d photos", len(training))
     features = pooled_features(net, task.images[training])
-    net = net.familiar_with(features)
+    net = net.with_ood_score(features)
     with torch.inference_mode():
         answers = net.heads(features)
     # Rounded as it will be read back, so that calibration sees what run time will.
@@ -244,17 +251,17 @@ def campus_grid(local_m: NDArray[np.float64], source: Path) -> Grid:
     return grid
 
 
-def card_and_files(
+def manifest_and_files(
     config: BundleConfig,
     frame: LocalFrame,
     parts: Parts,
     training: Training,
     campus_map: dict[str, Any],
-) -> tuple[CampusCard, dict[str, bytes]]:
-    """The card without metrics, and the files of a bundle, weights and map with them."""
+) -> tuple[CampusManifest, dict[str, bytes]]:
+    """The manifest without metrics, and the files of a bundle, weights and map with them."""
     from train.fit.training_data import SCALE_M
 
-    card = CampusCard(
+    manifest = CampusManifest(
         name=config.name,
         description=config.description,
         rendered=config.rendered,
@@ -270,10 +277,12 @@ def card_and_files(
         training=training,
         cpu_model=parts.cpu_model,
     )
-    files = {**parts.files, "model.safetensors": _safetensors(parts.net)}
+    from core.network.weights import safetensors_of
+
+    files = {**parts.files, MODEL_SAFETENSORS: safetensors_of(parts.net)}
     if campus_map["features"]:
         files["map.geojson"] = json.dumps(campus_map, ensure_ascii=False, separators=(",", ":")).encode()
-    return card, files
+    return manifest, files
 
 
 def pooled_features(net: CampusNet, images: NDArray[np.uint8], batch: int = 64) -> Tensor:
@@ -302,29 +311,13 @@ def compare(posterior: Posterior, heads32: Heads, heads8: Heads, truth_m: NDArra
     )
 
 
-def _measure(card: CampusCard, files: dict[str, bytes], task: Task) -> Metrics:
+def _measure(manifest: CampusManifest, files: dict[str, bytes], task: TrainingData) -> Metrics:
     """The test split through the very bundle that will be written."""
     with tempfile.TemporaryDirectory() as folder:
-        localizer = Localizer(draft := save_bundle(Path(folder) / "draft", card, files), open_engine(draft))
+        localizer = Localizer(draft := save_bundle(Path(folder) / "draft", manifest, files), open_engine(draft))
         evaluation = evaluate_rows(localizer, task.dataset, task.rows["test"], "test")
     print(describe(evaluation, localizer))
     return evaluation.metrics
-
-
-def _safetensors(net: CampusNet) -> bytes:
-    """The state dict, matrices in float16 where that loses nothing, with the NetConfig as JSON in the metadata's `net`.
-
-    Either way it is the network of `model.onnx`.
-    """
-    from safetensors.torch import save
-
-    tensors = {name: _in_least_space(tensor).contiguous() for name, tensor in net.state_dict().items()}
-    return bytes(save(tensors, {"net": json.dumps(asdict(net.config))}))
-
-
-def _in_least_space(tensor: Tensor) -> Tensor:
-    half = tensor.half()
-    return half if tensor.dim() > 1 and bool((half.float() == tensor).all()) else tensor
 
 
 def _npz(**arrays: NDArray[Any]) -> bytes:
@@ -333,7 +326,7 @@ def _npz(**arrays: NDArray[Any]) -> bytes:
     return stream.getvalue()
 
 
-def test_samples(task: Task, count: int) -> dict[str, bytes]:
+def test_samples(task: TrainingData, count: int) -> dict[str, bytes]:
     """`count` test photos spread evenly over the split, each with its true position in EXIF."""
     from PIL import Image
 
@@ -368,7 +361,7 @@ def add_bundle_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="BUNDLE", help="folder, or NAME.campus, to write")
     parser.add_argument("--map", type=Path, metavar="GEOJSON", help="buildings, paths and names, for the map and zones")
     parser.add_argument("--name", help="the campus's name (default: that of --out)")
-    parser.add_argument("--description", default="", help="a sentence for the campus's card")
+    parser.add_argument("--description", default="", help="a sentence for the campus's manifest")
     parser.add_argument("--force", action="store_true", help="replace a bundle that is there")
 
 

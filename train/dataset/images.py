@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from core.io.files import written_aside
-from core.photo.load import load_network_image
+from core.io.files import written_atomically
+from core.photo.preprocess import load_network_image
 
 
 def decode_images(paths: list[Path], size: int) -> NDArray[np.uint8]:
@@ -36,7 +36,7 @@ def cached_images(paths: list[Path], size: int, cache: Path) -> NDArray[np.uint8
     if not file.exists():
         header = {"descr": "|u1", "fortran_order": False, "shape": (len(paths), size, size, 3)}
         # Written, not mapped: on a full disk a mapped file ends the process with a bus error, without a word.
-        with written_aside(file) as aside, aside.open("wb") as stream:
+        with written_atomically(file) as temporary, temporary.open("wb") as stream:
             np.lib.format.write_array_header_1_0(stream, header)
             for image in _decoded(paths, size):
                 stream.write(np.ascontiguousarray(image).data)

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING
 
 from core.errors import DatasetError
 from core.io.csv_cells import harmless
-from core.io.files import check_writable, naming, write_aside
+from core.io.files import check_writable, naming, write_atomically
 from train.dataset.dataset import read_labels
 from train.dataset.ingest_report import IngestReport, Note
-from train.dataset.intake import Record, Task, image_file, take_in_all
-from train.dataset.outliers import Suspect, shared_positions, sites
+from train.dataset.intake import Record, TrainingData, image_file, take_in_all
+from train.dataset.outliers import Outlier, shared_positions, sites
 from train.dataset.selection import (
     Candidate,
     build_table,
@@ -102,7 +102,7 @@ def ingest(
     table = None if labels is None else read_labels(labels, strict=False)
     matched, notes = ({}, []) if table is None else match_labels(sources, table)
     chosen = sources if table is None else sorted(matched)
-    tasks = [Task(plan.photos, source, plan.work, size) for source in chosen]
+    tasks = [TrainingData(plan.photos, source, plan.work, size) for source in chosen]
     records = _take_in(plan, tasks, workers, progress)
     candidates, more = select(records, table, matched)
     notes += more
@@ -215,7 +215,7 @@ def find_photos(photos: Path, skip: tuple[Path, ...] = ()) -> tuple[list[str], i
     return sorted(sources), others
 
 
-def _take_in(plan: _Plan, tasks: list[Task], workers: int | None, progress: bool) -> list[Record]:
+def _take_in(plan: _Plan, tasks: list[TrainingData], workers: int | None, progress: bool) -> list[Record]:
     from tqdm import tqdm
 
     for folder in ("photos", "records"):
@@ -240,12 +240,12 @@ def _nothing_usable(plan: _Plan, notes: list[Note]) -> str:
 def _publish(plan: _Plan, candidates: list[Candidate], counts: _Counts) -> IngestReport:
     """Judge the positions, put the dataset together beside its place, and rename it there."""
     session = session_names(candidates, plan.photos.name)
-    suspects = {suspect.row: suspect for suspect in judge(candidates, session)}
-    wrong = [suspect for suspect in suspects.values() if suspect.certain]
-    left = set() if plan.keep_wrong else {suspect.row for suspect in wrong}
+    outliers = {outlier.row: outlier for outlier in judge(candidates, session)}
+    wrong = [outlier for outlier in outliers.values() if outlier.certain]
+    left = set() if plan.keep_wrong else {outlier.row for outlier in wrong}
     kept = [row for row in range(len(candidates)) if row not in left]
     chosen = [candidates[row] for row in kept]
-    reasons = [suspects[row].reason if row in suspects else "" for row in kept]
+    reasons = [outliers[row].reason if row in outliers else "" for row in kept]
     table = build_table(chosen, [session[row] for row in kept], reasons)
     latlon = positions(chosen)
     places = sites(latlon)
@@ -260,13 +260,13 @@ def _publish(plan: _Plan, candidates: list[Candidate], counts: _Counts) -> Inges
         kept_wrong=plan.keep_wrong,
         left_out=counts.left_out,
         wrong=_notes(candidates, wrong, "wrong position"),
-        doubtful=_notes(candidates, [s for s in suspects.values() if not s.certain], "doubtful position"),
+        doubtful=_notes(candidates, [s for s in outliers.values() if not s.certain], "doubtful position"),
         shared_positions=sum(map(len, shared_positions(latlon))),
         sites=tuple(map(len, places)) if len(places) > 1 else (),
     )
     with naming(plan.out):
         _assemble(plan, chosen, table, report)
-    write_aside(plan.work / "finished.json", plan.settings.encode())
+    write_atomically(plan.work / "finished.json", plan.settings.encode())
     if plan.out.exists():
         plan.out.replace(plan.work / "old")
     (plan.work / "dataset").replace(plan.out)
@@ -274,8 +274,8 @@ def _publish(plan: _Plan, candidates: list[Candidate], counts: _Counts) -> Inges
     return report
 
 
-def _notes(candidates: list[Candidate], suspects: list[Suspect], reason: str) -> tuple[Note, ...]:
-    return tuple(Note(shown(candidates[suspect.row].source), reason, suspect.reason) for suspect in suspects)
+def _notes(candidates: list[Candidate], outliers: list[Outlier], reason: str) -> tuple[Note, ...]:
+    return tuple(Note(shown(candidates[outlier.row].source), reason, outlier.reason) for outlier in outliers)
 
 
 def _assemble(plan: _Plan, chosen: list[Candidate], table: pd.DataFrame, report: IngestReport) -> None:
@@ -284,7 +284,7 @@ def _assemble(plan: _Plan, chosen: list[Candidate], table: pd.DataFrame, report:
     shutil.rmtree(dataset, ignore_errors=True)
     (dataset / "images").mkdir(parents=True)
     for candidate, name in zip(chosen, table["image_name"], strict=True):
-        made = image_file(plan.work, Task(plan.photos, candidate.source, plan.work, plan.size).key)
+        made = image_file(plan.work, TrainingData(plan.photos, candidate.source, plan.work, plan.size).key)
         place = dataset / "images" / str(name)
         try:
             os.link(made, place)

@@ -25,7 +25,7 @@ class IngestReport:
 
     `found`: photo files in the folder. `other_files`: what is no photo by its name. `left_out`: with reason,
     and with labels also the rows of the CSV that have no photo. `wrong`: left out for a position that cannot
-    be on the campus (kept where asked to). `doubtful`: taken in, the reason in the column `suspect`.
+    be on the campus (kept where asked to). `doubtful`: taken in, the reason in the column `outlier`.
     `shared_positions`: photos that share their exact coordinates with another one. `sites`: how many lie at
     each separate place, where there is more than one.
     """
@@ -72,7 +72,7 @@ class IngestReport:
             lines.append(f"positions that cannot be right: {len(self.wrong)}, {done}")
             lines += _listed(self.wrong)
         if self.doubtful:
-            lines.append(f"positions that look doubtful: {len(self.doubtful)}, kept (column suspect)")
+            lines.append(f"positions that look doubtful: {len(self.doubtful)}, kept (column outlier)")
             lines += _listed(self.doubtful)
         if self.shared_positions:
             lines.append(

@@ -21,7 +21,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from core.errors import DatasetError, MissingDependency, PhotoError
-from core.io.files import write_aside
+from core.io.files import write_atomically
 from core.photo.capture import Capture
 from core.photo.load import MAX_FILE_BYTES, load_photo
 from train.dataset.workers import end_with_parent
@@ -35,7 +35,7 @@ _MIN_PARALLEL = 16  # below it, starting processes costs more than they save
 
 
 @dataclass(frozen=True)
-class Task:
+class TrainingData:
     """One photo to take in: `source` is its path within the photo folder, as text with forward slashes."""
 
     photos: Path
@@ -87,7 +87,7 @@ def image_file(work: Path, key: str) -> Path:
     return work / "photos" / f"{key}.jpg"
 
 
-def take_in_all(tasks: list[Task], workers: int | None = None) -> Iterator[Record]:
+def take_in_all(tasks: list[TrainingData], workers: int | None = None) -> Iterator[Record]:
     """Take in every photo, in any order, over `workers` processes (None: one for each usable core)."""
     workers = usable_cores() if workers is None else max(1, workers)
     if workers == 1 or len(tasks) < _MIN_PARALLEL:
@@ -114,7 +114,7 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
-def take_in(task: Task) -> Record:
+def take_in(task: TrainingData) -> Record:
     """Read one photo, write its JPEG (upright, aspect kept, longest side at most `size`) and its record.
 
     An unreadable photo gives a record with its `problem`; OSError is raised where the work folder cannot be
@@ -146,7 +146,7 @@ def take_in(task: Task) -> Record:
     image.thumbnail((task.size, task.size), Image.Resampling.LANCZOS, reducing_gap=3.0)
     jpeg = io.BytesIO()
     image.save(jpeg, "JPEG", quality=JPEG_QUALITY)
-    write_aside(image_file(task.work, task.key), jpeg.getvalue())
+    write_atomically(image_file(task.work, task.key), jpeg.getvalue())
     found = photo.capture
     record = Record(
         task.source,
@@ -160,11 +160,11 @@ def take_in(task: Task) -> Record:
         heading_deg=found.heading_deg,
     )
     text = json.dumps({"stamp": stamp, "jpeg_bytes": len(jpeg.getvalue()), "record": asdict(record)})
-    write_aside(record_path, text.encode())
+    write_atomically(record_path, text.encode())
     return record
 
 
-def _read_record(task: Task, path: Path, stamp: list[int]) -> Record | None:
+def _read_record(task: TrainingData, path: Path, stamp: list[int]) -> Record | None:
     """The record of an earlier run, if it is whole and of this very photo and size."""
     try:
         held = json.loads(path.read_bytes())

@@ -45,7 +45,7 @@ POOR_ERROR_M = 50.0  # the phone itself says that its fix was poor (68 %); a usu
 
 
 @dataclass(frozen=True)
-class Suspect:
+class Outlier:
     """Row `row` looks wrong for `reason`; `certain` when it cannot be on the campus."""
 
     row: int
@@ -53,14 +53,14 @@ class Suspect:
     reason: str
 
 
-def find_suspects(
+def find_outliers(
     latlon: ArrayLike,
     *,
     time_s: ArrayLike | None = None,
     sequences: Sequence[str] | None = None,
     contributors: Sequence[str] | None = None,
     error_m: ArrayLike | None = None,
-) -> list[Suspect]:
+) -> list[Outlier]:
     """Name the rows whose position looks wrong, in row order, at most once each.
 
     `latlon`: (N, 2) degrees. `time_s`: (N,) seconds since any epoch, NaN where unknown. `sequences`: (N,) the
@@ -69,21 +69,21 @@ def find_suspects(
     phone's own estimate, NaN where unknown.
     """
     points = sphere_points(latlon)
-    found: dict[int, list[Suspect]] = defaultdict(list)
-    for suspect in _strays(points, contributors):
-        found[suspect.row].append(suspect)
-    strays = {row for row, suspects in found.items() if any(s.certain for s in suspects)}
+    found: dict[int, list[Outlier]] = defaultdict(list)
+    for outlier in _strays(points, contributors):
+        found[outlier.row].append(outlier)
+    strays = {row for row, outliers in found.items() if any(s.certain for s in outliers)}
     if sequences is not None:
         seconds = np.full(len(points), np.nan) if time_s is None else np.asarray(time_s, np.float64)
         for rows in _walks(sequences, seconds, leave_out=strays):
-            for suspect in _jumps(points, rows, seconds):
-                found[suspect.row].append(suspect)
+            for outlier in _jumps(points, rows, seconds):
+                found[outlier.row].append(outlier)
     if error_m is not None:
         for row in np.flatnonzero(np.asarray(error_m, np.float64) > POOR_ERROR_M):
             error = float(np.asarray(error_m, np.float64)[row])
-            found[int(row)].append(Suspect(int(row), False, f"the phone gave its own error as {error:.0f} m"))
+            found[int(row)].append(Outlier(int(row), False, f"the phone gave its own error as {error:.0f} m"))
     return [
-        Suspect(row, any(s.certain for s in found[row]), "; ".join(s.reason for s in found[row]))
+        Outlier(row, any(s.certain for s in found[row]), "; ".join(s.reason for s in found[row]))
         for row in sorted(found)
     ]
 
@@ -149,7 +149,7 @@ def _sites(points: Float, link_m: float) -> list[Int]:
     return [np.flatnonzero(group == number) for number in order]
 
 
-def _strays(points: Float, contributors: Sequence[str] | None) -> list[Suspect]:
+def _strays(points: Float, contributors: Sequence[str] | None) -> list[Outlier]:
     """Photos off every site. None, unless the sites hold most of the photos: else there is no campus to be
     off.
     """
@@ -169,7 +169,7 @@ def _strays(points: Float, contributors: Sequence[str] | None) -> list[Suspect]:
     certain_m = max(float(np.percentile(reach, RADIUS_PERCENTILE)), CERTAIN_LINKS * link_m)
     away = np.flatnonzero(~on_campus)
     gap_m = np.asarray(cKDTree(points[on_campus]).query(points[away])[0])
-    suspects = []
+    outliers = []
     for row, gap in zip(away.tolist(), gap_m.tolist(), strict=True):
         if gap <= DOUBT_LINKS * link_m:
             continue
@@ -177,8 +177,8 @@ def _strays(points: Float, contributors: Sequence[str] | None) -> list[Suspect]:
         own = _own_distance(points, row, on_campus, contributors)
         if own > certain_m:
             reason += f", {_metres(own)} from the same contributor's other photos"
-        suspects.append(Suspect(row, gap > certain_m, reason))
-    return suspects
+        outliers.append(Outlier(row, gap > certain_m, reason))
+    return outliers
 
 
 def _own_distance(points: Float, row: int, on_campus: NDArray[np.bool_], contributors: Sequence[str] | None) -> float:
@@ -201,7 +201,7 @@ def _walks(sequences: Sequence[str], seconds: Float, leave_out: set[int]) -> lis
     ]
 
 
-def _jumps(points: Float, rows: list[int], seconds: Float) -> list[Suspect]:
+def _jumps(points: Float, rows: list[int], seconds: Float) -> list[Outlier]:
     """Photos that a walk jumps to and back from: without them it would be a plausible walk."""
     timed = bool(np.isfinite(seconds[rows]).all())
     if len(rows) < (3 if timed else MIN_SEQUENCE):
@@ -217,7 +217,7 @@ def _jumps(points: Float, rows: list[int], seconds: Float) -> list[Suspect]:
         gap_s = float(seconds[rows[b]] - seconds[rows[a]])
         return gap_s <= MAX_JUMP_GAP_S and distance > JUMP_ALLOWANCE_M + MAX_SPEED_MPS * gap_s
 
-    suspects = []
+    outliers = []
     last = len(rows) - 1
     for at, row in enumerate(rows):
         if at in (0, last):
@@ -230,8 +230,8 @@ def _jumps(points: Float, rows: list[int], seconds: Float) -> list[Suspect]:
             jump = impossible(at - 1, at) and impossible(at, at + 1) and not impossible(at - 1, at + 1)
             distance = min(step_m[at - 1], step_m[at])
         if jump:
-            suspects.append(Suspect(row, False, f"a jump of {_metres(float(distance))} in its own sequence"))
-    return suspects
+            outliers.append(Outlier(row, False, f"a jump of {_metres(float(distance))} in its own sequence"))
+    return outliers
 
 
 def _metres(distance_m: float) -> str:

@@ -1,4 +1,4 @@
-"""From photos' records to the rows of gt.csv: positions, duplicates, suspects, columns."""
+"""From photos' records to the rows of gt.csv: positions, duplicates, outliers, columns."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from train.dataset.columns import image_names, is_night, sessions, smart_zones
 from train.dataset.dataset import BASE_COLUMNS, truth
 from train.dataset.ingest_report import Note
 from train.dataset.intake import Record
-from train.dataset.outliers import Suspect, find_suspects
+from train.dataset.outliers import Outlier, find_outliers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +37,7 @@ OUTSIDE_UTM = "nearer to a pole than UTM reaches"
 
 _UTM_LAT_DEG = (-80.0, 84.0)
 _COLUMNS = (
-    *BASE_COLUMNS, "session", "device", "heading_deg", "error_m", "time_utc", "source", "suspect",
+    *BASE_COLUMNS, "session", "device", "heading_deg", "error_m", "time_utc", "source", "outlier",
 )  # fmt: skip
 
 
@@ -185,10 +185,10 @@ def session_names(candidates: Sequence[Candidate], folder: str) -> list[str]:
     ]
 
 
-def judge(candidates: Sequence[Candidate], session: Sequence[str]) -> list[Suspect]:
+def judge(candidates: Sequence[Candidate], session: Sequence[str]) -> list[Outlier]:
     """Which candidates' positions look wrong."""
     times = [c.time_utc for c in candidates]
-    return find_suspects(
+    return find_outliers(
         positions(candidates),
         time_s=[time.timestamp() if time else math.nan for time in times],
         sequences=session,
@@ -197,7 +197,7 @@ def judge(candidates: Sequence[Candidate], session: Sequence[str]) -> list[Suspe
     )
 
 
-def build_table(candidates: Sequence[Candidate], session: Sequence[str], suspect: Sequence[str]) -> pd.DataFrame:
+def build_table(candidates: Sequence[Candidate], session: Sequence[str], outlier: Sequence[str]) -> pd.DataFrame:
     """The rows of gt.csv, all as text: the original's columns, ours, then every other column of the label
     CSV.
     """
@@ -222,7 +222,7 @@ def build_table(candidates: Sequence[Candidate], session: Sequence[str], suspect
         "error_m": [_number(c.number("error_m", c.record.error_m)) for c in candidates],
         "time_utc": [time.isoformat(timespec="seconds") if time else "" for time in times],
         "source": [shown(c.source) for c in candidates],
-        "suspect": list(suspect),
+        "outlier": list(outlier),
     }
     extra = [name for name in candidates[0].given if name not in _COLUMNS]
     return pd.DataFrame(columns | {name: [c.text(name) for c in candidates] for name in extra})

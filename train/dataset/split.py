@@ -1,8 +1,8 @@
 """Three splits, held out by group: what is tested shares no walk, person or standpoint with what was trained.
 
-Groups are dealt so that each split has about its share of the night photos and of each part of the campus. Photos
-dealt one by one (`--split random`) are for comparison with others alone: nearly every test photo then has a neighbour
-in training, and errors come out far smaller than on the photos that people will take later.
+Groups are assigned so that each split has about its share of night photos and of each part of the campus. Photos
+assigned one by one (`--split random`) are for comparison with others alone: nearly every test photo then has a
+neighbour in training, and errors come out far smaller than on the photos that people will take later.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 
 from core.campus.frame import LocalFrame
 from core.errors import DatasetError
-from core.io.files import written_aside
+from core.io.files import written_atomically
 from train.dataset.dataset import Dataset
 
 SPLITS = ("train", "calibration", "test")
 MANIFEST = "splits.json"
 STANDPOINT_RADIUS_M = 10.0  # photos nearer than this were taken from the same place, within phone GPS
-PLACES = 8  # parts of the campus whose photos each split gets its share of: coarse, or few groups could not be dealt
+PLACES = 8  # parts of the campus whose photos each split gets its share of: coarse, or few groups could not be assigned
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class SplitConfig:
     """How photos are divided. `group_by` is a column of gt.csv, `standpoint` (clusters of positions), or None: every
     photo on its own, at random.
 
-    Groups named in `calibration` and `test` go there; without names, groups are dealt by seed into parts as large as
-    the fractions, of which one is the split. `fold` (I, K) deals K parts and tests on the I-th, from 1 to K: the K
+    Groups named in `calibration` and `test` go there; without names, groups are assigned by seed into parts as large as
+    the fractions, of which one is the split. `fold` (I, K) assigns K parts and tests on the I-th, from 1 to K: the K
     folds of one seed test every photo once.
     """
 
@@ -91,8 +91,8 @@ class Splits:
     def save(self, dataset_root: Path) -> None:
         """Write DATASET/splits.json, whole or not at all."""
         data = {"config": asdict(self.config), "splits": self.names}
-        with written_aside(dataset_root / MANIFEST) as aside:
-            aside.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+        with written_atomically(dataset_root / MANIFEST) as temporary:
+            temporary.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, dataset_root: Path) -> Splits | None:
@@ -160,10 +160,10 @@ def balanced_columns(dataset: Dataset, by_place: bool) -> NDArray[np.float64]:
     return np.asarray(present / present.sum(axis=0) * present.max(axis=0))
 
 
-def deal(
+def assign(
     groups: NDArray[np.str_], columns: NDArray[np.float64], parts: int, rng: np.random.Generator
 ) -> list[set[str]]:
-    """The groups, (N,) one of each photo, dealt into `parts` sets alike in every column of (N, C) `columns`.
+    """The groups, (N,) one of each photo, assigned into `parts` sets alike in every column of (N, C) `columns`.
 
     Greedy: large groups first, each to the part whose photos are least like its own, which is where it adds least to
     the sum of squares of the parts' shares. No part is empty where there are as many groups as parts.
@@ -174,12 +174,12 @@ def deal(
     order = rng.permutation(len(names))
     order = order[np.argsort(-shares[order].sum(axis=1), kind="stable")]
     held = np.zeros((parts, columns.shape[1]))
-    dealt: list[set[str]] = [set() for _ in range(parts)]
+    assigned: list[set[str]] = [set() for _ in range(parts)]
     for group in order:
         part = int((held @ shares[group]).argmin())
         held[part] += shares[group]
-        dealt[part].add(str(names[group]))
-    return [dealt[part] for part in rng.permutation(parts)]  # or the first part would always have the largest group
+        assigned[part].add(str(names[group]))
+    return [assigned[part] for part in rng.permutation(parts)]  # or the first part would always have the largest group
 
 
 def split_dataset(dataset: Dataset, config: SplitConfig) -> Splits:
@@ -229,13 +229,13 @@ def _one_part(
     """The groups of one part, about as large as `fraction` where no fold says which part of how many."""
     count = len(np.unique(groups))
     if fold is None:
-        return sorted(deal(groups, columns, max(1, min(round(1 / fraction), count)), rng)[0])
+        return sorted(assign(groups, columns, max(1, min(round(1 / fraction), count)), rng)[0])
     index, parts = fold
     if not 1 <= index <= parts or parts < 2:
         raise DatasetError(f"there is no fold {index} of {parts}: I/K counts from 1/K to K/K, and K is at least 2")
     if parts > count:
-        raise DatasetError(f"{count} groups cannot be dealt into {parts} folds: choose fewer, or a finer --group-by")
-    return sorted(deal(groups, columns, parts, rng)[index - 1])
+        raise DatasetError(f"{count} groups cannot be assigned into {parts} folds: choose fewer, or a finer --group-by")
+    return sorted(assign(groups, columns, parts, rng)[index - 1])
 
 
 def nearest_training_m(dataset: Dataset, splits: Splits) -> NDArray[np.float64]:
@@ -283,10 +283,10 @@ def add_split_arguments(parser: argparse.ArgumentParser) -> None:
         help="random: photo by photo, for comparison with others; tells nothing of new photos",
     )
     parser.add_argument(
-        "--calibration", default="", metavar="A,B", help="groups to calibrate on (default: dealt by --split-seed)"
+        "--calibration", default="", metavar="A,B", help="groups to calibrate on (default: assigned by --split-seed)"
     )
-    parser.add_argument("--test", default="", metavar="A,B", help="groups to test on (default: dealt)")
-    parser.add_argument("--fold", default="", metavar="I/K", help="deal K folds and test on the I-th (default: 1/5)")
+    parser.add_argument("--test", default="", metavar="A,B", help="groups to test on (default: assigned)")
+    parser.add_argument("--fold", default="", metavar="I/K", help="assign K folds and test on the I-th (default: 1/5)")
     parser.add_argument("--split-seed", type=int, default=0, metavar="N")
 
 

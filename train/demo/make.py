@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from core.campus.bundle import Bundle
-from core.io.files import check_writable, written_aside
+from core.io.files import check_writable, written_atomically
 from train.bundle.make import BundleConfig, Run, make_bundle
 from train.dataset.dataset import Dataset
 from train.dataset.ingest import ingest
@@ -45,8 +45,8 @@ def make_demo(out: Path, seed: int, epochs: int, workers: int) -> Bundle:
     render_shots(shots, world, photos, workers)
     large = render_large(sample_shots(shots), world, samples, workers)
     map_file = out / "map.geojson"
-    with written_aside(map_file) as aside:
-        aside.write_text(json.dumps(campus_map(world), ensure_ascii=False), encoding="utf-8")
+    with written_atomically(map_file) as temporary:
+        temporary.write_text(json.dumps(campus_map(world), ensure_ascii=False), encoding="utf-8")
     write_slice(shots, photos, out / "slice")
 
     log.info("2/5 importing")
@@ -88,16 +88,16 @@ def sample_shots(shots: Sequence[Shot]) -> list[Shot]:
 def write_slice(shots: Sequence[Shot], photos: Path, out: Path) -> None:
     """Copy a few photos of every session from the middle of the campus: what the tests train on."""
     middle = [s for s in shots if abs(s.east_m) < SLICE_EAST_M and abs(s.north_m) < SLICE_NORTH_M]
-    with written_aside(out) as aside:
+    with written_atomically(out) as temporary:
         for split, count in SLICE_PHOTOS.items():
             sessions = [session.name for session in SESSIONS if session.split == split]
             for name in sessions:
                 walk = [shot for shot in middle if shot.session == name]
                 share = count // len(sessions)
-                (aside / name).mkdir(parents=True)
+                (temporary / name).mkdir(parents=True)
                 for index in range(share):
                     shot = walk[index * len(walk) // share]
-                    shutil.copyfile(photos / name / shot.name, aside / name / shot.name)
+                    shutil.copyfile(photos / name / shot.name, temporary / name / shot.name)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from core.io.files import written_aside
+from core.io.files import written_atomically
 from train.dataset.workers import end_with_parent
 from train.demo.develop import develop, jpeg
 from train.demo.scene import Stage, load_stage, mitsuba
@@ -71,7 +71,7 @@ def render_pixels(stage: Stage, world: World, shot: Shot, width: int, height: in
 
 
 def _render_chunk(shots: list[Shot], world: World, out_dir: Path, width: int, height: int, spp: int) -> int:
-    """Render shots of one session in this process; each file is written aside, then renamed."""
+    """Render shots of one session in this process; each file is written temporary, then renamed."""
     global _stage
     session = session_named(shots[0].session)
     if _stage is None or _stage.session != session:
@@ -81,6 +81,6 @@ def _render_chunk(shots: list[Shot], world: World, out_dir: Path, width: int, he
     folder.mkdir(parents=True, exist_ok=True)
     for shot in shots:
         data = jpeg(render_pixels(_stage, world, shot, width, height, spp), world, session, shot)
-        with written_aside(folder / shot.name) as aside:
-            aside.write_bytes(data)
+        with written_atomically(folder / shot.name) as temporary:
+            temporary.write_bytes(data)
     return len(shots)

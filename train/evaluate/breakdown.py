@@ -26,7 +26,7 @@ from train.evaluate.photo_needs import Need, photo_needs, photos_near
 
 if TYPE_CHECKING:
     from core.campus.bundle import Bundle
-    from train.evaluate.evaluate import Evaluation
+    from train.evaluate.evaluation import Evaluation
 
 Float = NDArray[np.float64]
 
@@ -88,10 +88,10 @@ def break_down(
 
     `refused` says of each photo of another place whether it was refused.
     """
-    rows, card = evaluation.rows, bundle.card
+    rows, manifest = evaluation.rows, bundle.manifest
     measured = (evaluation.error_m, evaluation.radius68_m, evaluation.radius95_m)
     splits = Splits.load(dataset.root)
-    local_m = card.frame.to_local(*evaluation.truth.T)
+    local_m = manifest.frame.to_local(*evaluation.truth.T)
     night = dataset.is_night[rows]
     lights = np.where(night, "night", "day")
     places = place_names(bundle, local_m)
@@ -125,7 +125,7 @@ def break_down(
         where = where if both else places
 
     on_campus = None
-    if not card.calibration.novelty:
+    if not manifest.calibration.ood_quantiles:
         not_told.append("on campus or not: the bundle does not say how novel photos of its own campus look")
     else:
         on_campus = proportion(np.array([fix.on_campus for fix in evaluation.fixes]))
@@ -138,7 +138,7 @@ def break_down(
         split=evaluation.split,
         divided=splits.describe() if splits else "never split: all of it is new to the model",
         random_split=splits is not None and splits.config.group_by is None,
-        rendered=card.rendered,
+        rendered=manifest.rendered,
         overall=group("all", "photos", *measured),
         groups=tuple(found),
         calibration=calibration_curve(evaluation.error_m, evaluation.level_radius_m),
@@ -153,8 +153,8 @@ def break_down(
 def place_names(bundle: Bundle, local_m: Float) -> NDArray[np.str_]:
     """(N, 2) local metres -> (N,) the place that the zone there is named after, or the campus's name without zones."""
     if not len(bundle.zones):
-        return np.full(len(local_m), bundle.card.name)
-    places = np.array([place_of(zone.name) for zone in bundle.card.zones])
+        return np.full(len(local_m), bundle.manifest.name)
+    places = np.array([place_of(zone.name) for zone in bundle.manifest.zones])
     return np.asarray(places[bundle.zones.assign(local_m)])
 
 
@@ -163,12 +163,12 @@ def gallery_rows(dataset: Dataset, splits: Splits | None, bundle: Bundle) -> NDA
 
     The gallery is the split `train` in the manifest's order.
     """
-    if splits is None or bundle.gallery is None or splits.sha256 != bundle.card.training.split_sha256:
+    if splits is None or bundle.gallery is None or splits.sha256 != bundle.manifest.training.split_sha256:
         return None
     rows = splits.indices(dataset, "train")
     if len(rows) != len(bundle.gallery):
         return None
-    apart_m = np.abs(bundle.card.frame.to_local(*dataset.latlon[rows].T) - bundle.gallery.local_m)
+    apart_m = np.abs(bundle.manifest.frame.to_local(*dataset.latlon[rows].T) - bundle.gallery.local_m)
     return rows if apart_m.max() < 1.0 else None  # gt.csv may have been changed since
 
 

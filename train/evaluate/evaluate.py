@@ -4,166 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from core.campus.bundle import Metrics
-from core.campus.frame import distance_m
-from core.campus.gallery import most_similar
-from core.engines.engines import Heads, run_all
-from core.errors import DatasetError
-from core.io.files import check_writable, written_aside
-from core.locate.fix import Fix
+from core.io.files import check_writable, written_atomically
 from core.locate.localizer import Localizer
 from train.dataset.dataset import Dataset
-from train.dataset.images import decode_images
-from train.dataset.ingest import find_photos
-from train.dataset.split import Splits
 from train.evaluate.breakdown import Breakdown, break_down
-from train.evaluate.coverage import LEVELS
-from train.evaluate.metrics import summarise
-
-NEIGHBOURS = 3  # gallery photos kept for each evaluated one, to look at
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """One row per photo, in the order of `names`; `rows` (N,) are the dataset's, `truth` is (N, 2) degrees.
-
-    error_m, radius68_m, radius95_m and each of baseline_error_m: (N,) metres. level_radius_m: (N, len(LEVELS)) metres.
-    neighbours: (N, NEIGHBOURS) rows of the gallery, most similar first; None without a gallery.
-    """
-
-    split: str
-    rows: NDArray[np.int64]
-    names: tuple[str, ...]
-    truth: NDArray[np.float64]
-    fixes: tuple[Fix, ...]
-    error_m: NDArray[np.float64]
-    radius68_m: NDArray[np.float64]
-    radius95_m: NDArray[np.float64]
-    level_radius_m: NDArray[np.float64]
-    baseline_error_m: dict[str, NDArray[np.float64]]
-    neighbours: NDArray[np.int64] | None
-    metrics: Metrics
-
-
-def baseline_positions(localizer: Localizer, heads: Heads) -> dict[str, NDArray[np.float64]]:
-    """Where each head alone would put the photos, (N, 2) degrees by name; without the posterior."""
-    card, zones = localizer.bundle.card, localizer.bundle.zones
-    local: dict[str, NDArray[np.float64]] = {"regression": heads.offset.astype(np.float64) * card.scale_m}
-    if heads.zone_logits is not None and len(zones):
-        local["zone"] = zones.centres_m[heads.zone_logits.argmax(axis=1)]
-    gallery = localizer.posterior.gallery
-    if heads.embedding is not None and gallery is not None:
-        nearest = most_similar(heads.embedding, gallery, 1)[0][:, 0]
-        local["nearest_neighbour"] = gallery.local_m[nearest].astype(np.float64)
-    return {name: card.frame.to_latlon(position) for name, position in local.items()}
-
-
-def evaluate(localizer: Localizer, dataset: Dataset, split: str | None = None) -> Evaluation:
-    """Evaluate on one split of a dataset (None: `test` where it was split, else all of it).
-
-    Raises DatasetError when the dataset's split is not the one that the model was trained under: its test photos may
-    have been trained on.
-    """
-    splits = Splits.load(dataset.root)
-    trained_under = localizer.bundle.card.training.split_sha256
-    if splits is None:
-        if split not in (None, "all"):
-            raise DatasetError(f"{dataset.root}: was not split, so it has no split {split!r}: leave out --split")
-        split, rows = "all", np.arange(len(dataset.names))
-    else:
-        split = split or "test"
-        if splits.sha256 != trained_under:
-            raise DatasetError(
-                f"{dataset.root}: its splits are not those this bundle was trained under: evaluate with the dataset it "
-                "was trained on, or with photos in a dataset that was never split"
-            )
-        rows = splits.indices(dataset, split)
-
-    return evaluate_rows(localizer, dataset, rows, split)
-
-
-def evaluate_rows(localizer: Localizer, dataset: Dataset, rows: NDArray[np.int64], split: str) -> Evaluation:
-    """Evaluate on the photos in `rows` (N,) of a dataset; `split` is only their name."""
-    paths = [dataset.image_paths[row] for row in rows]
-    images = decode_images(paths, localizer.bundle.card.image_size)
-    heads = run_all(localizer.engine, images)
-    truth = dataset.latlon[rows]
-    fixes, level_radii = [], []
-    for index in range(len(rows)):
-        fix = localizer.fix(heads.one(index))
-        level_radii.append(radii_at_levels(localizer, fix))
-        fixes.append(replace(fix, probability=None))  # thousands of maps would fill the memory
-    at = np.array([(fix.lat, fix.lon) for fix in fixes])
-    error = distance_m(*truth.T, *at.T)
-    baselines = {
-        name: distance_m(*truth.T, *position.T) for name, position in baseline_positions(localizer, heads).items()
-    }
-    radius68, radius95 = (np.array([getattr(fix, name) for fix in fixes]) for name in ("radius68_m", "radius95_m"))
-    gallery = localizer.posterior.gallery
-    return Evaluation(
-        split=split,
-        rows=rows,
-        names=tuple(dataset.names[row] for row in rows),
-        truth=truth,
-        fixes=tuple(fixes),
-        error_m=error,
-        radius68_m=radius68,
-        radius95_m=radius95,
-        level_radius_m=np.array(level_radii),
-        baseline_error_m=baselines,
-        neighbours=None
-        if gallery is None or heads.embedding is None
-        else most_similar(heads.embedding, gallery, NEIGHBOURS)[0],
-        metrics=summarise(error, radius68, radius95, baselines),
-    )
-
-
-def radii_at_levels(localizer: Localizer, fix: Fix) -> NDArray[np.float64]:
-    """(len(LEVELS),) metres: the circles that hold those shares of a fix's map, scaled as its two radii are.
-
-    Between 68 and 95 % the factor is interpolated, beyond them it is the nearer one's.
-    """
-    assert fix.probability is not None
-    at_m = localizer.bundle.card.frame.to_local(fix.lat, fix.lon)
-    *raw, raw68, raw95 = fix.probability.radii_m(at_m, (*LEVELS, 0.68, 0.95))
-    factors = (fix.radius68_m / raw68, fix.radius95_m / raw95)
-    return np.asarray(np.array(raw) * np.interp(LEVELS, (0.68, 0.95), factors))
-
-
-def refused(localizer: Localizer, strangers: Path) -> NDArray[np.bool_]:
-    """(N,) which photos in a folder of other places' photos are refused, that is, not taken for this campus.
-
-    Raises DatasetError when the folder holds no photo, PhotoError when one cannot be read.
-    """
-    images = decode_images([strangers / name for name in find_photos(strangers)[0]], localizer.bundle.card.image_size)
-    heads = run_all(localizer.engine, images)
-    return np.array([not localizer.fix(heads.one(index)).on_campus for index in range(len(images))])
-
-
-def describe(evaluation: Evaluation, localizer: Localizer) -> str:
-    """The metrics as a few readable lines, with the split and the engine named."""
-    m, card = evaluation.metrics, localizer.bundle.card
-    lines = [
-        f"{card.name}: {m.n} photos, split `{evaluation.split}` ({card.training.split}), {localizer.engine.name}"
-        + (", rendered photos" if card.rendered else ""),
-        f"  error    mean {m.mean_m:.1f} m, median {m.median_m:.1f} m, P90 {m.p90_m:.1f} m, P95 {m.p95_m:.1f} m, "
-        f"worst {m.max_m:.1f} m",
-        f"  within   5 m {m.within_5m:.0%}, 10 m {m.within_10m:.0%}, 25 m {m.within_25m:.0%}",
-        f"  radius   68 % covers {m.coverage68:.0%}, 95 % covers {m.coverage95:.0%}; mean 68 % radius "
-        f"{m.mean_radius68_m:.1f} m",
-    ]
-    lines += [
-        f"  {name.replace('_', ' ')} alone: mean {value['mean_m']:.1f} m, median {value['median_m']:.1f} m"
-        for name, value in m.baselines.items()
-    ]
-    return "\n".join(lines)
+from train.evaluate.evaluation import Evaluation, describe, evaluate, refused
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -193,8 +42,8 @@ def main(args: argparse.Namespace) -> int:
     print(describe(evaluation, localizer))
     print("\n".join(breakdown.lines()))
     if args.json:
-        with written_aside(args.json) as aside:
-            aside.write_text(json.dumps(as_json(evaluation, breakdown), indent=1) + "\n", encoding="utf-8")
+        with written_atomically(args.json) as temporary:
+            temporary.write_text(json.dumps(as_json(evaluation, breakdown), indent=1) + "\n", encoding="utf-8")
     if args.report:
         write_report(args.report, evaluation, breakdown, dataset, localizer)
         print(f"{args.report / 'report.html'}: open it in a browser; it holds photos of the dataset")

@@ -63,7 +63,7 @@ def zone_error_map(
     }
     norm, colours = _norm(np.array([*medians.values(), 10.0])), _ramp(theme)
     figure, axes = _campus("Median error by zone", bundle, [truth_m], scope, theme, names=False)
-    for zone, place in zip(bundle.card.zones, place_of_zone, strict=True):
+    for zone, place in zip(bundle.manifest.zones, place_of_zone, strict=True):
         if len(zone.outline_m) < 3:
             continue
         outline = np.array(zone.outline_m)
@@ -139,8 +139,8 @@ def _campus(
         _draw(axes, bundle, feature, colours, points_per_m)
     if names:
         px = 100 * np.array([WIDTH_IN, map_in])
-        view = basemap.fitted_view(np.array([low, high]), bundle.card.frame, *px)
-        frame = bundle.card.frame
+        view = basemap.fitted_view(np.array([low, high]), bundle.manifest.frame, *px)
+        frame = bundle.manifest.frame
         for label in basemap.labels(basemap.names(bundle.campus_map, frame), frame, view.zoom):
             east, north = frame.to_local(label.lat, label.lon)
             axes.text(
@@ -159,7 +159,7 @@ def _draw(axes: Axes, bundle: Bundle, feature: dict[str, Any], colours: dict[str
     if geometry["type"] not in depth:
         return
     lines = [
-        bundle.card.frame.to_local(lon_lat[:, 1], lon_lat[:, 0])
+        bundle.manifest.frame.to_local(lon_lat[:, 1], lon_lat[:, 0])
         for lon_lat in _lines(geometry["coordinates"], depth[geometry["type"]])
     ]
     edge = colours.get(f"{kind}_edge", "none")

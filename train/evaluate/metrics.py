@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from core.campus.bundle import Metrics
+from core.campus.manifest import Metrics
 from core.errors import DatasetError
 
 Float = NDArray[np.float64]

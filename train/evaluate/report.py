@@ -18,7 +18,7 @@ from PIL import Image, ImageOps
 
 from core.campus.frame import distance_m
 from core.errors import DatasetError
-from core.io.files import written_aside
+from core.io.files import written_atomically
 from core.locate.localizer import Localizer
 from core.photo.load import load_photo
 from train.dataset.dataset import Dataset
@@ -26,7 +26,7 @@ from train.dataset.split import Splits
 from train.dataset.zoning import place_of
 from train.evaluate.breakdown import BY_RADIUS, Breakdown, gallery_rows, heading_off_deg, place_names
 from train.evaluate.coverage import Proportion
-from train.evaluate.evaluate import NEIGHBOURS, Evaluation
+from train.evaluate.evaluation import NEIGHBOURS, Evaluation
 from train.evaluate.map_plots import error_map, needs_map, zone_error_map
 from train.evaluate.photo_needs import NEAR_M
 from train.evaluate.plots import (
@@ -78,17 +78,17 @@ def write_report(
     Raises DatasetError where `folder` holds something else.
     """
     check_report_folder(folder)
-    scope = Scope(localizer.bundle.card.name, breakdown.rendered, f"split {breakdown.split} ({breakdown.divided})")
+    scope = Scope(localizer.bundle.manifest.name, breakdown.rendered, f"split {breakdown.split} ({breakdown.divided})")
     drawings = list(draw_all(evaluation, breakdown, dataset, localizer, scope))
-    with written_aside(folder.resolve()) as aside:
-        aside.mkdir()
+    with written_atomically(folder.resolve()) as temporary:
+        temporary.mkdir()
         figures = []
         for drawing in drawings:
             light, dark = (png(drawing.draw, theme) for theme in (LIGHT, DARK))
-            (aside / f"{drawing.name}.png").write_bytes(light)
+            (temporary / f"{drawing.name}.png").write_bytes(light)
             figures.append(_figure(drawing, scope, light, dark))
         page = _page(evaluation, breakdown, dataset, localizer, scope, figures)
-        (aside / PAGE).write_text(page, encoding="utf-8")
+        (temporary / PAGE).write_text(page, encoding="utf-8")
 
 
 def draw_all(
@@ -96,7 +96,7 @@ def draw_all(
 ) -> Iterator[Drawing]:
     """The figures for which there is data, in the page's order."""
     bundle, error_m, n = localizer.bundle, evaluation.error_m, len(evaluation.names)
-    frame, said = bundle.card.frame, scope.of(n)
+    frame, said = bundle.manifest.frame, scope.of(n)
     truth_m = frame.to_local(*evaluation.truth.T)
     fix_m = frame.to_local([fix.lat for fix in evaluation.fixes], [fix.lon for fix in evaluation.fixes])
     night = dataset.is_night[evaluation.rows]
@@ -112,7 +112,7 @@ def draw_all(
     )  # fmt: skip
     if len(bundle.zones):
         places = place_names(bundle, truth_m)
-        of_zone = [place_of(zone.name) for zone in bundle.card.zones]
+        of_zone = [place_of(zone.name) for zone in bundle.manifest.zones]
         yield Drawing(
             "zone-error", "errors", "Zones that are named after one place are taken together.", n,
             partial(zone_error_map, bundle, places, of_zone, truth_m, error_m, said),
@@ -176,23 +176,23 @@ def _page(
     figures: list[dict[str, Any]],
 ) -> str:
     """The page's HTML; every text in it is escaped by the template engine."""
-    card = localizer.bundle.card
+    manifest = localizer.bundle.manifest
     training = gallery_rows(dataset, Splits.load(dataset.root), localizer.bundle)
     errors = {"fix": evaluation.error_m, **evaluation.baseline_error_m}
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined
     )
     return environment.get_template(PAGE).render(
-        campus=card.name,
+        campus=manifest.name,
         rendered=breakdown.rendered,
         split=breakdown.split,
         divided=breakdown.divided,
         scope=scope.of(len(evaluation.names)),
         engine=localizer.engine.name,
-        trained=f"{card.training.trained_utc:%Y-%m-%d}",
-        training_photos=card.training.photos.get("train", 0),
-        backbone=card.training.backbone,
-        recipe=card.training.recipe,
+        trained=f"{manifest.training.trained_utc:%Y-%m-%d}",
+        training_photos=manifest.training.photos.get("train", 0),
+        backbone=manifest.training.backbone,
+        recipe=manifest.training.recipe,
         notices=_notices(breakdown),
         metrics=evaluation.metrics,
         tiles=_tiles(evaluation, breakdown),
@@ -272,7 +272,7 @@ def _albums(
     evaluation: Evaluation, dataset: Dataset, localizer: Localizer, training: NDArray[np.int64] | None
 ) -> list[tuple[str, list[dict[str, Any]]]]:
     """The worst and the best photos, each with its nearest training photos where `training` says which they are."""
-    places = place_names(localizer.bundle, localizer.bundle.card.frame.to_local(*evaluation.truth.T))
+    places = place_names(localizer.bundle, localizer.bundle.manifest.frame.to_local(*evaluation.truth.T))
     order = np.argsort(evaluation.error_m, kind="stable")
 
     def photo(index: int) -> dict[str, Any]:

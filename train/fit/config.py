@@ -32,11 +32,11 @@ class FitConfig:
     accumulate: int = 1  # batches whose gradients make one step of the optimiser
 
     learning_rate: float
-    backbone_rate: float = 1.0  # the pretrained backbone learns at this share of the heads' rate
+    backbone_learning_rate_factor: float = 1.0  # the pretrained backbone learns at this share of the heads' rate
     frozen_stages: int = 0  # of the backbone
     weight_decay: float = 0.05  # the original's
-    clip: float | None = None  # largest norm of a step's gradient
-    average: float = 0.0  # per step, of the weights that are kept (exponential moving average); 0: the last weights
+    max_gradient_norm: float | None = None  # largest norm of a step's gradient
+    ema_decay: float = 0.0  # per step, of the weights that are kept (exponential moving average); 0: the last weights
 
     precision: str = "auto"  # of the backbone while training: fp32, bf16, fp16, or auto (fp32 on a CPU)
     compile: bool = False
@@ -81,18 +81,18 @@ class CampusConfig(FitConfig):
     least_steps: int = 300
     few_photos: int = 500  # frozen is better by a tenth at 154 (real), worse by as much at 630 (rendered)
     learning_rate: float = 1e-3
-    backbone_rate: float = 0.5
+    backbone_learning_rate_factor: float = 0.5
     frozen_stages: int = 3  # a training step on a CPU takes half the time
-    clip: float | None = 5.0
-    average: float = 0.99
+    max_gradient_norm: float | None = 5.0
+    ema_decay: float = 0.99
     warmup: float = 0.05  # share of the steps
 
     darkened_share: float = 0.25  # of the day photos, so that night is not new
-    regression_share: float = 1.0
+    regression_loss_weight: float = 1.0
     regression_power: float = 1.0  # of the density of the regression's errors: 1 Laplace, 2 Gauss
-    zone_share: float = 0.5
-    retrieval_share: float = 1.0
-    heading_share: float = 0.3  # where the photos carry one
+    zone_loss_weight: float = 0.5
+    retrieval_loss_weight: float = 1.0
+    heading_loss_weight: float = 0.3  # where the photos carry one
     zone_width_m: float = 8.0
     retrieval_width_m: float = 6.0
     temperature: float = 0.05
@@ -110,11 +110,11 @@ class OriginalConfig(FitConfig):
     epochs: int = 240
     learning_rate: float = 1e-4
 
-    regression_share: float = 200.0
-    zone_share: float = 0.3
-    triplet_share: float = 10.0
-    strong_share: float = 0.7  # of the strong view in the regression's and the zones' loss
-    smoothing: float = 0.1  # of the zone labels
+    regression_loss_weight: float = 200.0
+    zone_loss_weight: float = 0.3
+    triplet_loss_weight: float = 10.0
+    strong_view_weight: float = 0.7  # of the strong view in the regression's and the zones' loss
+    label_smoothing: float = 0.1  # of the zone labels
     margin: float = 1.5
     negative_m: float = 20.0  # a triplet's negative is farther than that
 

@@ -36,12 +36,12 @@ from train.fit.run_folder import (
 
 if TYPE_CHECKING:
     from train.fit.trainer import Trainer
-    from train.fit.training_data import Task
+    from train.fit.training_data import TrainingData
 
 log = logging.getLogger(__name__)
 
 
-def fit(task: Task, run: Path, config: FitConfig, resume: bool = False, force: bool = False) -> Path:
+def fit(task: TrainingData, run: Path, config: FitConfig, resume: bool = False, force: bool = False) -> Path:
     """Train and leave a run folder: config.json, splits.json, log.csv, curves.png, NEXT.txt, best.safetensors, last.pt.
 
     `best` is the averaged network of the epoch that the recipe's score chooses on the calibration split. Stops after
@@ -87,9 +87,9 @@ def fit(task: Task, run: Path, config: FitConfig, resume: bool = False, force: b
     return run
 
 
-def _begin(run: Path, task: Task, config: FitConfig, trainer: Trainer, keep: bool) -> None:
-    """Lay out the folder; what an earlier run left goes unless it is gone on with, once the new one can be written."""
-    gone = () if keep else (run / old for old in (LAST, BEST, LOG, CURVES, NEXT))
+def _begin(run: Path, task: TrainingData, config: FitConfig, trainer: Trainer, keep: bool) -> None:
+    """Lay out the folder. Unless resuming, delete the previous run's files once the new config is on disk."""
+    stale = () if keep else (run / old for old in (LAST, BEST, LOG, CURVES, NEXT))
     run.mkdir(parents=True, exist_ok=True)
     data = {
         "dataset": str(task.dataset.root.resolve()),
@@ -99,12 +99,12 @@ def _begin(run: Path, task: Task, config: FitConfig, trainer: Trainer, keep: boo
         "frame": asdict(task.frame),
         "zones": asdict(task.zones)["zones"],
     }
-    write_json(run / CONFIG, data, gone)
+    write_json(run / CONFIG, data, stale)
     task.splits.save(run)
     write_next(run, task.dataset.root)
 
 
-def _one_epoch(trainer: Trainer, task: Task) -> Epoch:
+def _one_epoch(trainer: Trainer, task: TrainingData) -> Epoch:
     """Train once through; the first process's figures count, so that all stop after the same epoch."""
     from accelerate.utils import broadcast_object_list
 

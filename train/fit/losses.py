@@ -39,7 +39,7 @@ def retrieval_nll(similarity: Tensor, squared_m: Tensor, width_m: float, tempera
     """-log of the mass that the similarity-weighted gallery puts near the truth.
 
     similarity (B, N) cosine similarities to a memory of the training photos, -inf where a photo must not see itself;
-    squared_m (B, N) squared distances. With weights softmax(similarity / temperature) this is the retrieval voter
+    squared_m (B, N) squared distances. With weights softmax(similarity / temperature) this is the retrieval component
     itself (and neighbourhood components analysis, Goldberger et al. 2004, with distance-softened classes): positives
     are other photos of the same place, weighed by how alike they look, and the hardest negatives, similar photos of
     far places, get the largest gradient. Photos without any neighbour within 3 widths teach nothing and are left out.

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import DatasetError
-from core.io.files import holds_something, written_aside
+from core.io.files import holds_something, written_atomically
 from train.fit.config import FitConfig, saved_config
 
 CONFIG, LOG, CURVES, NEXT = "config.json", "log.csv", "curves.png", "NEXT.txt"
@@ -33,7 +33,7 @@ class Epoch:
 
 
 def check_free(run: Path, resume: bool, force: bool) -> None:
-    """Raise DatasetError unless `run` is empty, or a run that may be gone on with or replaced."""
+    """Raise DatasetError unless `run` is empty, or a run that may be resumed or replaced."""
     if holds_something(run):
         if not (run / CONFIG).exists():
             raise DatasetError(f"{run}: holds something that is no run: choose another --out")
@@ -54,11 +54,11 @@ def check_same(run: Path, config: FitConfig) -> None:
         raise DatasetError(f"{run}: was started with another {', '.join(changed)}: resume with the same flags")
 
 
-def write_json(file: Path, data: dict[str, Any], gone: Iterable[Path] = ()) -> None:
-    """Write `data`; the files that it makes worthless are `gone` before it is in place, and only when it can be."""
-    with written_aside(file) as aside:
-        aside.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
-        for old in gone:
+def write_json(file: Path, data: dict[str, Any], stale: Iterable[Path] = ()) -> None:
+    """Write `data`. The `stale` files are deleted just before the rename."""
+    with written_atomically(file) as temporary:
+        temporary.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+        for old in stale:
             old.unlink(missing_ok=True)
 
 
@@ -73,7 +73,7 @@ def _epoch(row: dict[str, str]) -> Epoch:
 
 
 def write_log(run: Path, epochs: Sequence[Epoch]) -> None:
-    with written_aside(run / LOG) as aside, aside.open("w", newline="", encoding="utf-8") as stream:
+    with written_atomically(run / LOG) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.DictWriter(stream, asdict(epochs[0]).keys())
         writer.writeheader()
         writer.writerows(map(asdict, epochs))
@@ -98,8 +98,8 @@ def draw_curves(run: Path, epochs: Sequence[Epoch]) -> None:
     error.set(title="mean error on the calibration split, m", xlabel="epoch")
     error.set_ylim(bottom=0)
     error.legend(fontsize="small")
-    with written_aside(run / CURVES) as aside:
-        figure.savefig(aside, dpi=120)
+    with written_atomically(run / CURVES) as temporary:
+        figure.savefig(temporary, dpi=120)
 
 
 def write_next(run: Path, dataset: Path) -> str:
@@ -111,6 +111,6 @@ def write_next(run: Path, dataset: Path) -> str:
     )
     resume = shlex.join(["python", "-m", "train", "fit", str(dataset), "--out", str(run), "--resume"])
     text = f"# an interrupted run goes on:\n{resume}\n# a finished one becomes a bundle, and is measured:\n"
-    with written_aside(run / NEXT) as aside:
-        aside.write_text(text + "\n".join(after) + "\n", encoding="utf-8")
+    with written_atomically(run / NEXT) as temporary:
+        temporary.write_text(text + "\n".join(after) + "\n", encoding="utf-8")
     return "\n".join(after)

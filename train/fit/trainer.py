@@ -15,14 +15,16 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from core.engines.engines import Heads, TorchEngine, run_all
+from core.engines.heads import Heads, run_all
 from core.errors import CampusError
-from core.io.files import written_aside
-from core.network.campus_net import CampusNet, Outputs, load_imagenet_weights
+from core.io.files import written_atomically
+from core.network.campus_net import CampusNet, Outputs
+from core.network.torch_engine import TorchEngine
+from core.network.weights import load_imagenet_weights
 from train.fit.batch_norm import synchronised
 from train.fit.config import FitConfig
 from train.fit.recipes import Recipe, open_recipe
-from train.fit.training_data import Task
+from train.fit.training_data import TrainingData
 
 
 class Trainer:
@@ -34,7 +36,7 @@ class Trainer:
     changes nothing but rounding, and which random numbers a photo's views and dropout get.
     """
 
-    def __init__(self, task: Task, config: FitConfig, recipe: Recipe | None = None) -> None:
+    def __init__(self, task: TrainingData, config: FitConfig, recipe: Recipe | None = None) -> None:
         """`recipe`: that of `config` unless given."""
         torch.manual_seed(config.seed)
         self.task, self.config = task, config
@@ -46,7 +48,7 @@ class Trainer:
         self.net.freeze(config.frozen_stages)
         self.net.to(self.device).to(memory_format=torch.channels_last)
         self.averaged = torch.optim.swa_utils.AveragedModel(
-            self.net, avg_fn=partial(_moving_average, decay=config.average), use_buffers=True
+            self.net, avg_fn=partial(_moving_average, decay=config.ema_decay), use_buffers=True
         )
         if self.processes > 1:
             self.net = cast(CampusNet, synchronised(self.net, self.device))
@@ -71,7 +73,7 @@ class Trainer:
         rest = [p for name, p in self.net.named_parameters() if not name.startswith("backbone.")]
         rate = self.config.learning_rate
         return [
-            {"params": backbone, "peak": rate * self.config.backbone_rate, "lr": 0.0},
+            {"params": backbone, "peak": rate * self.config.backbone_learning_rate_factor, "lr": 0.0},
             {"params": rest, "peak": rate, "lr": 0.0},
         ]
 
@@ -114,11 +116,11 @@ class Trainer:
         return nullcontext() if last else self.accelerator.no_sync(self.model)
 
     def _update(self) -> None:
-        rate = self.recipe.rate(self.step, self.total_steps)
+        rate = self.recipe.learning_rate_factor(self.step, self.total_steps)
         for group in self.optimiser.param_groups:
             group["lr"] = group["peak"] * rate
-        if self.config.clip is not None:
-            self.accelerator.clip_grad_norm_(self.net.parameters(), self.config.clip)
+        if self.config.max_gradient_norm is not None:
+            self.accelerator.clip_grad_norm_(self.net.parameters(), self.config.max_gradient_norm)
         self.optimiser.step()
         self.optimiser.zero_grad()
         self.averaged.update_parameters(self.net)
@@ -180,7 +182,10 @@ class Trainer:
             "epoch": self.epoch,
             "step": self.step,
         }
-        with written_aside(file) as aside, aside.open("wb") as stream:  # given a path, it hides a full disk's error
+        with (
+            written_atomically(file) as temporary,
+            temporary.open("wb") as stream,
+        ):  # given a path, it hides a full disk's error
             torch.save(state, stream)
 
     def restore(self, file: Path) -> None:
@@ -200,8 +205,8 @@ class Trainer:
 
         # safetensors refuses the channels-last layout that training uses
         state = {name: tensor.cpu().contiguous() for name, tensor in self.averaged.module.state_dict().items()}
-        with written_aside(file) as aside:
-            aside.write_bytes(save(state))
+        with written_atomically(file) as temporary:
+            temporary.write_bytes(save(state))
 
 
 class _HeadsInFull(nn.Module):

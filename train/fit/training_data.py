@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.campus.frame import LocalFrame
+from core.campus.parameters import PosteriorParams
 from core.campus.zones import Zones
-from core.engines.engines import Heads
+from core.engines.heads import Heads
 from core.errors import DatasetError
-from core.locate.posterior import PosteriorParams, softmax
+from core.locate.mixture import softmax
 from train.dataset.dataset import Dataset
 from train.dataset.images import cached_images
 from train.dataset.split import Splits
@@ -22,7 +23,7 @@ SCALE_M = 100.0  # one unit of the network's `offset`, as in the original
 
 
 @dataclass(frozen=True)
-class Task:
+class TrainingData:
     """Everything of a dataset that training and bundling read; `rows` are its rows by split."""
 
     dataset: Dataset
@@ -40,7 +41,7 @@ class Task:
         return table["heading_deg"].to_numpy(np.float64) if "heading_deg" in table else np.full(len(table), np.nan)
 
 
-def prepare(dataset: Dataset, splits: Splits, config: FitConfig) -> Task:
+def prepare(dataset: Dataset, splits: Splits, config: FitConfig) -> TrainingData:
     """Frame and zones come from the training split alone; raises DatasetError when it is too small."""
     rows = {split: splits.indices(dataset, split) for split in splits.names}
     training = rows["train"]
@@ -48,7 +49,7 @@ def prepare(dataset: Dataset, splits: Splits, config: FitConfig) -> Task:
         raise DatasetError(f"{dataset.root}: {len(training)} training photos: at least 8 are needed")
     frame = LocalFrame.of_points(*dataset.latlon[training].T)
     local_m = frame.to_local(*dataset.latlon.T)
-    return Task(
+    return TrainingData(
         dataset,
         splits,
         cached_images(dataset.image_paths, config.image_size, dataset.root / "cache"),
@@ -62,7 +63,7 @@ def prepare(dataset: Dataset, splits: Splits, config: FitConfig) -> Task:
 @dataclass(frozen=True)
 class CalibrationErrors:
     """Mean error in metres on the calibration split: of the regression alone, of the best zone's centre, and the
-    distance that the retrieval voter expects of a photo from its place, None where the recipe keeps no embeddings.
+    distance that the retrieval component expects of a photo from its place, None where the recipe keeps no embeddings.
     """
 
     regression_m: float
@@ -70,7 +71,9 @@ class CalibrationErrors:
     retrieval_m: float | None = None
 
 
-def calibration_errors(task: Task, heads: Heads, memory: NDArray[np.float32] | None = None) -> CalibrationErrors:
+def calibration_errors(
+    task: TrainingData, heads: Heads, memory: NDArray[np.float32] | None = None
+) -> CalibrationErrors:
     """`heads` are the network's answers on the calibration split, in its order; `memory` (N, D) the embeddings that the
     training photos had last.
     """
@@ -84,7 +87,7 @@ def calibration_errors(task: Task, heads: Heads, memory: NDArray[np.float32] | N
     )
 
 
-def _retrieval_m(task: Task, heads: Heads, memory: NDArray[np.float32], truth_m: NDArray[np.float64]) -> float:
+def _retrieval_m(task: TrainingData, heads: Heads, memory: NDArray[np.float32], truth_m: NDArray[np.float64]) -> float:
     """An expectation: by the nearest neighbour alone, the choice of epoch would be a matter of a few photos' luck."""
     assert heads.embedding is not None
     odds = softmax(heads.embedding.astype(np.float64) @ memory.T, PosteriorParams.retrieval_temperature)

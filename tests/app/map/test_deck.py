@@ -16,10 +16,10 @@ import pytest
 from app.map.deck import Place, campus_deck, coverage_deck, coverage_legend, legend, photo_density, view_cone
 from core.campus.basemap import MAX_STYLE_BYTES, fitted_view, labels, names, style_url, visual_order
 from core.campus.frame import LocalFrame, distance_m
-from core.locate.confidence import places_to_name, sureness
+from core.campus.grid import Grid
+from core.locate.confidence import confidence, places_to_name
 from core.locate.fix import Candidate, Fix
 from core.locate.localizer import Localizer
-from core.locate.posterior import Grid
 from tests.bundles import Kind, make_bundle, photo
 
 KINDS: tuple[Kind, ...] = ("good", "wide", "split", "elsewhere")
@@ -51,8 +51,8 @@ def style_of(url: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_sureness_tells_the_four_kinds_apart(located: Callable[[Kind], Fix], kind: Kind) -> None:
-    assert sureness(located(kind)) == kind
+def test_confidence_tells_the_four_kinds_apart(located: Callable[[Kind], Fix], kind: Kind) -> None:
+    assert confidence(located(kind)) == kind
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -102,7 +102,7 @@ def test_circle_is_in_true_metres(localizer: Localizer, located: Callable[[Kind]
 def test_only_the_answers_zone_is_filled(localizer: Localizer, located: Callable[[Kind], Fix]) -> None:
     fix = located("good")
     rows = layers(campus_deck(localizer.bundle, fix))["zones"]["data"]
-    assert len(rows) == len(localizer.bundle.card.zones)
+    assert len(rows) == len(localizer.bundle.manifest.zones)
     assert [row["name"] for row in rows if row["fill"][3]] == [fix.zone.name]
 
 
@@ -144,7 +144,7 @@ def test_truth_track_and_heading_are_drawn_and_in_the_legend(
 def test_the_view_cone_is_as_wide_as_its_spread_and_in_view(
     localizer: Localizer, located: Callable[[Kind], Fix], heading: float, spread: float
 ) -> None:
-    frame = localizer.bundle.card.frame
+    frame = localizer.bundle.manifest.frame
     fix = replace(located("good"), heading_deg=heading, heading_spread_deg=spread)
     deck = campus_deck(localizer.bundle, fix)
     outline = np.array(layers(deck)["heading"]["data"][0]["outline"])
@@ -254,7 +254,7 @@ def test_a_huge_map_loses_trees_first() -> None:
 
 def test_names_do_not_cover_one_another_and_more_fit_nearer(localizer: Localizer) -> None:
     bundle = localizer.bundle
-    frame = bundle.card.frame
+    frame = bundle.manifest.frame
     found = names(bundle.campus_map, frame)
     near, far = ({label.text for label in labels(found, frame, zoom)} for zoom in (18, 15))
     assert {"Library", "Physics", "Cafeteria"} <= near

@@ -11,9 +11,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from benchmarks.browser import launch
+from benchmarks.serving import Served, start
 from tests.app.harness import PHONE, Visit
-from tests.app.serve.serving import Served, start
-from tests.browser import launch
 from tests.bundles import make_bundle, photo
 
 pytestmark = pytest.mark.slow

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.campus.bundle import CARD, Bundle, save_bundle
+from core.campus.bundle import Bundle, save_bundle
+from core.campus.file_names import CAMPUS_JSON
 from core.errors import BundleError, CampusError
-from core.io.files import written_aside
+from core.io.files import written_atomically
 
 
 def zipped(folder: Path, out: Path) -> Path:
@@ -24,7 +25,7 @@ def zipped(folder: Path, out: Path) -> Path:
 
 def test_a_folder_and_its_zip_are_the_same_bundle(bundle: Path, tmp_path: Path) -> None:
     one, other = Bundle.load(bundle), Bundle.load(zipped(bundle, tmp_path / "field.campus"))
-    assert one.card == other.card
+    assert one.manifest == other.manifest
     assert one.gallery is not None
     assert other.gallery is not None
     assert np.array_equal(one.gallery.embedding, other.gallery.embedding)
@@ -33,7 +34,7 @@ def test_a_folder_and_its_zip_are_the_same_bundle(bundle: Path, tmp_path: Path) 
     assert one.campus_map["features"]
 
 
-@pytest.mark.parametrize("name", [CARD, "model.onnx", "gallery.npz", "map.geojson", "samples/library.jpg"])
+@pytest.mark.parametrize("name", [CAMPUS_JSON, "model.onnx", "gallery.npz", "map.geojson", "samples/library.jpg"])
 @pytest.mark.parametrize("place", [0.1, 0.5, 0.9])
 def test_a_changed_byte_anywhere_is_noticed_and_named(bundle: Path, name: str, place: float) -> None:
     data = bytearray((bundle / name).read_bytes())
@@ -45,7 +46,7 @@ def test_a_changed_byte_anywhere_is_noticed_and_named(bundle: Path, name: str, p
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("name", [CARD, "model.onnx", "gallery.npz"])
+@pytest.mark.parametrize("name", [CAMPUS_JSON, "model.onnx", "gallery.npz"])
 def test_a_missing_file_is_named(bundle: Path, name: str) -> None:
     (bundle / name).unlink()
     with pytest.raises(BundleError, match=f"{name} is missing"):
@@ -68,27 +69,27 @@ def test_no_bundle_at_all(tmp_path: Path) -> None:
     ],
 )
 def test_a_card_that_is_not_one(bundle: Path, text: str, reason: str) -> None:
-    (bundle / CARD).write_text(text)
+    (bundle / CAMPUS_JSON).write_text(text)
     with pytest.raises(BundleError, match=reason):
         Bundle.load(bundle)
 
 
 def test_a_card_with_a_right_digest_and_a_wrong_value_names_the_field(bundle: Path) -> None:
-    from core.campus.bundle import _digest
+    from core.campus.manifest import _digest
 
-    card = json.loads((bundle / CARD).read_text())
-    card["scale_m"] = -1
-    card["digest"] = _digest(card)
-    (bundle / CARD).write_text(json.dumps(card))
+    manifest = json.loads((bundle / CAMPUS_JSON).read_text())
+    manifest["scale_m"] = -1
+    manifest["digest"] = _digest(manifest)
+    (bundle / CAMPUS_JSON).write_text(json.dumps(manifest))
     with pytest.raises(BundleError, match="scale_m"):
         Bundle.load(bundle)
 
 
 @pytest.mark.parametrize("name", ["../secret", "/etc/passwd", "a/../../b", "..", "", "c:\\x"])
 def test_a_name_that_leaves_the_bundle_is_refused(bundle: Path, name: str) -> None:
-    card = Bundle.load(bundle).card
-    files = dict(card.files) | {name: "0" * 64}
-    (bundle / CARD).write_text(json.dumps(card.sealed(files).model_dump(mode="json")))
+    manifest = Bundle.load(bundle).manifest
+    files = dict(manifest.files) | {name: "0" * 64}
+    (bundle / CAMPUS_JSON).write_text(json.dumps(manifest.sealed(files).model_dump(mode="json")))
     with pytest.raises(BundleError, match="not a file name"):
         Bundle.load(bundle)
 
@@ -110,11 +111,11 @@ def test_a_file_that_is_no_zip(tmp_path: Path) -> None:
 
 def test_a_bundle_is_not_replaced_unless_asked(bundle: Path) -> None:
     before = Bundle.load(bundle)
-    files = {name: before.read(name) for name in before.card.files}
+    files = {name: before.read(name) for name in before.manifest.files}
     with pytest.raises(CampusError, match="--force"):
-        save_bundle(bundle, before.card, files)
-    renamed = before.card.model_copy(update={"name": "New"})
-    assert save_bundle(bundle, renamed, files, force=True).card.name == "New"
+        save_bundle(bundle, before.manifest, files)
+    renamed = before.manifest.model_copy(update={"name": "New"})
+    assert save_bundle(bundle, renamed, files, force=True).manifest.name == "New"
 
 
 def test_a_folder_that_is_no_bundle_is_never_replaced(bundle: Path, tmp_path: Path) -> None:
@@ -123,20 +124,20 @@ def test_a_folder_that_is_no_bundle_is_never_replaced(bundle: Path, tmp_path: Pa
     home.mkdir()
     (home / "thesis.txt").write_text("years of work")
     with pytest.raises(CampusError, match="no campus bundle"):
-        save_bundle(home, before.card, {name: before.read(name) for name in before.card.files}, force=True)
+        save_bundle(home, before.manifest, {name: before.read(name) for name in before.manifest.files}, force=True)
     assert (home / "thesis.txt").read_text() == "years of work"
 
 
 def test_a_failed_write_leaves_the_old_one_and_no_litter(bundle: Path) -> None:
-    before = Bundle.load(bundle).card
+    before = Bundle.load(bundle).manifest
 
     def write_half() -> None:
-        with written_aside(bundle) as aside:
-            aside.mkdir()
-            (aside / "half").write_text("half")
+        with written_atomically(bundle) as temporary:
+            temporary.mkdir()
+            (temporary / "half").write_text("half")
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         write_half()
-    assert Bundle.load(bundle).card == before
+    assert Bundle.load(bundle).manifest == before
     assert [path.name for path in bundle.parent.iterdir()] == [bundle.name]

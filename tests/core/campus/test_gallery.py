@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from core.campus.gallery import LARGE, Gallery, largest, most_similar
+from core.campus.gallery import LARGE, Gallery, largest, nearest_neighbours
 
 
 def unit(rows: np.ndarray) -> np.ndarray:
@@ -16,7 +16,7 @@ def gallery_of(embedding: np.ndarray) -> Gallery:
 
 def test_most_similar_is_best_first_and_no_more_than_there_are() -> None:
     gallery = gallery_of(np.array([[1, 0], [0, 1], [0.6, 0.8]], np.float32))
-    top, similarity = most_similar(np.array([[0.0, 1.0]], np.float32), gallery, 10)
+    top, similarity = nearest_neighbours(np.array([[0.0, 1.0]], np.float32), gallery, 10)
     assert top.tolist() == [[1, 2, 0]]
     assert similarity[0] == pytest.approx([1.0, 0.8, 0.0])
 
@@ -28,7 +28,7 @@ def test_a_large_gallery_gives_what_comparing_with_every_photo_gives(spread: flo
     places = random.normal(size=(300, 64))
     embedding = unit(places[random.integers(0, 300, LARGE + 77)] + spread * random.normal(size=(LARGE + 77, 64)))
     asked = unit(places[:5] + spread * random.normal(size=(5, 64)))
-    top, similarity = most_similar(asked, gallery_of(embedding), 24)
+    top, similarity = nearest_neighbours(asked, gallery_of(embedding), 24)
     for row, found, values in zip(asked, top, similarity, strict=True):
         every = embedding @ row
         assert values == pytest.approx(np.sort(every)[::-1][:24], abs=1e-6)

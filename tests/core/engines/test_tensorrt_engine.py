@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 
 from core.campus.bundle import Bundle
+from core.campus.file_names import ENGINE, KEY
+from core.engines.choose import open_engine
 from core.engines.cuda import BindingsCuda, CtypesCuda, open_cuda
-from core.engines.engine_key import ENGINE, KEY, device_model, l4t_release, read_key
-from core.engines.engines import OnnxEngine, open_engine
+from core.engines.engine_key import device_model, l4t_release, read_key
+from core.engines.onnx_engine import OnnxEngine
 from core.engines.tensorrt_engine import TensorRtEngine, import_tensorrt
 from core.errors import EngineError
 from core.locate.localizer import Localizer
@@ -234,4 +236,4 @@ def test_the_key_says_what_the_engine_was_built_for(built: Bundle) -> None:
     key, _ = read_key(built.path)
     assert (key.tensorrt, key.compute_capability, key.cuda) == ("10.3.0", "8.7", "12.6")
     assert key.flags == {"best_batch": 1, "max_batch": 4, "workspace_mb": 1024}
-    assert key.onnx_sha256 == built.card.files["edge/model.fp16.onnx"]
+    assert key.onnx_sha256 == built.manifest.files["edge/model.fp16.onnx"]

@@ -14,22 +14,22 @@ import pytest
 
 from core.errors import CampusError
 from core.io import files
-from core.io.files import check_writable, holds_something, write_aside, written_aside
+from core.io.files import check_writable, holds_something, write_atomically, written_atomically
 
 Content = dict[str, str]
 OLD, NEW = {"one": "old", "two": "old"}, {"one": "new", "deep/two": "new"}
 
 
 def write_file(out: Path) -> None:
-    with written_aside(out) as aside:
-        aside.write_text("new")
+    with written_atomically(out) as temporary:
+        temporary.write_text("new")
 
 
 def write_folder(out: Path) -> None:
-    with written_aside(out) as aside:
+    with written_atomically(out) as temporary:
         for name, text in NEW.items():
-            (aside / name).parent.mkdir(parents=True, exist_ok=True)
-            (aside / name).write_text(text)
+            (temporary / name).parent.mkdir(parents=True, exist_ok=True)
+            (temporary / name).write_text(text)
 
 
 def content(out: Path) -> Content | None:
@@ -96,7 +96,7 @@ def test_killed_at_every_step(
         found.add(str(seen))
         assert seen in ((old, new) if swap or old is not OLD else (old, new, None))
         if seen is None and old is not None:  # between the two renames, the old one waits to be put back
-            with pytest.raises(CampusError), written_aside(out):
+            with pytest.raises(CampusError), written_atomically(out):
                 pass
             assert content(out) == old
         write(out)
@@ -108,7 +108,7 @@ def test_killed_at_every_step(
 
 
 def test_a_writer_at_work_is_not_cleared_away(tmp_path: Path) -> None:
-    with written_aside(tmp_path / "out") as slow:
+    with written_atomically(tmp_path / "out") as slow:
         slow.write_text("slow")
         write_file(tmp_path / "out")
         assert (tmp_path / "out").read_text() == "new"
@@ -118,7 +118,7 @@ def test_a_writer_at_work_is_not_cleared_away(tmp_path: Path) -> None:
 
 
 def test_what_others_keep_beside_it_is_left_alone(tmp_path: Path) -> None:
-    others = {".out.bak", ".out.kept.aside.txt", ".out.v2.abc_1234.aside", "out.aside", ".outer.abc_1234.aside"}
+    others = {".out.bak", ".out.kept.temporary.txt", ".out.v2.abc_1234.aside", "out.aside", ".outer.abc_1234.aside"}
     for name in others:
         (tmp_path / name).mkdir()
     write_file(tmp_path / "out")
@@ -128,25 +128,25 @@ def test_what_others_keep_beside_it_is_left_alone(tmp_path: Path) -> None:
 def test_an_error_names_the_place_and_keeps_the_old(tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.write_text("old")
-    with pytest.raises(OSError, match="No space left") as caught, written_aside(out) as aside:
-        _fill_the_disk(aside)
+    with pytest.raises(OSError, match="No space left") as caught, written_atomically(out) as temporary:
+        _fill_the_disk(temporary)
     assert caught.value.filename == str(out)
-    with pytest.raises(FileNotFoundError) as missing, written_aside(out) as aside:
+    with pytest.raises(FileNotFoundError) as missing, written_atomically(out) as temporary:
         (tmp_path / "source").read_bytes()
     assert missing.value.filename == str(tmp_path / "source")
-    with pytest.raises(FileNotFoundError) as inner, written_aside(out) as aside:
-        (aside / "deep" / "file").write_text("x")
+    with pytest.raises(FileNotFoundError) as inner, written_atomically(out) as temporary:
+        (temporary / "deep" / "file").write_text("x")
     assert inner.value.filename == str(out)
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"out": "old"}
 
 
-def _fill_the_disk(aside: Path) -> None:
-    aside.write_text("ne")
+def _fill_the_disk(temporary: Path) -> None:
+    temporary.write_text("ne")
     raise OSError(28, "No space left on device")
 
 
 def test_a_device_is_never_replaced() -> None:
-    with pytest.raises(CampusError, match=r"/dev/null: is no ordinary file"), written_aside(Path("/dev/null")):
+    with pytest.raises(CampusError, match=r"/dev/null: is no ordinary file"), written_atomically(Path("/dev/null")):
         pass
 
 
@@ -171,5 +171,5 @@ def test_writable_is_asked_without_a_trace(tmp_path: Path) -> None:
 
 
 def test_a_small_file_is_whole(tmp_path: Path) -> None:
-    write_aside(tmp_path / "one", b"data")
+    write_atomically(tmp_path / "one", b"data")
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"one": b"data"}

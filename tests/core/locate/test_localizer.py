@@ -9,7 +9,9 @@ import pytest
 import threadpoolctl
 
 from core.campus.frame import distance_m
-from core.engines.engines import Heads, OnnxEngine, checked_heads, open_engine, run_all
+from core.engines.choose import open_engine
+from core.engines.heads import Heads, checked_heads, run_all
+from core.engines.onnx_engine import OnnxEngine
 from core.errors import BundleError, EngineError, PhotoError
 from core.locate.fix import Fix
 from core.locate.localizer import Localizer, predict_gps, shared_localizer
@@ -23,7 +25,7 @@ def localizer(tmp_path_factory: pytest.TempPathFactory) -> Localizer:
 
 
 def off_m(localizer: Localizer, fix: Fix, east_m: float, north_m: float) -> float:
-    lat, lon = localizer.bundle.card.frame.to_latlon((east_m, north_m))
+    lat, lon = localizer.bundle.manifest.frame.to_latlon((east_m, north_m))
     return float(distance_m(lat, lon, fix.lat, fix.lon))
 
 
@@ -64,7 +66,7 @@ def test_two_places_that_fit_are_two_candidates_and_a_wide_radius(localizer: Loc
 def test_a_photo_of_elsewhere_is_not_on_campus_and_still_has_a_best_guess(localizer: Localizer) -> None:
     fix = localizer.locate(photo("elsewhere"))
     assert not fix.on_campus
-    assert fix.score < localizer.bundle.card.calibration.off_campus_share
+    assert fix.ood_score > 1 - localizer.bundle.manifest.calibration.off_campus_share
     assert np.isfinite([fix.lat, fix.lon]).all()
 
 
@@ -131,7 +133,7 @@ def test_outputs_that_are_not_finite_are_an_error_and_never_an_answer() -> None:
 
 
 def test_batches_give_what_single_photos_give(localizer: Localizer) -> None:
-    size = localizer.bundle.card.image_size
+    size = localizer.bundle.manifest.image_size
     images = np.random.default_rng(0).integers(0, 255, (5, size, size, 3), dtype=np.uint8)
     whole = run_all(localizer.engine, images, batch=2)
     for index in range(5):

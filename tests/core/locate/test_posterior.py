@@ -4,9 +4,13 @@ import numpy as np
 import pytest
 
 from core.campus.gallery import Gallery
+from core.campus.grid import Grid, nearest_by_cell
+from core.campus.parameters import PosteriorParams
 from core.campus.zones import Zone, Zones
-from core.engines.engines import Heads
-from core.locate.posterior import Grid, Posterior, PosteriorParams, ProbabilityMap, nearest_by_cell, softmax
+from core.engines.heads import Heads
+from core.locate.mixture import softmax
+from core.locate.posterior import Posterior
+from core.locate.probability_map import ProbabilityMap
 
 GRID = Grid(-100.0, -100.0, 2.0, 100, 100)
 TWO_ZONES = Zones(
@@ -90,8 +94,8 @@ def test_a_map_sums_to_one_whatever_votes() -> None:
         (TWO_ZONES, gallery, heads(zone_logits=[0.0, 1.0], embedding=embedding, log_spread=-1.0)),
         (NO_ZONES, gallery, heads(1e6, -1e6, embedding=embedding)),  # a regression far off the campus
     ]
-    for zones, voters, answer in cases:
-        mass = Posterior(GRID, zones, voters, PosteriorParams(), 100.0).map(answer).mass
+    for zones, components, answer in cases:
+        mass = Posterior(GRID, zones, components, PosteriorParams(), 100.0).map(answer).mass
         assert mass.shape == (100, 100)
         assert mass.sum() == pytest.approx(1.0)
         assert (mass > 0).all()

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from core.engines.engines import OnnxEngine, TorchEngine
-from core.network.campus_net import CampusNet, NetConfig
+from core.engines.onnx_engine import OnnxEngine
+from core.network.campus_net import CampusNet
+from core.network.net_config import NetConfig
 from core.network.onnx_export import export_fp32
+from core.network.torch_engine import TorchEngine
 
 CONFIG = NetConfig(zones=4, image_size=64)
 
@@ -35,26 +37,26 @@ def test_frozen_stages_keep_their_weights_and_statistics_and_drop_nothing() -> N
     assert not all(torch.equal(value, moving[name]) for name, value in net.backbone[7:].state_dict().items())
 
 
-def test_novelty_is_none_for_what_was_trained_on_and_large_for_what_was_not(net: CampusNet) -> None:
+def test_ood_score_is_none_for_what_was_trained_on_and_large_for_what_was_not(net: CampusNet) -> None:
     rng = torch.Generator().manual_seed(1)
     plane = torch.randn(3, 1280, generator=rng)
     seen = torch.randn(40, 3, generator=rng) @ plane
-    familiar = net.familiar_with(seen)
-    inside = familiar.heads(torch.randn(5, 3, generator=rng) @ plane).novelty
-    outside = familiar.heads(torch.randn(5, 1280, generator=rng) * 10).novelty
+    scoring = net.with_ood_score(seen)
+    inside = scoring.heads(torch.randn(5, 3, generator=rng) @ plane).ood_score
+    outside = scoring.heads(torch.randn(5, 1280, generator=rng) * 10).ood_score
     assert inside is not None
     assert outside is not None
     assert inside.max() < 0.01
     assert outside.min() > 0.9
 
 
-def test_a_familiar_network_answers_as_before_and_says_novelty_in_onnx_too(net: CampusNet) -> None:
+def test_a_network_with_an_ood_score_answers_as_before_and_says_it_in_onnx_too(net: CampusNet) -> None:
     images = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), np.uint8)
     features = net.features(torch.from_numpy(images).permute(0, 3, 1, 2).float()).detach()
-    familiar = net.familiar_with(features.repeat(4, 1) + torch.randn(12, 1280) * 0.01)
-    assert familiar.config == replace(CONFIG, familiar=3)
-    before, after = TorchEngine(net).run(images), TorchEngine(familiar).run(images)
-    exported = OnnxEngine(export_fp32(familiar), "ONNX").run(images)
-    assert before.novelty is None
+    scoring = net.with_ood_score(features.repeat(4, 1) + torch.randn(12, 1280) * 0.01)
+    assert scoring.config == replace(CONFIG, in_distribution_rank=3)
+    before, after = TorchEngine(net).run(images), TorchEngine(scoring).run(images)
+    exported = OnnxEngine(export_fp32(scoring), "ONNX").run(images)
+    assert before.ood_score is None
     assert np.array_equal(before.offset, after.offset)
-    assert after.novelty == pytest.approx(exported.novelty, abs=1e-4)
+    assert after.ood_score == pytest.approx(exported.ood_score, abs=1e-4)

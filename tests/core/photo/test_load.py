@@ -21,7 +21,8 @@ from PIL import Image, ImageOps
 from core.errors import MissingDependency, PhotoError
 from core.photo import load as photo_module
 from core.photo.capture import Capture
-from core.photo.load import MAX_PIXELS, load_photo, network_image
+from core.photo.load import MAX_PIXELS, load_photo
+from core.photo.preprocess import network_image
 from tests import REPOSITORY
 from tests.pictures import encoded, quartered, stored_as
 

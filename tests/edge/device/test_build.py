@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from core.campus.bundle import Bundle
-from core.engines.engine_key import ENGINE, KEY, read_key
+from core.campus.file_names import ENGINE, KEY
+from core.engines.engine_key import read_key
 from core.errors import CampusError, EngineError, MissingDependency
 from edge.device import build as build_module
 from edge.device.build import TIMING_CACHE, build
@@ -249,8 +250,8 @@ def test_trtexec_gets_the_flags() -> None:
 
 def test_the_pack_is_a_campus_bundle_without_torch_weights(pristine_pack: Path, bundle: Bundle) -> None:
     made = Bundle.load(pristine_pack)
-    assert made.card.name == bundle.card.name
-    assert "model.safetensors" not in made.card.files
+    assert made.manifest.name == bundle.manifest.name
+    assert "model.safetensors" not in made.manifest.files
     assert made.read("gallery.npz") == bundle.read("gallery.npz")
 
 
@@ -314,4 +315,4 @@ def test_unpacking_never_replaces_another_campus_unasked(pristine_pack: Path, tm
     (tmp_path / "full").mkdir()
     with pytest.raises(EngineError, match="is in the way"):
         unpack(given, tmp_path / "full")
-    assert unpack(given, tmp_path / "taken", force=True).card.digest == given.card.digest
+    assert unpack(given, tmp_path / "taken", force=True).manifest.digest == given.manifest.digest

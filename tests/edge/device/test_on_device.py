@@ -19,7 +19,7 @@ START = f"""
 import sys
 sys.modules.update(dict.fromkeys({ABSENT!r}))
 sys.argv[0] = "edge"
-from core.errors import run_cli
+from core.cli.run import run_cli
 from edge.__main__ import main
 sys.exit(run_cli(main))
 """

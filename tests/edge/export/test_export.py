@@ -13,12 +13,17 @@ from torch import nn
 
 import edge.__main__
 from core.campus.bundle import Bundle
-from core.engines.engines import Heads, OnnxEngine, TorchEngine, run_all
-from core.errors import BundleError, EngineError, run_cli
-from core.network.campus_net import BACKBONES, Backbone, CampusNet, NetConfig
+from core.cli.run import run_cli
+from core.engines.heads import Heads, run_all
+from core.engines.onnx_engine import OnnxEngine
+from core.errors import BundleError, EngineError
+from core.network.campus_net import CampusNet
+from core.network.net_config import BACKBONES, Backbone, NetConfig
 from core.network.onnx_export import export_fp16, fold_batch_norm, round_weights
-from core.photo.load import network_image
-from edge.export.export import export, load_net
+from core.network.torch_engine import TorchEngine
+from core.network.weights import load_net
+from core.photo.preprocess import network_image
+from edge.export.export import export
 from edge.export.verify import verify
 from edge.manifest import FP16, FP32, GOLDEN, MANIFEST, Export, Golden, preprocessing_drift, striped_photo
 from edge.parity import head_parity
@@ -30,7 +35,7 @@ def test_the_folder_holds_what_the_manifest_says(exported: Path, bundle: Bundle)
     assert {file.name for file in exported.iterdir()} == {FP32, FP16, GOLDEN, MANIFEST}
     manifest = Export.load(exported).manifest
     assert set(manifest.files) == {FP32, FP16, GOLDEN}
-    assert manifest.bundle_digest == bundle.card.digest
+    assert manifest.bundle_digest == bundle.manifest.digest
     assert [(spec.name, spec.dtype) for spec in manifest.inputs] == [("image", "uint8")]
     assert manifest.inputs[0].shape[1:] == (IMAGE_SIZE, IMAGE_SIZE, 3)
     assert {spec.name: spec.shape[1] for spec in manifest.outputs} == {

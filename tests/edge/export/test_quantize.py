@@ -7,8 +7,9 @@ import numpy as np
 import onnx
 import pytest
 
-from core.campus.bundle import Bundle, Parity
-from core.engines.engines import OnnxEngine
+from core.campus.bundle import Bundle
+from core.campus.manifest import Parity
+from core.engines.onnx_engine import OnnxEngine
 from core.errors import CampusError, DatasetError, EngineError
 from core.network.onnx_export import prepared_for_int8
 from edge.export import quantize as quantize_module
@@ -68,8 +69,8 @@ def test_stretches_are_every_node_once_in_order(bundle: Bundle) -> None:
 def test_a_cheap_model_is_installed_and_used(bundle: Bundle, tmp_path: Path) -> None:
     done = quantize(bundle, sample_images(bundle), sample_photos(bundle), max_cost=100)
     made = installed(bundle, done, tmp_path / "out", max_cost=100)
-    assert made.card.cpu_model == "model.int8.onnx"
-    assert made.card.parity == done.parity
+    assert made.manifest.cpu_model == "model.int8.onnx"
+    assert made.manifest.parity == done.parity
     assert made.read("gallery.npz") == bundle.read("gallery.npz")
     image = sample_images(bundle)[:1]
     assert np.array_equal(
@@ -130,7 +131,7 @@ def test_the_samples_of_a_bundle_carry_their_positions(tmp_path: Path) -> None:
     field = Bundle.load(make_bundle(tmp_path / "field"))
     labelled = sample_photos(field)
     assert len(labelled) == 2
-    local = field.card.frame.to_local(*labelled.latlon.T)
+    local = field.manifest.frame.to_local(*labelled.latlon.T)
     assert np.allclose(local, [[50, -34], [-52, 68]], atol=0.5)
     with pytest.raises(DatasetError, match="carries no sample photos"):
         sample_photos(Bundle.load(make_bundle(tmp_path / "bare", samples=False)))

@@ -3,10 +3,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from core.campus.grid import Grid
+from core.campus.parameters import PosteriorParams
 from core.campus.zones import Zones
-from core.engines.engines import Heads
+from core.engines.heads import Heads
 from core.locate.heading import angle_between_deg, direction_deg, raw_spread_deg
-from core.locate.posterior import LEAST_WIDTH_M, Gallery, Grid, Posterior, PosteriorParams
+from core.locate.mixture import LEAST_WIDTH_M
+from core.locate.posterior import Gallery, Posterior
 from train.bundle.calibrate import SHARES, calibrate, fit_posterior, heading_factor, radius_factors
 
 GRID = Grid(-150.0, -150.0, 3.0, 100, 100)
@@ -74,7 +77,7 @@ def test_calibrated_radii_cover_new_photos_as_promised() -> None:
             covered[share] += int(error <= radius)
     assert covered[0.68] / 800 == pytest.approx(0.68, abs=0.05)
     assert covered[0.95] / 800 == pytest.approx(0.95, abs=0.025)
-    assert calibration.novelty == ()
+    assert calibration.ood_quantiles == ()
     assert calibration.photos == 800
 
 

@@ -19,17 +19,19 @@ import train.__main__
 from benchmarks.original import OriginalNet
 from core.campus.bundle import Bundle
 from core.campus.frame import LocalFrame
-from core.engines.engines import OnnxEngine, TorchEngine
-from core.errors import DatasetError, EngineError, run_cli
+from core.cli.run import run_cli
+from core.engines.onnx_engine import OnnxEngine
+from core.errors import DatasetError, EngineError
 from core.locate.localizer import Localizer
-from core.network.campus_net import read_state
-from core.photo.load import load_photo, network_image
-from edge.export.export import load_net
+from core.network.torch_engine import TorchEngine
+from core.network.weights import load_net, read_state
+from core.photo.load import load_photo
+from core.photo.preprocess import network_image
 from tests import SLICE
 from train.bundle.import_checkpoint import (
     FRAME,
     PUBLISHED_MEAN_M,
-    import_seed,
+    import_checkpoint,
     original_split,
     seed_net,
     zones_of_labels,
@@ -93,7 +95,7 @@ def bundles(seed: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Bundl
     out, made = tmp_path_factory.mktemp("bundles"), []
     for name, images in (("plain", None), ("full", seed / "photos")):
         words = (seed / "best_model.pth", seed / "gt.csv", images, out / name)
-        made.append(import_seed(*words, BundleConfig(name, "Ours."), NO_MAP, image_size=SIZE))
+        made.append(import_checkpoint(*words, BundleConfig(name, "Ours."), NO_MAP, image_size=SIZE))
     return made[0], made[1]
 
 
@@ -119,10 +121,10 @@ def test_the_bundle_answers_as_the_original(bundles: tuple[Bundle, Bundle], orig
 def test_without_photos_the_radius_is_the_published_error(bundles: tuple[Bundle, Bundle], seed: Path) -> None:
     bundle = bundles[0]
     assert bundle.gallery is None
-    assert set(bundle.card.files) == {"model.onnx", "model.safetensors"}
-    assert f"mean error of {PUBLISHED_MEAN_M} m published" in bundle.card.description
-    assert bundle.card.calibration.photos == 0
-    assert bundle.card.metrics == {}
+    assert set(bundle.manifest.files) == {"model.onnx", "model.safetensors"}
+    assert f"mean error of {PUBLISHED_MEAN_M} m published" in bundle.manifest.description
+    assert bundle.manifest.calibration.photos == 0
+    assert bundle.manifest.metrics == {}
     localizer = Localizer.load(bundle.path)
     rgb = load_photo(seed / "photos" / "0.jpg").rgb
     fix = localizer.locate(rgb)
@@ -139,16 +141,16 @@ def test_without_photos_the_radius_is_the_published_error(bundles: tuple[Bundle,
 def test_with_photos_gallery_and_radii_come_from_the_original_s_own_split(
     bundles: tuple[Bundle, Bundle], seed: Path
 ) -> None:
-    card = bundles[1].card
-    assert card.training.photos == {"train": 32, "calibration": 8}
-    assert card.training.split.startswith("at random (a random split")
-    assert card.training.epochs is None
-    assert card.calibration.photos == 8
-    assert "held out if gt.csv is the file" in card.description
-    assert card.description.startswith("Ours. ")
-    assert card.metrics == {}  # nothing that could be measured here was held out from everything
-    assert card.parity is not None
-    assert len(card.zones) == ZONES
+    manifest = bundles[1].manifest
+    assert manifest.training.photos == {"train": 32, "calibration": 8}
+    assert manifest.training.split.startswith("at random (a random split")
+    assert manifest.training.epochs is None
+    assert manifest.calibration.photos == 8
+    assert "held out if gt.csv is the file" in manifest.description
+    assert manifest.description.startswith("Ours. ")
+    assert manifest.metrics == {}  # nothing that could be measured here was held out from everything
+    assert manifest.parity is not None
+    assert len(manifest.zones) == ZONES
     gallery = bundles[1].gallery
     assert gallery is not None
     assert gallery.embedding.shape == (32, 256)

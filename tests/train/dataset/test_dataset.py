@@ -203,9 +203,10 @@ def test_truth(value: object, expected: bool | None) -> None:
 
 def test_real_labels(campus_data: Path) -> None:
     assert len(read_labels(campus_data / "iiith" / "gt.csv")) == 246
-    bgu = read_labels(campus_data / "bgu" / "gt.csv")
-    assert len(bgu) == 3647
-    assert bgu["lat"].between(31.25, 31.27).all()
+    for folder, photos in (("bgu", 1264), ("bgu-positions", 3647)):
+        bgu = read_labels(campus_data / folder / "gt.csv")
+        assert len(bgu) == photos
+        assert bgu["lat"].between(31.25, 31.27).all()
 
 
 @pytest.mark.parametrize(

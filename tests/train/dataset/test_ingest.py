@@ -19,7 +19,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from core.errors import DatasetError, run_cli
+from core.cli.run import run_cli
+from core.errors import DatasetError
 from core.photo.capture import read_capture
 from tests import REPOSITORY
 from train.dataset.columns import image_names, is_night, sessions, smart_zones
@@ -177,7 +178,7 @@ def test_wrong_positions_are_kept_where_asked_and_doubtful_ones_marked(tmp_path:
     photo(photos / "near.jpg", 53, lat=LAT - 240 * METRE, time_local=None)
     report = ingest(photos, tmp_path / "ds", keep_wrong=True)
     loaded = Dataset.load(tmp_path / "ds")
-    marked = {name: why for name, why in zip(loaded.names, loaded.column("suspect"), strict=True) if why}
+    marked = {name: why for name, why in zip(loaded.names, loaded.column("outlier"), strict=True) if why}
     assert set(marked) == {"astray.jpg", "near.jpg"}
     assert [note.file for note in report.doubtful] == ["near.jpg"]
     assert "kept as asked" in report.summary()
@@ -466,7 +467,7 @@ def _interrupt_after_dataset(path: Path, **_: object) -> None:
 def test_a_full_disk_keeps_what_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     photos = walk(tmp_path / "photos", 3)
     with monkeypatch.context() as patch:
-        patch.setattr("train.dataset.intake.write_aside", _full)
+        patch.setattr("train.dataset.intake.write_atomically", _full)
         with pytest.raises(OSError, match="No space left on device"):
             ingest(photos, tmp_path / "ds")
     assert not (tmp_path / "ds").exists()

@@ -10,7 +10,8 @@ from PIL import Image
 
 import train.__main__
 from core.campus.frame import LocalFrame
-from core.errors import DatasetError, run_cli
+from core.cli.run import run_cli
+from core.errors import DatasetError
 from train.dataset.dataset import Dataset
 from train.dataset.split import (
     SPLITS,
@@ -18,8 +19,8 @@ from train.dataset.split import (
     SplitConfig,
     Splits,
     add_split_arguments,
+    assign,
     config_of,
-    deal,
     groups_of,
     nearest_training_m,
     split_dataset,
@@ -83,7 +84,7 @@ def test_groups_are_dealt_alike_in_night_and_place() -> None:
     columns = np.column_stack([np.ones(24), night, *(place == index for index in range(4))]).repeat(size, axis=0)
     columns = columns / columns.sum(axis=0)
     shares = [
-        np.array([columns[np.isin(groups, list(part))].sum(axis=0) for part in deal(groups, columns, 3, generator)])
+        np.array([columns[np.isin(groups, list(part))].sum(axis=0) for part in assign(groups, columns, 3, generator)])
         for generator in map(np.random.default_rng, range(5))
     ]
     off = np.abs(np.array(shares) - 1 / 3)
@@ -200,7 +201,7 @@ def test_a_test_split_does_not_change_under_a_model(dataset: Dataset) -> None:
         (SplitConfig("label"), "1 label groups leave no photos for train and calibration"),
         (SplitConfig("person", fold=(6, 5)), "no fold 6 of 5"),
         (SplitConfig("person", fold=(0, 5)), "no fold 0 of 5"),
-        (SplitConfig("person", fold=(1, 13)), "12 groups cannot be dealt into 13 folds"),
+        (SplitConfig("person", fold=(1, 13)), "12 groups cannot be assigned into 13 folds"),
         (SplitConfig("person", test=("p1",), fold=(1, 5)), "leave out --fold or --test"),
     ],
 )

@@ -16,15 +16,16 @@ import pytest
 from PIL import Image
 
 import train.__main__
-from core.campus.bundle import Bundle, Metrics, save_bundle
-from core.errors import run_cli
+from core.campus.bundle import Bundle, save_bundle
+from core.campus.manifest import Metrics
+from core.cli.run import run_cli
 from core.locate.localizer import Localizer
 from tests.bundles import make_bundle, photo
 from train.dataset.dataset import Dataset
 from train.dataset.split import SplitConfig, Splits
 from train.evaluate.breakdown import break_down, gallery_rows, heading_errors
 from train.evaluate.coverage import LEVELS
-from train.evaluate.evaluate import Evaluation, evaluate
+from train.evaluate.evaluation import Evaluation, evaluate
 from train.evaluate.plots import LIGHT, Scope, png
 from train.evaluate.report import draw_all
 
@@ -70,12 +71,14 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
                 (folder / "dataset" / "images" / names[split][index]).write_bytes(data)
                 device = "Kite <img src=https://example.org/x.png>" if index % 2 else "Heron"
                 night = int(index % 3 == 0)
-                writer.writerow([names[split][index], *bundle.card.frame.to_latlon((east, north)), night, device, 10])
+                writer.writerow(
+                    [names[split][index], *bundle.manifest.frame.to_latlon((east, north)), night, device, 10]
+                )
     splits = Splits(SplitConfig("device"), names)
     splits.save(folder / "dataset")
-    trained = bundle.card.training.model_copy(update={"split_sha256": splits.sha256})
-    files = {name: bundle.read(name) for name in bundle.card.files}
-    save_bundle(folder / "bundle", bundle.card.model_copy(update={"training": trained}), files, force=True)
+    trained = bundle.manifest.training.model_copy(update={"split_sha256": splits.sha256})
+    files = {name: bundle.read(name) for name in bundle.manifest.files}
+    save_bundle(folder / "bundle", bundle.manifest.model_copy(update={"training": trained}), files, force=True)
     strange.mkdir(parents=True)
     for index in range(4):
         kind = "good" if index == 0 else "elsewhere"
@@ -232,7 +235,7 @@ def test_a_dataset_without_the_training_photos_says_what_it_cannot_show_and_repl
     made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "images").mkdir()
-    frame = Bundle.load(made.bundle).card.frame
+    frame = Bundle.load(made.bundle).manifest.frame
     with (tmp_path / "gt.csv").open("w", newline="") as stream:
         writer = csv.writer(stream)
         writer.writerow(["image_name", "lat", "lon"])

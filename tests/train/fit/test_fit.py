@@ -18,7 +18,8 @@ from accelerate.state import AcceleratorState
 from PIL import Image
 
 from core.errors import CampusError, DatasetError
-from core.network.campus_net import CampusNet, NetConfig
+from core.network.campus_net import CampusNet
+from core.network.net_config import NetConfig
 from tests import REPOSITORY
 from tests.train.fit.training_sets import SIZE, make_task
 from train.fit import fit as fit_module
@@ -26,7 +27,7 @@ from train.fit.config import EVERY_STAGE, CampusConfig, FitConfig, OriginalConfi
 from train.fit.fit import fit
 from train.fit.run_folder import read_log
 from train.fit.trainer import Trainer
-from train.fit.training_data import Task
+from train.fit.training_data import TrainingData
 
 COMMON: dict[str, Any] = {"backbone": "efficientnet_lite0", "image_size": SIZE, "epochs": 2, "batch": 32}
 CONFIGS = (CampusConfig(**COMMON), OriginalConfig(**COMMON))
@@ -41,7 +42,7 @@ def _fresh_accelerator() -> Iterator[None]:
 
 
 @pytest.fixture
-def campus(tmp_path: Path) -> Task:
+def campus(tmp_path: Path) -> TrainingData:
     return make_task(tmp_path / "dataset", CONFIGS[0])
 
 
@@ -71,7 +72,7 @@ def test_a_run_stopped_by_time_resumes_to_the_bit(config: FitConfig, tmp_path: P
     assert json.loads((whole / "config.json").read_text())["fit"] == asdict(config)
 
 
-def test_a_run_resumes_only_under_its_own_config(campus: Task, tmp_path: Path) -> None:
+def test_a_run_resumes_only_under_its_own_config(campus: TrainingData, tmp_path: Path) -> None:
     config = replace(CONFIGS[0], epochs=1)
     run = fit(campus, tmp_path / "run", config)
     with pytest.raises(DatasetError, match=r"another seed: resume"):
@@ -80,7 +81,7 @@ def test_a_run_resumes_only_under_its_own_config(campus: Task, tmp_path: Path) -
         fit(campus, run, config)
 
 
-def test_training_stops_when_the_calibration_split_no_longer_improves(campus: Task, tmp_path: Path) -> None:
+def test_training_stops_when_the_calibration_split_no_longer_improves(campus: TrainingData, tmp_path: Path) -> None:
     """Nothing can improve at a learning rate of 0: the best epoch is the first or soon after it."""
     config = replace(CONFIGS[0], learning_rate=0.0, epochs=50, patience=2)
     log = read_log(fit(campus, tmp_path / "run", config))
@@ -88,7 +89,7 @@ def test_training_stops_when_the_calibration_split_no_longer_improves(campus: Ta
     assert len(log) == best + 1 + 2 < 50
 
 
-def test_accumulated_batches_make_one_step(campus: Task) -> None:
+def test_accumulated_batches_make_one_step(campus: TrainingData) -> None:
     trainer = Trainer(campus, replace(CONFIGS[0], batch=16, accumulate=3))
     before = [parameter.detach().clone() for parameter in trainer.net.regressor.parameters()]
     trainer.train_epoch()
@@ -96,7 +97,7 @@ def test_accumulated_batches_make_one_step(campus: Task) -> None:
     assert not torch.equal(before[0], next(trainer.net.regressor.parameters()))
 
 
-def test_half_precision_is_the_backbone_s_alone(campus: Task) -> None:
+def test_half_precision_is_the_backbone_s_alone(campus: TrainingData) -> None:
     trainer = Trainer(campus, replace(CONFIGS[0], precision="bf16"))
     seen: dict[str, torch.dtype] = {}
     trainer.net.backbone[0].register_forward_hook(lambda *words: seen.update(backbone=words[2].dtype))
@@ -106,7 +107,7 @@ def test_half_precision_is_the_backbone_s_alone(campus: Task) -> None:
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU has FP16")
-def test_fp16_without_a_gpu_is_refused_in_a_line(campus: Task) -> None:
+def test_fp16_without_a_gpu_is_refused_in_a_line(campus: TrainingData) -> None:
     with pytest.raises(CampusError, match=r"fp16 needs a GPU: choose"):
         Trainer(campus, replace(CONFIGS[0], precision="fp16"))
 

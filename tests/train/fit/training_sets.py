@@ -12,13 +12,13 @@ from train.dataset.dataset import Dataset
 from train.dataset.split import SplitConfig, Splits
 from train.dataset.zoning import fit_zones
 from train.fit.config import FitConfig
-from train.fit.training_data import Task
+from train.fit.training_data import TrainingData
 
 SIZE = 32
 COUNTS = {"train": 64, "calibration": 16, "test": 8}
 
 
-def make_task(root: Path, config: FitConfig) -> Task:
+def make_task(root: Path, config: FitConfig) -> TrainingData:
     """Photos whose colours say where on a 200 m campus they were taken; every fourth by night."""
     rng = np.random.default_rng(7)
     count = sum(COUNTS.values())
@@ -35,4 +35,4 @@ def make_task(root: Path, config: FitConfig) -> Task:
     splits = Splits(SplitConfig(), {split: tuple(names[row] for row in where) for split, where in rows.items()})
     zones = fit_zones(local_m[rows["train"]], config.seed, config.photos_per_zone)
     pixels = images.clip(0, 255).astype(np.uint8)
-    return Task(Dataset(root, table, root), splits, pixels, frame, local_m, rows, zones)
+    return TrainingData(Dataset(root, table, root), splits, pixels, frame, local_m, rows, zones)

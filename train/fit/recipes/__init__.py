@@ -10,12 +10,12 @@ from train.fit.config import CampusConfig, FitConfig, OriginalConfig
 from train.fit.recipes.base import Recipe
 from train.fit.recipes.campus import Campus
 from train.fit.recipes.original import Original
-from train.fit.training_data import Task
+from train.fit.training_data import TrainingData
 
 __all__ = ["Campus", "Original", "Recipe", "open_recipe"]
 
 
-def open_recipe(task: Task, config: FitConfig) -> Recipe:
+def open_recipe(task: TrainingData, config: FitConfig) -> Recipe:
     """The recipe that a config is for."""
     if isinstance(config, CampusConfig):
         return Campus(task, config)

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from core.errors import CampusError
-from core.network.campus_net import BACKBONES, NetConfig, Outputs
+from core.network.campus_net import Outputs
+from core.network.net_config import BACKBONES, NetConfig
 from train.fit.config import FitConfig
-from train.fit.training_data import CalibrationErrors, Task
+from train.fit.training_data import CalibrationErrors, TrainingData
 
 
 class Recipe(nn.Module, ABC):
@@ -25,7 +26,7 @@ class Recipe(nn.Module, ABC):
     target_m: Tensor  # (N, 2) local metres
     zone_centres_m: Tensor  # (K, 2)
 
-    def __init__(self, task: Task, config: FitConfig, heading: bool = False) -> None:
+    def __init__(self, task: TrainingData, config: FitConfig, heading: bool = False) -> None:
         """`heading`: whether the network has a head for it."""
         super().__init__()
         if config.backbone not in BACKBONES:
@@ -69,7 +70,7 @@ class Recipe(nn.Module, ABC):
         return None
 
     @abstractmethod
-    def rate(self, step: int, steps: int) -> float:
+    def learning_rate_factor(self, step: int, steps: int) -> float:
         """The share of the peak learning rate at a step of the run."""
 
     @abstractmethod

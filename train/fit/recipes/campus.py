@@ -15,7 +15,7 @@ from train.fit.augment import augment
 from train.fit.config import CampusConfig
 from train.fit.losses import heading_nll, regression_nll, retrieval_nll, zone_nll
 from train.fit.recipes.base import Recipe
-from train.fit.training_data import SCALE_M, CalibrationErrors, Task
+from train.fit.training_data import SCALE_M, CalibrationErrors, TrainingData
 
 LEAST_HEADINGS = 0.5  # share of the training photos that must carry a heading for the network to learn it
 
@@ -26,10 +26,10 @@ class Campus(Recipe):
     heading_rad: Tensor  # (N,) NaN where unknown
     memory: Tensor  # (N, D) the embedding that each training photo had last, 0 before the first
 
-    def __init__(self, task: Task, config: CampusConfig) -> None:
+    def __init__(self, task: TrainingData, config: CampusConfig) -> None:
         heading_rad = np.radians(task.heading_deg[task.rows["train"]])
         known = float(np.isfinite(heading_rad).mean())
-        super().__init__(task, config, heading=bool(config.heading_share) and known >= LEAST_HEADINGS)
+        super().__init__(task, config, heading=bool(config.heading_loss_weight) and known >= LEAST_HEADINGS)
         self.config = config
         self.constant("heading_rad", torch.from_numpy(heading_rad).float())
         self.register_buffer("memory", torch.zeros(len(heading_rad), config.embedding))
@@ -52,17 +52,17 @@ class Campus(Recipe):
         assert heads.log_spread is not None
         to_zones, to_photos = _squared(target_m, self.zone_centres_m), _squared(target_m, self.target_m)
         loss = (
-            config.regression_share
+            config.regression_loss_weight
             * regression_nll(heads.offset, heads.log_spread, target_m / SCALE_M, config.regression_power)
-            + config.zone_share * zone_nll(heads.zone_logits, to_zones, config.zone_width_m)
-            + config.retrieval_share
+            + config.zone_loss_weight * zone_nll(heads.zone_logits, to_zones, config.zone_width_m)
+            + config.retrieval_loss_weight
             * retrieval_nll(similarity, to_photos, config.retrieval_width_m, config.temperature)
         )
         if heads.heading is not None:
-            loss = loss + config.heading_share * heading_nll(heads.heading, self.heading_rad[chosen])
+            loss = loss + config.heading_loss_weight * heading_nll(heads.heading, self.heading_rad[chosen])
         return loss
 
-    def rate(self, step: int, steps: int) -> float:
+    def learning_rate_factor(self, step: int, steps: int) -> float:
         """Linear warm-up, then a cosine to zero."""
         done = step / steps
         warm = min(1.0, done / self.config.warmup + 1 / steps) if self.config.warmup else 1.0
@@ -73,7 +73,7 @@ class Campus(Recipe):
 
     def score_m(self, errors: CalibrationErrors) -> float:
         assert errors.retrieval_m is not None
-        return errors.retrieval_m  # the voter that fitted posteriors trust most, by far
+        return errors.retrieval_m  # the component that fitted posteriors trust most, by far
 
 
 def _squared(a: Tensor, b: Tensor) -> Tensor:

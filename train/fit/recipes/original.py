@@ -21,7 +21,7 @@ from torch import Tensor
 from core.network.campus_net import Outputs
 from train.fit.config import OriginalConfig
 from train.fit.recipes.base import Recipe
-from train.fit.training_data import SCALE_M, CalibrationErrors, Task
+from train.fit.training_data import SCALE_M, CalibrationErrors, TrainingData
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Original(Recipe):
     zone: Tensor  # (N,) the zone that each training photo lies in
     weight: Tensor  # (N,) how often each is drawn, relative to the others
 
-    def __init__(self, task: Task, config: OriginalConfig) -> None:
+    def __init__(self, task: TrainingData, config: OriginalConfig) -> None:
         super().__init__(task, config)
         self.config = config
         zone, night = task.zones.assign(task.local_m[task.rows["train"]]), self.night.numpy()
@@ -73,18 +73,20 @@ class Original(Recipe):
         target_m, zone = self.target_m[chosen], self.zone[chosen]
 
         def labelled(heads: Outputs) -> Tensor:
-            return config.regression_share * F.mse_loss(
+            return config.regression_loss_weight * F.mse_loss(
                 heads.offset, target_m / SCALE_M
-            ) + config.zone_share * F.cross_entropy(heads.zone_logits, zone, label_smoothing=config.smoothing)
+            ) + config.zone_loss_weight * F.cross_entropy(
+                heads.zone_logits, zone, label_smoothing=config.label_smoothing
+            )
 
         triplet = triplet_loss(weak.embedding, strong.embedding, target_m, config.margin, config.negative_m)
         return (
-            (1 - config.strong_share) * labelled(weak)
-            + config.strong_share * labelled(strong)
-            + config.triplet_share * triplet
+            (1 - config.strong_view_weight) * labelled(weak)
+            + config.strong_view_weight * labelled(strong)
+            + config.triplet_loss_weight * triplet
         )
 
-    def rate(self, step: int, steps: int) -> float:  # noqa: ARG002
+    def learning_rate_factor(self, step: int, steps: int) -> float:  # noqa: ARG002
         return 1.0
 
     def score_m(self, errors: CalibrationErrors) -> float:

@@ -1,4 +1,4 @@
-"""`python -m edge serve` as a process of its own, for the tests that meet it over the network."""
+"""`python -m app.serve` as a process of its own, for benchmarks and tests that meet it over the network."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from tests import REPOSITORY
+from benchmarks.timing import ROOT as REPOSITORY
 
 
 @dataclass

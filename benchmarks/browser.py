@@ -1,11 +1,9 @@
-"""A real browser for tests: Chromium that can resolve no name but localhost, and draws without a screen."""
+"""A real browser for benchmarks and tests: Chromium that resolves no name but localhost and needs no screen."""
 
 from __future__ import annotations
 
 import shutil
 from typing import Any
-
-import pytest
 
 _FLAGS = (
     "--headless=new --no-sandbox --disable-quic --no-first-run --disable-background-networking "
@@ -15,11 +13,18 @@ _FLAGS = (
 _BLOCKED = "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE localhost , EXCLUDE 127.0.0.1"
 
 
+class NoBrowser(Exception):
+    """Chromium is not installed; the message says how it is."""
+
+
 def launch(kind: Any, *flags: str) -> Any:
-    """Start Chromium with more flags, or skip; `kind` is Playwright's `chromium`, or a browser's `browser_type`."""
+    """Start Chromium with more flags; `kind` is Playwright's `chromium`, or a browser's `browser_type`.
+
+    Raises NoBrowser where there is none.
+    """
     chromium = next((path for name in ("chromium", "google-chrome") if (path := shutil.which(name))), None)
     if chromium is None:
-        pytest.skip("no Chromium: apt-get install chromium")
+        raise NoBrowser("no Chromium: apt-get install chromium")
     return kind.launch(
         executable_path=chromium, ignore_default_args=["--headless"], args=[*_FLAGS.split(), _BLOCKED, *flags]
     )

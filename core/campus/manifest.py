@@ -1,0 +1,201 @@
+"""campus.json: the schema of a bundle's manifest, and what no campus may hold."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any, Literal, TypeVar
+
+import numpy as np
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+
+from core.campus.frame import LocalFrame
+from core.campus.grid import Grid
+from core.campus.parameters import PosteriorParams
+from core.campus.zones import Zone
+
+SCHEMA_VERSION = 1
+
+MAX_FILES = 2_000
+
+
+# A bundle may be a stranger's, and sizes the map and the work of every fix: 20 km² at 2 m, and zones as large as rooms.
+MAX_CELLS, MAX_ZONES, MAX_CELLS_TIMES_ZONES = 5_000_000, 10_000, 5_000_000_000
+
+MAX_REACH_M = 100_000.0  # how far from its centre anything of a campus may be; UTM is no plane beyond
+
+_MAX_CORNERS = 100_000
+
+
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+Checked = TypeVar("Checked")
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True)
+
+
+class Metrics(_Frozen):
+    """Errors of held-out photos in metres, shares as fractions; the JSON keys of `python -m train evaluate`."""
+
+    n: int
+    mean_m: float
+    median_m: float
+    p90_m: float
+    p95_m: float
+    max_m: float
+    within_5m: float
+    within_10m: float
+    within_25m: float
+    coverage68: float
+    coverage95: float
+    mean_radius68_m: float
+    baselines: dict[str, dict[str, float]] = Field(default_factory=dict)
+
+
+class Calibration(_Frozen):
+    """Split-conformal factors of the radii, and the out-of-distribution (OOD) scores of held-out photos of this campus.
+
+    Factors differ with the doubt itself: `radius68_factors` and `radius95_factors` hold where the map's own 68 % radius
+    is `radius_at_m` (ascending), and are interpolated between. `ood_quantiles` holds the calibration photos' OOD
+    scores (the network's output `ood_score`) as 101 quantiles from 0 % to 100 %; a photo whose score is above all but
+    the share `off_campus_share` of them is not taken to be of this campus. `heading_factor` makes the network's own
+    spread of its heading hold 68 % of the photos; None where no calibration photo has a heading.
+    """
+
+    photos: int
+    radius_at_m: tuple[float, ...] = Field(min_length=1, max_length=10_000)
+    radius68_factors: tuple[Annotated[float, Field(gt=0, le=1e6)], ...]
+    radius95_factors: tuple[Annotated[float, Field(gt=0, le=1e6)], ...]
+    heading_factor: float | None = Field(default=None, gt=0, le=1e6)
+    # Bundles made before 0.2.0 call these `novelty`.
+    ood_quantiles: tuple[float, ...] = Field(
+        default=(), max_length=10_000, validation_alias=AliasChoices("ood_quantiles", "novelty")
+    )
+    off_campus_share: float = Field(default=0.02, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _one_factor_for_each_radius(self) -> Calibration:
+        if not len(self.radius_at_m) == len(self.radius68_factors) == len(self.radius95_factors):
+            raise ValueError("radius_at_m and both lists of factors must be of one length")
+        if sorted(self.radius_at_m) != list(self.radius_at_m):
+            raise ValueError("radius_at_m must ascend")
+        return self
+
+    def radii_m(self, raw_m: tuple[float, ...]) -> tuple[float, float]:
+        """The map's own radii for 68 and 95 % of its mass -> those that hold as many held-out photos."""
+        factor68, factor95 = (
+            float(np.interp(raw_m[0], self.radius_at_m, factors))
+            for factors in (self.radius68_factors, self.radius95_factors)
+        )
+        radius68_m = raw_m[0] * factor68
+        return radius68_m, max(raw_m[1] * factor95, radius68_m)
+
+
+class Parity(_Frozen):
+    """Mean errors of FP32 and INT8 on the calibration split, and the mean distance between their fixes, in metres."""
+
+    fp32_mean_m: float
+    int8_mean_m: float
+    apart_mean_m: float
+
+
+class Training(_Frozen):
+    """What the model was trained on and how; `split` says what the held-out groups were.
+
+    `epochs` and `seed` are None where a checkpoint from elsewhere does not say.
+    """
+
+    recipe: str
+    backbone: str
+    weights: str
+    trained_utc: datetime
+    epochs: int | None
+    seed: int | None
+    split: str
+    split_sha256: str
+    photos: dict[str, int]  # split -> count
+
+
+class CampusManifest(_Frozen):
+    """campus.json. `rendered` is true where the photos were drawn by a computer and show no real place."""
+
+    schema_version: Literal[1] = 1
+    name: str = Field(max_length=200)
+    description: str = Field(default="", max_length=10_000)
+    rendered: bool = False
+    created_utc: datetime
+    frame: LocalFrame
+    scale_m: float = Field(gt=0, le=MAX_REACH_M)
+    image_size: int = Field(ge=32, le=1024)
+    grid: Grid
+    zones: tuple[Zone, ...] = Field(max_length=MAX_ZONES)
+    posterior: PosteriorParams
+    calibration: Calibration
+    parity: Parity | None = None
+    training: Training
+    metrics: dict[str, Metrics] = Field(default_factory=dict)  # split -> metrics
+    cpu_model: Literal["model.onnx", "model.int8.onnx"]
+    files: dict[str, Sha256] = Field(default_factory=dict, max_length=MAX_FILES)  # name -> sha256
+    digest: str = ""  # sha256 of all the above, so that a changed byte anywhere is noticed
+
+    @field_validator("frame")
+    @classmethod
+    def _on_earth(cls, frame: LocalFrame) -> LocalFrame:
+        sane = 1 <= frame.zone <= 60 and abs(frame.easting_m) <= 2e6 and abs(frame.northing_m) <= 1e7  # false for NaN
+        return _if(sane, frame, "is no place in UTM")
+
+    @field_validator("grid")
+    @classmethod
+    def _of_a_campus(cls, grid: Grid) -> Grid:
+        _if(grid.rows > 0 and grid.columns > 0, grid, "has no cells")
+        _if(grid.rows * grid.columns <= MAX_CELLS, grid, f"has more than {MAX_CELLS} cells")
+        far = max(abs(grid.west_m), abs(grid.south_m)) + max(grid.rows, grid.columns) * grid.cell_m
+        return _if(grid.cell_m >= 0.01 and far <= MAX_REACH_M, grid, "is no grid over a campus")
+
+    @field_validator("zones")
+    @classmethod
+    def _cells_of_a_campus(cls, zones: tuple[Zone, ...]) -> tuple[Zone, ...]:
+        _if(sum(len(zone.outline_m) for zone in zones) <= _MAX_CORNERS, zones, f"have more than {_MAX_CORNERS} corners")
+        for index, zone in enumerate(zones):
+            metres = [zone.spread_m, *zone.centre_m, *(metre for corner in zone.outline_m for metre in corner)]
+            near = zone.spread_m >= 0 and all(abs(metre) <= MAX_REACH_M for metre in metres)
+            _if(near and len(zone.name) <= 200, zones, f"number {index} is no cell of a campus")
+        return zones
+
+    @field_validator("posterior")
+    @classmethod
+    def _a_mixture(cls, params: PosteriorParams) -> PosteriorParams:
+        weights = [value for name, value in vars(params).items() if name.endswith("_weight")]
+        others = (
+            params.regression_width_m, params.zone_temperature, params.zone_width, params.retrieval_temperature,
+            params.retrieval_width_m, params.neighbours,
+        )  # fmt: skip
+        _if(min(weights) >= 0 and abs(sum(weights) - 1) < 1e-3, params, "has weights that do not sum to 1")
+        _if(params.floor_weight > 0, params, "has no floor, so that a map may hold nothing")
+        return _if(all(1e-9 < value <= MAX_REACH_M for value in others), params, "has absurd widths or temperatures")
+
+    @model_validator(mode="after")
+    def _bounded_work(self) -> CampusManifest:
+        work = self.grid.rows * self.grid.columns * len(self.zones)
+        return _if(work <= MAX_CELLS_TIMES_ZONES, self, f"the grid and {len(self.zones)} zones are too many together")
+
+    def sealed(self, files: Mapping[str, str]) -> CampusManifest:
+        """This manifest with the hashes of `files` and its own digest filled in."""
+        manifest = self.model_copy(update={"files": dict(sorted(files.items())), "digest": ""})
+        return manifest.model_copy(update={"digest": _digest(manifest.model_dump(mode="json"))})
+
+
+def _if(sane: bool, value: Checked, wrong: str) -> Checked:
+    """The value, where it is sane; ValueError, which pydantic gives the field's name, where it is not."""
+    if not sane:
+        raise ValueError(wrong)
+    return value
+
+
+def _digest(manifest: dict[str, Any]) -> str:
+    plain = {key: value for key, value in manifest.items() if key != "digest"}
+    return hashlib.sha256(json.dumps(plain, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

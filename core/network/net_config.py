@@ -1,0 +1,27 @@
+"""What a network is built from, as it is saved beside its weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Backbone = Literal["efficientnet_lite0", "resnet50"]
+BACKBONES: tuple[Backbone, ...] = ("efficientnet_lite0", "resnet50")
+
+
+@dataclass(frozen=True)
+class NetConfig:
+    """What a CampusNet is built from; saved beside its weights."""
+
+    backbone: Backbone = "efficientnet_lite0"
+    zones: int = 1
+    image_size: int = 224
+    layout: Literal["campus", "original"] = "campus"  # of the heads; the original's regression says no spread
+    hidden: int = 256  # width of the hidden layer of each of the campus layout's heads
+    embedding: int = 128
+    spatial_dropout: float = 0.1  # the original's, between the backbone's stages
+    head_dropout: float = 0.3
+    heading: bool = False  # whether a head says which way the camera looked
+    in_distribution_rank: int = 0  # dimensions of the subspace that the training photos' features span; 0: not known
+    mean: tuple[float, float, float] | None = None  # of each channel, 0..1; None: as the backbone's ImageNet weights
+    std: tuple[float, float, float] | None = None

@@ -1,0 +1,91 @@
+"""Which file may import which: no circle, no room that knows one above it, and packs that carry what they need."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edge.pack import program_files
+from tests import REPOSITORY
+from tests.arrows import Arrow, arrows, broken_rules, circles, sources
+
+
+@pytest.fixture(scope="module")
+def found() -> list[Arrow]:
+    return arrows(sources(REPOSITORY))
+
+
+def test_no_files_import_one_another_in_a_circle(found: list[Arrow]) -> None:
+    assert len(found) > 400  # the reader reads
+    assert circles(found) == []
+
+
+def test_every_room_knows_only_rooms_below_it(found: list[Arrow]) -> None:
+    assert broken_rules(found) == []
+
+
+def plant(root: Path, **files: str) -> list[Arrow]:
+    for name, text in files.items():
+        path = root / (name.replace("__", "/") + ".py")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return arrows(sources(root))
+
+
+def test_a_circle_of_lazy_imports_is_found(tmp_path: Path) -> None:
+    planted = plant(
+        tmp_path,
+        core__a="def f():\n    from core import b\n",
+        core__b="import core.c\n",
+        core__c="try:\n    from core.a import f\nexcept ImportError:\n    pass\n",
+        core__d="from core.a import f\n",
+    )
+    assert circles(planted) == [["core.a", "core.b", "core.c"]]
+
+
+def test_what_only_type_checkers_import_makes_no_circle(tmp_path: Path) -> None:
+    text = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from core.b import X\n"
+    assert circles(plant(tmp_path, core__a=text, core__b="from core.a import Y\n")) == []
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "said"),
+    [
+        ("core__x", "from train.fit import y", "core does not know train"),
+        ("core__x", "def f():\n    import app.serve.web", "core does not know app"),
+        ("train__x", "from edge.pack import y", "train does not know edge"),
+        ("edge__x", "from train import y", "edge does not know train"),
+        ("train__x", "from app import y", "train does not know app"),
+        ("edge__x", "import app", "edge does not know app"),
+        ("app__x", "from train.dataset import y", "app does not know train"),
+        ("predict", "from edge import y", "predict does not know edge"),
+        ("core__io__x", "from core.campus.bundle import Bundle", "io lies below campus"),
+        ("train__dataset__x", "from train.fit import y", "dataset lies below fit"),
+        ("core__locate__x", "import torch", "may need it"),
+        ("edge__device__x", "def f():\n    from torch import nn", "may need it"),
+        ("benchmarks__x", "from tests import REPOSITORY", "nothing outside tests/ knows them"),
+    ],
+)
+def test_an_arrow_that_may_not_be_is_named(tmp_path: Path, file: str, text: str, said: str) -> None:
+    (line,) = broken_rules(plant(tmp_path, **{file: text, "core__campus__bundle": "Bundle = 1\n"}))
+    assert said in line
+
+
+def test_a_pack_carries_what_a_device_can_import_and_nothing_else() -> None:
+    carried = {name.removesuffix(".py").replace("/", ".").removesuffix(".__init__") for name in program_files()}
+    assert {"core.locate.localizer", "edge.device.run", "edge.pack", "requirements-jetson.txt"} <= carried
+    assert not [name for name in carried if name.startswith(("core.network", "edge.export", "app", "train"))]
+
+
+def test_no_carried_file_needs_at_once_what_stays_behind() -> None:
+    """Lazy imports may: they belong to commands that no device has."""
+    modules = sources(REPOSITORY)
+    carried = [name for name in program_files() if name.endswith(".py")]
+    for name in carried:
+        module = name.removesuffix(".py").replace("/", ".").removesuffix(".__init__")
+        top = "\n".join(
+            line for line in modules[module].read_text().splitlines() if line.startswith(("import", "from"))
+        )
+        assert "core.network" not in top, name
+        assert "edge.export" not in top, name
