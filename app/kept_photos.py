@@ -1,6 +1,6 @@
 """Photos kept on purpose: each located one as a file in a folder of the operator's choice, its fix as JSON beside it.
 
-Without that choice nothing is written anywhere: `$CAMPUS_KEEP_PHOTOS` names the folder, and `python -m edge serve
+Without that choice nothing is written anywhere: `$CAMPUS_KEEP_PHOTOS` names the folder, and `python -m app.serve
 --keep-photos DIR` sets it.
 """
 

@@ -1,6 +1,6 @@
 """Load on the field app as phones make it: `python -m benchmarks.app_load`.
 
-`python -m edge serve` runs as a process of its own, over https with its own certificate and access key. The phones are
+`python -m app.serve` runs as a process of its own, over https with its own certificate and access key. The phones are
 protocol clients, since 20 browsers do not fit two cores: each holds a real websocket session of the page and sends its
 photos as the page's camera does, so all that the server does for a phone is done. Real phones have processors of their
 own, so these make ready what they send before the clock starts; what they still take of the server's is told.

@@ -13,7 +13,7 @@ COMMANDS = {
     "split": Command("train.dataset.split", "hold out calibration and test photos by group", TRAIN),
     "fit": Command("train.fit.fit", "train the network on a dataset -> a run", TRAIN),
     "bundle": Command("train.bundle.make", "calibrate and export a run -> a campus bundle", TRAIN),
-    "import-seed": Command("train.bundle.import_checkpoint", "the original's best_model.pth -> a campus bundle", TRAIN),
+    "import-checkpoint": Command("train.bundle.import_checkpoint", "the original's best_model.pth -> a bundle", TRAIN),
     "evaluate": Command("train.evaluate.evaluate", "errors and coverage of a bundle on held-out photos", TRAIN),
     "compare": Command("train.compare", "ways to train side by side, on the same folds", TRAIN),
     "demo": Command("train.demo.make", "render, train and bundle the demo campus again from its seed", TRAIN),
@@ -21,7 +21,7 @@ COMMANDS = {
 
 
 def main() -> int:
-    return run_command("train", __doc__, COMMANDS)
+    return run_command("train", __doc__, COMMANDS, former_names={"import-seed": "import-checkpoint"})
 
 
 if __name__ == "__main__":

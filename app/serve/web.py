@@ -1,4 +1,4 @@
-"""What `edge serve` puts around the field app: first page, lock and install pages, manifest, redirect to https."""
+"""What `app.serve` puts around the field app: first page, lock and install pages, manifest, redirect to https."""
 
 from __future__ import annotations
 

@@ -27,11 +27,16 @@ class Command:
 
 
 def run_command(
-    package: str, description: str | None, commands: Mapping[str, Command], program: str | None = None
+    package: str,
+    description: str | None,
+    commands: Mapping[str, Command],
+    program: str | None = None,
+    former_names: Mapping[str, str] | None = None,
 ) -> int:
     """Run `python -m PACKAGE COMMAND …`, called `program` where it is started otherwise, and return its exit code.
 
-    Only the chosen command is imported: an import of photos must not wait for torch, nor a Jetson have it.
+    A command typed by its former name works as before, with a note on standard error. Only the chosen command is
+    imported: an import of photos must not wait for torch, nor a Jetson have it.
     Raises MissingDependency when a package that it imports is absent.
     """
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
@@ -43,6 +48,9 @@ def run_command(
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     parsers = {name: subparsers.add_parser(name, help=command.help) for name, command in commands.items()}
     chosen = next((word for word in sys.argv[1:] if not word.startswith("-")), None)
+    if chosen is not None and (now := (former_names or {}).get(chosen)):
+        print(f"note: {chosen} is now called {now}", file=sys.stderr)
+        sys.argv[sys.argv.index(chosen)] = chosen = now
     if chosen is None or chosen not in commands:
         parser.parse_args()  # prints help or the error, and exits
         return 2

@@ -1,4 +1,4 @@
-"""Where this user's files lie, and whether others may write there; the keys of `edge serve` among them, in files that
+"""Where this user's files lie, and whether others may write there; the keys of `app.serve` among them, in files that
 nobody else can read.
 """
 

@@ -48,3 +48,12 @@ def test_no_such_command_is_exit_code_2(monkeypatch: pytest.MonkeyPatch, words: 
     with pytest.raises(SystemExit) as stop:
         run(monkeypatch, command(monkeypatch, ""), *words)
     assert stop.value.code == 2
+
+
+def test_a_command_typed_by_its_former_name_runs_with_a_note(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["tool", "make", "--times", "2"])
+    commands = command(monkeypatch, "")
+    assert run_command("tool", "A tool.", commands, former_names={"make": "do"}) == 14
+    assert capsys.readouterr().err == "note: make is now called do\n"

@@ -237,7 +237,7 @@ def test_bad_input_is_one_line_and_writes_nothing(
     seed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def command(gt: Path, *words: object) -> str:
-        line = ("import-seed", seed / "best_model.pth", "--gt", gt, "--out", tmp_path / "out", *words)
+        line = ("import-checkpoint", seed / "best_model.pth", "--gt", gt, "--out", tmp_path / "out", *words)
         monkeypatch.setattr(sys, "argv", ["train", *map(str, line)])
         assert run_cli(train.__main__.main) == 2
         error = capsys.readouterr().err
