@@ -4,6 +4,7 @@ CampusError                 one clear line for the person: what is wrong, and th
 ├── PhotoError              a photo cannot be read or used
 ├── BundleError             a campus bundle is missing, damaged, or of another version
 ├── DatasetError            a photo folder, label file or dataset cannot be trained on
+├── MapError                a map cannot be read or fetched
 ├── EngineError             an inference engine cannot be made or gave unusable output
 └── MissingDependency       an optional package is absent; names the requirements file that brings it
 
@@ -30,6 +31,10 @@ class BundleError(CampusError):
 
 class DatasetError(CampusError):
     """A photo folder, label file or dataset cannot be trained on."""
+
+
+class MapError(CampusError):
+    """A map cannot be read or fetched."""
 
 
 class EngineError(CampusError):

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from core.campus.basemap import Name, View, fitted_view, labels, names, style_url
+from core.campus.basemap import Name, View, drawable, fitted_view, labels, names, style_url
+from core.campus.walked import walked_map
 from core.errors import MissingDependency
 from core.locate.confidence import confidence, places_to_name
 
@@ -227,13 +228,22 @@ def _outlines(bundle: Bundle) -> list[tuple[int, list[list[float]]]]:
 
 
 @lru_cache(maxsize=_CAMPUSES)
+def _map(bundle: Bundle) -> dict[str, Any]:
+    """The bundle's own map, or one of its training photos, so that no campus is blank."""
+    if any(drawable(bundle.campus_map)):
+        return bundle.campus_map
+    local_m = np.empty((0, 2)) if bundle.gallery is None else bundle.gallery.local_m
+    return walked_map(bundle.manifest.zones, local_m, bundle.manifest.frame)
+
+
+@lru_cache(maxsize=_CAMPUSES)
 def _names(bundle: Bundle) -> list[Name]:
-    return names(bundle.campus_map, bundle.manifest.frame)
+    return names(_map(bundle), bundle.manifest.frame)
 
 
 @lru_cache(maxsize=2 * _CAMPUSES)
 def _style(bundle: Bundle, dark: bool) -> str:
-    return style_url(bundle.campus_map, dark=dark)
+    return style_url(_map(bundle), dark=dark)
 
 
 def _zone_layer(bundle: Bundle, fix: Fix | None, theme: _Theme) -> pydeck.Layer:

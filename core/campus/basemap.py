@@ -22,10 +22,21 @@ if TYPE_CHECKING:
     from core.campus.frame import LocalFrame
 
 # Drawn in this order.
-KINDS = ("lawn", "sports", "water", "plaza", "path", "building", "tower", "tree")
+KINDS = (
+    "grounds", "lawn", "sports", "water", "plaza", "road", "walked", "path", "steps", "building", "tower", "tree",
+    "photo", "place", "scale",
+)  # fmt: skip
 # Left out in this order where a campus is too large to send.
 _LEFT_OUT_FIRST = ("tree", "lawn", "sports", "path")
-_NAMED = ("building", "tower", "plaza", "water", "sports", "lawn")
+_NAMED = ("building", "tower", "plaza", "water", "sports", "lawn", "scale", "place", "grounds")
+_EDGE = {"building": "building_edge", "tower": "building_edge", "path": "path_edge"}
+# Lines by kind: a colour, and their width in pixels at zoom 14 and 20, which is the same width in metres.
+_LINES = {
+    "road_casing": ("road", "path_edge", 2.6, 56.0), "path_casing": ("path", "path_edge", 1.4, 27.0),
+    "walked_line": ("walked", "path", 2.0, 46.0), "road_line": ("road", "road", 2.0, 48.0),
+    "path_line": ("path", "path", 1.0, 20.0), "scale_line": ("scale", "scale", 1.5, 4.0),
+}  # fmt: skip
+_DOTS = {"tree": ("tree", 0.75, 0.5, 22.0), "photo": ("photo", 0.9, 1.8, 8.0)}  # colour, opacity, radius likewise
 MAX_STYLE_BYTES = 150_000
 _WORLD_PX = 512  # MapLibre's and deck.gl's tile size: the world is this wide at zoom 0
 _EQUATOR_M = 40_075_016.686
@@ -35,12 +46,14 @@ MAX_LABELS = 40
 LIGHT = {
     "ground": "#f4f1ea", "lawn": "#cde6b4", "sports": "#b9dca6", "water": "#a5d2f0", "plaza": "#e5dcc8",
     "path": "#ffffff", "building": "#d2bfa9", "tower": "#b99f83", "tree": "#7fb069",
-    "path_edge": "#cfc6b6", "building_edge": "#7d6a55",
+    "path_edge": "#cfc6b6", "building_edge": "#7d6a55", "road": "#fbf3d9", "steps": "#a08f78",
+    "grounds": "#e9e8d3", "photo": "#5d7340", "scale": "#4a4238",
 }  # fmt: skip
 DARK = {
     "ground": "#14181e", "lawn": "#1d3326", "sports": "#20402b", "water": "#17364d", "plaza": "#2b2a29",
     "path": "#3b424d", "building": "#46505f", "tower": "#5d6b80", "tree": "#2f5a3a",
-    "path_edge": "#262c35", "building_edge": "#8b98ab",
+    "path_edge": "#262c35", "building_edge": "#8b98ab", "road": "#4a4f58", "steps": "#8a93a1",
+    "grounds": "#1c242b", "photo": "#9cc083", "scale": "#c9cfd8",
 }  # fmt: skip
 
 
@@ -101,44 +114,49 @@ def _style_layers(colours: dict[str, str]) -> list[dict[str, Any]]:
     layers: list[dict[str, Any]] = [
         {"id": "ground", "type": "background", "paint": {"background-color": colours["ground"]}}
     ]
-    for kind in KINDS[:-1]:
-        edge = {"path": "path_edge", "building": "building_edge", "tower": "building_edge"}.get(kind, kind)
-        paint: dict[str, Any] = {"fill-color": colours[kind], "fill-outline-color": colours[edge]}
-        layers.append({"id": kind, "type": "fill", "source": "campus", "filter": of_kind(kind, *areas), "paint": paint})
-        if kind == "path":
-            widths = ["interpolate", ["exponential", 2], ["zoom"], 14, 1.0, 20, 20.0]  # about 2.5 m
-            paint = {"line-color": colours["path"], "line-width": widths}
+    for kind in KINDS:
+        layers += [_line_layer(name, of_kind(kind, *lines), colours) for name in _LINES if _LINES[name][0] == kind]
+        if kind == "steps":
+            layers.append(_steps_layer(of_kind(kind, *lines), colours))
+        if kind not in _DOTS and kind in colours and kind != "scale":
+            fill = {"fill-color": colours[kind], "fill-outline-color": colours[_EDGE.get(kind, kind)]}
             layers.append(
-                {
-                    "id": "path_line",
-                    "type": "line",
-                    "source": "campus",
-                    "filter": of_kind("path", *lines),
-                    "paint": paint,
-                }
+                {"id": kind, "type": "fill", "source": "campus", "filter": of_kind(kind, *areas), "paint": fill}
             )
     widths = ["interpolate", ["linear"], ["zoom"], 15, 0.6, 19, 2.0]
-    layers.append(
-        {
-            "id": "building_edge",
-            "type": "line",
-            "source": "campus",
-            "filter": ["match", ["get", "kind"], ["building", "tower"], True, False],
-            "paint": {"line-color": colours["building_edge"], "line-width": widths},
-        }
-    )
-    radius = ["interpolate", ["exponential", 2], ["zoom"], 14, 0.5, 20, 22.0]  # a crown of about 5 m
-    paint = {"circle-color": colours["tree"], "circle-opacity": 0.75, "circle-radius": radius}
-    layers.append(
-        {
-            "id": "tree",
-            "type": "circle",
-            "source": "campus",
-            "filter": of_kind("tree", "Point"),
-            "paint": paint,
-        }
-    )
-    return layers
+    edges = {
+        "id": "building_edge",
+        "type": "line",
+        "source": "campus",
+        "filter": ["match", ["get", "kind"], ["building", "tower"], True, False],
+        "paint": {"line-color": colours["building_edge"], "line-width": widths},
+    }
+    dots = [_dot_layer(kind, of_kind(kind, "Point", "MultiPoint"), colours) for kind in _DOTS]
+    return [*layers, edges, *dots]
+
+
+def _line_layer(name: str, matching: list[Any], colours: dict[str, str]) -> dict[str, Any]:
+    _, colour, low, high = _LINES[name]
+    widths = ["interpolate", ["exponential", 2], ["zoom"], 14, low, 20, high]
+    return {
+        "id": name, "type": "line", "source": "campus", "filter": matching,
+        "layout": {"line-cap": "round", "line-join": "round"},
+        "paint": {"line-color": colours[colour], "line-width": widths},
+    }  # fmt: skip
+
+
+def _steps_layer(matching: list[Any], colours: dict[str, str]) -> dict[str, Any]:
+    """Steps as their treads: short dashes across the way."""
+    widths = ["interpolate", ["exponential", 2], ["zoom"], 14, 1.2, 20, 24.0]
+    paint = {"line-color": colours["steps"], "line-width": widths, "line-dasharray": [0.25, 0.25]}
+    return {"id": "steps_line", "type": "line", "source": "campus", "filter": matching, "paint": paint}
+
+
+def _dot_layer(kind: str, matching: list[Any], colours: dict[str, str]) -> dict[str, Any]:
+    colour, opacity, low, high = _DOTS[kind]
+    radius = ["interpolate", ["exponential", 2], ["zoom"], 14, low, 20, high]
+    paint = {"circle-color": colours[colour], "circle-opacity": opacity, "circle-radius": radius}
+    return {"id": kind, "type": "circle", "source": "campus", "filter": matching, "paint": paint}
 
 
 def drawable(campus_map: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -79,10 +79,16 @@ _SIDE = re.compile(rf", (?:{'|'.join(_SIDES)}) side$")
 _NAMED_KINDS = ("building", "plaza", "tower", "water", "lawn", "sports")
 
 
+def numbered(zones: Zones) -> Zones:
+    """The zones with the names that they have while nothing better is known: `Zone 1` and so on."""
+    return Zones(tuple(replace(zone, name=f"Zone {index}") for index, zone in enumerate(zones.zones, start=1)))
+
+
 def name_zones(zones: Zones, campus_map: dict[str, Any], frame: LocalFrame) -> Zones:
     """The zones named after the nearest named feature of the map and the side of it: `Library, north side`.
 
-    Unchanged where the map (a GeoJSON FeatureCollection) has no named feature.
+    The English name is taken where the map has one, as the sides are English. Unchanged where the map (a GeoJSON
+    FeatureCollection) has no named feature.
     """
     from shapely import Point, transform
     from shapely.geometry import shape
@@ -91,7 +97,10 @@ def name_zones(zones: Zones, campus_map: dict[str, Any], frame: LocalFrame) -> Z
         return frame.to_local(lonlat[:, 1], lonlat[:, 0])
 
     features = [
-        (feature["properties"]["name"], transform(shape(feature["geometry"]), to_local))
+        (
+            feature["properties"].get("name:en") or feature["properties"]["name"],
+            transform(shape(feature["geometry"]), to_local),
+        )
         for feature in campus_map.get("features", [])
         if feature.get("properties", {}).get("name") and feature["properties"].get("kind") in _NAMED_KINDS
     ]

@@ -214,9 +214,14 @@ def test_photo_density_integrates_to_the_number_of_photos() -> None:
     assert density.sum() * grid.cell_m**2 == pytest.approx(7, rel=1e-3)
 
 
-def test_a_campus_without_a_map_still_draws(tmp_path: Path) -> None:
+def test_a_campus_without_a_map_shows_its_photos_zones_and_scale(tmp_path: Path) -> None:
     bundle = Localizer.load(make_bundle(tmp_path / "bare", with_map=False)).bundle
-    assert layers(campus_deck(bundle))["names"]["data"] == []
+    deck = campus_deck(bundle)
+    shown = {row["text"] for row in layers(deck)["names"]["data"]}
+    assert {"N", "50 m"} < shown
+    style = json.loads(base64.b64decode(json.loads(deck.to_json())["mapStyle"].split(",")[1]))
+    drawn = {feature["properties"]["kind"] for feature in style["sources"]["campus"]["data"]["features"]}
+    assert drawn == {"grounds", "walked", "photo", "scale"}
 
 
 @pytest.mark.parametrize(
