@@ -206,7 +206,7 @@ def answer(sighting: Sighting, localizer: Localizer, texts: Texts) -> None:
     alt = texts.say("map_alt", zone=texts.zone_name(fix.zone.name), radius=cards.metres(fix.radius68_m))
     st.pydeck_chart(deck, height=HEIGHT_PX, alt=alt)
     items = legend(fix, truth=sighting.truth, track=earlier, dark=dark())
-    st.html(cards.legend_row(items, texts) + ("" if split else places))
+    st.html(cards.legend_row(items, texts) + cards.map_credit(bundle) + ("" if split else places))
     with st.expander(texts["details"]):
         st.caption(texts["position"])
         st.code(f"{fix.lat:.6f}, {fix.lon:.6f}", language=None)

@@ -10,6 +10,7 @@ from app.map.deck import LegendItem, view_cone
 from app.session_log import FieldTest
 from app.sighting import Sighting
 from app.texts import Texts
+from core.campus.basemap import attribution
 from core.campus.bundle import Bundle
 from core.locate.confidence import Confidence, confidence, places_to_name
 from core.locate.fix import Fix
@@ -114,6 +115,12 @@ def legend_row(items: Sequence[LegendItem], texts: Texts) -> str:
     """What the map's signs mean, each drawn as it is there."""
     rows = "".join(f"<li><img src='{_sign(item)}' alt=''>{escape(texts[f'legend_{item.key}'])}</li>" for item in items)
     return f"<ul class='legend' aria-label='{escape(texts['legend'])}'>{rows}</ul>"
+
+
+def map_credit(bundle: Bundle) -> str:
+    """Whom to thank for the map, as its licence asks; "" where there is nobody."""
+    thanks = attribution(bundle.campus_map)
+    return f"<p class='credit' dir='auto'>{escape(thanks)}</p>" if thanks else ""
 
 
 def _sign(item: LegendItem) -> str:

@@ -65,7 +65,7 @@ def campus_page(localizer: Localizer | None, texts: Texts) -> None:
         st.subheader(texts["coverage"], anchor=False)
         alt = texts.say("coverage_alt", campus=bundle.manifest.name)
         st.pydeck_chart(coverage_deck(bundle, dark=dark()), height=HEIGHT_PX, alt=alt)
-        st.html(cards.legend_row(coverage_legend(dark=dark()), texts))
+        st.html(cards.legend_row(coverage_legend(dark=dark()), texts) + cards.map_credit(bundle))
         st.download_button(
             texts["campus_download"],
             lambda: campuses.packed(bundle),

@@ -94,8 +94,8 @@ def style_url(campus_map: dict[str, Any], *, dark: bool) -> str:
             "type": "geojson",
             "data": {"type": "FeatureCollection", "features": features},
         }
-        if isinstance(campus_map.get("attribution"), str):
-            source["attribution"] = _plain(campus_map["attribution"])
+        if thanks := attribution(campus_map):
+            source["attribution"] = thanks
         style = {"version": 8, "sources": {"campus": source}, "layers": _style_layers(colours)}
         text = json.dumps(style, separators=(",", ":"))
         dropped = next((kind for kind in _LEFT_OUT_FIRST if kind in kinds), None)
@@ -103,6 +103,12 @@ def style_url(campus_map: dict[str, Any], *, dark: bool) -> str:
             return "data:application/json;base64," + base64.b64encode(text.encode()).decode()
         kinds.remove(dropped)
         features = [feature for feature in features if feature["properties"]["kind"] in kinds]
+
+
+def attribution(campus_map: dict[str, Any]) -> str:
+    """Whom to thank for the map, which its licence may ask to be shown beside it; "" where it does not say."""
+    thanks = campus_map.get("attribution")
+    return _plain(thanks) if isinstance(thanks, str) else ""
 
 
 def _style_layers(colours: dict[str, str]) -> list[dict[str, Any]]:
