@@ -14,7 +14,7 @@ COMMANDS = {
     "fit": Command("train.fit.fit", "train the network on a dataset -> a run", TRAIN),
     "bundle": Command("train.bundle.make", "calibrate and export a run -> a campus bundle", TRAIN),
     "map": Command("train.osm.command", "OpenStreetMap -> a campus's map and the names of its zones", TRAIN),
-    "zones": Command("train.zone_names", "list a campus's zones, and name them by hand", TRAIN),
+    "zones": Command("train.dataset.zone_names", "list a campus's zones, and name them by hand", TRAIN),
     "import-checkpoint": Command("train.bundle.import_checkpoint", "the original's best_model.pth -> a bundle", TRAIN),
     "evaluate": Command("train.evaluate.evaluate", "errors and coverage of a bundle on held-out photos", TRAIN),
     "compare": Command("train.compare", "ways to train side by side, on the same folds", TRAIN),

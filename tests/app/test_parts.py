@@ -33,6 +33,7 @@ from core.locate.fix import Candidate, Fix, ZoneOdds
 from core.locate.localizer import Localizer
 from tests.app.harness import REPOSITORY
 from tests.bundles import make_bundle, photo
+from train.dataset.zone_names import remapped
 
 HOSTILE = "=cmd|' /C calc'!A0<script>alert(1)</script>"
 
@@ -397,3 +398,11 @@ def test_signs_on_the_map_stand_out_from_its_ground() -> None:
     for theme, ground in ((LIGHT, "#f4f1ea"), (DARK, "#14181e")):
         for colour in (theme.fix, theme.truth, theme.zone, theme.candidate, theme.text):
             assert contrast("#{:02x}{:02x}{:02x}".format(*colour), ground) >= 4.5
+
+
+def test_the_app_thanks_openstreetmap_for_its_map_and_nobody_without_one(tmp_path: Path) -> None:
+    bundle = Bundle.load(make_bundle(tmp_path / "bare", with_map=False))
+    assert cards.map_credit(bundle) == ""
+    thanks = {"type": "FeatureCollection", "features": [], "attribution": "© OpenStreetMap <b>contributors</b>, ODbL"}
+    changed = remapped(bundle, thanks, tmp_path / "thanked")
+    assert "© OpenStreetMap bcontributors/b, ODbL" in cards.map_credit(changed)

@@ -17,13 +17,13 @@ from core.campus.bundle import Bundle
 from core.campus.file_names import CAMPUS_JSON
 from core.campus.frame import LocalFrame
 from core.errors import MapError
-from core.io.files import check_replaceable, written_aside
+from core.io.files import check_replaceable, written_atomically
 from train.dataset.dataset import Dataset
+from train.dataset.zone_names import remapped
 from train.osm.box import Box
 from train.osm.features import campus_map, count_by_kind
 from train.osm.overpass import SERVER, command_elsewhere, fetch
 from train.osm.read import read_extract
-from train.zone_names import remapped
 
 log = logging.getLogger(__name__)
 
@@ -99,8 +99,8 @@ def main(args: argparse.Namespace) -> int:
     size_m = round(box.high_m[0] - box.low_m[0])
     print(f"{len(found['features'])} features ({kinds}), {named} with a name, on {size_m} × {size_m} m")
     if campus.bundle is None:
-        with written_aside(out) as aside:
-            aside.write_text(json.dumps(found, ensure_ascii=False, separators=(",", ":")), encoding="utf-8")
+        with written_atomically(out) as temporary:
+            temporary.write_text(json.dumps(found, ensure_ascii=False, separators=(",", ":")), encoding="utf-8")
         print(f"{out}: bundle it with `python -m train bundle RUN --map {out} --out BUNDLE`")
         return 0
     bundle = remapped(campus.bundle, found, out)

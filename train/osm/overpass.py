@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import MapError, reason_of
-from core.io.files import written_aside
+from core.io.files import written_atomically
 from train.osm.box import Box
 from train.osm.kinds import KEYS
 
@@ -52,8 +52,8 @@ def fetch(box: Box, out: Path, server: str = SERVER) -> None:
         ) from error
     if len(data) > _MAX_BYTES:
         raise MapError(f"{server}: more than {_MAX_BYTES >> 20} MB: the campus is too large to fetch; give --osm FILE")
-    with written_aside(out) as aside:
-        aside.write_bytes(data)
+    with written_atomically(out) as temporary:
+        temporary.write_bytes(data)
 
 
 def write_pbf(elements: Sequence[dict[str, Any]], out: Path) -> None:

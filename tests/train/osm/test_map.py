@@ -16,7 +16,8 @@ import pytest
 from shapely.geometry import shape
 
 from core.campus.bundle import Bundle
-from core.errors import MapError, run_cli
+from core.cli.run import run_cli
+from core.errors import MapError
 from tests.train.osm.extracts import (
     FRAME,
     Field,
