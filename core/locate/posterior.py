@@ -16,6 +16,7 @@ import numpy as np
 from core.campus.gallery import Gallery, nearest_neighbours
 from core.campus.grid import Grid, nearest_by_cell
 from core.campus.parameters import PosteriorParams
+from core.locate.evidence import Evidence
 from core.locate.mixture import HEAVY_TAIL, LEAST_WIDTH_M, Kernels, _profiles, _Standing, softmax
 from core.locate.probability_map import ProbabilityMap
 
@@ -48,7 +49,7 @@ class Posterior:
     def _zone_of_cell(self) -> NDArray[np.intp]:
         return nearest_by_cell(self.grid, self._zone_centres).ravel()
 
-    def _moving(self, heads: Heads) -> Kernels:
+    def _moving(self, heads: Heads, evidence: Evidence | None) -> Kernels:
         """The kernels of regression and retrieval, which stand elsewhere for each photo."""
         p, batch = self.params, len(heads)
         spread = np.ones((batch, 1)) if heads.log_spread is None else np.exp(heads.log_spread.astype(np.float64))
@@ -60,7 +61,8 @@ class Posterior:
             top, similarity = nearest_neighbours(heads.embedding, self.gallery, p.neighbours)
             centre = np.concatenate([centre, self.gallery.local_m[top]], axis=1)
             width = np.concatenate([width, np.full(top.shape, p.retrieval_width_m)], axis=1)
-            odds = softmax(similarity.astype(np.float64), p.retrieval_temperature)
+            logits = similarity.astype(np.float64) / p.retrieval_temperature
+            odds = softmax(logits if evidence is None else logits + evidence.at(top))
             weight = np.concatenate([weight, odds * p.retrieval_weight], axis=1)
         return Kernels(centre, np.maximum(width, LEAST_WIDTH_M), weight)
 
@@ -70,9 +72,12 @@ class Posterior:
             return None
         return softmax(heads.zone_logits.astype(np.float64), self.params.zone_temperature) * self.params.zone_weight
 
-    def kernels(self, heads: Heads) -> Kernels:
-        """The mixtures that the components make of a batch; an absent head or gallery only removes its component."""
-        moving, zones = self._moving(heads), self._zone_weights(heads)
+    def kernels(self, heads: Heads, evidence: Evidence | None = None) -> Kernels:
+        """The mixtures that the components make of a batch; an absent head or gallery only removes its component.
+
+        `evidence` is the log-likelihood ratio of gallery photos that were matched by local features.
+        """
+        moving, zones = self._moving(heads, evidence), self._zone_weights(heads)
         if zones is None:
             return moving
         centre = np.broadcast_to(self._zone_centres, (len(heads), *self._zone_centres.shape))
@@ -83,16 +88,16 @@ class Posterior:
             np.concatenate([moving.weight, zones], axis=1),
         )
 
-    def log_likelihood(self, heads: Heads, local_m: Float) -> Float:
+    def log_likelihood(self, heads: Heads, local_m: Float, evidence: Evidence | None = None) -> Float:
         """(B,) log probability density (per square metre) of each photo's mixture at (B, 2) positions."""
-        kernels = self.kernels(heads)
+        kernels = self.kernels(heads, evidence)
         squared = ((kernels.centre_m - local_m[:, None]) ** 2).sum(axis=2) / kernels.width_m**2
         density = (kernels.weight * np.exp(-0.5 * squared) / (2 * np.pi * kernels.width_m**2)).sum(axis=1)
         return np.asarray(np.log(density + self._floor_density + 1e-300))
 
-    def map(self, heads: Heads) -> ProbabilityMap:
+    def map(self, heads: Heads, evidence: Evidence | None = None) -> ProbabilityMap:
         """The probability that one photo (a batch of 1) was taken in each cell of the campus."""
-        moving, zones = self._moving(heads), self._zone_weights(heads)
+        moving, zones = self._moving(heads, evidence), self._zone_weights(heads)
         weight = moving.weight[0]
         east, north = _profiles(self.grid, moving.centre_m[0], moving.width_m[0])
         # The factors' own sums tell what the whole map adds up to, so it is made normalised and passed over once.
