@@ -6,6 +6,7 @@ CampusError                 one clear line for the person: what is wrong, and th
 ├── DatasetError            a photo folder, label file or dataset cannot be trained on
 ├── MapError                a map cannot be read or fetched
 ├── EngineError             an inference engine cannot be made or gave unusable output
+├── TimeReversed            a photo of a walk is older than the one before it
 └── MissingDependency       an optional package is absent; names the requirements file that brings it
 
 Command lines print the message alone on standard error and exit with code 2; what the disk refuses (OSError) they print
@@ -39,6 +40,10 @@ class MapError(CampusError):
 
 class EngineError(CampusError):
     """An inference engine cannot be made or gave unusable output."""
+
+
+class TimeReversed(CampusError):
+    """A photo of a walk is older than the one before it, or its time is no number."""
 
 
 class MissingDependency(CampusError):

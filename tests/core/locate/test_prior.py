@@ -1,0 +1,58 @@
+"""Where people stand, before any photo is seen."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from core.campus.frame import LocalFrame
+from core.campus.grid import Grid
+from core.locate.prior import closed_cells, standing_prior
+
+GRID = Grid(-50.0, -30.0, 2.0, 30, 50)
+
+
+def walkers(count: int = 200) -> np.ndarray:
+    return np.stack([np.linspace(-40, 0, count), np.zeros(count)], axis=1)
+
+
+def test_the_prior_is_a_map_that_is_highest_where_people_stood_and_nowhere_zero() -> None:
+    prior = standing_prior(GRID, walkers(), 8.0, 1.0)
+    assert prior.sum(dtype=np.float64) == pytest.approx(1.0, abs=1e-5)
+    assert prior.min() > 0
+    assert prior[15, 15] > 5 * prior[15, 45]
+    flatter = standing_prior(GRID, walkers(), 8.0, 0.3)
+    assert flatter[15, 15] / flatter[15, 45] < prior[15, 15] / prior[15, 45]
+
+
+def test_nobody_stands_in_a_building_unless_training_photos_were_taken_there() -> None:
+    closed = np.zeros((30, 50), bool)
+    closed[16:20, 5:25] = True  # just north of the path
+    outdoors = standing_prior(GRID, walkers(), 8.0, 1.0, closed)
+    plain = standing_prior(GRID, walkers(), 8.0, 1.0)
+    assert outdoors[closed].sum() < 0.5 * plain[closed].sum()
+    inside = np.concatenate([walkers(), np.stack([np.linspace(-35, -5, 300), np.full(300, 5.0)], axis=1)])
+    assert standing_prior(GRID, inside, 8.0, 1.0, closed)[closed].sum() > 0.2
+
+
+def test_buildings_and_their_courtyards_are_read_off_the_map() -> None:
+    frame = LocalFrame.of_points(np.array([31.2619, 31.2621]), np.array([34.8009, 34.8011]))
+
+    def ring(west: float, south: float, east: float, north: float) -> list[list[float]]:
+        corners = np.array([[west, south], [east, south], [east, north], [west, north], [west, south]])
+        return [[lon, lat] for lat, lon in frame.to_latlon(corners)]
+
+    def feature(kind: str, *rings: list[list[float]]) -> dict:
+        return {"properties": {"kind": kind}, "geometry": {"type": "Polygon", "coordinates": list(rings)}}
+
+    features = [
+        feature("building", ring(-40, -20, 0, 20), ring(-30, -10, -10, 10)),
+        feature("path", ring(10, -20, 40, 20)),
+        {"properties": {"kind": "building"}, "geometry": {"type": "Point", "coordinates": [34.8, 31.26]}},
+        feature("building", [["a", "b"]], [[1.0]], [[800.0, 95.0], [801.0, 95.0], [801.0, 96.0]]),
+    ]
+    closed = closed_cells(GRID, {"features": features}, frame)
+    assert closed[6, 10]
+    assert not closed[15, 15]  # the courtyard
+    assert not closed[:, 30:].any()
+    assert closed.sum() * 4 == pytest.approx(40 * 40 - 20 * 20, rel=0.15)
