@@ -4,28 +4,28 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
-from core.errors import run_cli
+from core.cli.run import run_cli
+from core.errors import CampusError, MissingDependency
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A command: the module whose `main() -> exit code` answers it, and a line of help."""
+    """A command: the module whose `main(program) -> exit code` answers it, and a line of help."""
 
     module: str
     help: str
-    words: tuple[str, ...] = ()
 
 
 ENTRIES = {
     "locate": Entry("predict", "where photos were taken"),
     "train": Entry("train.__main__", "photos become a campus bundle"),
     "edge": Entry("edge.__main__", "a bundle goes to a device, and runs there"),
-    "serve": Entry("edge.__main__", "the field app for phones on this network, over https", ("serve",)),
+    "serve": Entry("app.serve.__main__", "the field app for phones on this network, over https"),
 }
 
 
@@ -37,18 +37,22 @@ def main() -> int:
     for name, entry in ENTRIES.items():
         commands.add_parser(name, help=entry.help, add_help=False)
     name = parser.parse_args(sys.argv[1:2]).command
-    entry = ENTRIES[name]
-    # The commands' own parsers read sys.argv, and show its first word as the name of the program.
-    sys.argv = [" ".join(("campus-gps", name)), *entry.words, *sys.argv[2:]]
-    command: Callable[[], int] = import_module(entry.module).main
-    return command()
+    del sys.argv[1]  # the command's own parser reads the rest
+    try:
+        return int(import_module(ENTRIES[name].module).main(f"campus-gps {name}"))
+    except MissingDependency as error:
+        if (Path(__file__).resolve().parent / "pyproject.toml").is_file():
+            raise
+        # Installed from a wheel, there is no requirements file to name.
+        package, _ = error.args
+        raise CampusError(f"{package} is not installed: pip install {package.partition(' ')[0]}") from error
 
 
 def _version() -> str:
     try:
         return version("campus-gps")
     except PackageNotFoundError:
-        return "(a checkout)"
+        return "(not installed)"
 
 
 def console() -> int:

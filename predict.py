@@ -70,8 +70,8 @@ def check(labels: Path, images: Path, localizer: Localizer) -> int:
     return 2 if missing else 0
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="predict.py", description=__doc__)
+def main(program: str = "predict.py") -> int:
+    parser = argparse.ArgumentParser(prog=program, description=__doc__)
     parser.add_argument("photos", nargs="*", type=Path, metavar="PHOTO")
     parser.add_argument("--bundle", type=Path, help="campus bundle (default: $CAMPUS_BUNDLE, else the demo campus)")
     parser.add_argument("--json", action="store_true", help="one JSON object per line")

@@ -25,7 +25,7 @@ COMMANDS = {
 }
 
 
-def main() -> int:
+def main(program: str | None = None) -> int:
     # Before numpy is loaded: its own threads would spin after each posterior and take the cores from the network.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     here = COMMANDS
@@ -33,7 +33,7 @@ def main() -> int:
         use_carried(pack)
         # The rest needs what no device has: the checkout, torch, the app.
         here = {name: command for name, command in COMMANDS.items() if command.requirements == JETSON}
-    return run_command("edge", __doc__, here, edge_program())
+    return run_command("edge", __doc__, here, program or edge_program())
 
 
 if __name__ == "__main__":

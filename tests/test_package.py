@@ -16,7 +16,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import campus_gps
-from tests.conftest import REPOSITORY
+from core.errors import CampusError, MissingDependency
+from tests import REPOSITORY
 
 LOCKS = {"requirements.txt": "requirements.lock", "requirements-dev.txt": "requirements-dev.lock"}
 SAMPLE = REPOSITORY / "campuses" / "demo" / "samples" / "test-night-IMG_00013.jpg"
@@ -119,6 +120,22 @@ def test_each_command_s_help_calls_it_by_the_name_that_was_typed(
         campus_gps.main()
     assert stop.value.code == 0
     assert capsys.readouterr().out.startswith(f"usage: campus-gps {' '.join(words)} ")
+
+
+@pytest.mark.parametrize(("checkout", "said"), [(True, "-r requirements-train.txt"), (False, "torch")])
+def test_a_missing_package_is_named_by_a_file_only_where_that_file_is(
+    checkout: bool, said: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def main(program: str) -> int:
+        raise MissingDependency("torch (needed here)", "requirements-train.txt")
+
+    monkeypatch.setattr("predict.main", main)
+    monkeypatch.setattr(sys, "argv", ["campus-gps", "locate"])
+    if not checkout:
+        monkeypatch.setattr(campus_gps, "__file__", str(tmp_path / "campus_gps.py"))
+    with pytest.raises(CampusError) as stop:
+        campus_gps.main()
+    assert str(stop.value).endswith(f"is not installed: pip install {said}")
 
 
 @pytest.fixture(scope="module")

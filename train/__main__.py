@@ -22,8 +22,8 @@ COMMANDS = {
 }
 
 
-def main() -> int:
-    return run_command("train", __doc__, COMMANDS, former_names={"import-seed": "import-checkpoint"})
+def main(program: str | None = None) -> int:
+    return run_command("train", __doc__, COMMANDS, program, former_names={"import-seed": "import-checkpoint"})
 
 
 if __name__ == "__main__":

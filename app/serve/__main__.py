@@ -10,10 +10,10 @@ from app.serve import serve
 from core.cli.run import run_cli
 
 
-def main() -> int:
+def main(program: str = "python -m app.serve") -> int:
     # Before numpy is loaded: its own threads would spin after each posterior and take the cores from the network.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    parser = argparse.ArgumentParser(prog="python -m app.serve", description=serve.__doc__)
+    parser = argparse.ArgumentParser(prog=program, description=serve.__doc__)
     serve.add_arguments(parser)
     return serve.main(parser.parse_args())
 

