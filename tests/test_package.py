@@ -126,7 +126,7 @@ def test_each_command_s_help_calls_it_by_the_name_that_was_typed(
 def test_a_missing_package_is_named_by_a_file_only_where_that_file_is(
     checkout: bool, said: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    def main(program: str) -> int:
+    def main(_: str) -> int:
         raise MissingDependency("torch (needed here)", "requirements-train.txt")
 
     monkeypatch.setattr("predict.main", main)
