@@ -13,7 +13,13 @@ from tests.bundles import Kind, make_bundle, photo
 pytestmark = pytest.mark.slow
 
 LOOKS = [
-    pytest.param(size, dark, lang, id=f"{size[0]}-{'dark' if dark else 'light'}-{lang}")
+    pytest.param(
+        size,
+        dark,
+        lang,
+        id=f"{size[0]}-{'dark' if dark else 'light'}-{lang}",
+        marks=[pytest.mark.quick] if (size, dark, lang) == (PHONE, False, "he") else [],
+    )
     for size in (PHONE, DESKTOP)
     for dark in (False, True)
     for lang in ("en", "he")
