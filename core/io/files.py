@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import re
 import shutil
+import stat
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -16,6 +18,18 @@ from core.errors import CampusError
 
 _ENDING = ".aside"  # of the workshops, by which a later writer knows those of killed ones
 _REPLACED = "replaced"
+
+
+def read_regular(path: Path, limit: int) -> bytes:
+    """The first `limit` bytes of a file. Raises OSError also for a pipe, a device, a socket or a folder.
+
+    A pipe without a writer would be waited for, and a device may never end.
+    """
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    with os.fdopen(handle, "rb") as file:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", str(path))
+        return file.read(limit)
 
 
 def check_replaceable(out: Path, force: bool, kind: str, marker: str | None) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from core.errors import DatasetError, in_a_line, reason_of
 from core.io.csv_cells import as_it_was
+from core.io.files import read_regular
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,8 +74,7 @@ def read_labels(path: Path | str, *, strict: bool = True) -> pd.DataFrame:
 def _rows(path: Path) -> list[list[str]]:
     """The rows of the file that hold anything; the first is the header."""
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_CSV_BYTES + 1)
+        data = read_regular(path, MAX_CSV_BYTES + 1)
     except FileNotFoundError:
         raise DatasetError(f"{path}: no such file; check the path of the CSV") from None
     except OSError as error:

@@ -7,7 +7,7 @@ import logging
 import signal
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,8 @@ from core.engines.choose import BACKENDS
 from core.errors import EngineError, PhotoError
 from core.locate.localizer import Localizer, default_bundle
 from edge.device.newest import Newest
-from edge.device.sinks import Sink, close_all, open_sink
+from edge.device.sink_threads import SinkThread, close_all
+from edge.device.sinks import open_sink
 from edge.device.sources import Frame, camera, files, standard_input, watched
 
 log = logging.getLogger(__name__)
@@ -24,11 +25,15 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Tally:
-    """What became of the frames: located, unreadable and passed over, dropped because the device was busy."""
+    """What became of the frames: located, unreadable and passed over, dropped because the device was busy.
+
+    `no_files`: those of the skipped that were no files at all.
+    """
 
     located: int = 0
     skipped: int = 0
     dropped: int = 0
+    no_files: int = 0
 
     @property
     def frames(self) -> int:
@@ -38,13 +43,18 @@ class Tally:
         return f"{self.located} located, {self.skipped} unreadable and skipped, {self.dropped} dropped while busy"
 
 
-def run(localizer: Localizer, frames: Iterable[Frame], sinks: list[Sink], tally: Tally, every_s: float = 0.0) -> None:
+def run(
+    localizer: Localizer, frames: Iterable[Frame], sinks: Sequence[SinkThread], tally: Tally, every_s: float = 0.0
+) -> None:
     """Locate each frame and give its fix to every sink; counts in `tally`, also when it is interrupted.
 
-    A frame that cannot be read is skipped and counted. `every_s`: at most one fix in so many seconds.
+    A frame that cannot be read is skipped and counted. Ends early where no sink is left. `every_s`: at most one fix in
+    so many seconds.
     """
     due = 0.0
     for frame in frames:
+        if sinks and all(sink.failure for sink in sinks):
+            return
         if time.monotonic() < due:
             tally.dropped += 1
             continue
@@ -55,6 +65,7 @@ def run(localizer: Localizer, frames: Iterable[Frame], sinks: list[Sink], tally:
             fix = localizer.locate(frame.photo)
         except PhotoError as error:
             tally.skipped += 1
+            tally.no_files += frame.no_file
             log.warning("skipped: %s", error)
             continue
         tally.located += 1
@@ -75,7 +86,7 @@ def open_frames(args: argparse.Namespace) -> Iterable[Frame]:
         # A video file is not in a hurry; a camera is.
         return source if Path(args.camera).is_file() else Newest(source)
     if args.watch is not None:
-        return watched(args.watch)
+        return watched(args.watch, say=lambda text: log.warning("%s", text))
     return standard_input() if args.photos == [Path("-")] else files(args.photos)
 
 
@@ -99,22 +110,27 @@ def main(args: argparse.Namespace) -> int:
     code = run_cli(lambda: _run(args, tally))  # what went wrong is said first, and what came of it after
     if tally.frames and not sys.stderr.closed:
         log.info("%s", tally)
-    return code or (0 if tally.located or not tally.skipped else 2)
+    if not tally.located and tally.skipped:
+        return code if code > 1 else 2
+    return code or (1 if tally.no_files else 0)
 
 
 def _run(args: argparse.Namespace, tally: Tally) -> int:
+    """0, or 1 where a sink was dropped on the way."""
     frames = open_frames(args)
     localizer = Localizer.load(args.bundle or default_bundle(), args.backend)
     log.info("%s, %s", localizer.bundle.manifest.name, localizer.engine.name)
-    sinks: list[Sink] = []
+    sinks: list[SinkThread] = []
+    patient = False
     try:
         for address in args.to or ["json"]:
-            sinks.append(open_sink(address))
+            sinks.append(SinkThread(address, open_sink(address)))
         run(localizer, frames, sinks, tally, args.every)
+        patient = True
     except KeyboardInterrupt:
         print(file=sys.stderr)  # below the ^C
     finally:
         if isinstance(frames, Newest):
             tally.dropped += frames.dropped
-        close_all(sinks)
-    return 0
+        close_all(sinks, patient)
+    return 1 if any(sink.failure for sink in sinks) else 0

@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
+import errno
 import json
-import logging
 import os
-import socket
 import sys
 from datetime import datetime, timezone
-from importlib import import_module
 from pathlib import Path
-from threading import Lock, Thread
 from typing import BinaryIO, Protocol, TextIO
 
-from core.errors import CampusError, EngineError, MissingDependency
+from core.errors import EngineError
 from core.locate.fix import Fix
-from edge.device.nmea import sentences
+from edge.device.nmea_sinks import open_nmea
 from edge.device.sources import Frame
 
-log = logging.getLogger(__name__)
+ON_STANDARD_OUTPUT = ("json", "nmea")
 
 
 class Sink(Protocol):
-    """Something that takes fixes."""
+    """Something that takes fixes, on a thread of its own (`SinkThread`), so that it may wait for a disk or a peer."""
 
     def put(self, frame: Frame, fix: Fix) -> None:
-        """Take one fix."""
+        """Take one fix, which comes without its picture and map. Whatever this raises ends this sink alone."""
         ...
 
     def close(self) -> None:
@@ -40,18 +37,16 @@ def utc(seconds: float) -> str:
 class JsonLines:
     """One JSON object a line: the fix, the photo's name and the time."""
 
-    def __init__(self, stream: TextIO, close: bool = False) -> None:
-        """`close`: whether the stream is this sink's own, to be closed with it."""
-        self._stream, self._own = stream, close
+    def __init__(self, stream: TextIO) -> None:
+        """The stream is closed with the sink."""
+        self._stream = stream
 
     def put(self, frame: Frame, fix: Fix) -> None:
         print(json.dumps({"photo": frame.name, "time_utc": utc(frame.taken_s), **fix.as_dict()}), file=self._stream)
         self._stream.flush()
 
     def close(self) -> None:
-        self._stream.flush()
-        if self._own:
-            self._stream.close()
+        self._stream.close()
 
 
 class GeoJson:
@@ -101,137 +96,40 @@ class GeoJson:
             self._file.close()
 
 
-class NmeaStream:
-    """NMEA on standard output."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-
-    def put(self, frame: Frame, fix: Fix) -> None:
-        self._stream.write("".join(sentences(fix, frame.taken_s)))
-        self._stream.flush()
-
-    def close(self) -> None:
-        self._stream.flush()
-
-
-class NmeaTcp:
-    """NMEA to every program that is connected to a TCP port, as network GPS receivers do it."""
-
-    def __init__(self, host: str, port: int) -> None:
-        """Raises EngineError when the port cannot be had."""
-        try:
-            self._server = socket.create_server((host, port))
-        except OSError as error:
-            raise EngineError(f"tcp:{host}:{port}: {error.strerror}: choose another port") from error
-        self.port = int(self._server.getsockname()[1])
-        self._clients: list[socket.socket] = []
-        self._lock = Lock()
-        Thread(target=self._accept, daemon=True, name="nmea").start()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self._server.accept()
-            except OSError:
-                return  # closed
-            client.settimeout(1.0)  # a client that does not read is let go rather than waited for
-            with self._lock:
-                self._clients.append(client)
-
-    def put(self, frame: Frame, fix: Fix) -> None:
-        data = "".join(sentences(fix, frame.taken_s)).encode("ascii")
-        with self._lock:
-            for client in list(self._clients):
-                try:
-                    client.sendall(data)
-                except OSError:
-                    self._clients.remove(client)
-                    client.close()
-
-    def close(self) -> None:
-        self._server.close()
-        with self._lock:
-            for client in self._clients:
-                client.close()
-            self._clients.clear()
-
-
-class NmeaSerial:
-    """NMEA on a serial line, 8N1, for devices that expect a receiver there."""
-
-    def __init__(self, device: str, baud: int) -> None:
-        """Raises EngineError when the line cannot be opened."""
-        try:
-            import termios
-            import tty
-        except ImportError as error:
-            raise EngineError(f"{device}: serial lines work on Linux and macOS only: use a TCP port") from error
-        speed = getattr(termios, f"B{baud}", None)
-        if speed is None:
-            raise EngineError(f"{device}:{baud}: no such speed: 4800, 9600, 38400 and 115200 are usual")
-        try:
-            self._line = os.open(device, os.O_WRONLY | os.O_NOCTTY)
-            tty.setraw(self._line)
-            settings = termios.tcgetattr(self._line)
-            settings[4] = settings[5] = speed
-            termios.tcsetattr(self._line, termios.TCSANOW, settings)
-        except (OSError, termios.error) as error:
-            reason = error.strerror if isinstance(error, OSError) else "not a serial line"
-            raise EngineError(f"{device}: {reason}: give a serial device such as /dev/ttyTHS1") from error
-
-    def put(self, frame: Frame, fix: Fix) -> None:
-        os.write(self._line, "".join(sentences(fix, frame.taken_s)).encode("ascii"))
-
-    def close(self) -> None:
-        os.close(self._line)
-
-
-def open_sink(address: str, stdout: TextIO | None = None) -> Sink:
+def open_sink(address: str) -> Sink:
     """`json`, `json:FILE`, `geojson:FILE`, `nmea`, `nmea:tcp:[HOST:]PORT` or `nmea:DEVICE[:BAUD]` -> a Sink.
 
     A port is opened on this machine alone unless a HOST such as 0.0.0.0 is given. Raises EngineError.
     """
     kind, _, rest = address.partition(":")
-    stream = stdout or sys.stdout
-    if kind == "nmea":
-        _need_pynmea2()
+    sink: Sink | None = None
     if address == "json":
-        return JsonLines(stream)
-    if kind == "json" and rest:
-        return JsonLines(Path(rest).open("a", encoding="utf-8"), close=True)
-    if kind == "geojson" and rest:
-        return GeoJson(Path(rest))
-    if address == "nmea":
-        return NmeaStream(stream)
-    if kind == "nmea" and rest.startswith("tcp:"):
-        host, _, port = rest.removeprefix("tcp:").rpartition(":")
-        if port.isdigit() and int(port) < 65536:
-            return NmeaTcp(host or "127.0.0.1", int(port))
-    elif kind == "nmea" and rest.startswith("/"):
-        device, _, baud = rest.partition(":")
-        if not baud or baud.isdigit():
-            return NmeaSerial(device, int(baud or 9600))
-    raise EngineError(
-        f"--to {address}: not one of json, json:FILE, geojson:FILE, nmea, nmea:tcp:PORT, nmea:/dev/DEVICE:BAUD"
-    )
+        sink = JsonLines(_standard_output())
+    elif kind == "json" and rest:
+        sink = JsonLines(_opened_to_append(Path(rest)))
+    elif kind == "geojson" and rest:
+        sink = GeoJson(Path(rest))
+    elif address == "nmea" or (kind == "nmea" and rest):
+        sink = open_nmea(rest, _standard_output)
+    if sink is None:
+        raise EngineError(
+            f"--to {address}: not one of json, json:FILE, geojson:FILE, nmea, nmea:tcp:PORT, nmea:/dev/DEVICE:BAUD"
+        )
+    return sink
 
 
-def _need_pynmea2() -> None:
-    """Said before the first photo, not after."""
+def _standard_output() -> TextIO:
+    """A handle of its own on standard output: a sink stuck in a write there must not hold what others print."""
+    return open(os.dup(sys.stdout.fileno()), "w", encoding=sys.stdout.encoding, newline="")
+
+
+def _opened_to_append(path: Path) -> TextIO:
+    """Raises EngineError where `path` is a pipe that nobody reads: opening it would wait for ever."""
     try:
-        import_module("pynmea2")
-    except ImportError as error:
-        raise MissingDependency("pynmea2", "requirements-jetson.txt") from error
-
-
-def close_all(sinks: list[Sink]) -> None:
-    """Close every sink, each whatever happens to the others; the first problem is raised in the end."""
-    problems: list[CampusError | OSError] = []
-    for sink in sinks:
-        try:
-            sink.close()
-        except (CampusError, OSError) as error:
-            problems.append(error)
-    if problems:
-        raise problems[0]
+        handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK, 0o666)
+    except OSError as error:
+        if error.errno == errno.ENXIO:
+            raise EngineError(f"json:{path}: no program reads this pipe: start the reader first") from error
+        raise
+    os.set_blocking(handle, True)
+    return open(handle, "a", encoding="utf-8")

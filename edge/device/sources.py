@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -28,31 +31,51 @@ MAX_STDIN_BYTES = 256 * 2**20
 class Frame:
     """One photo to locate. `photo` is whatever `core.photo.load.load_photo` takes; `taken_s` seconds since 1970.
 
-    `unreadable` is set instead where a source could not read the frame.
+    `unreadable` is set instead where a source could not read the frame. `no_file`: it is what the command line or a
+    folder names as a photo, and is none: absent, a link to nowhere, a pipe, a device.
     """
 
     name: str
     photo: Path | bytes | NDArray[np.uint8] | None
     taken_s: float
     unreadable: str = ""
+    no_file: bool = False
 
 
 Source = Iterator[Frame]
 
 
 def files(paths: list[Path]) -> Source:
-    """Each file; a folder stands for the photos in it, by name. Raises PhotoError for a path that is not there."""
+    """Each file; a folder stands for the photos in it, by name. What is no file is a frame with `no_file`."""
     for path in paths:
-        if path.is_dir():
-            found = sorted(photo for photo in path.iterdir() if is_photo(photo))
+        if os.path.isdir(path):
+            try:
+                found = sorted(photo for photo in path.iterdir() if is_photo(photo))
+            except OSError as error:
+                yield _no_file(path, f"cannot be read ({error.strerror})")
+                continue
             if not found:
-                raise PhotoError(f"{path}: holds no photos ({', '.join(sorted(PHOTO_SUFFIXES))})")
-        elif path.exists():
-            found = [path]
+                yield _no_file(path, f"holds no photos ({', '.join(sorted(PHOTO_SUFFIXES))})")
         else:
-            raise PhotoError(f"{path}: no such file; check the path")
+            found = [path]
         for photo in found:
-            yield Frame(str(photo), photo, time.time())
+            problem = no_regular_file(photo)
+            yield _no_file(photo, problem) if problem else Frame(str(photo), photo, time.time())
+
+
+def _no_file(path: Path, problem: str) -> Frame:
+    return Frame(str(path), None, time.time(), unreadable=problem, no_file=True)
+
+
+def no_regular_file(path: Path) -> str:
+    """Why a path cannot be read as a file, without opening it; "" where it can."""
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return "is a link to nothing" if path.is_symlink() else "no such file; check the path"
+    except (OSError, ValueError) as error:  # a link to itself, a folder of another user, a NUL
+        return f"cannot be read ({getattr(error, 'strerror', None) or error})"
+    return "" if stat.S_ISREG(mode) else "is not a regular file; give photos"
 
 
 def is_photo(path: Path) -> bool:
@@ -60,36 +83,59 @@ def is_photo(path: Path) -> bool:
     return path.suffix.lower() in PHOTO_SUFFIXES and not path.name.startswith(".")
 
 
-def watched(folder: Path, sleep: Callable[[float], None] = time.sleep) -> Source:
+def watched(
+    folder: Path, sleep: Callable[[float], None] = time.sleep, say: Callable[[str], None] = lambda _: None
+) -> Source:
     """Photos that appear in a folder, once each and only when whole. Never ends. Raises PhotoError without the folder.
 
-    A file counts as whole when its size has not changed between two looks.
+    A file counts as whole when its size has not changed between two looks. What is called like a photo and is no file
+    is said once and passed over.
     """
     if not folder.is_dir():
         raise PhotoError(f"{folder}: not a folder to watch; make it first")
-    done: set[tuple[str, int]] = {(path.name, path.stat().st_mtime_ns) for path in folder.iterdir() if is_photo(path)}
+    said: dict[str, str] = {}
+    done = {(name, state.st_mtime_ns) for name, state in _photos_in(folder, said, say).items()}
     growing: dict[str, int] = {}
     while True:
         if not folder.is_dir():
             raise PhotoError(f"{folder}: the watched folder is gone; make it again and restart")
-        present = sorted(folder.iterdir())
-        names = {path.name for path in present}  # what was taken away is forgotten, or weeks of photos would pile up
-        done = {(name, time_ns) for name, time_ns in done if name in names}
-        growing = {name: size for name, size in growing.items() if name in names}
-        for path in present:
-            try:
-                state = path.stat()
-            except FileNotFoundError:
-                continue  # taken away between the two looks
-            if not is_photo(path) or (path.name, state.st_mtime_ns) in done:
+        present = _photos_in(folder, said, say)
+        # What was taken away is forgotten, or weeks of photos would pile up.
+        done = {(name, time_ns) for name, time_ns in done if name in present}
+        growing = {name: size for name, size in growing.items() if name in present}
+        for name, state in present.items():
+            if (name, state.st_mtime_ns) in done:
                 continue
-            if state.st_size and growing.get(path.name) == state.st_size:
-                done.add((path.name, state.st_mtime_ns))
-                del growing[path.name]
-                yield Frame(str(path), path, time.time())
+            if state.st_size and growing.get(name) == state.st_size:
+                done.add((name, state.st_mtime_ns))
+                del growing[name]
+                yield Frame(str(folder / name), folder / name, time.time())
             else:
-                growing[path.name] = state.st_size
+                growing[name] = state.st_size
         sleep(POLL_S)
+
+
+def _photos_in(folder: Path, said: dict[str, str], say: Callable[[str], None]) -> dict[str, os.stat_result]:
+    """The state of each photo in a folder, by name; `said` holds what was said of the others."""
+    problems: dict[str, str] = {}
+    found: dict[str, os.stat_result] = {}
+    try:
+        for path in sorted(folder.iterdir()):
+            if not is_photo(path):
+                continue
+            if problem := no_regular_file(path):
+                problems[path.name] = problem
+                continue
+            with suppress(OSError):  # taken away between the two looks
+                found[path.name] = path.stat()
+    except OSError as error:  # a network drive that is away for a while
+        problems[""] = f"cannot be read ({error.strerror})"
+    for name, problem in problems.items():
+        if said.get(name) != problem:
+            say(f"skipped: {folder / name}: {problem}")
+    said.clear()
+    said.update(problems)
+    return found
 
 
 def standard_input(stream: BinaryIO | None = None) -> Source:

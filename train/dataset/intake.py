@@ -21,7 +21,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from core.errors import DatasetError, MissingDependency, PhotoError
-from core.io.files import write_atomically
+from core.io.files import read_regular, write_atomically
 from core.photo.capture import Capture
 from core.photo.load import MAX_FILE_BYTES, load_photo
 from train.dataset.workers import end_with_parent
@@ -130,10 +130,9 @@ def take_in(task: TrainingData) -> Record:
         done = _read_record(task, record_path, stamp)
         if done is not None:
             return done
-        with source.open("rb") as file:
-            data = file.read(MAX_FILE_BYTES + 1)
+        data = read_regular(source, MAX_FILE_BYTES + 1)
     except OSError as error:
-        return Record(task.source, problem=f"cannot be read ({error.strerror or error}); check its permissions")
+        return Record(task.source, problem=f"cannot be read ({error.strerror or error}); check the file")
     named = io.BytesIO(data)
     named.name = task.source  # what messages call it
     try:

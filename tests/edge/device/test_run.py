@@ -37,6 +37,44 @@ def test_nothing_but_unreadable_photos_is_a_failure(field: Path, tmp_path: Path)
     assert edge_run(str(tmp_path / "c.jpg"), "--bundle", str(field)).returncode == 2
 
 
+def test_a_missing_argument_is_one_line_and_the_rest_goes_on(field: Path, photos: Path) -> None:
+    arguments = [str(photos / name) for name in ("absent.jpg", "a.JPG", "b.jpg")]
+    done = edge_run(*arguments, "--bundle", str(field))
+    assert done.returncode == 1
+    assert len(done.stdout.splitlines()) == 2
+    assert len([line for line in done.stderr.splitlines() if b"absent.jpg: no such file" in line]) == 1
+    assert edge_run(arguments[0], "--bundle", str(field)).returncode == 2
+
+
+def test_a_full_disk_ends_its_own_sink_alone(field: Path, photos: Path, tmp_path: Path) -> None:
+    track = tmp_path / "track.geojson"
+    sinks = ("--to", "json:/dev/full", "--to", "json", "--to", f"geojson:{track}")
+    done = edge_run(str(photos), "--bundle", str(field), *sinks)
+    assert done.returncode == 1
+    assert len(done.stdout.splitlines()) == len(json.loads(track.read_text())["features"]) == 2
+    assert b"--to json:/dev/full is dropped: No space left on device" in done.stderr
+    assert b"standard output" not in done.stderr
+
+
+def test_without_any_sink_left_the_run_ends(field: Path, photos: Path) -> None:
+    done = edge_run(str(photos), "--bundle", str(field), "--to", "json:/dev/full")
+    assert done.returncode == 2
+    assert b"error: no sink is left: No space left on device" in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
+def test_a_reader_that_has_enough_ends_the_run_without_a_word(field: Path, photos: Path) -> None:
+    line = [sys.executable, "-m", "edge", "run", *[str(photos)] * 20, "--bundle", str(field)]
+    with subprocess.Popen(line, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        errors = process.stderr.read()
+    assert process.returncode == 0
+    assert b"error" not in errors
+    assert b"Traceback" not in errors
+
+
 def test_standard_input_and_several_sinks(field: Path, tmp_path: Path) -> None:
     out = tmp_path / "track.geojson"
     done = edge_run("-", "--bundle", str(field), "--to", "nmea", "--to", f"geojson:{out}", stdin=photo())
@@ -52,7 +90,6 @@ def test_standard_input_and_several_sinks(field: Path, tmp_path: Path) -> None:
     [
         ((), "one of the three"),
         (("x.jpg", "--camera", "0"), "one of the three"),
-        (("absent.jpg",), "no such file"),
         (("--watch", "absent"), "not a folder to watch"),
         (("-", "--to", "fax"), "--to fax: not one of"),
         (("-", "--backend", "tensorrt"), "was not packed for a device"),

@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import socket
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pynmea2
@@ -12,7 +15,8 @@ import pytest
 from core.errors import EngineError, MissingDependency
 from core.locate.localizer import Localizer
 from edge.device.nmea import RADIUS68_PER_SIGMA, degrees_minutes, sentences
-from edge.device.sinks import GeoJson, NmeaTcp, open_sink
+from edge.device.nmea_sinks import MAX_UNSENT_BYTES, NmeaTcp
+from edge.device.sinks import GeoJson, open_sink
 from edge.device.sources import Frame
 from tests.bundles import photo
 
@@ -51,14 +55,19 @@ def test_degrees_and_minutes(degrees: float, digits: int, hemispheres: str, want
     assert degrees_minutes(degrees, digits, hemispheres) == wanted
 
 
+def connected(sink: NmeaTcp, count: int) -> list[socket.socket]:
+    """Clients of a sink, once it has taken them in."""
+    clients = [socket.create_connection(("127.0.0.1", sink.port)) for _ in range(count)]
+    while sink.clients < count:
+        time.sleep(0.01)
+    return clients
+
+
 def test_a_tcp_client_gets_the_sentences_and_one_that_left_does_no_harm(localizer: Localizer) -> None:
     sink = NmeaTcp("127.0.0.1", 0)
     fix = localizer.locate(photo())
     try:
-        leaver = socket.create_connection(("127.0.0.1", sink.port))
-        reader = socket.create_connection(("127.0.0.1", sink.port))
-        while len(sink._clients) < 2:
-            pass
+        leaver, reader = connected(sink, 2)
         leaver.close()
         for _ in range(3):
             sink.put(Frame("x", None, NOON), fix)
@@ -67,6 +76,86 @@ def test_a_tcp_client_gets_the_sentences_and_one_that_left_does_no_harm(localize
             assert pynmea2.parse(lines.readline()).sentence_type == "GST"
     finally:
         sink.close()
+
+
+def test_clients_that_never_read_are_let_go_without_a_wait(localizer: Localizer) -> None:
+    sink = NmeaTcp("127.0.0.1", 0)
+    fix, frame = localizer.locate(photo()), Frame("x", None, NOON)
+    deaf = connected(sink, 100)
+    try:
+        for _ in range(5):  # as after an hour without reading: what the system holds for them is full
+            for client in sink._clients:
+                with suppress(BlockingIOError):
+                    while client._connection.send(b"x" * 65536):
+                        pass
+            time.sleep(0.05)
+        honest = socket.create_connection(("127.0.0.1", sink.port))
+        while sink.clients < 101:
+            time.sleep(0.01)
+        for client in sink._clients:  # any wait for one of them would raise
+            assert not client._connection.getblocking()
+        with honest, honest.makefile() as lines:
+            sink.put(frame, fix)
+            assert pynmea2.parse(lines.readline()).sentence_type == "GGA"
+            sentence_bytes = len("".join(sentences(fix, NOON)))
+            for _ in range(2 * MAX_UNSENT_BYTES // sentence_bytes):
+                sink.put(frame, fix)
+                assert lines.readline()
+            assert sink.clients == 1
+    finally:
+        sink.close()
+        for client in deaf:
+            client.close()
+
+
+def test_the_port_takes_clients_again_after_the_process_was_out_of_handles(caplog: pytest.LogCaptureFixture) -> None:
+    sink = NmeaTcp("127.0.0.1", 0)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    clients = [socket.socket() for _ in range(3)]
+    taken: list[int] = []
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+        with suppress(OSError):
+            while True:
+                taken.append(os.dup(0))
+        for client in clients[:2]:  # the waiting `accept` has a handle for one of them
+            client.connect(("127.0.0.1", sink.port))
+        while "no client can connect now (Too many open files)" not in caplog.text:
+            time.sleep(0.01)
+        while taken:
+            os.close(taken.pop())
+        clients[2].connect(("127.0.0.1", sink.port))
+        while sink.clients < 3:
+            time.sleep(0.01)
+        assert caplog.text.count("no client can connect now") == 1
+    finally:
+        for handle in taken:
+            os.close(handle)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        for client in clients:
+            client.close()
+        sink.close()
+
+
+def test_no_more_clients_than_there_are_handles_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edge.device.nmea_sinks.MAX_CLIENTS", 2)
+    sink = NmeaTcp("127.0.0.1", 0)
+    clients = connected(sink, 2)
+    try:
+        with socket.create_connection(("127.0.0.1", sink.port)) as third:
+            third.settimeout(10)
+            assert third.recv(1) == b""
+        assert sink.clients == 2
+    finally:
+        sink.close()
+        for client in clients:
+            client.close()
+
+
+def test_a_pipe_without_a_reader_is_said_rather_than_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(EngineError, match="no program reads this pipe"):
+        open_sink(f"json:{tmp_path / 'pipe'}")
 
 
 def test_a_taken_port_is_said() -> None:

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import socket
 import sys
 import threading
 from collections.abc import Iterator
@@ -16,7 +18,8 @@ from core.errors import EngineError, PhotoError
 from core.locate.localizer import Localizer
 from edge.device.newest import Newest
 from edge.device.run import Tally, run
-from edge.device.sinks import JsonLines
+from edge.device.sink_threads import SinkThread
+from edge.device.sinks import open_sink
 from edge.device.sources import Frame, camera, files, standard_input, watched
 
 
@@ -25,9 +28,67 @@ def test_an_empty_standard_input_is_said() -> None:
         next(standard_input(io.BytesIO()))
 
 
-def test_an_empty_folder_is_said(tmp_path: Path) -> None:
-    with pytest.raises(PhotoError, match="holds no photos"):
-        next(files([tmp_path]))
+def odd_files(folder: Path) -> dict[str, str]:
+    """Things that are called like photos and are none, and what is said of each."""
+    (folder / "dangling.jpg").symlink_to(folder / "absent")
+    (folder / "loop.jpg").symlink_to(folder / "loop.jpg")
+    os.mkfifo(folder / "pipe.jpg")
+    (folder / "device.jpg").symlink_to("/dev/zero")
+    with socket.socket(socket.AF_UNIX) as bound:
+        bound.bind(str(folder / "socket.jpg"))
+    return {
+        "dangling.jpg": "is a link to nothing",
+        "loop.jpg": "cannot be read",
+        "pipe.jpg": "is not a regular file",
+        "device.jpg": "is not a regular file",
+        "socket.jpg": "is not a regular file",
+    }
+
+
+@pytest.mark.parametrize("named", [False, True], ids=["in a folder", "each by its name"])
+def test_what_is_no_file_is_said_and_the_rest_goes_on(photos: Path, named: bool) -> None:
+    odd = odd_files(photos)
+    paths = [photos / "absent.jpg", photos / "a.JPG", *(photos / name for name in odd), photos / "b.jpg"]
+    frames = {Path(frame.name).name: frame for frame in files(paths if named else [photos])}
+    said = odd | ({"absent.jpg": "no such file"} if named else {})
+    assert [name for name, frame in frames.items() if not frame.no_file] == ["a.JPG", "b.jpg"]
+    assert {name for name, frame in frames.items() if frame.no_file} == set(said)
+    for name, text in said.items():
+        assert text in frames[name].unreadable
+        assert frames[name].photo is None
+
+
+def test_an_empty_folder_is_said_and_the_next_argument_read(tmp_path: Path, photos: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    empty, *rest = files([tmp_path / "empty", photos])
+    assert "holds no photos" in empty.unreadable
+    assert len(rest) == 2
+
+
+def test_a_watched_folder_passes_over_what_is_no_file_and_says_it_once(photos: Path) -> None:
+    odd = odd_files(photos)
+    said: list[str] = []
+    looks = 0
+
+    class Enough(Exception):
+        pass
+
+    def sleep(_: float) -> None:
+        nonlocal looks
+        looks += 1
+        if looks == 1:
+            (photos / "new.jpg").write_bytes(b"12")
+        if looks == 4:
+            raise Enough
+
+    found: list[str] = []
+    with pytest.raises(Enough):  # noqa: PT012
+        for frame in watched(photos, sleep, said.append):
+            found.append(frame.name)
+    assert found == [str(photos / "new.jpg")]
+    assert len(said) == len(odd)
+    for name, text in odd.items():
+        assert any(f"{photos / name}: {text}" in line for line in said)
 
 
 def test_a_watched_folder_gives_new_photos_once_and_only_when_whole(photos: Path) -> None:
@@ -148,10 +209,12 @@ def test_a_video_ends_and_its_bad_frame_is_skipped_and_counted(
     (tmp_path / "walk.mp4").touch()
     grey = np.full((100, 100, 3), 128, np.uint8)
     cv2.script = [[grey, "broken frame", grey]]
-    tally, out = Tally(), io.StringIO()
-    run(localizer, camera(str(tmp_path / "walk.mp4")), [JsonLines(out)], tally)
-    assert (tally.located, tally.skipped) == (2, 1)
-    assert [json.loads(line)["photo"][-2:] for line in out.getvalue().splitlines()] == ["#1", "#3"]
+    tally, out = Tally(), tmp_path / "out.jsonl"
+    sink = SinkThread("json", open_sink(f"json:{out}"))
+    run(localizer, camera(str(tmp_path / "walk.mp4")), [sink], tally)
+    sink.close()
+    assert (tally.located, tally.skipped, tally.no_files) == (2, 1, 0)
+    assert [json.loads(line)["photo"][-2:] for line in out.read_text().splitlines()] == ["#1", "#3"]
 
 
 def test_an_unreadable_video_is_said(cv2: type[FakeCapture], tmp_path: Path) -> None:

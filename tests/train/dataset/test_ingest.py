@@ -140,26 +140,28 @@ def test_what_is_left_out_and_why(tmp_path: Path) -> None:
     (photos / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 nothing")
     (photos / "empty.jpg").touch()
     (photos / "page.jpg").write_text("<html>404</html>")
+    os.mkfifo(photos / "pipe.jpg")
     (photos / "zcopy.jpg").write_bytes((photos / "IMG_0003.jpg").read_bytes())
     (photos / "notes.txt").write_text("hello")
     (photos / "clip.mov").write_bytes(b"x")
     (photos / ".hidden.jpg").write_bytes(b"x")
     photo(photos / "astray.jpg", 52, lat=LAT + 0.2)
     report = ingest(photos, tmp_path / "ds")
-    assert (report.found, report.taken_in, report.other_files) == (19, 12, 2)
+    assert (report.found, report.taken_in, report.other_files) == (20, 12, 2)
     assert reasons(report) == {
         "nogps.jpg": "no GPS position in the photo",
         "pole.jpg": "nearer to a pole than UTM reaches",
         "broken.jpg": "unreadable",
         "empty.jpg": "unreadable",
         "page.jpg": "unreadable",
+        "pipe.jpg": "unreadable",
         "zcopy.jpg": "the same photo once more",
     }
     assert [note.file for note in report.wrong] == ["astray.jpg"]
     assert "astray.jpg" not in Dataset.load(tmp_path / "ds").names
     text = report.summary()
     for word in (
-        "12 of 19",
+        "12 of 20",
         "broken.jpg",
         "empty",
         "web page",

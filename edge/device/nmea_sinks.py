@@ -1,0 +1,181 @@
+"""Sinks of NMEA 0183: standard output, a TCP port, a serial line."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from importlib import import_module
+from threading import Lock, Thread
+from typing import TextIO
+
+from core.errors import EngineError, MissingDependency
+from core.locate.fix import Fix
+from edge.device.nmea import sentences
+from edge.device.sources import Frame
+
+log = logging.getLogger(__name__)
+
+MAX_CLIENTS = 256
+MAX_UNSENT_BYTES = 64 * 1024  # beyond what the system holds for a client: some 400 fixes
+PAUSE_S, LOG_EVERY_S = 0.5, 60.0  # after a failed accept
+
+
+class NmeaStream:
+    """NMEA on standard output."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def put(self, frame: Frame, fix: Fix) -> None:
+        self._stream.write("".join(sentences(fix, frame.taken_s)))
+        self._stream.flush()
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+class _Client:
+    """A connected program and what it has not taken yet; nothing here waits for it."""
+
+    def __init__(self, connection: socket.socket, name: str) -> None:
+        connection.setblocking(False)
+        self.name, self._connection, self._unsent = name, connection, b""
+
+    def send(self, data: bytes) -> None:
+        """Raises OSError where the client is gone or has not read for too long."""
+        self._unsent += data
+        with suppress(BlockingIOError):
+            self._unsent = self._unsent[self._connection.send(self._unsent) :]
+        if len(self._unsent) > MAX_UNSENT_BYTES:
+            raise OSError("does not read")
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+class NmeaTcp:
+    """NMEA to every program that is connected to a TCP port, as network GPS receivers do it.
+
+    A client that does not read is let go, and takes no time of the others until then.
+    """
+
+    def __init__(self, host: str, port: int) -> None:
+        """Raises EngineError when the port cannot be had."""
+        try:
+            self._server = socket.create_server((host, port))
+        except OSError as error:
+            raise EngineError(f"tcp:{host}:{port}: {error.strerror}: choose another port") from error
+        self.port = int(self._server.getsockname()[1])
+        self._clients: list[_Client] = []
+        self._lock = Lock()
+        self._closed = False
+        Thread(target=self._accept, daemon=True, name="nmea").start()
+
+    @property
+    def clients(self) -> int:
+        """How many programs are connected."""
+        with self._lock:
+            return len(self._clients)
+
+    def _accept(self) -> None:
+        """Take in clients until the sink is closed, whatever goes wrong: out of handles today, room tomorrow."""
+        said_s = -LOG_EVERY_S
+        while not self._closed:
+            try:
+                connection, (host, port, *_) = self._server.accept()
+                self._take_in(_Client(connection, f"{host}:{port}"))
+            except OSError as error:
+                if self._closed:
+                    return
+                if time.monotonic() - said_s >= LOG_EVERY_S:
+                    said_s = time.monotonic()
+                    log.warning("nmea:tcp:%d: no client can connect now (%s)", self.port, error.strerror or error)
+                time.sleep(PAUSE_S)
+
+    def _take_in(self, client: _Client) -> None:
+        with self._lock:
+            if not self._closed and len(self._clients) < MAX_CLIENTS:
+                self._clients.append(client)
+                return
+        client.close()
+
+    def put(self, frame: Frame, fix: Fix) -> None:
+        data = "".join(sentences(fix, frame.taken_s)).encode("ascii")
+        with self._lock:
+            for client in list(self._clients):
+                try:
+                    client.send(data)
+                except OSError as error:
+                    log.info("nmea:tcp:%d: %s is let go (%s)", self.port, client.name, error.strerror or error)
+                    self._clients.remove(client)
+                    client.close()
+
+    def close(self) -> None:
+        self._closed = True
+        with suppress(OSError):  # only Linux knows this of a listening socket
+            self._server.shutdown(socket.SHUT_RDWR)  # wakes the thread that waits for clients, as close does not
+        self._server.close()
+        with self._lock:
+            for client in self._clients:
+                client.close()
+            self._clients.clear()
+
+
+class NmeaSerial:
+    """NMEA on a serial line, 8N1, for devices that expect a receiver there."""
+
+    def __init__(self, device: str, baud: int) -> None:
+        """Raises EngineError when the line cannot be opened."""
+        try:
+            import termios
+            import tty
+        except ImportError as error:
+            raise EngineError(f"{device}: serial lines work on Linux and macOS only: use a TCP port") from error
+        speed = getattr(termios, f"B{baud}", None)
+        if speed is None:
+            raise EngineError(f"{device}:{baud}: no such speed: 4800, 9600, 38400 and 115200 are usual")
+        try:
+            # Without O_NONBLOCK the opening itself may wait for a carrier, or a pipe for its reader.
+            self._line = os.open(device, os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK)
+            tty.setraw(self._line)
+            settings = termios.tcgetattr(self._line)
+            settings[4] = settings[5] = speed
+            termios.tcsetattr(self._line, termios.TCSANOW, settings)
+            os.set_blocking(self._line, True)
+        except (OSError, termios.error) as error:
+            reason = error.strerror if isinstance(error, OSError) else "not a serial line"
+            raise EngineError(f"{device}: {reason}: give a serial device such as /dev/ttyTHS1") from error
+
+    def put(self, frame: Frame, fix: Fix) -> None:
+        data = "".join(sentences(fix, frame.taken_s)).encode("ascii")
+        while data:
+            data = data[os.write(self._line, data) :]
+
+    def close(self) -> None:
+        os.close(self._line)
+
+
+def open_nmea(rest: str, stdout: Callable[[], TextIO]) -> NmeaStream | NmeaTcp | NmeaSerial | None:
+    """What follows `nmea:` in a sink's address -> the sink; None where it is no such address.
+
+    "" is standard output. Raises EngineError, and MissingDependency without pynmea2: before the first photo, not after.
+    """
+    try:
+        import_module("pynmea2")
+    except ImportError as error:
+        raise MissingDependency("pynmea2", "requirements-jetson.txt") from error
+    if not rest:
+        return NmeaStream(stdout())
+    if rest.startswith("tcp:"):
+        host, _, port = rest.removeprefix("tcp:").rpartition(":")
+        if port.isdigit() and int(port) < 65536:
+            return NmeaTcp(host or "127.0.0.1", int(port))
+    elif rest.startswith("/"):
+        device, _, baud = rest.partition(":")
+        if not baud or baud.isdigit():
+            return NmeaSerial(device, int(baud or 9600))
+    return None
