@@ -63,7 +63,7 @@ def taken_in(data: bytes, name: str) -> Path:
         trial.rename(path)
     except CampusError as error:
         # The message names the file by its place on the server, which means nothing to whoever uploaded it.
-        raise BundleError(str(error).replace(str(trial), name)) from error
+        raise error.replace(path=name) from error
     finally:
         trial.unlink(missing_ok=True)
     return path

@@ -7,19 +7,46 @@ CampusError                 one clear line for the person: what is wrong, and th
 ├── MapError                a map cannot be read or fetched
 ├── EngineError             an inference engine cannot be made or gave unusable output
 ├── TimeReversed            a photo of a walk is older than the one before it
+=======
+├── OccupiedError           something lies already where a file or folder is to be written
 └── MissingDependency       an optional package is absent; names the requirements file that brings it
 
-Command lines print the message alone on standard error and exit with code 2; what the disk refuses (OSError) they print
-the same way (see `run_cli`).
+Each has a `path`, a `reason` and a `remedy`, so that whoever catches one need not take its message apart. Command lines
+print the message alone on standard error and exit with code 2; what the disk refuses (OSError) they print the same way
+(see `run_cli`).
 """
 
 from __future__ import annotations
 
+import copy
+from pathlib import Path
+from typing import TypeVar
+
 from core.program import PACKED_REQUIREMENTS, running_pack
+
+_Error = TypeVar("_Error", bound="CampusError")
 
 
 class CampusError(Exception):
-    """A problem the person can do something about; `str(error)` is one line naming the thing and the remedy."""
+    """A problem the person can do something about; `str(error)` is one line of path, reason and remedy.
+
+    `path` is the file, folder or photo it is about, `reason` what is wrong, `remedy` what to do; path and remedy are ""
+    where a reason says it all.
+    """
+
+    def __init__(self, reason: str, *, path: str | Path = "", remedy: str = "") -> None:
+        super().__init__(reason)
+        self.path, self.reason, self.remedy = str(path), reason, remedy
+
+    def __str__(self) -> str:
+        return ": ".join(part for part in (self.path, self.reason, self.remedy) if part)
+
+    def replace(self: _Error, *, path: str | Path | None = None, remedy: str | None = None) -> _Error:
+        """The same problem as another part of the program tells it: its own name for the thing, its own remedy."""
+        other = copy.copy(self)
+        other.path = self.path if path is None else str(path)
+        other.remedy = self.remedy if remedy is None else remedy
+        return other
 
 
 class PhotoError(CampusError):
@@ -46,6 +73,16 @@ class TimeReversed(CampusError):
     """A photo of a walk is older than the one before it, or its time is no number."""
 
 
+class OccupiedError(CampusError):
+    """Something lies where a file or folder is to be written; one of the same kind is `replaceable` by force."""
+
+    def __init__(self, path: str | Path, kind: str, replaceable: bool) -> None:
+        reason = "exists already" if replaceable else f"holds something that is no {kind}"
+        super().__init__(reason, path=path, remedy="choose another place" + (", or replace it" if replaceable else ""))
+        self.args = (path, kind, replaceable)
+        self.replaceable = replaceable
+
+
 class MissingDependency(CampusError):
     """The package `package` is not installed; the file `requirements` brings it.
 
@@ -54,18 +91,19 @@ class MissingDependency(CampusError):
     """
 
     def __init__(self, package: str, requirements: str) -> None:
-        super().__init__(package, requirements)
+        super().__init__(f"{package} is not installed", remedy=_installation(package, requirements))
+        self.args = (package, requirements)
 
-    def __str__(self) -> str:
-        package, requirements = self.args
-        pack, source = running_pack(), f"-r {requirements}"
-        if pack is not None and package in ("numpy", "pillow"):
-            return f"{package} is not installed: sudo apt install python3-numpy python3-pil"
-        if pack is not None and requirements == PACKED_REQUIREMENTS:
-            source = f"{source} (`unzip {pack} {requirements}` takes it out of the pack)"
-        elif pack is not None:
-            source = package
-        return f"{package} is not installed: pip install {source}"
+
+def _installation(package: str, requirements: str) -> str:
+    pack = running_pack()
+    if pack is None:
+        return f"pip install -r {requirements}"
+    if package in ("numpy", "pillow"):
+        return "sudo apt install python3-numpy python3-pil"
+    if requirements == PACKED_REQUIREMENTS:
+        return f"pip install -r {requirements} (`unzip {pack} {requirements}` takes it out of the pack)"
+    return f"pip install {package}"
 
 
 def reason_of(error: Exception) -> str:

@@ -6,6 +6,7 @@ import argparse
 import os
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from core.campus.bundle import Bundle, save_bundle
@@ -83,18 +84,11 @@ def packed_export(bundle: Bundle) -> Export:
 def unpack(pack_file: Bundle, folder: Path, force: bool = False) -> Bundle:
     """A pack -> a bundle folder, or the folder as it is, engine and all, where it holds this very pack already.
 
-    Raises EngineError where the folder holds something else and `force` is not given.
+    Raises OccupiedError where the folder holds something else and `force` is not given.
     """
-    if folder.is_dir():
-        try:
-            if (present := Bundle.load(folder)).manifest.digest == pack_file.manifest.digest:
-                return present
-            problem: Exception | None = None
-        except BundleError as error:
-            problem = error
-        if not force:
-            held = "is in the way" if problem else "holds another campus"
-            raise EngineError(f"{folder}: {held}: choose another --out, or replace it with --force") from problem
+    with suppress(BundleError):
+        if (present := Bundle.load(folder)).manifest.digest == pack_file.manifest.digest:
+            return present
     return save_bundle(
         folder, pack_file.manifest, {name: pack_file.read(name) for name in pack_file.manifest.files}, force
     )

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable
 
-from core.errors import CampusError
+from core.errors import CampusError, OccupiedError
 
 _SPACE = "free some space there, then run the same command again"
 
@@ -30,6 +30,11 @@ def run_cli(main: Callable[[], int]) -> int:
         code = main()
         sys.stdout.flush()  # at exit it would be too late to say that the disk is full
         return code
+    except OccupiedError as error:
+        # What every command calls its output, and its leave to replace what is there.
+        remedy = "choose another --out, or replace it with --force" if error.replaceable else "choose another --out"
+        print(f"error: {error.replace(remedy=remedy)}", file=sys.stderr)
+        return 2
     except CampusError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

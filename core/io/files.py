@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from core.errors import CampusError
+from core.errors import CampusError, OccupiedError
 
 _ENDING = ".aside"  # of the workshops, by which a later writer knows those of killed ones
 _REPLACED = "replaced"
@@ -33,20 +33,17 @@ def read_regular(path: Path, limit: int) -> bytes:
 
 
 def check_replaceable(out: Path, force: bool, kind: str, marker: str | None) -> None:
-    """Raise CampusError where `out` may not be written; long work asks before it begins, not after.
+    """Raise where `out` may not be written; long work asks before it begins, not after.
 
     What exists is replaced only with `force`, and only by its like: a folder where it holds `marker`, the file by
-    which a folder of this `kind` ("campus bundle") is known, and a file where `marker` is None. --force on a mistyped
-    path must not cost someone's work. Raises OSError, as `check_writable` does.
+    which a folder of this `kind` ("campus bundle") is known, and a file where `marker` is None. Force on a mistyped
+    path must not cost someone's work. An empty folder may always be filled. Raises OccupiedError, and OSError as
+    `check_writable` does.
     """
-    if not out.exists():
-        check_writable(out)
-        return
-    if not force:
-        raise CampusError(f"{out}: exists already: choose another --out, or replace it with --force")
-    alike = out.is_file() if marker is None else out.is_dir() and ((out / marker).exists() or not any(out.iterdir()))
-    if not alike:
-        raise CampusError(f"{out}: holds something that is no {kind}: choose another --out")
+    if out.exists() and not (marker is not None and out.is_dir() and not holds_something(out)):
+        alike = out.is_file() if marker is None else (out / marker).exists()
+        if not (alike and force):
+            raise OccupiedError(out, kind, alike)
     check_writable(out)
 
 
@@ -59,7 +56,7 @@ def written_atomically(out: Path) -> Iterator[Path]:
     the next one clears away. An OSError of the writing names `out`. Raises CampusError where `out` is a device.
     """
     if out.exists() and not (out.is_file() or out.is_dir()):
-        raise CampusError(f"{out}: is no ordinary file or folder: choose another path")
+        raise CampusError("is no ordinary file or folder", path=out, remedy="choose another path")
     with naming(out):
         out.parent.mkdir(parents=True, exist_ok=True)
         _clear_leftovers(out)
@@ -69,7 +66,7 @@ def written_atomically(out: Path) -> Iterator[Path]:
             temporary = workshop / out.name
             yield temporary
             if not temporary.exists():
-                raise CampusError(f"{out}: nothing was written")
+                raise CampusError("nothing was written", path=out)
             _settle(temporary)
             if not out.is_dir() or out.is_symlink():
                 os.replace(temporary, out)

@@ -49,12 +49,14 @@ def read_labels(path: Path | str, *, strict: bool = True) -> pd.DataFrame:
     for number, row in enumerate(rows[1:], start=2):
         if len(row) > len(header) and any(cell.strip() for cell in row[len(header) :]):
             raise DatasetError(
-                f"{path}: row {number} has {len(row)} values for {len(header)} columns; put text with commas in quotes"
+                f"row {number} has {len(row)} values for {len(header)} columns",
+                path=path,
+                remedy="put text with commas in quotes",
             )
     body = [[as_it_was(cell.strip()) for cell in row[: len(header)]] for row in rows[1:]]
     body = [row + [""] * (len(header) - len(row)) for row in body]
     if not body:
-        raise DatasetError(f"{path}: has no rows below its column names; add one row for each photo")
+        raise DatasetError("has no rows below its column names", path=path, remedy="add one row for each photo")
     table = pd.DataFrame(body, columns=names, dtype=object)
     lat, lon = ([_degrees(cell) for cell in table[name]] for name in ("lat", "lon"))
     for index, (lat_deg, lon_deg) in enumerate(zip(lat, lon, strict=True)):
@@ -63,8 +65,10 @@ def read_labels(path: Path | str, *, strict: bool = True) -> pd.DataFrame:
         if strict:
             name, *given = (in_a_line(str(table[column].iloc[index])) for column in ("image_name", "lat", "lon"))
             raise DatasetError(
-                f"{path}: row {index + 2} ({name or 'no name'}): lat {given[0]!r}, lon {given[1]!r} "
-                "is not a position in degrees; mend or remove the row"
+                f"row {index + 2} ({name or 'no name'}): lat {given[0]!r}, lon {given[1]!r} is not a position in "
+                "degrees",
+                path=path,
+                remedy="mend or remove the row",
             )
         lat[index] = lon[index] = math.nan
     table["lat"], table["lon"] = pd.Series(lat, dtype="float64"), pd.Series(lon, dtype="float64")
@@ -76,24 +80,26 @@ def _rows(path: Path) -> list[list[str]]:
     try:
         data = read_regular(path, MAX_CSV_BYTES + 1)
     except FileNotFoundError:
-        raise DatasetError(f"{path}: no such file; check the path of the CSV") from None
+        raise DatasetError("no such file", path=path, remedy="check the path of the CSV") from None
     except OSError as error:
         reason = error.strerror or str(error)
-        raise DatasetError(f"{path}: cannot be read ({reason}); give the path of a CSV file") from None
+        raise DatasetError(f"cannot be read ({reason})", path=path, remedy="give the path of a CSV file") from None
     if len(data) > MAX_CSV_BYTES:
-        raise DatasetError(f"{path}: larger than {MAX_CSV_BYTES // 2**20} MB; split it")
+        raise DatasetError(f"larger than {MAX_CSV_BYTES // 2**20} MB", path=path, remedy="split it")
     text = _decode(data).lstrip("\ufeff")
     if "\0" in text:
-        raise DatasetError(f"{path}: is not a text file; save the table as CSV")
+        raise DatasetError("is not a text file", path=path, remedy="save the table as CSV")
     header = text.lstrip().split("\n", 1)[0]
     separator = max(_SEPARATORS, key=header.count)
     try:
         rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True))
     except csv.Error as error:
-        raise DatasetError(f"{path}: is not a CSV file ({reason_of(error)}); save the table as CSV") from None
+        raise DatasetError(
+            f"is not a CSV file ({reason_of(error)})", path=path, remedy="save the table as CSV"
+        ) from None
     rows = [row for row in rows if any(cell.strip() for cell in row)]
     if not rows:
-        raise DatasetError(f"{path}: is empty; it needs the columns image_name, lat, lon")
+        raise DatasetError("is empty", path=path, remedy="it needs the columns image_name, lat, lon")
     return rows
 
 
@@ -115,14 +121,18 @@ def _column_names(path: Path, header: list[str]) -> list[str]:
         found = next((spelling for spelling in spellings if spelling in plain), None)
         if found is None:
             wanted = "image_name, lat and lon (or Latitude and Longitude)"
-            raise DatasetError(f"{path}: no column {own}; found {in_a_line(', '.join(header))}; it needs {wanted}")
+            raise DatasetError(
+                f"no column {own}; found {in_a_line(', '.join(header))}", path=path, remedy=f"it needs {wanted}"
+            )
         names[plain.index(found)] = own
     for own in OWN_COLUMNS:
         if own not in names and own.replace("_", "") in plain:
             names[plain.index(own.replace("_", ""))] = own
     doubled = next((name for name in names if names.count(name) > 1), None)
     if doubled is not None:
-        raise DatasetError(f"{path}: two columns are called {in_a_line(doubled) or 'nothing'}; rename or remove one")
+        raise DatasetError(
+            f"two columns are called {in_a_line(doubled) or 'nothing'}", path=path, remedy="rename or remove one"
+        )
     return names
 
 

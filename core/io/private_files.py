@@ -40,7 +40,9 @@ def _check_folder(folder: Path) -> None:
     """
     mode = folder.stat().st_mode
     if os.name != "nt" and mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
-        raise CampusError(f"{folder}: any user may write there, so keys are not safe in it: chmod o-w {folder}")
+        raise CampusError(
+            "any user may write there, so keys are not safe in it", path=folder, remedy=f"chmod o-w {folder}"
+        )
 
 
 def write_private(path: Path, data: bytes) -> None:
@@ -66,7 +68,7 @@ def read_private(path: Path) -> bytes | None:
         state = path.stat()
         _check_folder(path.parent)
         if os.name != "nt" and os.geteuid() not in (0, state.st_uid):
-            raise CampusError(f"{path}: belongs to another user; give a folder of your own with --certs")
+            raise CampusError("belongs to another user", path=path, remedy="give a folder of your own")
         if state.st_mode & 0o077:
             path.chmod(0o600)
         return path.read_bytes()

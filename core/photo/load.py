@@ -127,9 +127,11 @@ def _read_bytes(name: str, source: object) -> bytes:
             f"{type(source).__name__}"
         )
     if len(data) > MAX_FILE_BYTES:
-        raise PhotoError(f"{name}: larger than {MAX_FILE_BYTES // 2**20} MB, which is no photo; left unread")
+        raise PhotoError(
+            f"larger than {MAX_FILE_BYTES // 2**20} MB, which is no photo", path=name, remedy="left unread"
+        )
     if not data:
-        raise PhotoError(f"{name}: the file is empty (0 bytes); copy it again from the camera")
+        raise PhotoError("the file is empty (0 bytes)", path=name, remedy="copy it again from the camera")
     return data
 
 
@@ -138,18 +140,20 @@ def _read_path(name: str, path: Path) -> bytes:
         # A pipe or a device would block or never end, so the kind is asked before opening.
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
-            raise PhotoError(f"{name}: is a folder; give the path of one photo")
+            raise PhotoError("is a folder", path=name, remedy="give the path of one photo")
         if not stat.S_ISREG(mode):
-            raise PhotoError(f"{name}: is not a regular file; give the path of one photo")
+            raise PhotoError("is not a regular file", path=name, remedy="give the path of one photo")
         with path.open("rb") as file:
             return file.read(MAX_FILE_BYTES + 1)
     except FileNotFoundError:
-        raise PhotoError(f"{name}: no such file; check the path") from None
+        raise PhotoError("no such file", path=name, remedy="check the path") from None
     except OSError as error:
         reason = error.strerror or str(error)
-        raise PhotoError(f"{name}: the file cannot be read ({reason}); check the path and its permissions") from None
+        raise PhotoError(
+            f"the file cannot be read ({reason})", path=name, remedy="check the path and its permissions"
+        ) from None
     except ValueError as error:  # a NUL in the path
-        raise PhotoError(f"{name!r}: not a path ({error})") from None
+        raise PhotoError(f"not a path ({error})", path=repr(name)) from None
 
 
 def _read_file_object(name: str, file: Any) -> bytes:
@@ -158,9 +162,11 @@ def _read_file_object(name: str, file: Any) -> bytes:
             file.seek(0)
         data = file.read(MAX_FILE_BYTES + 1)
     except (OSError, ValueError, AttributeError) as error:  # ValueError: the file is closed
-        raise PhotoError(f"{name}: the file object cannot be read ({error})") from None
+        raise PhotoError(f"the file object cannot be read ({error})", path=name) from None
     if not isinstance(data, bytes):
-        raise PhotoError(f"{name}: the file gives {type(data).__name__}, not bytes; open it in binary mode ('rb')")
+        raise PhotoError(
+            f"the file gives {type(data).__name__}, not bytes", path=name, remedy="open it in binary mode ('rb')"
+        )
     return data
 
 
@@ -171,14 +177,16 @@ def _decoded(name: str, decode: Callable[[], Photo]) -> Photo:
     except (PhotoError, MissingDependency):
         raise
     except MemoryError:
-        raise PhotoError(f"{name}: not enough memory to decode it; make the photo smaller") from None
+        raise PhotoError("not enough memory to decode it", path=name, remedy="make the photo smaller") from None
     except Exception as error:
         # Pillow and its codecs raise OSError, SyntaxError, ValueError, struct.error, zlib.error, IndexError,
         # KeyError, EOFError, DecompressionBombError and more on damaged files: all mean the same to a person.
         reason = reason_of(error)
         if "truncated" in reason.lower() or isinstance(error, EOFError):
             reason = "the file is cut short"
-        raise PhotoError(f"{name}: the photo is damaged ({reason}); copy it again from the camera") from None
+        raise PhotoError(
+            f"the photo is damaged ({reason})", path=name, remedy="copy it again from the camera"
+        ) from None
 
 
 def _check_pixels(name: str, size: tuple[int, int], limit: int | None = None) -> None:
@@ -186,10 +194,14 @@ def _check_pixels(name: str, size: tuple[int, int], limit: int | None = None) ->
     limit = MAX_PIXELS if limit is None else limit
     if size[0] * size[1] > limit:
         raise PhotoError(
-            f"{name}: {size[0]} x {size[1]} pixels is more than {limit // 1_000_000} megapixels; make the photo smaller"
+            f"{size[0]} x {size[1]} pixels is more than {limit // 1_000_000} megapixels",
+            path=name,
+            remedy="make the photo smaller",
         )
     if max(size) > MAX_SIDE:
-        raise PhotoError(f"{name}: {size[0]} x {size[1]} pixels is longer than {MAX_SIDE}; make the photo smaller")
+        raise PhotoError(
+            f"{size[0]} x {size[1]} pixels is longer than {MAX_SIDE}", path=name, remedy="make the photo smaller"
+        )
 
 
 def _decode(name: str, data: bytes, kind: str, min_side: int | None) -> Photo:
@@ -200,7 +212,7 @@ def _decode(name: str, data: bytes, kind: str, min_side: int | None) -> Photo:
     if kind == "webp":
         _check_pixels(name, webp_size(data), MAX_WEBP_PIXELS)  # its decoder takes the memory on opening
     if kind == "tiff" and exif.tag_data_bytes(data) > _MAX_TIFF_TAG_BYTES:
-        raise PhotoError(f"{name}: its TIFF tags are absurdly large; save it as {FORMATS}")
+        raise PhotoError("its TIFF tags are absurdly large", path=name, remedy=f"save it as {FORMATS}")
     # Some decoders warn about what they mend. Warning filters belong to the whole process and threads would
     # restore one another's, so one thread at a time; decoding itself does not warn in the formats that phones
     # write.
@@ -213,7 +225,7 @@ def _decode(name: str, data: bytes, kind: str, min_side: int | None) -> Photo:
         if kind == "tiff" and image.info.get("compression") != "raw":
             # libtiff, which decodes the others, writes its complaints straight to the process's standard
             # error.
-            raise PhotoError(f"{name}: a compressed TIFF; save it as {FORMATS}")
+            raise PhotoError("a compressed TIFF", path=name, remedy=f"save it as {FORMATS}")
         if kind in ("gif", "bmp", "tiff"):
             image.load()
     # Before the tags: a PNG's may stand after its pixels.
@@ -289,14 +301,15 @@ def _check_scans(name: str, image: JpegImageFile, data: bytes, reduction: int) -
     scans = data.count(b"\xff\xda")
     pixels = image.width * image.height
     if scans > _MAX_SCANS or pixels * scans > _MAX_SCANNED_PIXELS:
-        raise PhotoError(f"{name}: a progressive JPEG of {scans} scans would take too long; save it anew")
+        raise PhotoError(f"a progressive JPEG of {scans} scans would take too long", path=name, remedy="save it anew")
     sampled = [(horizontal, vertical) for _, horizontal, vertical, _ in image.layer]
     whole = max(h for h, _ in sampled) * max(v for _, v in sampled)
     coefficients = pixels * sum(h * v for h, v in sampled) / max(whole, 1)
     if 2 * coefficients + 4 * pixels / reduction**2 + 2 * len(data) > _MAX_SCANNED_BYTES:
         raise PhotoError(
-            f"{name}: a progressive JPEG of {image.width} x {image.height} pixels would take too much memory; "
-            "make the photo smaller"
+            f"a progressive JPEG of {image.width} x {image.height} pixels would take too much memory",
+            path=name,
+            remedy="make the photo smaller",
         )
 
 

@@ -46,9 +46,11 @@ class Dataset:
         """
         root = Path(root)
         if not root.is_dir():
-            raise DatasetError(f"{root}: no such dataset folder; make one with: python -m train ingest")
+            raise DatasetError("no such dataset folder", path=root, remedy="make one with python -m train ingest")
         if not (root / "gt.csv").is_file():
-            raise DatasetError(f"{root}: has no gt.csv, so it is not a dataset; make one with: python -m train ingest")
+            raise DatasetError(
+                "has no gt.csv, so it is not a dataset", path=root, remedy="make one with python -m train ingest"
+            )
         return cls.of(root / "gt.csv", root / "images")
 
     @classmethod
@@ -92,7 +94,7 @@ class Dataset:
         """(N) a column as text; raises DatasetError, naming the columns there are, where it is missing."""
         if name not in self.table.columns:
             found = ", ".join(map(str, self.table.columns))
-            raise DatasetError(f"{self.root / 'gt.csv'}: no column {name}; found {found}")
+            raise DatasetError(f"no column {name}; found {found}", path=self.root / "gt.csv")
         return [str(value) for value in self.table[name]]
 
     def numbers(self, name: str) -> NDArray[np.float64]:
@@ -112,23 +114,27 @@ def truth(value: object) -> bool | None:
 
 def _check_images(gt: Path, images: Path, names: list[str]) -> None:
     if not images.is_dir():
-        raise DatasetError(f"{gt.parent}: has no images folder; put the photos of gt.csv into {images}")
+        raise DatasetError("has no images folder", path=gt.parent, remedy=f"put the photos of gt.csv into {images}")
     seen: set[str] = set()
     for row, name in enumerate(names, start=2):
-        where = f"{gt}: row {row}"
         if not name:
-            raise DatasetError(f"{where} has no image_name; add it or remove the row")
+            raise DatasetError(f"row {row} has no image_name", path=gt, remedy="add it or remove the row")
         path = PurePosixPath(name.replace("\\", "/"))
         if path.is_absolute() or ".." in path.parts or ":" in name or "\0" in name:
-            raise DatasetError(f"{where}: {name!r} points outside the images folder; use plain file names")
+            raise DatasetError(
+                f"row {row}: {name!r} points outside the images folder", path=gt, remedy="use plain file names"
+            )
         if name in seen:
-            raise DatasetError(f"{where}: {name} stands in an earlier row as well; remove one of them")
+            raise DatasetError(
+                f"row {row}: {name} stands in an earlier row as well", path=gt, remedy="remove one of them"
+            )
         seen.add(name)
     missing = [name for name in names if not (images / name).is_file()]
     if missing:
         raise DatasetError(
-            f"{images}: {len(missing)} of {len(names)} photos of gt.csv are missing, "
-            f"the first is {missing[0]}; copy them there or remove their rows"
+            f"{len(missing)} of {len(names)} photos of gt.csv are missing, the first is {missing[0]}",
+            path=images,
+            remedy="copy them there or remove their rows",
         )
 
 
@@ -158,5 +164,5 @@ def _night(gt: Path, table: pd.DataFrame) -> NDArray[np.bool_]:
     if None in night:
         row = night.index(None)
         value = table["is_night"].iloc[row]
-        raise DatasetError(f"{gt}: row {row + 2}: is_night is {value!r}; write 1 or 0")
+        raise DatasetError(f"row {row + 2}: is_night is {value!r}", path=gt, remedy="write 1 or 0")
     return np.array(night, np.bool_)

@@ -1,12 +1,13 @@
 """Photos with positions -> a dataset: `python -m train ingest PHOTOS [--labels CSV] --out DATASET`.
 
 The photos are made ready in `OUT.partial`, which a run that was stopped leaves behind and the next one
-continues; the dataset is put together there as well and renamed to OUT when it is whole.
+continues; the dataset is put together beside OUT and takes its place in one step.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import shutil
@@ -17,10 +18,10 @@ from typing import TYPE_CHECKING
 
 from core.errors import DatasetError
 from core.io.csv_cells import harmless
-from core.io.files import check_writable, naming, write_atomically
+from core.io.files import check_replaceable, write_atomically, written_atomically
 from train.dataset.dataset import read_labels
 from train.dataset.ingest_report import IngestReport, Note
-from train.dataset.intake import Record, TrainingData, image_file, take_in_all
+from train.dataset.intake import PhotoTask, Record, image_file, take_in_all
 from train.dataset.outliers import Outlier, shared_positions, sites
 from train.dataset.selection import (
     Candidate,
@@ -102,13 +103,13 @@ def ingest(
     table = None if labels is None else read_labels(labels, strict=False)
     matched, notes = ({}, []) if table is None else match_labels(sources, table)
     chosen = sources if table is None else sorted(matched)
-    tasks = [TrainingData(plan.photos, source, plan.work, size) for source in chosen]
+    tasks = [PhotoTask(plan.photos, source, plan.work, size) for source in chosen]
     records = _take_in(plan, tasks, workers, progress)
     candidates, more = select(records, table, matched)
     notes += more
     if not candidates:
         shutil.rmtree(plan.work, ignore_errors=True)
-        raise DatasetError(_nothing_usable(plan, notes))
+        raise _nothing_usable(plan, notes)
     return _publish(plan, candidates, _Counts(len(sources), others, tuple(notes)))
 
 
@@ -155,38 +156,34 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _pick_up(plan: _Plan, force: bool) -> IngestReport | None:
-    """Set right what a killed run left half renamed; its report, if only the tidying up was missing."""
-    out, work = plan.out, plan.work
-    if (work / "old").is_dir() and not out.exists():
-        (work / "old").replace(out)
+    """The report of a killed run that had only its work folder left to remove; None where there is more to do."""
+    out, done = plan.out, plan.work / "finished.json"
+    if not (done.is_file() and (out / "report.json").is_file()):
         return None
-    done = work / "finished.json"
-    if done.is_file() and not (work / "dataset").exists() and (out / "report.json").is_file():
-        same = done.read_text("utf-8") == plan.settings
-        shutil.rmtree(work, ignore_errors=True)
-        return IngestReport.load(out / "report.json") if same and not force else None
-    return None
+    if done.read_text("utf-8") != _finished(plan, out):
+        return None  # killed before the dataset was in its place: what lies there is an older one
+    shutil.rmtree(plan.work, ignore_errors=True)
+    return None if force else IngestReport.load(out / "report.json")
+
+
+def _finished(plan: _Plan, dataset: Path) -> str:
+    """What says that `dataset` is the one this import made."""
+    made = hashlib.sha256((dataset / "gt.csv").read_bytes() + (dataset / "report.json").read_bytes())
+    return f"{plan.settings}\n{made.hexdigest()}\n"
 
 
 def _check(plan: _Plan, force: bool) -> None:
     """Refuse to write over anything that was not asked for, or over the input itself."""
     photos, out = plan.photos, plan.out
     if plan.size < 1:
-        raise DatasetError(f"--size {plan.size}: the longest side of an image is at least 1 pixel")
+        raise DatasetError(f"a longest side of {plan.size} pixels", remedy="an image has at least 1")
     if not photos.is_dir():
         problem = "is not a folder" if photos.exists() else "no such folder"
-        raise DatasetError(f"{photos}: {problem}; give the folder that holds the photos")
+        raise DatasetError(problem, path=photos, remedy="give the folder that holds the photos")
     for what in (photos, plan.labels):
         if what is not None and Path(os.path.abspath(what)).is_relative_to(out):
-            raise DatasetError(f"{out}: holds {what}, which would be lost; give another --out")
-    if out.exists() and not out.is_dir():
-        raise DatasetError(f"{out}: is a file; give the path of a folder to make")
-    if out.is_dir() and any(out.iterdir()):
-        if not force:
-            raise DatasetError(f"{out}: exists already; give another --out, or --force to replace it")
-        if not (out / "gt.csv").is_file():
-            raise DatasetError(f"{out}: has no gt.csv, so it is no dataset to replace; give another --out")
-    check_writable(out)
+            raise DatasetError(f"holds {what}, which would be lost", path=out, remedy="give another --out")
+    check_replaceable(out, force, "dataset", "gt.csv")
 
 
 def find_photos(photos: Path, skip: tuple[Path, ...] = ()) -> tuple[list[str], int]:
@@ -211,11 +208,13 @@ def find_photos(photos: Path, skip: tuple[Path, ...] = ()) -> tuple[list[str], i
             else:
                 others += 1
     if not sources:
-        raise DatasetError(f"{photos}: holds no photos (JPEG, PNG, WebP, HEIC); give the folder that they are in")
+        raise DatasetError(
+            "holds no photos (JPEG, PNG, WebP, HEIC)", path=photos, remedy="give the folder that they are in"
+        )
     return sorted(sources), others
 
 
-def _take_in(plan: _Plan, tasks: list[TrainingData], workers: int | None, progress: bool) -> list[Record]:
+def _take_in(plan: _Plan, tasks: list[PhotoTask], workers: int | None, progress: bool) -> list[Record]:
     from tqdm import tqdm
 
     for folder in ("photos", "records"):
@@ -224,21 +223,21 @@ def _take_in(plan: _Plan, tasks: list[TrainingData], workers: int | None, progre
     with tqdm(total=len(tasks), unit="photo", desc="ingest", disable=not progress) as bar:
         for record in take_in_all(tasks, workers):
             if record.fatal:
-                raise DatasetError(f"{shown(record.source)}: {record.problem}")
+                raise DatasetError(record.problem or "", path=shown(record.source))
             records.append(record)
             bar.update()
     return records
 
 
-def _nothing_usable(plan: _Plan, notes: list[Note]) -> str:
+def _nothing_usable(plan: _Plan, notes: list[Note]) -> DatasetError:
     counts = Counter(note.reason for note in notes)
     why = "; ".join(f"{reason}: {count}" for reason, count in counts.most_common())
     remedy = "give positions with --labels CSV" if plan.labels is None else "compare the names in the CSV"
-    return f"{plan.photos}: no photo can be used ({why}); {remedy}"
+    return DatasetError(f"no photo can be used ({why})", path=plan.photos, remedy=remedy)
 
 
 def _publish(plan: _Plan, candidates: list[Candidate], counts: _Counts) -> IngestReport:
-    """Judge the positions, put the dataset together beside its place, and rename it there."""
+    """Judge the positions, put the dataset together beside its place, and swap it in."""
     session = session_names(candidates, plan.photos.name)
     outliers = {outlier.row: outlier for outlier in judge(candidates, session)}
     wrong = [outlier for outlier in outliers.values() if outlier.certain]
@@ -264,12 +263,9 @@ def _publish(plan: _Plan, candidates: list[Candidate], counts: _Counts) -> Inges
         shared_positions=sum(map(len, shared_positions(latlon))),
         sites=tuple(map(len, places)) if len(places) > 1 else (),
     )
-    with naming(plan.out):
-        _assemble(plan, chosen, table, report)
-    write_atomically(plan.work / "finished.json", plan.settings.encode())
-    if plan.out.exists():
-        plan.out.replace(plan.work / "old")
-    (plan.work / "dataset").replace(plan.out)
+    with written_atomically(plan.out) as dataset:
+        _assemble(dataset, plan, chosen, table, report)
+        write_atomically(plan.work / "finished.json", _finished(plan, dataset).encode())
     shutil.rmtree(plan.work, ignore_errors=True)
     return report
 
@@ -278,13 +274,11 @@ def _notes(candidates: list[Candidate], outliers: list[Outlier], reason: str) ->
     return tuple(Note(shown(candidates[outlier.row].source), reason, outlier.reason) for outlier in outliers)
 
 
-def _assemble(plan: _Plan, chosen: list[Candidate], table: pd.DataFrame, report: IngestReport) -> None:
-    """Make the whole dataset in the work folder. Images are linked, not moved, so a killed run loses none."""
-    dataset = plan.work / "dataset"
-    shutil.rmtree(dataset, ignore_errors=True)
+def _assemble(dataset: Path, plan: _Plan, chosen: list[Candidate], table: pd.DataFrame, report: IngestReport) -> None:
+    """Make the whole dataset at `dataset`. Images are linked, not moved, so a killed run loses none."""
     (dataset / "images").mkdir(parents=True)
     for candidate, name in zip(chosen, table["image_name"], strict=True):
-        made = image_file(plan.work, TrainingData(plan.photos, candidate.source, plan.work, plan.size).key)
+        made = image_file(plan.work, PhotoTask(plan.photos, candidate.source, plan.work, plan.size).key)
         place = dataset / "images" / str(name)
         try:
             os.link(made, place)

@@ -35,7 +35,7 @@ _MIN_PARALLEL = 16  # below it, starting processes costs more than they save
 
 
 @dataclass(frozen=True)
-class TrainingData:
+class PhotoTask:
     """One photo to take in: `source` is its path within the photo folder, as text with forward slashes."""
 
     photos: Path
@@ -87,7 +87,7 @@ def image_file(work: Path, key: str) -> Path:
     return work / "photos" / f"{key}.jpg"
 
 
-def take_in_all(tasks: list[TrainingData], workers: int | None = None) -> Iterator[Record]:
+def take_in_all(tasks: list[PhotoTask], workers: int | None = None) -> Iterator[Record]:
     """Take in every photo, in any order, over `workers` processes (None: one for each usable core)."""
     workers = usable_cores() if workers is None else max(1, workers)
     if workers == 1 or len(tasks) < _MIN_PARALLEL:
@@ -114,7 +114,7 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
-def take_in(task: TrainingData) -> Record:
+def take_in(task: PhotoTask) -> Record:
     """Read one photo, write its JPEG (upright, aspect kept, longest side at most `size`) and its record.
 
     An unreadable photo gives a record with its `problem`; OSError is raised where the work folder cannot be
@@ -140,7 +140,7 @@ def take_in(task: TrainingData) -> Record:
     except MissingDependency as error:
         return Record(task.source, problem=str(error), fatal=True)
     except PhotoError as error:
-        return Record(task.source, problem=str(error).removeprefix(f"{task.source}: "))
+        return Record(task.source, problem=str(error.replace(path="")))
     image = Image.fromarray(photo.rgb)
     image.thumbnail((task.size, task.size), Image.Resampling.LANCZOS, reducing_gap=3.0)
     jpeg = io.BytesIO()
@@ -163,7 +163,7 @@ def take_in(task: TrainingData) -> Record:
     return record
 
 
-def _read_record(task: TrainingData, path: Path, stamp: list[int]) -> Record | None:
+def _read_record(task: PhotoTask, path: Path, stamp: list[int]) -> Record | None:
     """The record of an earlier run, if it is whole and of this very photo and size."""
     try:
         held = json.loads(path.read_bytes())

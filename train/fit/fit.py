@@ -13,6 +13,8 @@ from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from core.errors import CampusError, OccupiedError
+from core.io.files import check_replaceable
 from train.dataset.dataset import Dataset
 from train.dataset.split import SPLITS, add_split_arguments, config_of, split_or_load
 from train.fit.config import CONFIGS, FitConfig, new_config
@@ -24,7 +26,6 @@ from train.fit.run_folder import (
     LOG,
     NEXT,
     Epoch,
-    check_free,
     check_same,
     draw_curves,
     read_config,
@@ -46,12 +47,12 @@ def fit(task: TrainingData, run: Path, config: FitConfig, resume: bool = False, 
 
     `best` is the averaged network of the epoch that the recipe's score chooses on the calibration split. Stops after
     `config.epochs`, or when the score has not improved for `config.patience` epochs, or when `config.minutes` are over.
-    Raises DatasetError when `run` holds another run and neither `resume` nor `force` is given, or anything that is no
+    Raises OccupiedError where `run` holds another run and neither `resume` nor `force` is given, or anything that is no
     run.
     """
     from train.fit.trainer import Trainer
 
-    check_free(run, resume, force)
+    check_replaceable(run, resume or force, "run", CONFIG)
     resume = resume and (run / LAST).exists()
     if resume:
         check_same(run, config)
@@ -186,5 +187,12 @@ def main(args: argparse.Namespace) -> int:
         config = _config(args, len(splits.of("train")))
         log.info("split %s: %s", splits.describe(), ", ".join(f"{split} {len(splits.of(split))}" for split in SPLITS))
         task = prepare(dataset, splits, config)
-    fit(task, args.out, config, args.resume, args.force)
+    try:
+        fit(task, args.out, config, args.resume, args.force)
+    except OccupiedError as error:
+        if not error.replaceable:
+            raise
+        raise CampusError(
+            "holds a run already", path=args.out, remedy="go on with --resume, start again with --force"
+        ) from error
     return 0

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import DatasetError
-from core.io.files import holds_something, written_atomically
+from core.io.files import written_atomically
 from train.fit.config import FitConfig, saved_config
 
 CONFIG, LOG, CURVES, NEXT = "config.json", "log.csv", "curves.png", "NEXT.txt"
@@ -30,15 +30,6 @@ class Epoch:
     retrieval_m: float | None
     score_m: float
     seconds: float
-
-
-def check_free(run: Path, resume: bool, force: bool) -> None:
-    """Raise DatasetError unless `run` is empty, or a run that may be resumed or replaced."""
-    if holds_something(run):
-        if not (run / CONFIG).exists():
-            raise DatasetError(f"{run}: holds something that is no run: choose another --out")
-        if not (resume or force):
-            raise DatasetError(f"{run}: holds a run already: go on with --resume, start again with --force")
 
 
 def read_config(run: Path) -> FitConfig:

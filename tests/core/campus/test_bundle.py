@@ -11,7 +11,7 @@ import pytest
 
 from core.campus.bundle import Bundle, save_bundle
 from core.campus.file_names import CAMPUS_JSON
-from core.errors import BundleError, CampusError
+from core.errors import BundleError, CampusError, OccupiedError
 from core.io.files import written_atomically
 
 
@@ -112,8 +112,9 @@ def test_a_file_that_is_no_zip(tmp_path: Path) -> None:
 def test_a_bundle_is_not_replaced_unless_asked(bundle: Path) -> None:
     before = Bundle.load(bundle)
     files = {name: before.read(name) for name in before.manifest.files}
-    with pytest.raises(CampusError, match="--force"):
+    with pytest.raises(OccupiedError) as caught:
         save_bundle(bundle, before.manifest, files)
+    assert caught.value.replaceable
     renamed = before.manifest.model_copy(update={"name": "New"})
     assert save_bundle(bundle, renamed, files, force=True).manifest.name == "New"
 

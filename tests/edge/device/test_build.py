@@ -14,7 +14,7 @@ import pytest
 from core.campus.bundle import Bundle
 from core.campus.file_names import ENGINE, KEY
 from core.engines.engine_key import read_key
-from core.errors import CampusError, EngineError, MissingDependency
+from core.errors import CampusError, EngineError, MissingDependency, OccupiedError
 from edge.device import build as build_module
 from edge.device.build import TIMING_CACHE, build
 from edge.device.engine_build import BuildFlags, build_engine
@@ -284,7 +284,8 @@ def test_a_pack_carries_what_pip_is_to_bring_and_says_how(pristine_pack: Path, m
     missing = MissingDependency("pydantic", "requirements-jetson.txt")
     assert str(missing) == "pydantic is not installed: pip install -r requirements-jetson.txt"
     monkeypatch.setattr(sys, "argv", [str(pristine_pack)])
-    assert f"`unzip {pristine_pack} requirements-jetson.txt`" in str(missing)
+    packed = MissingDependency("pydantic", "requirements-jetson.txt")
+    assert f"`unzip {pristine_pack} requirements-jetson.txt`" in packed.remedy
     assert str(MissingDependency("onnxruntime", "requirements.txt")).endswith(": pip install onnxruntime")
     with zipfile.ZipFile(pristine_pack) as archive:
         assert "pydantic" in archive.read("requirements-jetson.txt").decode()
@@ -310,9 +311,9 @@ def test_packing_over_a_file_or_under_another_name_is_refused(
 def test_unpacking_never_replaces_another_campus_unasked(pristine_pack: Path, tmp_path: Path) -> None:
     given = Bundle.load(pristine_pack)
     make_bundle(tmp_path / "taken")
-    with pytest.raises(EngineError, match="holds another campus"):
+    with pytest.raises(OccupiedError, match="exists already"):
         unpack(given, tmp_path / "taken")
-    (tmp_path / "full").mkdir()
-    with pytest.raises(EngineError, match="is in the way"):
+    (tmp_path / "full" / "home").mkdir(parents=True)
+    with pytest.raises(OccupiedError, match="no campus bundle"):
         unpack(given, tmp_path / "full")
     assert unpack(given, tmp_path / "taken", force=True).manifest.digest == given.manifest.digest

@@ -17,7 +17,7 @@ import torch
 from accelerate.state import AcceleratorState
 from PIL import Image
 
-from core.errors import CampusError, DatasetError
+from core.errors import CampusError, DatasetError, OccupiedError
 from core.network.campus_net import CampusNet
 from core.network.net_config import NetConfig
 from tests import REPOSITORY
@@ -77,7 +77,7 @@ def test_a_run_resumes_only_under_its_own_config(campus: TrainingData, tmp_path:
     run = fit(campus, tmp_path / "run", config)
     with pytest.raises(DatasetError, match=r"another seed: resume"):
         fit(campus, run, replace(config, seed=3), resume=True)
-    with pytest.raises(DatasetError, match=r"--resume.*--force"):
+    with pytest.raises(OccupiedError, match="exists already"):
         fit(campus, run, config)
 
 
