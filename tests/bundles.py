@@ -111,10 +111,12 @@ def photo(
     frame: LocalFrame | None = None,
     format: str = "JPEG",
     size: tuple[int, int] = (400, 300),
+    view: int = 0,
 ) -> bytes:
     """A photo that the test network answers with `kind` near (east_m, north_m) of its campus.
 
-    With `frame` the place itself stands in its EXIF as GPS; with only `at`, (lat, lon) does.
+    Photos of one `view` show the same stripes, and so are near copies; others show something else. With `frame` the
+    place itself stands in its EXIF as GPS; with only `at`, (lat, lon) does.
     """
     from PIL import Image
 
@@ -123,7 +125,7 @@ def photo(
     # Something to look at whose mean is still `colour`: stripes that cancel out.
     stripes = 0.08 * np.sign(np.sin(np.arange(width) * (16 * np.pi / width)))
     room = np.minimum(1.0, np.minimum(colour, 1 - colour) / 0.08)
-    pixels = colour + stripes[None, :, None] * room
+    pixels = colour + (_pattern(view, width, height) if view else stripes[None, :])[..., None] * room
     array = np.broadcast_to(np.round(255 * pixels), (height, width, 3)).astype(np.uint8)
     image = Image.fromarray(array)
     if frame is not None:
@@ -138,6 +140,12 @@ def photo(
         extra: dict[str, Any] = {"exif": _gps_exif(*at)} if at and format == "JPEG" else {}
         image.save(buffer, format, quality=95, **extra)
     return buffer.getvalue()
+
+
+def _pattern(view: int, width: int, height: int) -> NDArray[np.float64]:
+    """(height, width) blocks of one brightness or another, as many of each."""
+    signs = np.random.default_rng(view).permutation(np.repeat([-0.08, 0.08], 32)).reshape(8, 8)
+    return np.asarray(np.kron(signs, np.ones((-(-height // 8), -(-width // 8))))[:height, :width])
 
 
 def _gps_exif(lat: float, lon: float) -> bytes:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import expm1, sqrt
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 
 @dataclass(frozen=True)
@@ -43,3 +47,65 @@ class MotionParams:
         """
         keep = self.persistence_s
         return self.speed_m_s * sqrt(max(keep * dt_s + keep**2 * expm1(-dt_s / keep), 0.0))
+
+
+class RadiusFactors(BaseModel):
+    """Split-conformal factors of the two radii of one kind of fix, interpolated as `Calibration`'s are."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    fixes: int = Field(ge=1)
+    radius_at_m: tuple[float, ...] = Field(min_length=1, max_length=10_000)
+    radius68_factors: tuple[Annotated[float, Field(gt=0, le=1e6)], ...]
+    radius95_factors: tuple[Annotated[float, Field(gt=0, le=1e6)], ...]
+
+    @model_validator(mode="after")
+    def _one_factor_for_each_radius(self) -> RadiusFactors:
+        if not len(self.radius_at_m) == len(self.radius68_factors) == len(self.radius95_factors):
+            raise ValueError("radius_at_m and both lists of factors must be of one length")
+        if sorted(self.radius_at_m) != list(self.radius_at_m):
+            raise ValueError("radius_at_m must ascend")
+        return self
+
+    def radii_m(self, raw_m: tuple[float, ...]) -> tuple[float, float]:
+        """The map's own radii for 68 and 95 % of its mass -> those that hold as many held-out fixes."""
+        factor68, factor95 = (
+            float(np.interp(raw_m[0], self.radius_at_m, factors))
+            for factors in (self.radius68_factors, self.radius95_factors)
+        )
+        radius68_m = raw_m[0] * factor68
+        return radius68_m, max(raw_m[1] * factor95, radius68_m)
+
+
+RadiusKind = Literal["2", "3", "4+", "walk", "smoothed"]
+
+
+class Fusion(BaseModel):
+    """The manifest's section on several photos; a bundle made before there was one has these defaults.
+
+    radii: for 2, 3, and 4 or more photos of one standpoint, for a walk and for a smoothed one; a kind that is absent
+    has the radii of a single photo. photos, walks: how many calibration photos and walks it was fitted on.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    together: FusionParams = FusionParams()
+    motion: MotionParams = MotionParams()
+    radii: dict[RadiusKind, RadiusFactors] = Field(default_factory=dict)
+    photos: int = 0
+    walks: int = 0
+
+    @field_validator("together")
+    @classmethod
+    def _probabilities(cls, params: FusionParams) -> FusionParams:
+        sane = 0 <= params.further_weight <= 1 and 1e-6 <= params.floor <= 1 and 0 <= params.prior_exponent <= 4
+        if not (sane and 0.1 <= params.prior_width_m <= 1e4):
+            raise ValueError("has weights, a floor or a prior that cannot be")
+        return params
+
+    @field_validator("motion")
+    @classmethod
+    def _a_walker(cls, params: MotionParams) -> MotionParams:
+        if not all(1e-3 <= value <= 1e9 for value in vars(params).values()):
+            raise ValueError("is no way in which anything moves")
+        return params

@@ -12,6 +12,7 @@ import numpy as np
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 from core.campus.frame import LocalFrame
+from core.campus.fusion_parameters import Fusion
 from core.campus.grid import Grid
 from core.campus.parameters import PosteriorParams
 from core.campus.zones import Zone
@@ -135,6 +136,7 @@ class CampusManifest(_Frozen):
     zones: tuple[Zone, ...] = Field(max_length=MAX_ZONES)
     posterior: PosteriorParams
     calibration: Calibration
+    fusion: Fusion = Field(default_factory=Fusion)
     parity: Parity | None = None
     training: Training
     metrics: dict[str, Metrics] = Field(default_factory=dict)  # split -> metrics

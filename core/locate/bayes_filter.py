@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from core.campus.fusion_parameters import FusionParams, MotionParams
     from core.campus.grid import Grid
+    from core.locate.prior import Prior
 
     Float32 = NDArray[np.float32]
 
@@ -60,11 +61,10 @@ class Step:
 class WalkFilter:
     """Where a walker is, photo by photo; memory does not grow."""
 
-    def __init__(self, grid: Grid, prior: Float32, fusion: FusionParams, motion: MotionParams) -> None:
-        """`prior`: (rows, columns) float32, nowhere 0, sums to 1."""
+    def __init__(self, grid: Grid, prior: Prior, fusion: FusionParams, motion: MotionParams) -> None:
         self.grid, self.prior, self.fusion = grid, prior, fusion
-        self.motion = Motion(grid, prior, motion)
-        self.mass = prior
+        self.motion = Motion(grid, prior.standing, motion)
+        self.mass = prior.standing
         self.time_s: float | None = None
         self._track = Track()
         self._remembered: deque[tuple[float, Float32]] = deque(maxlen=REMEMBERED)
@@ -84,7 +84,7 @@ class WalkFilter:
         news, same_again = self._news(time_s, thumbnail)
         # Nothing has moved where the same picture is seen again.
         dt_s = 0.0 if self.time_s is None or same_again else time_s - self.time_s
-        evidence = log_evidence(mass, self.prior, self.fusion.floor)
+        evidence = log_evidence(mass, self.prior.reference, self.fusion.floor)
         velocity = self.velocity
         drift = (velocity.east_m_s, velocity.north_m_s) if velocity is not None and velocity.moving else NO_DRIFT
         move = Move(dt_s, drift, news * certainty * information(mass, evidence))

@@ -37,6 +37,10 @@ class Fix:
     looked more like this campus; on_campus: whether it looks like this campus at all. heading_deg: where the camera
     looked, clockwise from true north; it is within heading_spread_deg of that 68 times in 100. Both are None where
     the model has no such head.
+
+    photos: how many photos it was read from; near copies and photos of elsewhere do not count. outliers: the places, in
+    the order given, of photos that contradict the others. course_deg: where a walk leads, clockwise from true north;
+    speed_m_s: how fast; None for photos that are no walk, and while it is not known.
     """
 
     lat: float
@@ -51,6 +55,10 @@ class Fix:
     timings_ms: dict[str, float]
     heading_deg: float | None = None
     heading_spread_deg: float | None = None
+    photos: int = 1
+    outliers: tuple[int, ...] = ()
+    course_deg: float | None = None
+    speed_m_s: float | None = None
     probability: ProbabilityMap | None = field(default=None, repr=False, compare=False)
 
     @property

@@ -1,8 +1,8 @@
 """Photos of one standpoint -> one probability map: a tempered product of what each says beyond the prior.
 
-A photo's evidence is the logarithm of its map over the prior, with a floor: the photo may be wrong, and then it says
-nothing of the place. Each further photo counts less than the first, since they share the light, the phone and the
-mistake. Near copies count once. Nothing here needs the network, so a map may come from anywhere.
+A photo's evidence is the logarithm of its map over one that says nothing, with a floor: the photo may be wrong, and
+then it says nothing of the place. Each further photo counts less than the first, since they share the light, the phone
+and the mistake. Near copies count once. Nothing here needs the network, so a map may come from anywhere.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from core.campus.fusion_parameters import FusionParams
+    from core.locate.prior import Prior
 
     Float = NDArray[np.float64]
     Float32 = NDArray[np.float32]
@@ -36,11 +37,13 @@ _KNOWS_NOTHING_NATS = 0.05  # a map that says less than this beyond the prior ha
 class Together:
     """What a set of photos says of their one standpoint.
 
-    mass: (rows, columns) float32, sums to 1. weight: (N,) how much of each photo counted, 0 to 1, before tempering.
-    agreement: (N,) the probability, given all photos, that a photo's map is right about the place.
+    mass: (rows, columns) float32, sums to 1. photos: how many were counted, near copies once. weight: (N,) how much of
+    each photo counted, 0 to 1, before tempering. agreement: (N,) the probability, given all photos, that a photo's map
+    is right about the place.
     """
 
     mass: Float32 = field(repr=False)
+    photos: int
     weight: Float
     agreement: Float
 
@@ -66,16 +69,16 @@ def thumbnail(image: NDArray[np.uint8]) -> Float32:
     return (coarse.ravel() / length if length > 1e-6 else np.zeros(coarse.size)).astype(np.float32)
 
 
-def log_evidence(mass: Float32, prior: Float32, floor: float) -> Float32:
-    """(rows, columns) log of a photo's map, mixed with the prior by `floor`, over the prior; at least log(floor)."""
-    ratio = mass / prior
+def log_evidence(mass: Float32, reference: Float32, floor: float) -> Float32:
+    """(rows, columns) log of a photo's map, mixed with the reference by `floor`, over it; at least log(floor)."""
+    ratio = mass / reference
     ratio *= np.float32(1 - floor)
     ratio += np.float32(floor)
     return np.asarray(np.log(ratio, out=ratio))
 
 
 def information(mass: Float32, evidence: Float32) -> float:
-    """0 for a map that says what the prior says, 1 for one that says more; between them for very few nats."""
+    """0 for a map that says what the reference says, 1 for one that says more; between them for very few nats."""
     nats = float(np.vdot(mass, evidence))
     return float(-np.expm1(-max(nats, 0.0) / _KNOWS_NOTHING_NATS))
 
@@ -105,14 +108,14 @@ def copy_shares(thumbnails: Sequence[Float32]) -> Float:
 
 def together(
     maps: Sequence[Float32],
-    prior: Float32,
+    prior: Prior,
     params: FusionParams,
     shares: Sequence[float] | Float | None = None,
     certainty: Sequence[float] | Float | None = None,
 ) -> Together:
     """Fuse N >= 1 maps of one standpoint, each (rows, columns) float32 summing to 1; their order does not matter.
 
-    `prior` is a map like them and nowhere 0. `shares` (N,) are those of `copy_shares`. `certainty` (N,), 0 to 1, is
+    `shares` (N,) are those of `copy_shares`. `certainty` (N,), 0 to 1, is
     what each photo is trusted; one of 0 changes nothing, unless all are 0, which is taken as 1. A single photo, however
     often it is given, gets its own map back to the last bit. Raises ValueError without a map.
     """
@@ -121,21 +124,21 @@ def together(
     share = np.ones(len(maps)) if shares is None else np.asarray(shares, np.float64)
     trust = np.ones(len(maps)) if certainty is None else np.asarray(certainty, np.float64)
     trust = trust if trust.any() else np.ones(len(maps))
-    evidence = [log_evidence(mass, prior, params.floor) for mass in maps]
+    evidence = [log_evidence(mass, prior.reference, params.floor) for mass in maps]
     trust = trust * [information(mass, said) for mass, said in zip(maps, evidence, strict=True)]
     weight = share * trust
     counted = np.flatnonzero(weight)
     if not len(counted) or all(np.array_equal(maps[counted[0]], maps[index]) for index in counted[1:]):
         first = int(counted[0]) if len(counted) else 0
-        return Together(maps[first], weight, np.ones(len(maps)))
-    log_prior = np.log(prior)
+        return Together(maps[first], 1, weight, np.ones(len(maps)))
+    log_prior = np.log(prior.standing)
     fused = _product(evidence, weight, log_prior, params)
     agreed = np.array([agreement(fused, said, params.floor) for said in evidence])
     if share[counted].sum() > _TWO:
         weight = weight * np.clip(agreed, 0.0, 1.0)
         fused = _product(evidence, weight, log_prior, params)
         agreed = np.array([agreement(fused, said, params.floor) for said in evidence])
-    return Together(fused, weight, agreed)
+    return Together(fused, max(1, round(float(share[counted].sum()))), weight, agreed)
 
 
 def _product(evidence: list[Float32], weight: Float, log_prior: Float32, params: FusionParams) -> Float32:

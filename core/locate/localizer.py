@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from functools import lru_cache
+from collections.abc import Callable, Sequence
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +17,19 @@ from core.engines.heads import Engine, Heads
 from core.locate.fix import Candidate, Fix, ZoneOdds
 from core.locate.heading import direction_deg, raw_spread_deg
 from core.locate.posterior import Posterior
+from core.locate.prior import Prior, closed_cells, prior_of
+from core.locate.reading import Reading
+from core.locate.several import fix_together
 from core.locate.threads import one_blas_thread
-from core.photo.load import load_photo
+from core.locate.walk import KEPT_PHOTOS, Walk
+from core.photo.load import Photo, load_photo
 from core.photo.preprocess import network_image
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from core.locate.evidence import Evidence
+    from core.locate.probability_map import ProbabilityMap
 
 
 DEMO_BUNDLE = Path(__file__).resolve().parents[2] / "campuses" / "demo"
@@ -49,67 +57,115 @@ class Localizer:
         return cls(bundle, open_engine(bundle, backend))
 
     def locate(self, photo: Any) -> Fix:
-        """Locate a photo: path, bytes, file object, PIL image or (H, W, 3) uint8 RGB array. Raises PhotoError."""
-        return self.fix(*self._heads(photo))
+        """Locate a photo: path, bytes, file object, PIL image, Photo or (H, W, 3) uint8 RGB. Raises PhotoError."""
+        reading = self.read(photo)
+        return self.fix(reading.heads, reading.timings_ms, reading.evidence)
+
+    def locate_together(self, photos: Sequence[Any]) -> Fix:
+        """Locate the one standpoint of N >= 1 photos, each as `locate` takes it, in any order.
+
+        Of one photo it is what `locate` gives; near copies count once. Raises PhotoError for no photo, and for one that
+        cannot be read.
+        """
+        return fix_together(self, [self.read(photo) for photo in photos])
+
+    def walk(self, keep: int = KEPT_PHOTOS, **motion: float) -> Walk:
+        """A walk to add photos to, in the order of time; it remembers `keep` of them for smoothing.
+
+        `motion` are fields of MotionParams that differ from the campus's own, such as `speed_m_s`. Raises CampusError
+        for one that there is not, or that no walker has.
+        """
+        return Walk(self, keep, motion)
 
     def position(self, photo: Any) -> tuple[float, float]:
         """Degrees (lat, lon) of a photo, the same as `locate` gives, without reading off the rest of a fix."""
-        heads, _ = self._heads(photo)
+        reading = self.read(photo)
         with one_blas_thread():
-            at_m = self.posterior.map(heads).median_m()
+            at_m = self.posterior.map(reading.heads, reading.evidence).median_m()
         lat, lon = self.bundle.manifest.frame.to_latlon(at_m)
         return float(lat), float(lon)
 
-    def _heads(self, photo: Any) -> tuple[Heads, dict[str, float]]:
-        """The network's answer, and how long each step took in milliseconds."""
+    def read(self, photo: Any) -> Reading:
+        """All that is read from a photo itself, and how long each step took. Raises PhotoError."""
         started = time.perf_counter()
         size = self.bundle.manifest.image_size
-        rgb = load_photo(photo, min_side=size).rgb
+        loaded = photo if isinstance(photo, Photo) else load_photo(photo, min_side=size)
         decoded = time.perf_counter()
-        image = network_image(rgb, size)[None]
+        image = network_image(loaded.rgb, size)
         prepared = time.perf_counter()
-        heads = self.engine.run(image)
+        heads = self.engine.run(image[None])
         answered = time.perf_counter()
-        return heads, {
+        timings_ms = {
             "decode": 1e3 * (decoded - started),
             "preprocess": 1e3 * (prepared - decoded),
             "network": 1e3 * (answered - prepared),
         }
+        return Reading(heads, image, timings_ms, loaded.capture)
 
-    def fix(self, heads: Heads, timings_ms: dict[str, float] | None = None) -> Fix:
+    def fix(self, heads: Heads, timings_ms: dict[str, float] | None = None, evidence: Evidence | None = None) -> Fix:
         """Read the fix of one photo (a batch of 1) off its probability map."""
         with one_blas_thread():
-            return self._fix(heads, timings_ms or {})
+            started = time.perf_counter()
+            probability = self.posterior.map(heads, evidence)
+            heading_deg, heading_spread_deg = self.heading(heads)
+            return self.describe(
+                probability,
+                self.bundle.manifest.calibration.radii_m,
+                self.ood_score(heads),
+                timings_ms or {},
+                started,
+                heading_deg=heading_deg,
+                heading_spread_deg=heading_spread_deg,
+            )
 
-    def _fix(self, heads: Heads, timings_ms: dict[str, float]) -> Fix:
-        started = time.perf_counter()
+    def describe(
+        self,
+        probability: ProbabilityMap,
+        radii_m: Callable[[tuple[float, ...]], tuple[float, float]],
+        ood_score: float,
+        timings_ms: dict[str, float],
+        started_s: float,
+        **rest: Any,
+    ) -> Fix:
+        """Everything that is read off a map; `rest` are fields of Fix that are not.
+
+        `radii_m` calibrates the map's own radii; `started_s` is when work on the map began, by `time.perf_counter`.
+        """
         manifest = self.bundle.manifest
-        probability = self.posterior.map(heads)
         at_m = probability.median_m()
-        radius68, radius95 = manifest.calibration.radii_m(probability.radii_m(at_m, (0.68, 0.95)))
+        radius68, radius95 = radii_m(probability.radii_m(at_m, (0.68, 0.95)))
         places = probability.candidates()
         latlon = manifest.frame.to_latlon(np.array([at_m, *[place[:2] for place in places]]))
-        ood_score = self._ood_score(heads)
-        heading_deg, heading_spread_deg = self._heading(heads)
-        timings = {**timings_ms, "posterior": 1e3 * (time.perf_counter() - started)}
+        zones = self._zones(self.posterior.zone_odds(probability))
+        rest.setdefault("on_campus", self.on_campus(ood_score))
         return Fix(
             lat=float(latlon[0, 0]),
             lon=float(latlon[0, 1]),
             radius68_m=radius68,
             radius95_m=radius95,
-            zones=self._zones(self.posterior.zone_odds(probability)),
+            zones=zones,
             candidates=tuple(
                 Candidate(float(lat), float(lon), place[2])
                 for (lat, lon), place in zip(latlon[1:], places, strict=True)
             ),
-            on_campus=ood_score <= 1 - manifest.calibration.off_campus_share,
             ood_score=ood_score,
             campus=manifest.name,
-            timings_ms=timings,
-            heading_deg=heading_deg,
-            heading_spread_deg=heading_spread_deg,
+            timings_ms={**timings_ms, "posterior": 1e3 * (time.perf_counter() - started_s)},
             probability=probability,
+            **rest,
         )
+
+    @cached_property
+    def prior(self) -> Prior:
+        """Where people stand before any photo is seen."""
+        manifest, gallery = self.bundle.manifest, self.bundle.gallery
+        closed = closed_cells(manifest.grid, self.bundle.campus_map, manifest.frame)
+        stood_m = self.bundle.zones.centres_m if gallery is None else gallery.local_m
+        return prior_of(manifest.grid, stood_m, manifest.posterior, manifest.fusion.together, closed)
+
+    def on_campus(self, ood_score: float) -> bool:
+        """Whether a photo of this OOD score looks like this campus at all."""
+        return ood_score <= 1 - self.bundle.manifest.calibration.off_campus_share
 
     def _zones(self, odds: NDArray[np.float64]) -> tuple[ZoneOdds, ...]:
         if not len(odds):
@@ -119,14 +175,14 @@ class Localizer:
         zones = self.bundle.manifest.zones
         return tuple(ZoneOdds(int(zone), zones[zone].name, float(odds[zone])) for zone in kept)
 
-    def _heading(self, heads: Heads) -> tuple[float, float] | tuple[None, None]:
+    def heading(self, heads: Heads) -> tuple[float, float] | tuple[None, None]:
         """Where the camera looked and the half angle that holds 68 %, in degrees; None where nothing is known of it."""
         factor = self.bundle.manifest.calibration.heading_factor
         if heads.heading is None or factor is None:
             return None, None
         return float(direction_deg(heads.heading)[0]), min(180.0, float(raw_spread_deg(heads.heading)[0]) * factor)
 
-    def _ood_score(self, heads: Heads) -> float:
+    def ood_score(self, heads: Heads) -> float:
         """Share of calibration photos that scored lower than this one; 0 where the model cannot tell."""
         if heads.ood_score is None or not len(self._ood_quantiles):
             return 0.0

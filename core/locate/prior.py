@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,37 +15,81 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from core.campus.frame import LocalFrame
+    from core.campus.fusion_parameters import FusionParams
     from core.campus.grid import Grid
+    from core.campus.parameters import PosteriorParams
 
     Float32 = NDArray[np.float32]
 
-ANYWHERE = 0.2  # the share of the prior that lies evenly over the grid: no place is impossible
+LEAST_ANYWHERE = 0.2  # of the prior at least so much lies evenly over the grid: no place is impossible
 CLOSED_KINDS = ("building", "water")  # of the offline basemap: nobody stands there unless training photos say so
 
 
-def standing_prior(
-    grid: Grid, local_m: NDArray[Any], width_m: float, exponent: float, closed: NDArray[np.bool_] | None = None
-) -> Float32:
-    """(rows, columns) float32 that sums to 1: (N, 2) positions in local metres, blurred by `width_m`, to a power.
+@dataclass(frozen=True)
+class Prior:
+    """Two maps, (rows, columns) float32, nowhere 0, that sum to 1.
 
-    `closed` (rows, columns) marks buildings and water. Its share of the prior is that of the training photos in it, at
-    most what the blur alone gives: so a campus with indoor photos keeps its rooms, and one without loses them.
+    standing: where people stand. reference: what a photo's map looks like that says nothing of its place. They differ
+    in buildings and water, of which the network knows nothing: a photo's map spread over a building is no evidence
+    that its walker is in there.
     """
-    counts, inside = np.zeros((grid.rows, grid.columns), np.float32), np.asarray(local_m, np.float64)
-    column = ((inside[:, 0] - grid.west_m) / grid.cell_m).astype(int).clip(0, grid.columns - 1)
-    row = ((inside[:, 1] - grid.south_m) / grid.cell_m).astype(int).clip(0, grid.rows - 1)
-    np.add.at(counts, (row, column), 1.0 / len(inside))
+
+    standing: Float32 = field(repr=False)
+    reference: Float32 = field(repr=False)
+
+    @classmethod
+    def even(cls, grid: Grid) -> Prior:
+        """Nothing is known."""
+        mass = np.full((grid.rows, grid.columns), 1 / (grid.rows * grid.columns), np.float32)
+        return cls(mass, mass)
+
+
+def standing_prior(
+    grid: Grid,
+    local_m: NDArray[Any],
+    width_m: float,
+    exponent: float,
+    anywhere: float,
+    closed: NDArray[np.bool_] | None = None,
+) -> Prior:
+    """The prior of (N, 2) training positions in local metres, blurred by `width_m`, to the power `exponent`.
+
+    `anywhere` (0 to 1) of it lies evenly over the grid. `closed` (rows, columns) marks buildings and water. Their share
+    is that of the training photos in them, at most what the blur alone gives: so a campus with indoor photos keeps its
+    rooms, and one without loses them.
+    """
+    counts, at_m = np.zeros((grid.rows, grid.columns), np.float32), np.asarray(local_m, np.float64)
+    column = ((at_m[:, 0] - grid.west_m) / grid.cell_m).astype(int).clip(0, grid.columns - 1)
+    row = ((at_m[:, 1] - grid.south_m) / grid.cell_m).astype(int).clip(0, grid.rows - 1)
+    np.add.at(counts, (row, column), 1.0 / len(at_m))
     width = width_m / grid.cell_m
-    density = Band(grid.rows, width).times(Band(grid.columns, width).times(counts.T).T)
-    density /= density.sum()
-    if closed is not None and closed.any():
-        held = float(density[closed].sum())
-        photos = float(counts[closed].sum())
-        if 0 < photos < held or photos == 0:
-            density[closed] *= np.float32(photos / held if held else 1.0)
-    prior = density.astype(np.float64) ** exponent
-    prior = (1 - ANYWHERE) * prior / prior.sum() + ANYWHERE / prior.size
-    return np.asarray(prior, np.float32)
+    density = Band(grid.rows, width).times(Band(grid.columns, width).times(counts.T).T).astype(np.float64)
+    even = max(anywhere, LEAST_ANYWHERE)
+    reference = ((1 - even) * density / density.sum() + even / density.size) ** exponent
+    reference /= reference.sum()
+    standing = reference.copy()
+    if closed is not None and closed.any() and not closed.all():
+        held, photos = float(standing[closed].sum()), float(counts[closed].sum())
+        # Some always stays: a map may be wrong, and a phone's position too.
+        standing[closed] *= max(min(photos / held, 1.0), 0.05)
+        standing /= standing.sum()
+    return Prior(standing.astype(np.float32), reference.astype(np.float32))
+
+
+def prior_of(
+    grid: Grid,
+    local_m: NDArray[Any],
+    posterior: PosteriorParams,
+    fusion: FusionParams,
+    closed: NDArray[np.bool_] | None = None,
+) -> Prior:
+    """The prior that goes with a posterior: what of its maps does not come from gallery photos may lie anywhere."""
+    if not len(local_m):
+        return Prior.even(grid)
+    anywhere = posterior.regression_weight + posterior.zone_weight + posterior.floor_weight
+    # Narrower than the photos' own kernels, it would make their tails look like evidence.
+    width_m = max(fusion.prior_width_m, posterior.retrieval_width_m)
+    return standing_prior(grid, local_m, width_m, fusion.prior_exponent, anywhere, closed)
 
 
 def closed_cells(grid: Grid, campus_map: dict[str, Any], frame: LocalFrame) -> NDArray[np.bool_]:

@@ -13,6 +13,7 @@ from core.errors import CampusError, TimeReversed
 from core.locate.bayes_filter import Move, WalkFilter, smooth
 from core.locate.fusion import log_evidence, thumbnail
 from core.locate.motion import Motion
+from core.locate.prior import Prior
 from core.locate.probability_map import ProbabilityMap
 from tests.core.locate.test_fusion import GRID, PRIOR, bump, picture, radius68_m
 
@@ -29,7 +30,7 @@ def at_m(mass: np.ndarray) -> np.ndarray:
 
 def test_the_mass_is_one_through_ten_thousand_steps_and_memory_does_not_grow() -> None:
     grid = Grid(-15.0, -10.0, 1.0, 20, 30)
-    prior = np.full((20, 30), 1 / 600, np.float32)
+    prior = Prior.even(grid)
     rng = np.random.default_rng(0)
     filtered, time_s = WalkFilter(grid, prior, FUSION, MOTION), 0.0
     maps = rng.dirichlet(np.full(600, 0.05), 50).reshape(50, 20, 30).astype(np.float32)
@@ -127,7 +128,7 @@ def test_a_gap_of_a_year_is_survived() -> None:
 @pytest.mark.parametrize("dt_s", [0.01, 1.0, 8.0, 90.0, 5_000.0])
 def test_backward_is_the_transpose_of_forward(dt_s: float, drift_m_s: tuple[float, float]) -> None:
     rng = np.random.default_rng(1)
-    motion = Motion(GRID, PRIOR, MOTION)
+    motion = Motion(GRID, PRIOR.standing, MOTION)
     mass, message = (rng.random((40, 60)).astype(np.float32) for _ in range(2))
     mass /= mass.sum()
     forward = float(np.vdot(motion.forward(mass, dt_s, drift_m_s).astype(np.float64), message))
@@ -138,7 +139,7 @@ def test_backward_is_the_transpose_of_forward(dt_s: float, drift_m_s: tuple[floa
 
 
 def test_a_course_moves_the_map_along_it() -> None:
-    motion = Motion(GRID, PRIOR, MotionParams(standing_s=1e-3))
+    motion = Motion(GRID, PRIOR.standing, MotionParams(standing_s=1e-3))
     mass = bump(0, 0, width_m=4)
     moved = [at_m(motion.forward(mass, 6.0, drift)) for drift in ((0.0, 0.0), (1.5, 0.0), (0.0, -1.5))]
     assert abs(moved[0]).max() < 0.5
@@ -161,11 +162,11 @@ def test_a_large_grid_is_blurred_in_bands_as_a_small_one_is() -> None:
 
 
 def _smoothed(maps: list[np.ndarray], moves: list[Move], later: np.ndarray) -> dict:
-    motion = Motion(GRID, PRIOR, MOTION)
+    motion = Motion(GRID, PRIOR.standing, MOTION)
     return {
         index: (mass, message)
         for index, mass, message in smooth(
-            motion, PRIOR, later, moves, lambda i: log_evidence(maps[i], PRIOR, FUSION.floor)
+            motion, PRIOR.standing, later, moves, lambda i: log_evidence(maps[i], PRIOR.reference, FUSION.floor)
         )
     }
 
@@ -174,7 +175,7 @@ def test_smoothing_is_forward_and_backward() -> None:
     maps = [bump(-20, 0), (bump(-18, 0) + bump(30, 10)) / 2, (bump(30, 10) + bump(0, 30)) / 2, bump(32, 12)]
     filtered = walk()
     steps = [filtered.step(mass, time_s) for mass, time_s in zip(maps, (0.0, 20.0, 50.0, 53.0), strict=True)]
-    found = _smoothed(maps, [step.move for step in steps], np.ones_like(PRIOR))
+    found = _smoothed(maps, [step.move for step in steps], np.ones_like(PRIOR.standing))
     assert radius68_m(steps[2].mass) > radius68_m(found[2][0])  # the fourth photo says which place the third shows
     np.testing.assert_allclose(found[3][0], steps[3].mass, rtol=1e-3, atol=1e-7)  # nothing comes after the last
     for mass, _ in found.values():
@@ -185,15 +186,15 @@ def test_a_long_walk_can_be_smoothed_part_by_part() -> None:
     maps = [bump(-40 + 10.0 * i, 5.0 * (i % 3)) for i in range(8)]
     filtered = walk()
     steps = [filtered.step(mass, 8.0 * i) for i, mass in enumerate(maps)]
-    moves, ones = [step.move for step in steps], np.ones_like(PRIOR)
+    moves, ones = [step.move for step in steps], np.ones_like(PRIOR.standing)
     whole = _smoothed(maps, moves, ones)
 
     def said(i: int) -> np.ndarray:
-        return log_evidence(maps[i], PRIOR, FUSION.floor)
+        return log_evidence(maps[i], PRIOR.reference, FUSION.floor)
 
-    motion = Motion(GRID, PRIOR, MOTION)
+    motion = Motion(GRID, PRIOR.standing, MOTION)
     late = list(smooth(motion, steps[3].mass, ones, moves[4:], lambda i: said(i + 4)))
-    early = list(smooth(motion, PRIOR, late[-1][2], moves[:4], said))
+    early = list(smooth(motion, PRIOR.standing, late[-1][2], moves[:4], said))
     for shift, part in ((0, early), (4, late)):
         for index, mass, _ in part:
             np.testing.assert_allclose(mass, whole[index + shift][0], rtol=2e-2, atol=1e-6)

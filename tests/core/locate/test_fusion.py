@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from core.campus.fusion_parameters import FusionParams
 from core.campus.grid import Grid
 from core.locate.fusion import copy_shares, thumbnail, together
+from core.locate.prior import Prior
 from core.locate.probability_map import ProbabilityMap
 
 GRID = Grid(-60.0, -40.0, 2.0, 40, 60)
-PRIOR = np.full((40, 60), 1 / 2400, np.float32)
+PRIOR = Prior.even(GRID)
 PARAMS = FusionParams()
 
 
@@ -78,7 +79,10 @@ def test_copies_do_change_something_where_nothing_tells_them() -> None:
 def test_certainty_zero_changes_nothing(at: list[tuple[float, float]], stranger: tuple[float, float]) -> None:
     maps = [bump(*place) for place in at]
     without = together(maps, PRIOR, PARAMS)
-    for more, certainty in ((bump(*stranger), 0.0), (PRIOR, 1.0)):  # refused; or a map that says what the prior says
+    for more, certainty in (
+        (bump(*stranger), 0.0),
+        (PRIOR.reference, 1.0),
+    ):  # refused; or a map that says what the prior says
         fused = together([*maps, more], PRIOR, PARAMS, certainty=[1.0] * len(maps) + [certainty])
         np.testing.assert_allclose(without.mass, fused.mass, rtol=1e-3, atol=1e-9)
 

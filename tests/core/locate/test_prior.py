@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from core.campus.frame import LocalFrame
+from core.campus.fusion_parameters import FusionParams
 from core.campus.grid import Grid
+from core.locate.fusion import together
 from core.locate.prior import closed_cells, standing_prior
 
 GRID = Grid(-50.0, -30.0, 2.0, 30, 50)
@@ -17,22 +19,34 @@ def walkers(count: int = 200) -> np.ndarray:
 
 
 def test_the_prior_is_a_map_that_is_highest_where_people_stood_and_nowhere_zero() -> None:
-    prior = standing_prior(GRID, walkers(), 8.0, 1.0)
+    prior = standing_prior(GRID, walkers(), 8.0, 1.0, 0.2).standing
     assert prior.sum(dtype=np.float64) == pytest.approx(1.0, abs=1e-5)
     assert prior.min() > 0
     assert prior[15, 15] > 5 * prior[15, 45]
-    flatter = standing_prior(GRID, walkers(), 8.0, 0.3)
+    flatter = standing_prior(GRID, walkers(), 8.0, 0.3, 0.2).standing
     assert flatter[15, 15] / flatter[15, 45] < prior[15, 15] / prior[15, 45]
+
+
+def test_what_says_nothing_of_a_place_knows_no_buildings() -> None:
+    closed = np.zeros((30, 50), bool)
+    closed[16:20, 5:25] = True
+    prior = standing_prior(GRID, walkers(), 8.0, 1.0, 0.2, closed)
+    plain = standing_prior(GRID, walkers(), 8.0, 1.0, 0.2)
+    assert np.array_equal(prior.reference, plain.reference)
+    assert np.array_equal(plain.standing, plain.reference)
+    # Three photos that say nothing leave people where they stand, out of the building.
+    fused = together([plain.reference * np.float32(1), prior.reference, prior.reference], prior, FusionParams())
+    assert fused.mass[closed].sum() <= prior.reference[closed].sum() + 1e-6
 
 
 def test_nobody_stands_in_a_building_unless_training_photos_were_taken_there() -> None:
     closed = np.zeros((30, 50), bool)
     closed[16:20, 5:25] = True  # just north of the path
-    outdoors = standing_prior(GRID, walkers(), 8.0, 1.0, closed)
-    plain = standing_prior(GRID, walkers(), 8.0, 1.0)
+    outdoors = standing_prior(GRID, walkers(), 8.0, 1.0, 0.2, closed).standing
+    plain = standing_prior(GRID, walkers(), 8.0, 1.0, 0.2).standing
     assert outdoors[closed].sum() < 0.5 * plain[closed].sum()
     inside = np.concatenate([walkers(), np.stack([np.linspace(-35, -5, 300), np.full(300, 5.0)], axis=1)])
-    assert standing_prior(GRID, inside, 8.0, 1.0, closed)[closed].sum() > 0.2
+    assert standing_prior(GRID, inside, 8.0, 1.0, 0.2, closed).standing[closed].sum() > 0.2
 
 
 def test_buildings_and_their_courtyards_are_read_off_the_map() -> None:

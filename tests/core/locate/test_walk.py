@@ -1,0 +1,118 @@
+"""A walk through a bundle: photos in the order of time."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+
+import numpy as np
+import pytest
+
+from core.campus.frame import distance_m
+from core.errors import CampusError, PhotoError, TimeReversed
+from core.locate.fix import Fix
+from core.locate.localizer import Localizer
+from tests.bundles import make_bundle, photo
+
+
+@pytest.fixture(scope="module")
+def localizer(tmp_path_factory: pytest.TempPathFactory) -> Localizer:
+    return Localizer.load(make_bundle(tmp_path_factory.mktemp("bundles") / "field"))
+
+
+def off_m(localizer: Localizer, fix: Fix, east_m: float, north_m: float) -> float:
+    lat, lon = localizer.bundle.manifest.frame.to_latlon((east_m, north_m))
+    return float(distance_m(lat, lon, fix.lat, fix.lon))
+
+
+def test_a_walk_has_a_course_a_speed_and_a_smaller_circle(localizer: Localizer) -> None:
+    walk = localizer.walk()
+    assert (walk.course_deg, walk.speed_m_s) == (None, None)
+    fixes = [walk.add(photo(east_m=-60 + 1.4 * s, view=s + 1), float(s)) for s in range(0, 60, 3)]
+    assert [fix.photos for fix in fixes] == list(range(1, 21))
+    assert fixes[-1].radius68_m < localizer.locate(photo()).radius68_m
+    assert walk.course_deg == pytest.approx(90, abs=25)
+    assert walk.speed_m_s == pytest.approx(1.4, abs=0.7)
+    assert (fixes[-1].course_deg, fixes[-1].speed_m_s) == (walk.course_deg, walk.speed_m_s)
+
+
+def test_a_smoothed_walk_is_as_long_and_nearer(localizer: Localizer) -> None:
+    walk, rng = localizer.walk(), np.random.default_rng(0)
+    truth = [(-60 + 1.4 * s, 0.0) for s in range(0, 80, 2)]
+    fixes = [
+        walk.add(photo(east_m=east + rng.normal(0, 12), north_m=rng.normal(0, 12), view=i + 1), 2.0 * i)
+        for i, (east, _) in enumerate(truth)
+    ]
+    smoothed = walk.smoothed()
+    assert len(smoothed) == len(fixes) == 40  # more than one segment
+    before, after = (
+        np.mean([off_m(localizer, fix, *place) for fix, place in zip(found, truth, strict=True)])
+        for found in (fixes, smoothed)
+    )
+    assert after < before
+    assert walk.add(photo(view=99), 1e4).photos == 41  # smoothing does not end a walk
+
+
+def test_a_long_walk_keeps_its_last_photos(localizer: Localizer) -> None:
+    walk = localizer.walk(keep=40)
+    for second in range(130):
+        walk.add(photo(view=second % 7 + 1), float(second))
+    assert 40 <= len(walk.smoothed()) <= 96
+    assert not localizer.walk().smoothed()
+    forgetful = localizer.walk(keep=0)
+    forgetful.add(photo(), 0.0)
+    assert forgetful.smoothed() == []
+
+
+def test_a_photo_s_own_time_counts_and_time_never_runs_backwards(localizer: Localizer) -> None:
+    walk = localizer.walk()
+    walk.add(photo(view=1), datetime(2026, 3, 1, 10, 0, 5, tzinfo=timezone.utc))
+    with pytest.raises(TimeReversed):
+        walk.add(photo(view=2), datetime(2026, 3, 1, 10, 0, 4))  # a naive time is UTC
+    walk.add(photo(view=3))  # has no time of its own: now
+
+
+def test_an_unreadable_photo_leaves_the_walk_as_it_was(localizer: Localizer) -> None:
+    walk = localizer.walk()
+    walk.add(photo(view=1), 0.0)
+    with pytest.raises(PhotoError):
+        walk.add(b"no photo", 1.0)
+    assert walk.add(photo(view=2), 2.0).photos == 2
+
+
+def test_a_photo_of_elsewhere_moves_nobody(localizer: Localizer) -> None:
+    walk = localizer.walk()
+    for second in range(4):
+        here = walk.add(photo(east_m=-60, north_m=-60, view=second + 1), float(second))
+    there = walk.add(photo("elsewhere", east_m=70, north_m=70, view=9), 4.0)
+    assert float(distance_m(here.lat, here.lon, there.lat, there.lon)) < 5
+    assert there.on_campus  # it was a moment ago
+    assert there.photos == 4
+    assert not walk.add(photo("elsewhere", east_m=70, north_m=70, view=10), 120.0).on_campus
+
+
+def test_a_photo_that_contradicts_the_walk_is_named(localizer: Localizer) -> None:
+    walk = localizer.walk()
+    for second in range(4):
+        walk.add(photo(east_m=-60, north_m=-60, view=second + 1), float(second))
+    assert walk.add(photo(east_m=70, north_m=70, view=9), 5.0).outliers == (4,)
+
+
+def test_a_standing_camera_counts_its_picture_once(localizer: Localizer) -> None:
+    walk = localizer.walk()
+    fixes = [walk.add(photo(east_m=10, view=1), 0.2 * number) for number in range(30)]
+    assert fixes[-1].photos == 1
+    assert fixes[-1].radius68_m == fixes[0].radius68_m
+    assert fixes[-1].speed_m_s == 0.0
+
+
+def test_motion_can_be_told(localizer: Localizer) -> None:
+    def radius_after_a_minute(speed_m_s: float) -> float:
+        walk = localizer.walk(speed_m_s=speed_m_s, standing_s=1.0)
+        walk.add(photo(view=1), 0.0)
+        return walk.add(photo("elsewhere", view=2), 60.0).radius68_m
+
+    assert radius_after_a_minute(4.0) > 1.5 * radius_after_a_minute(0.5)
+    with pytest.raises(CampusError, match="speed_m_s"):
+        localizer.walk(pace=2.0)
+    with pytest.raises(CampusError, match="positive"):
+        localizer.walk(speed_m_s=float("nan"))
