@@ -9,18 +9,19 @@ import streamlit as st
 from app import campuses, cards, session_log, widgets
 from app.gate import BusyError
 from app.kept_photos import photo_keeper
+from app.language import LANGUAGES, Lang, language_of
 from app.map.deck import HEIGHT_PX, Place, campus_deck, legend
 from app.pages import campus_page, log_page
 from app.shared import changed_ns, dark, gate, opened, sample_pictures, secure, trouble
 from app.sighting import Sighting, locate
-from app.texts import LANGUAGES, Lang, Texts, language_of
+from app.texts import Texts
 from core.errors import CampusError
 from core.locate.confidence import confidence
 from core.locate.localizer import Localizer
 from core.photo.capture import Capture
+from core.photo.names import PHOTO_SUFFIXES
 
 ICON = Path(__file__).resolve().parent / "static" / "icon-64.png"
-PHOTO_TYPES = ["jpg", "jpeg", "png", "webp", "heic", "heif"]
 
 
 def main() -> None:
@@ -132,7 +133,7 @@ def from_camera(localizer: Localizer, texts: Texts) -> None:
 
 def from_gallery(localizer: Localizer, texts: Texts) -> None:
     with st.container(key="gallery"):
-        file = st.file_uploader(texts["upload"], type=PHOTO_TYPES, key="upload")
+        file = st.file_uploader(texts["upload"], type=list(PHOTO_SUFFIXES), key="upload")
     if file is not None and st.session_state.get("uploaded") != file.file_id:
         st.session_state.uploaded = file.file_id
         take(localizer, texts, file.getvalue(), own=True)

@@ -14,9 +14,9 @@ from pathlib import Path, PurePosixPath
 from app.sighting import thumbnail
 from core.campus.bundle import Bundle
 from core.campus.file_names import CAMPUS_JSON, EDGE_MODEL
+from core.campus.samples import sample_photos
 from core.errors import BundleError, CampusError
 from core.locate.localizer import DEMO_BUNDLE, Localizer, default_bundle
-from core.photo.load import load_photo
 
 MAX_CAMPUS_MB = 200
 MAX_TAKEN_IN = 8  # uploaded campuses kept at a time; the oldest makes room
@@ -146,9 +146,7 @@ def _command(name: str, *words: Path, out: Path) -> str:
 
 def sample_pictures(bundle: Bundle) -> list[tuple[str, str]]:
     """(name, small picture in a data URL) of each sample photo."""
-    return [
-        (name, thumbnail(load_photo(bundle.read(name), min_side=SAMPLE_PX).rgb, SAMPLE_PX)) for name in bundle.samples
-    ]
+    return [(name, thumbnail(photo.rgb, SAMPLE_PX)) for name, photo in sample_photos(bundle, SAMPLE_PX)]
 
 
 def sample_label(name: str) -> str:

@@ -6,10 +6,8 @@
 from __future__ import annotations
 
 import re
-from typing import Literal
 
-Lang = Literal["en", "he"]
-LANGUAGES: dict[Lang, str] = {"en": "English", "he": "עברית"}
+from app.language import Lang
 
 _EN = {
     "app": "Campus GPS",
@@ -330,13 +328,3 @@ class Texts:
     def direction(self, heading_deg: float) -> str:
         """The nearest of eight directions, as in "looking north-east"."""
         return self[f"towards_{_COMPASS[round(heading_deg / 45) % 8]}"]
-
-
-def language_of(wanted: str | None, browser_locale: str | None) -> Lang:
-    """The language asked for, else the browser's, else English."""
-    for tag in (wanted, browser_locale):
-        short = (tag or "").lower().split("-")[0]
-        short = "he" if short == "iw" else short  # the old code, which some Android phones still send
-        if short in LANGUAGES:
-            return short
-    return "en"

@@ -16,8 +16,9 @@ from typing import Any
 
 import streamlit as st
 
+from app.language import Lang
 from app.map.deck import Place
-from app.texts import Lang, Texts
+from app.texts import Texts
 from core.errors import PhotoError
 from core.photo.capture import Capture, capture_from_tags
 from core.photo.exif import read_tags

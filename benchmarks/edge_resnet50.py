@@ -14,6 +14,7 @@ from safetensors.torch import save
 from benchmarks.timing import Effort, Section, Target, interleaved
 from core.campus.bundle import Bundle, save_bundle
 from core.campus.file_names import MODEL_SAFETENSORS
+from core.campus.samples import sample_images
 from core.engines.choose import open_engine
 from core.engines.onnx_engine import OnnxEngine
 from core.locate.localizer import Localizer, default_bundle
@@ -25,7 +26,6 @@ from core.network.weights import load_net
 from core.photo.load import load_photo
 from core.photo.preprocess import network_image
 from edge.bench import sample_bytes
-from edge.parity import sample_images
 
 
 def resnet50_bundle(campus: Bundle, size: int, out: Path) -> Bundle:

@@ -6,12 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.campus.bundle import Bundle
-from core.campus.frame import distance_m
 from core.engines.heads import Heads
 from core.errors import EngineError
 from core.locate.localizer import Localizer
-from core.photo.preprocess import load_network_image
+from core.locate.parity import positions_m
 
 
 @dataclass(frozen=True)
@@ -55,16 +53,6 @@ def head_parity(one: Heads, other: Heads, scale_m: float) -> HeadParity:
 
 def fix_parity(localizer: Localizer, one: Heads, other: Heads) -> FixParity:
     """Compare the fixes that two sets of heads (B, ...) lead to on the same campus."""
-    at = [
-        np.array([(fix.lat, fix.lon) for fix in (localizer.fix(heads.one(row)) for row in range(len(heads)))])
-        for heads in (one, other)
-    ]
-    apart_m = distance_m(*at[0].T, *at[1].T)
+    one_m, other_m = (positions_m(localizer.posterior, heads) for heads in (one, other))
+    apart_m = np.linalg.norm(one_m - other_m, axis=1)
     return FixParity(len(apart_m), float(apart_m.mean()), float(apart_m.max()))
-
-
-def sample_images(bundle: Bundle, most: int | None = None) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    """(N, S, S, 3) uint8: the bundle's sample photos as the network sees them; N may be 0."""
-    size = bundle.manifest.image_size
-    images = [load_network_image(bundle.read(name), size) for name in bundle.samples[:most]]
-    return np.stack(images) if images else np.zeros((0, size, size, 3), np.uint8)

@@ -19,9 +19,10 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from app.language import Lang, language_of
 from app.serve.access import KEY_PARAMETER, Attempts, Lock, Reason, SameOrigin, host_of
 from app.serve.addresses import host_names
-from app.serve.web_texts import TEXTS, Lang, language_of
+from app.serve.web_texts import TEXTS
 
 if TYPE_CHECKING:
     from streamlit.starlette import App

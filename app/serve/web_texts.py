@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
-Lang = Literal["en", "he"]
+from app.language import Lang
 
 TEXTS: dict[Lang, dict[str, str]] = {
     "en": {
@@ -83,10 +81,3 @@ TEXTS: dict[Lang, dict[str, str]] = {
         "retry": "לנסות שוב",
     },
 }
-
-
-def language_of(asked: str | None, accepted: str | None) -> Lang:
-    """The language asked for in the address, else the browser's first one, else English."""
-    if asked == "he" or (asked is None and (accepted or "").lower().startswith(("he", "iw"))):
-        return "he"
-    return "en"

@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from pydantic import ValidationError
 
-from core.campus.file_names import CAMPUS_JSON, ENGINE, KEY
+from core.campus.file_names import CAMPUS_JSON, ENGINE, KEY, SAMPLES
 from core.campus.gallery import Gallery
 from core.campus.manifest import MAX_FILES, MAX_REACH_M, SCHEMA_VERSION, CampusManifest, _digest
 from core.campus.zones import Zones
@@ -154,7 +154,7 @@ class Bundle:
     @property
     def samples(self) -> list[str]:
         """Names of the sample photos, for `read`."""
-        return sorted(name for name in self.manifest.files if name.startswith("samples/"))
+        return sorted(name for name in self.manifest.files if name.startswith(SAMPLES))
 
 
 def _json(bundle: Path, name: str, data: bytes) -> Any:

@@ -19,10 +19,14 @@ if TYPE_CHECKING:
 class Heads:
     """The network's outputs for a batch, float32; None where the model has no such head.
 
-    offset (B, 2) east and north of the campus centre in units of the frame's scale; zone_logits (B, K); embedding
-    (B, D) unit length; log_spread (B, 1), the natural log of the regression's own Laplace scale in the same units;
-    heading (B, 2), east and north of where the camera looked, as long as its von Mises concentration; ood_score (B, 1),
-    0 to 1, how much of the photo the training photos never showed.
+    offset (B, 2): east and north of the campus centre, in units of the frame's scale.
+    zone_logits (B, K): of the zones.
+    embedding (B, D): unit length; photos of one place have a large inner product.
+    log_spread (B, 1): natural logarithm of the regression's own Laplace scale, in the offset's units.
+    heading (B, 2): east and north of where the camera looked; its length is the concentration of a von Mises
+    distribution about that direction.
+    ood_score (B, 1): 0 to 1, the share of the features' squared length, about the training photos' mean, outside the
+    subspace that those photos span.
     """
 
     offset: Float32

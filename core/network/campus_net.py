@@ -17,14 +17,7 @@ IN_DISTRIBUTION_RANK = 128  # ranks 64 to 512 give nearly the same OOD detection
 
 
 class Outputs(NamedTuple):
-    """What the heads say of a batch, float32, in the order of the model's outputs; None where it has no such head.
-
-    offset (B, 2) is east and north of the campus centre in units of the bundle's frame scale; zone_logits (B, K);
-    embedding (B, D) has unit length; log_spread (B, 1) is the natural logarithm of the regression's own Laplace scale
-    in the offset's units; heading (B, 2) points east and north where the camera looked, and its length is the
-    concentration of a von Mises distribution about that direction; ood_score (B, 1), 0 to 1, is the share of the
-    features' squared length, about the training photos' mean, that lies outside the subspace which those photos span.
-    """
+    """What the heads say of a batch, in the order of the model's outputs: `core.engines.heads.Heads` describes each."""
 
     offset: Tensor
     zone_logits: Tensor

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from core.errors import EngineError, PhotoError, reason_of
+from core.photo.names import PHOTO_SUFFIXES, is_photo
 from core.program import edge_program
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".heic", ".heif"})
 POLL_S = 0.5
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0  # between attempts to open a lost camera, doubled each time
 MAX_STDIN_BYTES = 256 * 2**20
@@ -55,7 +55,7 @@ def files(paths: list[Path]) -> Source:
                 yield _no_file(path, f"cannot be read ({error.strerror})")
                 continue
             if not found:
-                yield _no_file(path, f"holds no photos ({', '.join(sorted(PHOTO_SUFFIXES))})")
+                yield _no_file(path, f"holds no photos ({', '.join(PHOTO_SUFFIXES)})")
         else:
             found = [path]
         for photo in found:
@@ -76,11 +76,6 @@ def no_regular_file(path: Path) -> str:
     except (OSError, ValueError) as error:  # a link to itself, a folder of another user, a NUL
         return f"cannot be read ({getattr(error, 'strerror', None) or error})"
     return "" if stat.S_ISREG(mode) else "is not a regular file; give photos"
-
-
-def is_photo(path: Path) -> bool:
-    """By its name; hidden files are what other programs have not finished writing."""
-    return path.suffix.lower() in PHOTO_SUFFIXES and not path.name.startswith(".")
 
 
 def watched(

@@ -13,6 +13,7 @@ import numpy as np
 
 from core.campus.bundle import Bundle
 from core.campus.file_names import MODEL_SAFETENSORS
+from core.campus.samples import sample_images
 from core.engines.heads import run_all
 from core.engines.onnx_engine import OnnxEngine
 from core.errors import EngineError
@@ -34,7 +35,7 @@ from edge.manifest import (
     sha256,
     striped_photo,
 )
-from edge.parity import FixParity, HeadParity, fix_parity, head_parity, sample_images
+from edge.parity import FixParity, HeadParity, fix_parity, head_parity
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

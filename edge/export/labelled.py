@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from core.campus.bundle import Bundle
+from core.campus.samples import sample_photos
 from core.errors import DatasetError
-from core.photo.load import load_photo
+from core.photo.names import is_photo
 from core.photo.preprocess import load_network_image, network_image
 
 if TYPE_CHECKING:
@@ -41,11 +42,10 @@ def labelled_photos(labels: Path, folder: Path, size: int) -> Labelled:
     return Labelled(_images(paths, size), latlon, f"{len(paths)} photos of {labels}")
 
 
-def sample_photos(bundle: Bundle) -> Labelled:
+def labelled_samples(bundle: Bundle) -> Labelled:
     """The bundle's sample photos, whose true positions are in their EXIF. Raises DatasetError where it has none."""
     size = bundle.manifest.image_size
-    photos = [load_photo(bundle.read(name), min_side=size) for name in bundle.samples]
-    known = [photo for photo in photos if photo.capture.has_position]
+    known = [photo for _, photo in sample_photos(bundle, size) if photo.capture.has_position]
     if not known:
         raise DatasetError(
             f"{bundle.path}: carries no sample photos with positions: give --labels CSV and --images DIR"
@@ -57,8 +57,6 @@ def sample_photos(bundle: Bundle) -> Labelled:
 
 def folder_images(folder: Path, size: int, most: int | None = None) -> NDArray[np.uint8]:
     """(N, S, S, 3) uint8: a folder's photos, or `most` of them spread evenly. Raises DatasetError where it has none."""
-    from edge.device.sources import is_photo
-
     if not folder.is_dir():
         raise DatasetError(f"{folder}: not a folder of photos; check the path")
     paths = sorted(path for path in folder.rglob("*") if path.is_file() and is_photo(path))

@@ -11,21 +11,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from core.campus.bundle import Bundle, check_may_save, save_bundle
-from core.campus.frame import distance_m
 from core.campus.manifest import Parity
-from core.engines.heads import Engine, Heads, run_all
+from core.campus.samples import sample_images
+from core.engines.heads import Engine, run_all
 from core.engines.onnx_engine import OnnxEngine
 from core.errors import EngineError, MissingDependency
 from core.locate.localizer import Localizer
-from edge.export.labelled import Labelled, folder_images, labelled_photos, sample_photos
-from edge.parity import sample_images
+from core.locate.parity import INT8_MAX_COST, int8_parity, positions_m
+from edge.export.labelled import Labelled, folder_images, labelled_photos, labelled_samples
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 log = logging.getLogger(__name__)
 
-MAX_COST = 0.05  # of FP32's mean error
 CALIBRATION_PHOTOS = 128
 GROUPS = 8  # the network in so many stretches, each of which may stay in floating point
 
@@ -47,7 +46,9 @@ class Quantized:
         return self.parity.int8_mean_m / self.parity.fp32_mean_m - 1
 
 
-def quantize(bundle: Bundle, photos: NDArray[np.uint8], labelled: Labelled, max_cost: float = MAX_COST) -> Quantized:
+def quantize(
+    bundle: Bundle, photos: NDArray[np.uint8], labelled: Labelled, max_cost: float = INT8_MAX_COST
+) -> Quantized:
     """Quantise a bundle's FP32 model, calibrated on (N, S, S, 3) `photos`, until it costs at most `max_cost`.
 
     The whole backbone is quantised first. Where that costs too much, each stretch of the network is put back into
@@ -94,22 +95,16 @@ class _Measure:
     """The errors of FP32, found once, beside those of any other model on the same photos."""
 
     def __init__(self, bundle: Bundle, fp32: Engine, labelled: Labelled) -> None:
-        self._localizer, self._labelled = Localizer(bundle, fp32), labelled
-        self._at32 = self._positions(run_all(fp32, labelled.images))
+        self._posterior, self._images = Localizer(bundle, fp32).posterior, labelled.images
+        self._truth_m = bundle.manifest.frame.to_local(*labelled.latlon.T)
+        self._fp32_m = self._positions_m(fp32)
 
-    def _positions(self, heads: Heads) -> NDArray[np.float64]:
-        fixes = [self._localizer.fix(heads.one(row)) for row in range(len(heads))]
-        return np.array([(fix.lat, fix.lon) for fix in fixes])
+    def _positions_m(self, engine: Engine) -> NDArray[np.float64]:
+        return positions_m(self._posterior, run_all(engine, self._images))
 
     def quantized(self, model: bytes, kept_float: tuple[str, ...]) -> Quantized:
-        at8 = self._positions(run_all(OnnxEngine(model, "INT8"), self._labelled.images))
-        truth = self._labelled.latlon
-        parity = Parity(
-            fp32_mean_m=float(distance_m(*truth.T, *self._at32.T).mean()),
-            int8_mean_m=float(distance_m(*truth.T, *at8.T).mean()),
-            apart_mean_m=float(distance_m(*self._at32.T, *at8.T).mean()),
-        )
-        return Quantized(model, parity, kept_float)
+        int8_m = self._positions_m(OnnxEngine(model, "INT8"))
+        return Quantized(model, int8_parity(self._fp32_m, int8_m, self._truth_m), kept_float)
 
 
 def installed(bundle: Bundle, done: Quantized, out: Path, max_cost: float, force: bool = False) -> Bundle:
@@ -134,7 +129,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--labels", type=Path, metavar="CSV", help="known positions to measure on (default: its samples)"
     )
     parser.add_argument("--images", type=Path, metavar="DIR", help="folder of the CSV's photos")
-    parser.add_argument("--max-cost", type=float, default=MAX_COST, metavar="SHARE", help="of the mean error (0.05)")
+    parser.add_argument(
+        "--max-cost", type=float, default=INT8_MAX_COST, metavar="SHARE", help="of the mean error (0.05)"
+    )
     parser.add_argument("--out", type=Path, metavar="BUNDLE", help="write the bundle with the new model there")
     parser.add_argument("--force", action="store_true", help="replace --out where it exists, also BUNDLE itself")
 
@@ -146,7 +143,7 @@ def main(args: argparse.Namespace) -> int:
         check_may_save(args.out, args.force)
     bundle = Bundle.load(args.bundle)
     size = bundle.manifest.image_size
-    labelled = labelled_photos(args.labels, args.images, size) if args.labels else sample_photos(bundle)
+    labelled = labelled_photos(args.labels, args.images, size) if args.labels else labelled_samples(bundle)
     photos = folder_images(args.photos, size, CALIBRATION_PHOTOS) if args.photos else sample_images(bundle)
     if not len(photos):
         raise EngineError(f"{bundle.path}: carries no photos to calibrate on: give a folder with --photos")

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from core.campus.bundle import Bundle
+from core.campus.samples import sample_images
 from core.engines.heads import run_all
 from core.engines.onnx_engine import OnnxEngine
 from core.errors import EngineError
@@ -13,7 +14,7 @@ from core.locate.localizer import Localizer
 from edge.export.graph_checks import Check, check_graph
 from edge.export.rtx_gate import check_with_tensorrt
 from edge.manifest import FP16, FP32, MANIFEST, Export, preprocessing_drift, sha256
-from edge.parity import fix_parity, head_parity, sample_images
+from edge.parity import fix_parity, head_parity
 
 FIX_APART_M = 0.1  # whole answers of FP16 and FP32, on average over the bundle's photos
 DRIFT = 1  # levels of 255 by which another version of Pillow may round differently

@@ -23,9 +23,10 @@ from streamlit import config
 
 from app import campuses, cards, session_log, texts
 from app.gate import BusyError, Gate
+from app.language import language_of
 from app.map.deck import DARK, LIGHT, Place
 from app.sighting import Sighting, locate
-from app.texts import Texts, language_of
+from app.texts import Texts
 from app.widgets import shot_from
 from core.campus.bundle import Bundle
 from core.errors import BundleError, CampusError, PhotoError
@@ -58,7 +59,20 @@ def test_both_languages_say_the_same_things_with_the_same_blanks() -> None:
 
 @pytest.mark.parametrize(
     ("wanted", "browser", "expected"),
-    [("he", "en-US", "he"), (None, "he-IL", "he"), (None, "iw", "he"), ("xx", "de-DE", "en"), (None, None, "en")],
+    [
+        ("he", "en-US", "he"),
+        ("en", "he", "en"),
+        ("xx", "he", "he"),
+        ("xx", "de-DE", "en"),
+        (None, "he-IL", "he"),
+        (None, "iw", "he"),
+        (None, "iw-IL,he;q=0.9,en;q=0.8", "he"),
+        (None, "he;q=1", "he"),
+        (None, "en-US,he", "en"),
+        (None, "hex", "en"),
+        ("", "", "en"),
+        (None, None, "en"),
+    ],
 )
 def test_language_of(wanted: str | None, browser: str | None, expected: str) -> None:
     assert language_of(wanted, browser) == expected

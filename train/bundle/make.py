@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.campus.bundle import Bundle, check_may_save, save_bundle
-from core.campus.file_names import MODEL_SAFETENSORS
+from core.campus.file_names import MODEL_SAFETENSORS, SAMPLES
 from core.campus.frame import LocalFrame
 from core.campus.gallery import Gallery
 from core.campus.grid import Grid
@@ -24,10 +24,11 @@ from core.campus.manifest import Calibration, CampusManifest, Metrics, Parity, T
 from core.campus.parameters import PosteriorParams
 from core.campus.zones import Zone, Zones
 from core.engines.choose import open_engine
-from core.engines.heads import Heads, run_all
+from core.engines.heads import run_all
 from core.engines.onnx_engine import OnnxEngine
 from core.errors import BundleError, DatasetError
 from core.locate.localizer import Localizer
+from core.locate.parity import INT8_MAX_COST, int8_parity, positions_m
 from core.locate.posterior import Posterior
 from train.bundle.calibrate import calibrate, fit_posterior
 from train.dataset.dataset import Dataset
@@ -49,8 +50,6 @@ log = logging.getLogger(__name__)
 CELL_M = 2.0
 GRID_MARGIN_M = 30.0  # a person may stand a little beyond the outermost training photo
 INT8_PHOTOS = 128
-# INT8 becomes the CPU default only if its mean calibration error is at most this share above FP32's.
-INT8_COST = 0.05
 SIZE_LIMIT_CELLS = 4_000_000  # a campus of 16 km² at 2 m: more is a wrong label, not a campus
 
 
@@ -219,8 +218,8 @@ def calibrated_parts(net: CampusNet, task: TrainingData, seed: int) -> Parts:
     )
     params = fit_posterior(heads32, truth_m, grid, task.zones, gallery, SCALE_M)
     posterior = Posterior(grid, task.zones, gallery, params, SCALE_M)
-    parity = compare(posterior, heads32, heads8, truth_m)
-    int8_pays = parity.int8_mean_m <= parity.fp32_mean_m * (1 + INT8_COST)
+    parity = int8_parity(positions_m(posterior, heads32), positions_m(posterior, heads8), truth_m)
+    int8_pays = parity.int8_mean_m <= parity.fp32_mean_m * (1 + INT8_MAX_COST)
     log.info(
         "calibration error FP32 %.1f m, INT8 %.1f m, fixes %.1f m apart: INT8 is %s",
         parity.fp32_mean_m,
@@ -298,19 +297,6 @@ def pooled_features(net: CampusNet, images: NDArray[np.uint8], batch: int = 64) 
     return torch.cat(parts)
 
 
-def compare(posterior: Posterior, heads32: Heads, heads8: Heads, truth_m: NDArray[np.float64]) -> Parity:
-    """What INT8 costs, in metres, on (N, 2) true positions."""
-    at32, at8 = (
-        np.array([posterior.map(heads.one(index)).median_m() for index in range(len(heads))])
-        for heads in (heads32, heads8)
-    )
-    return Parity(
-        fp32_mean_m=float(np.linalg.norm(at32 - truth_m, axis=1).mean()),
-        int8_mean_m=float(np.linalg.norm(at8 - truth_m, axis=1).mean()),
-        apart_mean_m=float(np.linalg.norm(at32 - at8, axis=1).mean()),
-    )
-
-
 def _measure(manifest: CampusManifest, files: dict[str, bytes], task: TrainingData) -> Metrics:
     """The test split through the very bundle that will be written."""
     with tempfile.TemporaryDirectory() as folder:
@@ -340,7 +326,7 @@ def test_samples(task: TrainingData, count: int) -> dict[str, bytes]:
             exif = Image.Exif()
             write_position(exif, float(lat), float(lon))
             image.convert("RGB").save(stream, "JPEG", quality=92, exif=exif)
-        files[f"samples/{Path(task.dataset.names[row]).stem}.jpg"] = stream.getvalue()
+        files[f"{SAMPLES}{Path(task.dataset.names[row]).stem}.jpg"] = stream.getvalue()
     return files
 
 

@@ -1,4 +1,4 @@
-"""What a dataset's columns are derived from: night, sessions, file names, smart zones."""
+"""What a dataset's columns are derived from: night, sessions, file names."""
 
 from __future__ import annotations
 
@@ -9,10 +9,8 @@ from datetime import datetime, timedelta
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    pass
 
 # Night: the sun this far below the horizon. Civil twilight ends at -6 degrees; from about -4 on, street lamps
 # and windows outshine the sky in a photo.
@@ -21,8 +19,6 @@ NIGHT_SUN_DEG = -4.0
 # five is rarer than a photo taken in the small hours.
 NIGHT_FROM_HOUR, NIGHT_BEFORE_HOUR = 17, 5
 SESSION_GAP = timedelta(minutes=30)
-# The original's 300, but never more than the photos can carry.
-MAX_ZONES, PHOTOS_PER_ZONE, ZONE_SEED = 300, 4, 0
 
 
 def is_night(lat_deg: float, lon_deg: float, time_utc: datetime | None, clock: str = "") -> bool:
@@ -90,20 +86,6 @@ def image_names(sources: Sequence[str]) -> list[str]:
         taken.add(unique.casefold())
         names.append(f"{unique}.jpg")
     return names
-
-
-def smart_zones(local_m: NDArray[np.float64]) -> NDArray[np.int64]:
-    """(N,) the original's `label`: k-means cells over all photos, (N, 2) metres, numbered from 0.
-
-    Only for the original's own tools: zones fitted on all photos have seen the test photos, so training never
-    reads them.
-    """
-    from sklearn.cluster import KMeans
-
-    distinct = len(np.unique(np.round(local_m, 2), axis=0))
-    zones = max(1, min(MAX_ZONES, len(local_m) // PHOTOS_PER_ZONE, distinct))
-    found = KMeans(n_clusters=zones, n_init=1, random_state=ZONE_SEED).fit_predict(local_m)
-    return np.asarray(found, np.int64)
 
 
 def _safe(text: str) -> str:

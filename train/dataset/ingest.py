@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from core.errors import DatasetError
 from core.io.csv_cells import harmless
 from core.io.files import check_replaceable, write_atomically, written_atomically
+from core.photo.names import is_photo
 from train.dataset.dataset import read_labels
 from train.dataset.ingest_report import IngestReport, Note
 from train.dataset.intake import PhotoTask, Record, image_file, take_in_all
@@ -37,10 +38,6 @@ from train.dataset.selection import (
 if TYPE_CHECKING:
     import pandas as pd
 
-PHOTO_ENDINGS = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".heic", ".heif", ".hif"}
-    | {".gif", ".bmp", ".tif", ".tiff", ".mpo"}
-)
 DEFAULT_SIZE = 512  # the longest side of a dataset's images: twice what the networks see
 
 
@@ -203,7 +200,7 @@ def find_photos(photos: Path, skip: tuple[Path, ...] = ()) -> tuple[list[str], i
             path = Path(folder, name)
             if name.startswith("."):
                 continue
-            if path.suffix.lower() in PHOTO_ENDINGS:
+            if is_photo(path):
                 sources.append(path.relative_to(photos).as_posix())
             else:
                 others += 1

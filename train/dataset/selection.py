@@ -14,11 +14,12 @@ import numpy as np
 
 from core.campus.frame import LocalFrame
 from core.photo.capture import parse_local_time, utc_by_place
-from train.dataset.columns import image_names, is_night, sessions, smart_zones
+from train.dataset.columns import image_names, is_night, sessions
 from train.dataset.dataset import BASE_COLUMNS, truth
 from train.dataset.ingest_report import Note
 from train.dataset.intake import Record
 from train.dataset.outliers import Outlier, find_outliers
+from train.dataset.zoning import original_labels
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -215,7 +216,7 @@ def build_table(candidates: Sequence[Candidate], session: Sequence[str], outlier
         "utm_x": [f"{x:.3f}" for x in utm[:, 0]],
         "utm_y": [f"{y:.3f}" for y in utm[:, 1]],
         "is_night": [str(int(c.night)) for c in candidates],
-        "label": [str(zone) for zone in smart_zones(local_m)],
+        "label": [str(zone) for zone in original_labels(local_m)],
         "session": list(session),
         "device": [c.device for c in candidates],
         "heading_deg": [_number(c.number("heading_deg", c.record.heading_deg)) for c in candidates],

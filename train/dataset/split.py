@@ -21,6 +21,7 @@ from core.campus.frame import LocalFrame
 from core.errors import DatasetError
 from core.io.files import written_atomically
 from train.dataset.dataset import Dataset
+from train.dataset.zoning import cells
 
 SPLITS = ("train", "calibration", "test")
 MANIFEST = "splits.json"
@@ -149,11 +150,9 @@ def balanced_columns(dataset: Dataset, by_place: bool) -> NDArray[np.float64]:
     """
     columns = [np.ones(len(dataset)), dataset.is_night.astype(np.float64)]
     if by_place:
-        from sklearn.cluster import KMeans
-
         local_m = _local_m(dataset).round(1)
         count = min(PLACES, len(np.unique(local_m, axis=0)))
-        place = KMeans(count, n_init=4, random_state=0).fit_predict(local_m)
+        _, place = cells(local_m, count)
         columns += [(place == index) / count for index in range(count)]
     table = np.stack(columns, axis=1)
     present = table[:, table.any(axis=0)]

@@ -14,6 +14,7 @@ from core.campus.zones import Zone, Zones
 
 MAX_ZONES = 300  # the original's number
 PHOTOS_PER_ZONE = 8  # fewer teach a zone's class nothing
+PHOTOS_PER_LABEL = 4  # of the original's zones
 MARGIN_M = 15.0  # how far a cell reaches beyond the outermost photos
 LEAST_SPREAD_M = 2.0  # a zone of one standpoint is still as wide as phone GPS makes it
 
@@ -28,11 +29,25 @@ def zone_count(local_m: NDArray[np.float64], photos_per_zone: int = PHOTOS_PER_Z
 
 def fit_zones(local_m: NDArray[np.float64], seed: int, photos_per_zone: int = PHOTOS_PER_ZONE) -> Zones:
     """k-means over the *training* positions alone, (N, 2) local metres; named `Zone 1` and so on."""
+    return zones_about(*cells(local_m, zone_count(local_m, photos_per_zone), seed), local_m)
+
+
+def cells(
+    local_m: NDArray[np.float64], count: int, seed: int = 0, starts: int = 4
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """(count, 2) centres of k-means cells over (N, 2) local metres, and (N,) which cell each position is in."""
     from sklearn.cluster import KMeans
 
-    count = zone_count(local_m, photos_per_zone)
-    means = KMeans(count, n_init=4, random_state=seed).fit(local_m)
-    return zones_about(np.asarray(means.cluster_centers_, np.float64), means.labels_, local_m)
+    means = KMeans(count, n_init=starts, random_state=seed).fit(local_m)
+    return np.asarray(means.cluster_centers_, np.float64), np.asarray(means.labels_, np.int64)
+
+
+def original_labels(local_m: NDArray[np.float64]) -> NDArray[np.int64]:
+    """(N,) the column `label` of gt.csv, numbered from 0: the original's zones, over *all* photos.
+
+    Only for the original's own tools: such zones have seen the test photos, so training never reads them.
+    """
+    return cells(local_m, zone_count(local_m, PHOTOS_PER_LABEL), starts=1)[1]
 
 
 def zones_about(centres: NDArray[np.float64], member: NDArray[np.int64], local_m: NDArray[np.float64]) -> Zones:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from core.campus.bundle import Bundle
+from core.campus.file_names import SAMPLES
 from core.io.files import check_writable, written_atomically
 from train.bundle.make import BundleConfig, Run, make_bundle
 from train.dataset.dataset import Dataset
@@ -69,7 +70,7 @@ def make_demo(out: Path, seed: int, epochs: int, workers: int) -> Bundle:
         out / "bundle",
         BundleConfig(NAME, DESCRIPTION, rendered=True),
         campus_map(world),
-        {f"samples/{path.parent.name}-{path.name}": path.read_bytes() for path in large},
+        {f"{SAMPLES}{path.parent.name}-{path.name}": path.read_bytes() for path in large},
         force=True,
     )
 

@@ -314,12 +314,3 @@ def test_both_languages_say_the_same_things_and_every_page_is_filled() -> None:
     page = own_page("lock", "he", {"message": "<script>"})
     assert 'dir="rtl"' in page
     assert "&lt;script&gt;" in page
-
-
-@pytest.mark.parametrize(
-    ("asked", "accepted", "lang"),
-    [(None, None, "en"), (None, "he-IL,en", "he"), (None, "en-US,he", "en"), ("he", "en", "he"), ("en", "he", "en"),
-     ("xx", "he", "en")],
-)  # fmt: skip
-def test_the_pages_language(asked: str | None, accepted: str | None, lang: str) -> None:
-    assert web_texts.language_of(asked, accepted) == lang

@@ -9,13 +9,13 @@ import pytest
 
 from core.campus.bundle import Bundle
 from core.campus.manifest import Parity
+from core.campus.samples import sample_images
 from core.engines.onnx_engine import OnnxEngine
 from core.errors import CampusError, DatasetError, EngineError
 from core.network.onnx_export import prepared_for_int8
 from edge.export import quantize as quantize_module
-from edge.export.labelled import folder_images, labelled_photos, sample_photos
+from edge.export.labelled import folder_images, labelled_photos, labelled_samples
 from edge.export.quantize import Quantized, installed, quantize, stretches
-from edge.parity import sample_images
 from tests.bundles import IMAGE_SIZE, make_bundle, photo
 
 
@@ -25,7 +25,7 @@ def int8(cost: float, bundle: Bundle) -> Quantized:
 
 
 def test_the_backbone_is_quantised_and_the_heads_are_not(bundle: Bundle) -> None:
-    model = onnx.load_from_string(quantize(bundle, sample_images(bundle), sample_photos(bundle), max_cost=100).model)
+    model = onnx.load_from_string(quantize(bundle, sample_images(bundle), labelled_samples(bundle), max_cost=100).model)
     made_by = {output: node for node in model.graph.node for output in node.output}
     convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
     assert convolutions
@@ -50,7 +50,7 @@ def test_what_quantises_badly_is_found_and_stays_in_floating_point(
         return Quantized(done.model, parity, kept)
 
     monkeypatch.setattr(quantize_module._Measure, "quantized", measured)
-    done = quantize(bundle, sample_images(bundle), sample_photos(bundle), max_cost=0.05)
+    done = quantize(bundle, sample_images(bundle), labelled_samples(bundle), max_cost=0.05)
     assert done.kept_float == culprit
     model = onnx.load_from_string(done.model)
     plain_weights = {value.name for value in model.graph.initializer if value.data_type == onnx.TensorProto.FLOAT}
@@ -67,7 +67,7 @@ def test_stretches_are_every_node_once_in_order(bundle: Bundle) -> None:
 
 
 def test_a_cheap_model_is_installed_and_used(bundle: Bundle, tmp_path: Path) -> None:
-    done = quantize(bundle, sample_images(bundle), sample_photos(bundle), max_cost=100)
+    done = quantize(bundle, sample_images(bundle), labelled_samples(bundle), max_cost=100)
     made = installed(bundle, done, tmp_path / "out", max_cost=100)
     assert made.manifest.cpu_model == "model.int8.onnx"
     assert made.manifest.parity == done.parity
@@ -129,9 +129,9 @@ def test_a_label_without_its_photo_is_named(tmp_path: Path) -> None:
 
 def test_the_samples_of_a_bundle_carry_their_positions(tmp_path: Path) -> None:
     field = Bundle.load(make_bundle(tmp_path / "field"))
-    labelled = sample_photos(field)
+    labelled = labelled_samples(field)
     assert len(labelled) == 2
     local = field.manifest.frame.to_local(*labelled.latlon.T)
     assert np.allclose(local, [[50, -34], [-52, 68]], atol=0.5)
     with pytest.raises(DatasetError, match="carries no sample photos"):
-        sample_photos(Bundle.load(make_bundle(tmp_path / "bare", samples=False)))
+        labelled_samples(Bundle.load(make_bundle(tmp_path / "bare", samples=False)))

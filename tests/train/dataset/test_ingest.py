@@ -23,10 +23,11 @@ from core.cli.run import run_cli
 from core.errors import DatasetError, OccupiedError
 from core.photo.capture import read_capture
 from tests import REPOSITORY
-from train.dataset.columns import image_names, is_night, sessions, smart_zones
+from train.dataset.columns import image_names, is_night, sessions
 from train.dataset.dataset import BASE_COLUMNS, Dataset
 from train.dataset.ingest import add_arguments, ingest, main
 from train.dataset.ingest_report import MAX_SHOWN, IngestReport, Note
+from train.dataset.zoning import original_labels
 
 LAT, LON = 31.262, 34.803
 METRE = 1 / 111_000  # of latitude, in degrees
@@ -310,12 +311,12 @@ def test_image_names(sources: list[str], names: list[str]) -> None:
 
 
 @pytest.mark.parametrize(("count", "zones"), [(1, 1), (3, 1), (8, 2), (40, 10)])
-def test_smart_zones_are_few_and_the_same_each_time(count: int, zones: int) -> None:
+def test_original_labels_are_few_and_the_same_each_time(count: int, zones: int) -> None:
     local_m = np.random.default_rng(0).uniform(0, 100, (count, 2))
-    found = smart_zones(local_m)
+    found = original_labels(local_m)
     assert len(set(found.tolist())) == zones
-    np.testing.assert_array_equal(found, smart_zones(local_m))
-    assert set(smart_zones(np.zeros((count, 2))).tolist()) == {0}
+    np.testing.assert_array_equal(found, original_labels(local_m))
+    assert set(original_labels(np.zeros((count, 2))).tolist()) == {0}
 
 
 @pytest.mark.parametrize(
