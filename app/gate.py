@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from threading import Condition
 from time import monotonic
 
@@ -49,3 +50,9 @@ class Gate:
             with self._changed:
                 self._free += 1
                 self._changed.notify()
+
+
+@cache
+def process_gate() -> Gate:
+    """The one queue of this process, for the app's pages and the HTTP interface alike."""
+    return Gate()

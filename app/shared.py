@@ -7,7 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 from app import campuses
-from app.gate import Gate
+from app.gate import Gate, process_gate
 from core.campus.file_names import CAMPUS_JSON
 from core.locate.localizer import Localizer
 
@@ -19,10 +19,9 @@ def opened(path: Path, changed_ns: int) -> Localizer:
     return Localizer.load(path)
 
 
-@st.cache_resource(show_spinner=False)
 def gate() -> Gate:
     """The one queue of this process."""
-    return Gate()
+    return process_gate()
 
 
 @st.cache_data(max_entries=4, show_spinner=False)

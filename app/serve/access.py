@@ -123,7 +123,9 @@ def client_of(scope: Scope) -> str:
 
 
 class Lock:
-    """ASGI middleware that lets requests and websockets through with the key's cookie, and shows `page` otherwise.
+    """ASGI middleware that lets requests and websockets with the key's cookie or bearer token through.
+
+    All others get `page`, with status 403 where it has none of its own.
 
     A right key in the address becomes the cookie by a redirect that takes it out of the address; only `open_paths`
     need none.
@@ -144,7 +146,8 @@ class Lock:
         websocket = scope["type"] == "websocket"
         given = request.query_params.get(KEY_PARAMETER)
         cookie = request.cookies.get(COOKIE, "")
-        known = same(cookie, self._cookie)
+        bearer = _bearer_token(request)
+        known = same(cookie, self._cookie) or (bearer is not None and same(bearer, self._key))
         if given is not None and not websocket:
             await self._answer_to_key(request, given, known)(scope, receive, send)
         elif known or (not websocket and scope["path"] in self._open_paths):
@@ -153,8 +156,8 @@ class Lock:
             self._note(scope, cookie)
             await _refuse(receive, send)
         else:
-            self._note(scope, cookie)
-            await self._locked(request, "wrong key" if cookie else "no key")(scope, receive, send)
+            self._note(scope, bearer or cookie)
+            await self._locked(request, "wrong key" if bearer or cookie else "no key")(scope, receive, send)
 
     def _answer_to_key(self, request: HTTPConnection, given: str, known: bool) -> Response:
         """A key in the address: cookie and redirect where it is right, the lock page where it is not."""
@@ -179,13 +182,20 @@ class Lock:
     def _locked(self, request: HTTPConnection, reason: Reason) -> Response:
         wait_s = self._attempts.wait_s(client_of(request.scope))
         response = self._page(request, "too many" if wait_s else reason)
-        response.status_code = 403
+        if response.status_code == 200:
+            response.status_code = 403
         if wait_s:
             response.status_code = 429
             response.headers["Retry-After"] = str(int(wait_s) + 1)
         if COOKIE in request.cookies:
             response.delete_cookie(COOKIE, path="/", secure=True, httponly=True, samesite="lax")
         return response
+
+
+def _bearer_token(request: HTTPConnection) -> str | None:
+    """The token of `Authorization: Bearer TOKEN` (RFC 6750), by which programs bring the key; None without one."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" and token.strip() else None
 
 
 def host_of(request: HTTPConnection) -> str | None:

@@ -11,19 +11,24 @@ import socket
 import sys
 import tempfile
 import threading
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import Any
 
 import segno
+from starlette.types import ASGIApp
 
+from app.gate import process_gate
 from app.serve.access import KEY_PARAMETER, access_key
 from app.serve.addresses import host_names, lan_addresses
+from app.serve.api.application import Service, api_app
+from app.serve.api.workers import LocateWorkers
 from app.serve.certificates import Names, ensure
 from app.serve.web import INSTALL_PATH, Site, field_app, redirect_app
 from core.campus.bundle import Bundle
 from core.errors import CampusError
 from core.io.private_files import data_folder
+from core.locate.localizer import default_bundle
 
 HTTPS_PORT, HTTP_PORT = 8443, 8080
 EVERY_ADDRESS = "0.0.0.0"
@@ -48,6 +53,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="keep each located photo and its fix in DIR; the page says so (default: photos stay in memory)",
     )
+    parser.add_argument(
+        "--workers",
+        type=_workers,
+        default=max(1, min(os.cpu_count() or 1, 4)),
+        metavar="N",
+        help="processes that locate photos for the HTTP interface, started with its first photo (%(default)s)",
+    )
     lock = parser.add_mutually_exclusive_group()
     lock.add_argument("--new-key", action="store_true", help="make another access key; the former one opens no more")
     lock.add_argument("--open", action="store_true", help="no key: whoever reaches this machine can use the app")
@@ -58,6 +70,13 @@ def _port(text: str) -> int:
     if not 0 <= port <= 65535:
         raise argparse.ArgumentTypeError(f"{text} is not a port: 0 to 65535")
     return port
+
+
+def _workers(text: str) -> int:
+    count = int(text)
+    if not 1 <= count <= 64:
+        raise argparse.ArgumentTypeError(f"{text} processes: 1 to 64")
+    return count
 
 
 def main(args: argparse.Namespace) -> int:
@@ -84,7 +103,9 @@ def main(args: argparse.Namespace) -> int:
             fingerprint=authority.fingerprint,
             key=None if args.open else access_key(folder, new=args.new_key),
         )
-        serve(site, secure, plain, server_file, addresses)
+        bundle = Bundle.load(default_bundle())
+        workers = open_sockets.enter_context(closing(LocateWorkers(bundle.path, args.workers)))
+        serve(site, secure, plain, server_file, addresses, api_app(bundle, Service(workers, process_gate())))
     return 0
 
 
@@ -128,7 +149,12 @@ def reached_at(host: str) -> tuple[str, ...]:
 
 
 def serve(
-    site: Site, secure: socket.socket, plain: socket.socket, server_file: Path, addresses: tuple[str, ...]
+    site: Site,
+    secure: socket.socket,
+    plain: socket.socket,
+    server_file: Path,
+    addresses: tuple[str, ...],
+    api: ASGIApp,
 ) -> None:
     """Serve until interrupted; both sockets listen already."""
     import uvicorn
@@ -140,7 +166,7 @@ def serve(
             kept = os.environ.get("CAMPUS_KEEP_PHOTOS")
             print(announcement(site, plain.getsockname()[1], addresses, kept), flush=True)
 
-    app = field_app(site)
+    app = field_app(site, api)
     # Streamlit marks its own cookies as secure where it knows of a certificate.
     streamlit_config.set_option("server.sslCertFile", str(server_file))
     quiet: dict[str, Any] = {

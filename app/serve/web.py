@@ -18,10 +18,13 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp
 
 from app.language import Lang, language_of
 from app.serve.access import KEY_PARAMETER, Attempts, Lock, Reason, SameOrigin, host_of
 from app.serve.addresses import host_names
+from app.serve.api.application import PATHS as API_PATHS
+from app.serve.api.problems import problem_response
 from app.serve.web_texts import TEXTS
 
 if TYPE_CHECKING:
@@ -53,18 +56,24 @@ class Site:
     key: str | None
 
 
-def field_app(site: Site, script: Path = REPOSITORY / "streamlit_app.py") -> App:
-    """The field app behind the lock (unless the site has no key), compressed, with the pages around it."""
+def field_app(site: Site, api: ASGIApp, script: Path = REPOSITORY / "streamlit_app.py") -> App:
+    """The field app and the HTTP interface behind the lock (unless the site has no key), compressed, with the pages
+    around them.
+    """
     from streamlit.starlette import App
 
     middleware = [Middleware(SameOrigin, names=host_names())]
     if site.key is not None:
-        open_paths = frozenset({INSTALL_PATH, CERTIFICATE_PATH})
+        open_paths = frozenset({INSTALL_PATH, CERTIFICATE_PATH, "/healthz"})
         middleware.append(Middleware(Lock, key=site.key, page=lock_page, open_paths=open_paths, attempts=Attempts()))
     # Streamlit leaves its scripts, the most of a first load, uncompressed: it expects a proxy in front. Level 6 is
     # within 1 % of level 9 in size on them.
     middleware.append(Middleware(GZipMiddleware, minimum_size=1000, compresslevel=6))
-    return App(script, routes=[*app_routes(site), *install_routes(site)], middleware=middleware)
+    return App(
+        script,
+        routes=[*(Route(path, api) for path in API_PATHS), *app_routes(site), *install_routes(site)],
+        middleware=middleware,
+    )
 
 
 def app_routes(site: Site) -> list[BaseRoute]:
@@ -123,7 +132,10 @@ def redirect_app(site: Site) -> Starlette:
 
 
 def lock_page(request: HTTPConnection, reason: Reason) -> Response:
-    """The page instead of the app."""
+    """The page instead of the app; for programs a problem document."""
+    if request.url.path.startswith(("/v1/", "/metrics", "/openapi.json")):
+        wanted = {"WWW-Authenticate": "Bearer"}
+        return problem_response(401, "send the access key as `Authorization: Bearer KEY`", wanted)
     lang = _language(request)
     return HTMLResponse(own_page("lock", lang, {"message": TEXTS[lang][_MESSAGES[reason]]}), headers=_STRICT)
 

@@ -1,0 +1,173 @@
+"""The HTTP interface's routes: locate, geopose, campus, metrics, health, and their OpenAPI description."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from datetime import datetime, timezone
+from typing import Annotated, Any, Protocol
+
+from fastapi import FastAPI, Query, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi_offline import FastAPIOffline
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+
+from app.gate import BusyError, Gate
+from app.serve.api import geopose, metrics, problems
+from app.serve.api.bodies import Asked, photos_of
+from app.serve.api.documents import CampusDocument, FixDocument, ProblemDocument
+from app.serve.api.problems import Problem, problem_response
+from core.campus.bundle import Bundle
+from core.errors import CampusError, PhotoError
+from core.locate.fix import Fix
+
+PATHS = ("/v1/{rest:path}", "/docs", "/openapi.json", "/static-offline-docs/{rest:path}", "/metrics", "/healthz")
+RETRY_AFTER_S = 2
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+_PARTS = {
+    "schema": {
+        "type": "object",
+        "required": ["photo"],
+        "properties": {"photo": {"type": "array", "items": {"type": "string", "format": "binary"}, "maxItems": 16}},
+    }
+}
+_PHOTOS = {
+    "required": True,
+    "content": {
+        **dict.fromkeys(("image/jpeg", "image/heic", "image/png", "image/webp"), _BINARY),
+        "multipart/form-data": _PARTS,
+    },
+}
+_PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {
+        "description": meaning,
+        "content": {problems.MEDIA_TYPE: {"schema": ProblemDocument.model_json_schema()}},
+    }
+    for status, meaning in {
+        400: "The body is damaged.",
+        413: "The body is too large.",
+        415: "The content type is not taken.",
+        422: "A photo cannot be read.",
+        429: "All turns are taken; Retry-After says when to ask again.",
+        503: "A process was lost; ask again.",
+    }.items()
+}
+
+
+class Locates(Protocol):
+    """Something that turns photos into a fix; see `LocateWorkers`."""
+
+    def locate(self, photos: Sequence[bytes]) -> Fix: ...
+
+
+class Service:
+    """Locates photos within the queue that the app shares, and counts what it did."""
+
+    def __init__(self, workers: Locates, gate: Gate) -> None:
+        self.workers, self.gate, self.metrics = workers, gate, metrics.Metrics()
+
+    async def locate(self, asked: Asked) -> Fix:
+        """The fix of a request's photos. Raises Problem: 422, 429 or 503."""
+        started = time.perf_counter()
+        try:
+            with self.metrics.locating.track_inprogress():
+                fix = await run_in_threadpool(self._in_turn, asked.photos)
+        except BusyError as error:
+            headers = {"Retry-After": str(RETRY_AFTER_S)}
+            raise Problem(429, f"{error.waiting} photos are waiting: ask again later", headers) from error
+        except PhotoError as error:
+            raise Problem(422, str(error)) from error
+        except BrokenProcessPool as error:
+            headers = {"Retry-After": str(RETRY_AFTER_S)}
+            raise Problem(503, "the process that located this photo was lost: ask again", headers) from error
+        self.metrics.seconds.observe(time.perf_counter() - started)
+        self.metrics.photos.inc(len(asked.photos))
+        self.metrics.refused.inc(not fix.on_campus)
+        return fix
+
+    def _in_turn(self, photos: Sequence[bytes]) -> Fix:
+        with self.gate.turn():
+            return self.workers.locate(photos)
+
+
+def api_app(bundle: Bundle, service: Service) -> FastAPI:
+    """The ASGI application; whoever mounts it guards it."""
+    api = FastAPIOffline(
+        title="Campus GPS",
+        version="1",
+        description="A photo of a place on campus in; position, error radius and zone out.",
+        redoc_url=None,
+    )
+    _add_routes(api, bundle, service)
+    _say_problems(api)
+
+    @api.middleware("http")
+    async def counted(request: Request, following: Callable[[Request], Awaitable[Response]]) -> Response:
+        response = await following(request)
+        route = request.scope.get("route")  # the pattern, so that a stranger's paths make no metrics
+        service.metrics.requests.labels(getattr(route, "path", "none"), str(response.status_code)).inc()
+        return response
+
+    return api
+
+
+def _add_routes(api: FastAPI, bundle: Bundle, service: Service) -> None:
+    campus = CampusDocument.of(bundle.manifest)
+
+    @api.post("/v1/locate", responses=_PROBLEMS, openapi_extra={"requestBody": _PHOTOS})
+    async def locate(request: Request) -> FixDocument:
+        """Where one photo was taken, or several of one standpoint together. Photos are never stored."""
+        return FixDocument.of(await service.locate(await photos_of(request)))
+
+    @api.post("/v1/geopose", responses=_PROBLEMS, openapi_extra={"requestBody": _PHOTOS})
+    async def geo_pose(
+        request: Request,
+        h: Annotated[float, Query(ge=-1000, le=10000, description="metres above the ellipsoid")] = 0.0,
+    ) -> Response:
+        """OGC GeoPose Basic-Quaternion of a photo; of a GeoPoseProtocol request in JSON, its answer with accuracy."""
+        asked = await photos_of(request, protocol=True)
+        fix = await service.locate(asked)
+        if not fix.on_campus:
+            raise Problem(422, f"nothing in the photo was recognised as {bundle.manifest.name}: there is no pose")
+        if asked.protocol_id is not None:
+            return JSONResponse(geopose.protocol_answer(fix, h, asked.protocol_id, datetime.now(timezone.utc)))
+        return JSONResponse(geopose.basic_quaternion(fix, h), media_type=geopose.MEDIA_TYPE)
+
+    @api.get("/v1/campus")
+    async def the_campus() -> CampusDocument:
+        """The public part of the campus's manifest."""
+        return campus
+
+    @api.get("/metrics", response_class=Response)
+    async def the_metrics() -> Response:
+        """Counters for Prometheus."""
+        return Response(service.metrics.text(), media_type=metrics.MEDIA_TYPE)
+
+    @api.get("/healthz")
+    async def healthy() -> dict[str, str]:
+        """Whether the server answers."""
+        return {"status": "ok"}
+
+
+def _say_problems(api: FastAPI) -> None:
+    """Every error leaves as a problem document, the framework's own too."""
+
+    @api.exception_handler(Problem)
+    async def ours(_: Request, problem: Problem) -> Response:
+        return problem_response(problem.status, problem.detail, problem.headers)
+
+    @api.exception_handler(CampusError)
+    async def campus(_: Request, error: CampusError) -> Response:
+        return problem_response(503, str(error))
+
+    @api.exception_handler(HTTPException)
+    async def framework(_: Request, error: HTTPException) -> Response:
+        return problem_response(error.status_code, str(error.detail), error.headers)
+
+    @api.exception_handler(RequestValidationError)
+    async def invalid(_: Request, error: RequestValidationError) -> Response:
+        first = error.errors()[0]
+        return problem_response(422, f"{'.'.join(map(str, first['loc']))[:100]}: {str(first['msg'])[:200]}")
