@@ -162,5 +162,5 @@ def test_the_loss_weighs_its_parts_as_the_original_does(original: Original) -> N
 
 
 def test_its_rate_is_constant_and_its_epoch_chosen_by_the_regression(original: Original) -> None:
-    assert original.learning_rate_factor(0, 10) == original.rate(9, 10) == 1
+    assert original.learning_rate_factor(0, 10) == original.learning_rate_factor(9, 10) == 1
     assert original.score_m(CalibrationErrors(7.0, 99.0)) == 7.0
