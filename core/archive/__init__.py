@@ -1,0 +1,1 @@
+"""Many photos at once: which they are, rows that survive a kill, several processes, and a Ray cluster."""

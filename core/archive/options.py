@@ -1,0 +1,71 @@
+"""The options of a command line that locates an archive, and what they do."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from core.archive.journal import FORMATS, Journal
+from core.archive.photos import Shard, archive_photos
+from core.archive.run import locate_archive
+from core.errors import CampusError
+
+SOME_FAILED = 1  # the exit code where rows with reasons are among those written
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options that need `--out`."""
+    group = parser.add_argument_group("many photos", "files, folders and patterns, to rows in a file")
+    group.add_argument("--out", metavar="FILE", help=f"write a row a photo: {', '.join(FORMATS)}")
+    group.add_argument("--resume", action="store_true", help="go on with FILE: what it holds is not located again")
+    group.add_argument("--jobs", type=int, default=1, metavar="N", help="processes that locate (default: 1)")
+    group.add_argument("--shard", type=Shard.parse, metavar="I/K", help="only the I-th of K parts")
+    group.add_argument(
+        "--ray",
+        nargs="?",
+        const="",
+        metavar="ADDRESS",
+        help="locate on a Ray cluster (without ADDRESS: on this machine); FILE.parquet becomes a folder of parts",
+    )
+
+
+def given(args: argparse.Namespace) -> bool:
+    """Whether an archive is asked for. Raises CampusError where an option lacks the `--out` that it needs."""
+    if args.out:
+        return True
+    if args.resume or args.shard or args.jobs != 1 or args.ray is not None:
+        raise CampusError("--jobs, --shard, --resume and --ray need --out FILE, which takes the rows")
+    return False
+
+
+def locate(places: Sequence[str], bundle: Path, args: argparse.Namespace) -> int:
+    """Locate the archive as the options say; 0, or 1 where photos could not be located. Raises CampusError."""
+    if args.jobs < 1:
+        raise CampusError(f"--jobs {args.jobs}: must be at least 1")
+    if args.ray is not None:
+        return _on_cluster(places, bundle, args)
+    photos = archive_photos(places, args.shard)
+    with Journal(Path(args.out), args.resume) as journal:
+        tally = locate_archive(photos, bundle, journal, args.jobs)
+    before = f", {tally.before} were there already" if tally.before else ""
+    print(f"{args.out}: {tally.located} photos located, {tally.failed} could not be{before}", file=sys.stderr)
+    return SOME_FAILED if tally.failed else 0
+
+
+def _on_cluster(places: Sequence[str], bundle: Path, args: argparse.Namespace) -> int:
+    from core.archive.ray_cluster import locate_on_cluster
+
+    if not str(args.out).endswith(".parquet") or args.resume:
+        raise CampusError("--ray writes parts of Parquet, whole or not at all: give --out NAME.parquet, no --resume")
+    remote = [place for place in places if "://" in place]
+    local = (
+        archive_photos([place for place in places if "://" not in place], args.shard)
+        if len(remote) < len(places)
+        else []
+    )
+    absolute = [str(Path(photo).resolve()) for photo in local]
+    tally = locate_on_cluster([*remote, *absolute], bundle.resolve(), str(args.out), args.ray or None)
+    print(f"{args.out}: {tally.located} photos located, {tally.failed} could not be", file=sys.stderr)
+    return SOME_FAILED if tally.failed else 0

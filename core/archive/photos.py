@@ -1,0 +1,62 @@
+"""Which photos an archive is: files, folders and patterns, in one order everywhere, cut into shards."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.errors import CampusError
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".heic", ".heif"})
+
+
+@dataclass(frozen=True)
+class Shard:
+    """The I-th of K parts of an archive, from 1; photos fall into parts by a hash of their names."""
+
+    index: int = 1
+    count: int = 1
+
+    @classmethod
+    def parse(cls, text: str) -> Shard:
+        """`I/K` -> Shard. Raises CampusError."""
+        first, _, second = text.partition("/")
+        if first.isdigit() and second.isdigit() and 1 <= int(first) <= int(second):
+            return cls(int(first), int(second))
+        raise CampusError(f"--shard {text}: give I/K with I from 1 to K, such as 2/8")
+
+    def holds(self, name: str) -> bool:
+        """Whether a photo of that name is in this part; the same on every machine."""
+        return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") % self.count == self.index - 1
+
+
+def archive_photos(places: Iterable[str], shard: Shard | None = None) -> list[str]:
+    """The photos that files, folders (with all below them) and patterns (`*`, `**`) name, sorted, each once.
+
+    Only regular files count in folders and patterns; a file named by itself is taken as it is, so that its trouble
+    becomes a row. Raises CampusError where a folder or pattern holds no photo.
+    """
+    found: set[str] = set()
+    for place in places:
+        named = set(_below(place))
+        if not named:
+            raise CampusError(f"{place}: holds no photos ({', '.join(sorted(SUFFIXES))})")
+        found |= named
+    part = shard or Shard()
+    return sorted(name for name in found if part.holds(name))
+
+
+def _below(place: str) -> Iterator[str]:
+    if Path(place).is_dir():
+        yield from (str(path) for path in Path(place).rglob("*") if _is_photo(path))
+    elif glob.has_magic(place) and not Path(place).exists():
+        yield from (name for name in glob.iglob(place, recursive=True) if _is_photo(Path(name)))
+    else:
+        yield place
+
+
+def _is_photo(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()

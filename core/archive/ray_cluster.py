@@ -1,0 +1,73 @@
+"""An archive located by a Ray cluster: Ray Data reads, a pool of actors locates, Parquet takes the rows.
+
+Ray carries what this program leaves to it: scheduling, retries after a lost node, and paths such as s3:// by pyarrow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from core.archive.rows import Row, Tally, row_of, schema
+from core.errors import MissingDependency, PhotoError
+
+BATCH = 16
+
+
+class LocateActor:
+    """A Localizer on a node of the cluster; called with a batch of files by Ray Data."""
+
+    def __init__(self, bundle: str) -> None:
+        from core.campus.bundle import Bundle
+        from core.engines.choose import open_engine
+        from core.locate.localizer import Localizer
+
+        opened = Bundle.load(bundle)
+        self._localizer = Localizer(opened, open_engine(opened, threads=1))  # Ray counts a core for each actor
+
+    def __call__(self, batch: dict[str, Any]) -> Any:
+        """`path` and `bytes` of a batch -> a table of rows."""
+        import pyarrow
+
+        rows = [self._located(str(path), bytes(data)) for path, data in zip(batch["path"], batch["bytes"], strict=True)]
+        return pyarrow.Table.from_pylist([row.as_dict() for row in rows], schema=schema())
+
+    def _located(self, path: str, data: bytes) -> Row:
+        try:
+            return row_of(path, self._localizer.locate(data))
+        except PhotoError as error:
+            return Row(path, error=str(error))
+
+
+def locate_on_cluster(
+    photos: list[str], bundle: Path, out: str, address: str | None, actors: int | None = None
+) -> Tally:
+    """Locate files, folders or URLs on the cluster at `address` (None: this machine) into the Parquet folder `out`.
+
+    The bundle must be readable under the same path on every node. A photo that cannot be located is a row
+    with its reason, and a lost node costs only time.
+    """
+    try:
+        import ray
+    except ImportError as error:
+        raise MissingDependency("ray", "requirements-cluster.txt") from error
+    if not ray.is_initialized():
+        ray.init(address=address or None, log_to_driver=False)
+    cores = int(ray.cluster_resources().get("CPU", 1))
+    files = ray.data.read_binary_files(photos, include_paths=True)
+    rows = files.map_batches(
+        LocateActor,
+        fn_constructor_args=(str(bundle),),
+        batch_size=BATCH,
+        compute=ray.data.ActorPoolStrategy(min_size=1, max_size=actors or max(1, cores - 1)),
+        num_cpus=1,
+    ).materialize()
+    rows.write_parquet(out)
+    total, failed = int(rows.count()), sum(error is not None for error in _column(rows, "error"))
+    return Tally(total - failed, failed, 0)
+
+
+def _column(rows: Any, name: str) -> Iterator[Any]:
+    for batch in rows.select_columns([name]).iter_batches(batch_format="pyarrow"):
+        yield from batch[name].to_pylist()
