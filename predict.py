@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from statistics import fmean, median
 
+from core.archive import options
 from core.campus.frame import distance_m
 from core.cli.run import run_cli
 from core.errors import CampusError
@@ -72,18 +73,22 @@ def check(labels: Path, images: Path, localizer: Localizer) -> int:
 
 def main(program: str = "predict.py") -> int:
     parser = argparse.ArgumentParser(prog=program, description=__doc__)
-    parser.add_argument("photos", nargs="*", type=Path, metavar="PHOTO")
+    parser.add_argument("photos", nargs="*", metavar="PHOTO")
     parser.add_argument("--bundle", type=Path, help="campus bundle (default: $CAMPUS_BUNDLE, else the demo campus)")
     parser.add_argument("--json", action="store_true", help="one JSON object per line")
     parser.add_argument("--check", type=Path, metavar="GT_CSV", help="compare with the positions in this CSV")
     parser.add_argument("--images", type=Path, metavar="DIR", help="folder of the CSV's photos")
+    options.add_arguments(parser)
     args = parser.parse_args()
     if bool(args.check) != bool(args.images) or bool(args.check) == bool(args.photos):
         parser.error("give photos, or --check GT_CSV with --images DIR")
-    localizer = Localizer.load(args.bundle or default_bundle())
+    bundle = args.bundle or default_bundle()
+    if options.given(args):
+        return options.locate(args.photos, bundle, args)
+    localizer = Localizer.load(bundle)
     if args.check:
         return check(args.check, args.images, localizer)
-    return locate(args.photos, localizer, args.json)
+    return locate([Path(photo) for photo in args.photos], localizer, args.json)
 
 
 if __name__ == "__main__":

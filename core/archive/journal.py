@@ -45,7 +45,11 @@ class Journal:
             self._done = _parquet_photos(self.out)
             return self
         self._file = self._lines.open("a+b")
-        self._done = frozenset(self._whole_lines(self._file))
+        try:
+            self._done = frozenset(self._whole_lines(self._file))
+        except BaseException:
+            self._file.close()
+            raise
         if self._lines.suffix == ".csv" and not self._file.tell():
             self._file.write(_csv_line(COLUMNS))
         return self

@@ -1,0 +1,161 @@
+"""Archives: the same rows by any way of making them, and none lost or doubled by a kill."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from core.archive.journal import Journal
+from core.archive.photos import Shard, archive_photos
+from core.archive.rows import COLUMNS, Row, row_of
+from core.archive.run import locate_archive
+from core.errors import CampusError
+from core.locate.localizer import Localizer
+from tests import REPOSITORY
+from tests.bundles import photo
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    (folder / "below").mkdir(parents=True)
+    for index in range(6):
+        (folder / f"{index}.jpg").write_bytes(photo(east_m=10.0 * index))
+    (folder / "below" / "far.JPG").write_bytes(photo("elsewhere"))
+    (folder / "broken.jpg").write_bytes(b"\xff\xd8no photo")
+    (folder / "notes.txt").write_text("no photo")
+    return folder
+
+
+def rows(path: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_an_archive_is_every_photo_once_in_one_order(photos: Path) -> None:
+    found = archive_photos([str(photos), str(photos / "*.jpg"), str(photos / "1.jpg")])
+    assert found == sorted(set(found))
+    assert [Path(name).name for name in found] == ["0.jpg", *(f"{i}.jpg" for i in range(1, 6)), "far.JPG", "broken.jpg"]
+    with pytest.raises(CampusError, match="holds no photos"):
+        archive_photos([str(photos / "*.gif")])
+
+
+def test_shards_divide_an_archive(photos: Path) -> None:
+    parts = [archive_photos([str(photos)], Shard(index, 3)) for index in (1, 2, 3)]
+    assert sorted(name for part in parts for name in part) == archive_photos([str(photos)])
+    assert sum(map(bool, parts)) > 1
+
+
+@pytest.mark.parametrize("text", ["", "1", "0/2", "3/2", "a/b", "1/2/3", "-1/2"])
+def test_a_shard_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(CampusError, match="give I/K"):
+        Shard.parse(text)
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_rows_are_what_the_localizer_says_and_failures_carry_a_reason(
+    photos: Path, bundle: Path, tmp_path: Path, jobs: int
+) -> None:
+    names = archive_photos([str(photos)])
+    with Journal(tmp_path / "out.jsonl") as journal:
+        tally = locate_archive(names, bundle, journal, jobs)
+    assert (tally.located, tally.failed, tally.before) == (7, 1, 0)
+    found = rows(tmp_path / "out.jsonl")
+    assert [row["photo"] for row in found] == names
+    localizer = Localizer.load(bundle)
+    for row in found:
+        if str(row["photo"]).endswith("broken.jpg"):
+            assert row["lat"] is None
+            assert "broken.jpg" in str(row["error"])
+        else:
+            wanted = row_of(str(row["photo"]), localizer.locate(Path(str(row["photo"])))).as_dict()
+            assert row == pytest.approx(wanted, abs=1e-9, nan_ok=True) if jobs == 1 else row["photo"] == wanted["photo"]
+    far = next(row for row in found if str(row["photo"]).endswith("far.JPG"))
+    assert far["on_campus"] is False
+    assert far["radius68_m"] is None
+
+
+@pytest.mark.parametrize("ending", [".jsonl", ".csv", ".parquet"])
+def test_a_cut_row_is_done_again_and_none_twice(photos: Path, bundle: Path, tmp_path: Path, ending: str) -> None:
+    names, out = archive_photos([str(photos)]), tmp_path / f"out{ending}"
+    with Journal(out) as journal:
+        for name in names[:3]:
+            journal.add(Row(name, error="earlier"))
+    lines = out.with_name(out.name + ".rows.jsonl") if ending == ".parquet" else out
+    os.truncate(lines, lines.stat().st_size - 5)
+    with Journal(out, resume=True) as journal:
+        assert locate_archive(names, bundle, journal).before == 2
+    with Journal(out, resume=True) as journal:
+        assert all(journal.has(name) for name in names)
+        assert locate_archive(names, bundle, journal).before == len(names)
+    if ending == ".parquet":
+        import pyarrow.parquet
+
+        table = pyarrow.parquet.read_table(out)
+        assert table.column_names == list(COLUMNS)
+        assert sorted(table["photo"].to_pylist()) == names
+        assert not lines.exists()
+    elif ending == ".csv":
+        with out.open(newline="") as file:
+            assert sorted(row["photo"] for row in csv.DictReader(file)) == names
+    else:
+        assert sorted(str(row["photo"]) for row in rows(out)) == names
+
+
+def test_a_file_is_not_written_over(tmp_path: Path) -> None:
+    (tmp_path / "out.jsonl").write_text("")
+    with pytest.raises(CampusError, match="--resume"):
+        Journal(tmp_path / "out.jsonl")
+    with pytest.raises(CampusError, match=r"\.jsonl"):
+        Journal(tmp_path / "out.txt")
+    (tmp_path / "other.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(CampusError, match="no rows of this program"), Journal(tmp_path / "other.csv", resume=True):
+        pass
+    assert (tmp_path / "other.csv").read_text() == "a,b\n1,2\n"
+
+
+def test_names_that_would_be_formulas_or_lines_stay_one_row(tmp_path: Path) -> None:
+    names = ["=1+1.jpg", "a\nb.jpg", "'quoted.jpg"]
+    for out in (tmp_path / "out.csv", tmp_path / "out.jsonl"):
+        with Journal(out) as journal:
+            for name in names:
+                journal.add(Row(name, error="x"))
+        with Journal(out, resume=True) as journal:
+            assert all(journal.has(name) for name in names)
+        assert len(out.read_text().splitlines()) == len(names) + (out.suffix == ".csv")
+    assert "'=1+1.jpg" in (tmp_path / "out.csv").read_text()
+
+
+def test_killed_in_the_middle_it_goes_on_where_it_was(photos: Path, bundle: Path, tmp_path: Path) -> None:
+    for index in range(40):
+        (photos / f"more{index}.jpg").write_bytes(photo(east_m=float(index)))
+    out = tmp_path / "out.jsonl"
+    line = [sys.executable, "predict.py", str(photos), "--bundle", str(bundle), "--out", str(out), "--jobs", "2"]
+    first = subprocess.Popen(line, cwd=REPOSITORY, stderr=subprocess.DEVNULL, start_new_session=True)
+    until = time.monotonic() + 120
+    while time.monotonic() < until and first.poll() is None:
+        if out.exists() and out.read_bytes().count(b"\n") >= 3:
+            break
+        time.sleep(0.01)
+    os.killpg(first.pid, signal.SIGKILL)
+    first.wait()
+    done = subprocess.run([*line, "--resume"], cwd=REPOSITORY, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode in (0, 1), done.stderr  # 1 where broken.jpg was left for this run
+    names = [str(row["photo"]) for row in rows(out)]
+    assert sorted(names) == archive_photos([str(photos)])
+
+
+def test_options_without_out_are_one_line(photos: Path) -> None:
+    line = [sys.executable, "predict.py", str(photos / "1.jpg"), "--jobs", "2"]
+    done = subprocess.run(line, cwd=REPOSITORY, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [
+        "error: --jobs, --shard, --resume and --ray need --out FILE, which takes the rows"
+    ]
