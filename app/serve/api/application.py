@@ -95,7 +95,7 @@ class Service:
 
 def api_app(bundle: Bundle, service: Service) -> FastAPI:
     """The ASGI application; whoever mounts it guards it."""
-    api = FastAPIOffline(
+    api: FastAPI = FastAPIOffline(
         title="Campus GPS",
         version="1",
         description="A photo of a place on campus in; position, error radius and zone out.",
