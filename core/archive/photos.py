@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.errors import CampusError
-
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".heic", ".heif"})
+from core.photo.names import PHOTO_SUFFIXES, is_photo
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ def archive_photos(places: Iterable[str], shard: Shard | None = None) -> list[st
     for place in places:
         named = set(_below(place))
         if not named:
-            raise CampusError(f"{place}: holds no photos ({', '.join(sorted(SUFFIXES))})")
+            raise CampusError(f"{place}: holds no photos ({', '.join(PHOTO_SUFFIXES)})")
         found |= named
     part = shard or Shard()
     return sorted(name for name in found if part.holds(name))
@@ -59,4 +58,4 @@ def _below(place: str) -> Iterator[str]:
 
 
 def _is_photo(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
+    return is_photo(path) and path.is_file()
