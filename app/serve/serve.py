@@ -22,6 +22,7 @@ from app.gate import process_gate
 from app.serve.access import KEY_PARAMETER, access_key
 from app.serve.addresses import host_names, lan_addresses
 from app.serve.api.application import Service, api_app
+from app.serve.api.walks import Walks
 from app.serve.api.workers import LocateWorkers
 from app.serve.certificates import Names, ensure
 from app.serve.web import INSTALL_PATH, Site, field_app, redirect_app
@@ -105,7 +106,14 @@ def main(args: argparse.Namespace) -> int:
         )
         bundle = Bundle.load(default_bundle())
         workers = open_sockets.enter_context(closing(LocateWorkers(bundle.path, args.workers)))
-        serve(site, secure, plain, server_file, addresses, api_app(bundle, Service(workers, process_gate())))
+        serve(
+            site,
+            secure,
+            plain,
+            server_file,
+            addresses,
+            api_app(bundle, Service(workers, Walks(bundle.path), process_gate())),
+        )
     return 0
 
 

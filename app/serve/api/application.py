@@ -20,8 +20,9 @@ from app.serve.api import geopose, metrics, problems
 from app.serve.api.bodies import Asked, photos_of
 from app.serve.api.documents import CampusDocument, FixDocument, ProblemDocument
 from app.serve.api.problems import Problem, problem_response
+from app.serve.api.walks import LEFT_ALONE_S, TooManyWalks, Walks
 from core.campus.bundle import Bundle
-from core.errors import CampusError, PhotoError
+from core.errors import CampusError, PhotoError, TimeReversed
 from core.locate.fix import Fix
 
 PATHS = ("/v1/{rest:path}", "/docs", "/openapi.json", "/static-offline-docs/{rest:path}", "/metrics", "/healthz")
@@ -48,6 +49,7 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
     }
     for status, meaning in {
         400: "The body is damaged.",
+        409: "The photo is older than the walk's last.",
         413: "The body is too large.",
         415: "The content type is not taken.",
         422: "A photo cannot be read.",
@@ -66,31 +68,44 @@ class Locates(Protocol):
 class Service:
     """Locates photos within the queue that the app shares, and counts what it did."""
 
-    def __init__(self, workers: Locates, gate: Gate) -> None:
-        self.workers, self.gate, self.metrics = workers, gate, metrics.Metrics()
+    def __init__(self, workers: Locates, walks: Walks, gate: Gate) -> None:
+        self.workers, self.walks, self.gate, self.metrics = workers, walks, gate, metrics.Metrics()
 
     async def locate(self, asked: Asked) -> Fix:
         """The fix of a request's photos. Raises Problem: 422, 429 or 503."""
+        return await self._answered(lambda: self.workers.locate(asked.photos), len(asked.photos))
+
+    async def walk(self, name: str, photo: bytes, time_utc: datetime | None) -> Fix:
+        """The fix of a walk after its next photo. Raises Problem: 409, 422 or 429."""
+        time_s = None if time_utc is None else time_utc.timestamp()
+        return await self._answered(lambda: self.walks.add(name, photo, time_s), 1)
+
+    async def _answered(self, work: Callable[[], Fix], photos: int) -> Fix:
         started = time.perf_counter()
         try:
             with self.metrics.locating.track_inprogress():
-                fix = await run_in_threadpool(self._in_turn, asked.photos)
+                fix = await run_in_threadpool(self._in_turn, work)
         except BusyError as error:
             headers = {"Retry-After": str(RETRY_AFTER_S)}
             raise Problem(429, f"{error.waiting} photos are waiting: ask again later", headers) from error
+        except TooManyWalks as error:
+            headers = {"Retry-After": str(int(LEFT_ALONE_S))}
+            raise Problem(429, "too many walks are under way: end one, or ask again later", headers) from error
+        except TimeReversed as error:
+            raise Problem(409, str(error)) from error
         except PhotoError as error:
             raise Problem(422, str(error)) from error
         except BrokenProcessPool as error:
             headers = {"Retry-After": str(RETRY_AFTER_S)}
             raise Problem(503, "the process that located this photo was lost: ask again", headers) from error
         self.metrics.seconds.observe(time.perf_counter() - started)
-        self.metrics.photos.inc(len(asked.photos))
+        self.metrics.photos.inc(photos)
         self.metrics.refused.inc(not fix.on_campus)
         return fix
 
-    def _in_turn(self, photos: Sequence[bytes]) -> Fix:
+    def _in_turn(self, work: Callable[[], Fix]) -> Fix:
         with self.gate.turn():
-            return self.workers.locate(photos)
+            return work()
 
 
 def api_app(bundle: Bundle, service: Service) -> FastAPI:
@@ -121,6 +136,27 @@ def _add_routes(api: FastAPI, bundle: Bundle, service: Service) -> None:
     async def locate(request: Request) -> FixDocument:
         """Where one photo was taken, or several of one standpoint together. Photos are never stored."""
         return FixDocument.of(await service.locate(await photos_of(request)))
+
+    @api.post("/v1/walk", responses=_PROBLEMS, openapi_extra={"requestBody": _PHOTOS})
+    async def walk(
+        request: Request,
+        session: Annotated[str, Query(pattern=r"^[A-Za-z0-9_-]{8,100}$", description="the walk, named by its caller")],
+        time: Annotated[
+            datetime | None, Query(description="when the photo was taken; default: its EXIF, else now")
+        ] = None,
+    ) -> FixDocument:
+        """Where a walker is after the next photo of the walk; a walk left alone for ten minutes is forgotten."""
+        asked = await photos_of(request)
+        if len(asked.photos) > 1:
+            raise Problem(422, "a walk takes one photo at a time")
+        return FixDocument.of(await service.walk(session, asked.photos[0], time))
+
+    @api.delete("/v1/walk", responses={404: _PROBLEMS[400] | {"description": "There is no such walk."}})
+    async def end_walk(session: Annotated[str, Query(max_length=100)]) -> dict[str, str]:
+        """End a walk."""
+        if not service.walks.end(session):
+            raise Problem(404, "there is no such walk")
+        return {"status": "ended"}
 
     @api.post("/v1/geopose", responses=_PROBLEMS, openapi_extra={"requestBody": _PHOTOS})
     async def geo_pose(

@@ -47,6 +47,9 @@ class FixDocument(BaseModel):
     heading_deg: float | None = Field(description="where the camera looked, clockwise from true north")
     heading_spread_deg: float | None = Field(description="half angle that holds it 68 times in 100")
     photos: int = Field(ge=1, description="how many photos the fix was read from")
+    outliers: list[int] = Field(description="the places, from 0, of photos that contradict the others")
+    course_deg: float | None = Field(description="where a walk leads, clockwise from true north")
+    speed_m_s: float | None = Field(description="how fast a walk goes")
     campus: str
     timings_ms: dict[str, float]
 
@@ -56,7 +59,7 @@ class FixDocument(BaseModel):
         plain = fix.as_dict()
         if not fix.on_campus:
             plain |= {"radius68_m": None, "radius95_m": None}
-        return cls.model_validate({"photos": 1} | plain)
+        return cls.model_validate(plain)
 
 
 class CampusDocument(BaseModel):

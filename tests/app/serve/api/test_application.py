@@ -18,10 +18,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from app.gate import Gate
 from app.serve.api import bodies
 from app.serve.api.application import Service, api_app
+from app.serve.api.walks import LEFT_ALONE_S, MOST_WALKS, TooManyWalks, Walks
 from app.serve.api.workers import LocateWorkers
 from core.campus.bundle import Bundle
 from core.locate.fix import Fix
-from core.locate.localizer import Localizer
+from core.locate.localizer import DEMO_BUNDLE, Localizer
 from tests.bundles import make_bundle, photo
 
 HERE = photo(east_m=20.0)
@@ -34,7 +35,7 @@ class InThisProcess:
         self.localizer = Localizer.load(path)
 
     def locate(self, photos: Sequence[bytes]) -> Fix:
-        return self.localizer.locate(photos[0])
+        return self.localizer.locate_together(photos)
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +45,7 @@ def campus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def service(campus: Path) -> Service:
-    return Service(InThisProcess(campus), Gate())
+    return Service(InThisProcess(campus), Walks(campus), Gate())
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +119,10 @@ def test_too_much_is_refused_with_and_without_a_declared_length(
 
 def test_a_full_queue_says_when_to_ask_again(campus: Path) -> None:
     gate = Gate(at_once=1, waiting=0)
-    with TestClient(api_app(Bundle.load(campus), Service(InThisProcess(campus), gate))) as asking, gate.turn():
+    with (
+        TestClient(api_app(Bundle.load(campus), Service(InThisProcess(campus), Walks(campus), gate))) as asking,
+        gate.turn(),
+    ):
         answer = send(asking)
     assert answer.status_code == 429
     assert int(answer.headers["Retry-After"]) >= 1
@@ -129,7 +133,7 @@ def test_a_lost_process_is_said_and_not_hidden(campus: Path) -> None:
         def locate(self, photos: Sequence[bytes]) -> Fix:
             raise BrokenProcessPool(str(len(photos)))
 
-    with TestClient(api_app(Bundle.load(campus), Service(Dying(), Gate()))) as asking:
+    with TestClient(api_app(Bundle.load(campus), Service(Dying(), Walks(campus), Gate()))) as asking:
         assert send(asking).status_code == 503
 
 
@@ -161,6 +165,53 @@ def test_there_is_no_pose_of_elsewhere(client: TestClient) -> None:
     answer = send(client, "/v1/geopose", photo("elsewhere"))
     assert answer.status_code == 422
     assert "no pose" in answer.json()["detail"]
+
+
+@pytest.fixture(scope="module")
+def demo() -> Iterator[tuple[TestClient, Bundle]]:
+    """The demo campus, whose samples differ as photos do; the test campus's are near copies of one another."""
+    bundle = Bundle.load(DEMO_BUNDLE)
+    with TestClient(api_app(bundle, Service(InThisProcess(DEMO_BUNDLE), Walks(DEMO_BUNDLE), Gate()))) as asking:
+        yield asking, bundle
+
+
+def test_several_photos_of_one_standpoint_are_located_together(demo: tuple[TestClient, Bundle]) -> None:
+    client, bundle = demo
+    taken = [bundle.read(name) for name in bundle.samples[:3]]
+    said = client.post("/v1/locate", files=[("photo", ("p.jpg", data, "image/jpeg")) for data in taken]).json()
+    fix = Localizer.load(DEMO_BUNDLE).locate_together(taken)
+    assert said["photos"] == fix.photos == 3
+    assert (said["lat"], said["outliers"]) == (fix.lat, list(fix.outliers))
+
+
+def test_a_walk_goes_on_under_its_name_until_it_ends(demo: tuple[TestClient, Bundle]) -> None:
+    client, bundle = demo
+
+    def step(number: int, session: str = "walker-one") -> Any:
+        path = f"/v1/walk?session={session}&time=2026-05-01T10:00:{10 * number:02d}Z"
+        return send(client, path, bundle.read(bundle.samples[number]))
+
+    assert [step(number).json()["photos"] for number in (1, 2, 3)] == [1, 2, 3]
+    assert step(4, "walker-two").json()["photos"] == 1
+    late = step(0)
+    assert late.status_code == 409
+    assert late.headers["content-type"] == "application/problem+json"
+    assert client.delete("/v1/walk?session=walker-one").status_code == 200
+    assert client.delete("/v1/walk?session=walker-one").status_code == 404
+    assert step(0).json()["photos"] == 1
+    assert step(0, "short").status_code == 422
+
+
+def test_walks_left_alone_make_room(campus: Path) -> None:
+    now = [0.0]
+    walks = Walks(campus, clock=lambda: now[0])
+    for index in range(MOST_WALKS):
+        walks.add(f"walker-{index}", HERE, 0.0)
+    with pytest.raises(TooManyWalks):
+        walks.add("walker-more", HERE, 0.0)
+    now[0] = LEFT_ALONE_S + 1
+    assert walks.add("walker-more", HERE, 0.0).photos == 1
+    assert not walks.end("walker-0")
 
 
 def test_campus_and_health(client: TestClient) -> None:

@@ -1,0 +1,67 @@
+"""Walks that callers carry on over HTTP: Bayes filters under names of the callers', forgotten when left alone."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Lock
+
+from core.locate.fix import Fix
+from core.locate.localizer import Localizer
+from core.locate.walk import Walk
+
+MOST_WALKS = 64  # a walk's map of a 500 m campus at 2 m is 0.25 MB
+LEFT_ALONE_S = 600.0
+
+
+class TooManyWalks(Exception):
+    """Every walk that may be kept is in use."""
+
+
+@dataclass
+class _Kept:
+    walk: Walk
+    used_s: float
+    turn: Lock = field(default_factory=Lock)
+
+
+class Walks:
+    """The walks of one server. Safe to share between threads; the photos of one walk are added one after the other."""
+
+    def __init__(self, bundle: Path, clock: Callable[[], float] = time.monotonic) -> None:
+        self._bundle, self._clock = bundle, clock
+        self._localizer: Localizer | None = None
+        self._walks: OrderedDict[str, _Kept] = OrderedDict()
+        self._lock = Lock()
+
+    def add(self, name: str, photo: bytes, time_s: float | None) -> Fix:
+        """Add a photo to the walk of that name, begun with its first one.
+
+        Raises TooManyWalks, PhotoError, and TimeReversed for a photo older than the walk's last.
+        """
+        kept = self._of(name)
+        with kept.turn:
+            return kept.walk.add(photo, time_s)
+
+    def end(self, name: str) -> bool:
+        """Forget a walk; whether there was one."""
+        with self._lock:
+            return self._walks.pop(name, None) is not None
+
+    def _of(self, name: str) -> _Kept:
+        with self._lock:
+            now = self._clock()
+            while self._walks and now - next(iter(self._walks.values())).used_s > LEFT_ALONE_S:
+                self._walks.popitem(last=False)
+            if name not in self._walks:
+                if len(self._walks) >= MOST_WALKS:
+                    raise TooManyWalks
+                if self._localizer is None:
+                    self._localizer = Localizer.load(self._bundle)
+                self._walks[name] = _Kept(self._localizer.walk(keep=0), now)
+            self._walks[name].used_s = now
+            self._walks.move_to_end(name)
+            return self._walks[name]
