@@ -16,6 +16,7 @@ COMMANDS = {
     "map": Command("train.osm.command", "OpenStreetMap -> a campus's map and the names of its zones", TRAIN),
     "zones": Command("train.dataset.zone_names", "list a campus's zones, and name them by hand", TRAIN),
     "import-checkpoint": Command("train.bundle.import_checkpoint", "the original's best_model.pth -> a bundle", TRAIN),
+    "refresh": Command("train.grow.refresh", "more photos for a bundle: gallery and radii, no training", TRAIN),
     "evaluate": Command("train.evaluate.evaluate", "errors and coverage of a bundle on held-out photos", TRAIN),
     "compare": Command("train.compare", "ways to train side by side, on the same folds", TRAIN),
     "demo": Command("train.demo.make", "render, train and bundle the demo campus again from its seed", TRAIN),

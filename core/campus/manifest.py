@@ -121,6 +121,19 @@ class Training(_Frozen):
     photos: dict[str, int]  # split -> count
 
 
+class Refresh(_Frozen):
+    """Photos that joined a bundle without training: when, how many of how many walks, and from which bundle on.
+
+    `photos_sha256` is of their files' digests, sorted; `bundle_digest` that of the bundle as it was before.
+    """
+
+    refreshed_utc: datetime
+    photos: int = Field(ge=1)
+    walks: int = Field(ge=1)
+    photos_sha256: Sha256
+    bundle_digest: Sha256
+
+
 class CampusManifest(_Frozen):
     """campus.json. `rendered` is true where the photos were drawn by a computer and show no real place."""
 
@@ -139,6 +152,7 @@ class CampusManifest(_Frozen):
     fusion: Fusion = Field(default_factory=Fusion)
     parity: Parity | None = None
     training: Training
+    refreshes: tuple[Refresh, ...] = Field(default=(), max_length=10_000)  # oldest first
     metrics: dict[str, Metrics] = Field(default_factory=dict)  # split -> metrics
     cpu_model: Literal["model.onnx", "model.int8.onnx"]
     files: dict[str, Sha256] = Field(default_factory=dict, max_length=MAX_FILES)  # name -> sha256

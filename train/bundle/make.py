@@ -22,6 +22,7 @@ from core.campus.gallery import Gallery
 from core.campus.grid import Grid
 from core.campus.manifest import Calibration, CampusManifest, Metrics, Parity, Training
 from core.campus.parameters import PosteriorParams
+from core.campus.seen import SEEN, photo_digest, seen_file
 from core.campus.zones import Zone, Zones
 from core.engines.choose import open_engine
 from core.engines.heads import run_all
@@ -31,6 +32,7 @@ from core.locate.localizer import Localizer
 from core.locate.parity import INT8_MAX_COST, int8_parity, positions_m
 from core.locate.posterior import Posterior
 from train.bundle.calibrate import calibrate, fit_posterior
+from train.bundle.calibration_photos import CALIBRATION, CalibrationPhotos
 from train.dataset.dataset import Dataset
 from train.dataset.geotag import write_position
 from train.dataset.split import Splits
@@ -227,15 +229,24 @@ def calibrated_parts(net: CampusNet, task: TrainingData, seed: int) -> Parts:
         parity.apart_mean_m,
         "the CPU default" if int8_pays else "not used",
     )
+    heads, heading_deg = heads8 if int8_pays else heads32, task.heading_deg[calibration]
+    held_out = CalibrationPhotos.held_out(heads, truth_m, heading_deg, len(gallery))
+    seen = [task.dataset.image_paths[row] for row in (*training, *calibration)]
     return Parts(
         net,
         grid,
         task.zones,
         params,
-        calibrate(posterior, heads8 if int8_pays else heads32, truth_m, task.heading_deg[calibration]),
+        calibrate(posterior, heads, truth_m, heading_deg),
         parity,
         "model.int8.onnx" if int8_pays else "model.onnx",
-        {"model.onnx": fp32, "model.int8.onnx": int8, "gallery.npz": _npz(embedding=embedding, local_m=local_m)},
+        {
+            "model.onnx": fp32,
+            "model.int8.onnx": int8,
+            "gallery.npz": _npz(embedding=embedding, local_m=local_m),
+            CALIBRATION: held_out.file(),
+            SEEN: seen_file(map(photo_digest, seen)),
+        },
     )
 
 

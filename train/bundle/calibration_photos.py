@@ -1,0 +1,112 @@
+"""calibration.npz: what the network said of the photos that radii are fitted on, so that they can be fitted anew.
+
+A bundle carries the answers, not the photos. A photo of a later walk stands both here and in the gallery; its radius is
+then judged by the gallery without its own walk (leave-one-group-out conformal prediction, Barber et al., Predictive
+inference with the jackknife+, Annals of Statistics 2021).
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.campus.bundle import Bundle
+from core.campus.gallery import Gallery
+from core.engines.heads import Heads
+from core.errors import BundleError
+from core.io.arrays import read_npz
+
+CALIBRATION = "calibration.npz"
+HELD_OUT = -1  # the walk of a photo that is not in the gallery, and of a gallery photo that is in no later walk
+_HEADS = tuple(f.name for f in fields(Heads))
+_OURS = ("truth_m", "heading_deg", "walk", "gallery_walk")
+
+Float = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class CalibrationPhotos:
+    """The heads of N calibration photos, truth_m (N, 2) local metres, heading_deg (N,) NaN where unknown.
+
+    walk (N,) is HELD_OUT, or the number of the later walk that a photo is of; gallery_walk (G,) the same of each photo
+    of the gallery.
+    """
+
+    heads: Heads
+    truth_m: Float
+    heading_deg: Float
+    walk: NDArray[np.int32]
+    gallery_walk: NDArray[np.int32]
+
+    def __len__(self) -> int:
+        return len(self.truth_m)
+
+    @classmethod
+    def held_out(cls, heads: Heads, truth_m: Float, heading_deg: Float, gallery: int) -> CalibrationPhotos:
+        """Those of a new bundle, whose gallery holds `gallery` training photos."""
+        walk, gallery_walk = (np.full(count, HELD_OUT, np.int32) for count in (len(heads), gallery))
+        return cls(heads, truth_m, heading_deg, walk, gallery_walk)
+
+    @classmethod
+    def of(cls, bundle: Bundle) -> CalibrationPhotos | None:
+        """Those of a bundle; None where it carries none. Raises BundleError where they are damaged."""
+        if CALIBRATION not in bundle.manifest.files or bundle.gallery is None:
+            return None
+        damaged = f"{bundle.path}: {CALIBRATION} cannot be used (%s): make the bundle again"
+        try:
+            arrays = read_npz(bundle.read(CALIBRATION), ("offset", *_OURS), _HEADS[1:])
+        except ValueError as error:
+            raise BundleError(damaged % error) from error
+        heads = Heads(**{name: arrays[name].astype(np.float32) for name in _HEADS if name in arrays})
+        count = len(arrays["truth_m"])
+        if any(len(value) != count for name, value in arrays.items() if name != "gallery_walk"):
+            raise BundleError(damaged % "its arrays differ in length")
+        if len(arrays["gallery_walk"]) != len(bundle.gallery):
+            raise BundleError(damaged % "it is of another gallery")
+        walk, gallery_walk = (arrays[name].astype(np.int32) for name in ("walk", "gallery_walk"))
+        return cls(heads, arrays["truth_m"].astype(float), arrays["heading_deg"].astype(float), walk, gallery_walk)
+
+    def file(self) -> bytes:
+        """The file `calibration.npz`; the heads in half precision, as the gallery is."""
+        known = {name: value for name in _HEADS if (value := getattr(self.heads, name)) is not None}
+        stream = io.BytesIO()
+        halves = {name: value if name == "offset" else value.astype(np.float16) for name, value in known.items()}
+        ours = {name: getattr(self, name) for name in _OURS}
+        np.savez_compressed(stream, **halves, **{name: value.astype(_small(value)) for name, value in ours.items()})
+        return stream.getvalue()
+
+    def with_walk(self, heads: Heads, truth_m: Float, heading_deg: Float) -> CalibrationPhotos:
+        """These and the photos of one more walk, which stand in the gallery too, after all others."""
+        number = int(max(self.walk.max(initial=HELD_OUT), self.gallery_walk.max(initial=HELD_OUT))) + 1
+        new = np.full(len(heads), number, np.int32)
+        return CalibrationPhotos(
+            joined(self.heads, heads),
+            np.concatenate([self.truth_m, truth_m]),
+            np.concatenate([self.heading_deg, heading_deg]),
+            np.concatenate([self.walk, new]),
+            np.concatenate([self.gallery_walk, new]),
+        )
+
+    def gallery_without(self, walk: int, gallery: Gallery) -> Gallery:
+        """The gallery that photos of a walk are judged by: all of it but their own walk."""
+        if walk == HELD_OUT:
+            return gallery
+        kept = self.gallery_walk != walk
+        return Gallery(gallery.embedding[kept], gallery.local_m[kept])
+
+
+def joined(one: Heads, other: Heads) -> Heads:
+    """The heads of two batches as one; both are of one network."""
+    both = {
+        name: np.concatenate([first, second])
+        for name in _HEADS
+        if (first := getattr(one, name)) is not None and (second := getattr(other, name)) is not None
+    }
+    return Heads(**both)
+
+
+def _small(value: NDArray[np.generic]) -> type[np.generic]:
+    return np.int32 if value.dtype.kind == "i" else np.float32

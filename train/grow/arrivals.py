@@ -1,0 +1,131 @@
+"""New photos of a campus, from wherever they come: a dataset, a folder of geotagged photos, or the app's inbox."""
+
+from __future__ import annotations
+
+import csv
+import json
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.campus.seen import photo_digest
+from core.errors import DatasetError
+from train.dataset.dataset import Dataset
+from train.dataset.images import decode_images
+from train.dataset.ingest import find_photos, ingest
+
+_COLUMNS = ("image_name", "lat", "lon", "error_m", "time_utc", "heading_deg", "session")
+
+
+@dataclass(frozen=True, eq=False)
+class Arrivals:
+    """N photos with positions: images (N, S, S, 3) uint8 RGB, latlon (N, 2) degrees, heading_deg (N,) or NaN.
+
+    `walk` says which photos were taken together: a session, or a person's day. `is_night` is False where unknown.
+    `digest` (N,) are the hashes of the files that were read.
+    """
+
+    names: tuple[str, ...]
+    images: NDArray[np.uint8]
+    latlon: NDArray[np.float64]
+    heading_deg: NDArray[np.float64]
+    walk: tuple[str, ...]
+    is_night: NDArray[np.bool_]
+    digest: NDArray[np.uint64]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def at(self, rows: NDArray[np.intp]) -> Arrivals:
+        """Some of them."""
+        return Arrivals(
+            tuple(self.names[row] for row in rows),
+            self.images[rows],
+            self.latlon[rows],
+            self.heading_deg[rows],
+            tuple(self.walk[row] for row in rows),
+            self.is_night[rows],
+            self.digest[rows],
+        )
+
+
+def read_arrivals(source: Path, image_size: int) -> Arrivals:
+    """The photos of a dataset, of an inbox, or of a folder whose photos carry their position.
+
+    Raises DatasetError where there is none that can be used.
+    """
+    if (source / "gt.csv").is_file():
+        return _of_dataset(Dataset.load(source), image_size)
+    if not source.is_dir():
+        raise DatasetError(f"{source}: no such folder of photos")
+    with tempfile.TemporaryDirectory() as folder:
+        labels = Path(folder) / "inbox.csv"
+        inbox = write_inbox_labels(source, labels)
+        report = ingest(source, Path(folder) / "dataset", labels if inbox else None)
+        print(report.summary())
+        return _of_dataset(Dataset.load(Path(folder) / "dataset"), image_size, originals=source)
+
+
+def write_inbox_labels(inbox: Path, labels: Path) -> bool:
+    """Write the accepted photos of an inbox as a CSV of positions; False where the folder is no inbox.
+
+    An inbox holds each photo with its sidecar, NAME.json beside NAME.jpg: `lat`, `lon` in degrees, and where known
+    `error_m`, `time_utc`, `heading_deg`, `who`, and `review`: "accepted", "rejected" or "". Raises DatasetError where
+    none is accepted, or a sidecar is damaged.
+    """
+    rows, sidecars = [], 0
+    for name in find_photos(inbox)[0]:
+        sidecar = (inbox / name).with_suffix(".json")
+        if not sidecar.is_file():
+            continue
+        told = _sidecar(sidecar)
+        if "review" not in told:
+            continue
+        sidecars += 1
+        if told["review"] == "accepted":
+            walk = f"{told.get('who') or 'someone'} {str(told.get('time_utc') or '')[:10]}".strip()
+            rows.append({**{key: told.get(key, "") for key in _COLUMNS}, "image_name": name, "session": walk})
+    if sidecars and not rows:
+        raise DatasetError(f"{inbox}: none of its {sidecars} photos is accepted: review them on the app's inbox page")
+    with labels.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.DictWriter(stream, _COLUMNS)
+        writer.writeheader()
+        writer.writerows(rows)
+    return bool(sidecars)
+
+
+def _sidecar(path: Path) -> dict[str, Any]:
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DatasetError(f"{path}: is no JSON: remove it and its photo, or mend it") from error
+    return told if isinstance(told, dict) else {}
+
+
+def _of_dataset(dataset: Dataset, image_size: int, originals: Path | None = None) -> Arrivals:
+    """A dataset's photos; `originals` is the folder that they were made of, whose files are the ones to know again."""
+    files = dataset.image_paths
+    if originals is not None and dataset.has("source"):
+        files = [originals / source for source in dataset.column("source")]
+        files = [file if file.is_file() else image for file, image in zip(files, dataset.image_paths, strict=True)]
+    return Arrivals(
+        tuple(dataset.names),
+        decode_images(dataset.image_paths, image_size),
+        dataset.latlon,
+        dataset.numbers("heading_deg"),
+        tuple(walks(dataset)),
+        dataset.is_night,
+        np.array([photo_digest(file) for file in files], np.uint64),
+    )
+
+
+def walks(dataset: Dataset) -> list[str]:
+    """(N) which photos were taken together: by session, else by contributor, else all of them."""
+    for column in ("session", "contributor"):
+        if dataset.has(column):
+            return dataset.column(column)
+    return [""] * len(dataset)

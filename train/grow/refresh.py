@@ -1,0 +1,278 @@
+"""More photos for a campus that is there: they join its gallery, its radii are fitted anew, nothing is trained."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import io
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.campus.bundle import Bundle, check_may_save, save_bundle
+from core.campus.gallery import Gallery
+from core.campus.grid import Grid
+from core.campus.manifest import Calibration, CampusManifest, Metrics, Refresh
+from core.campus.seen import SEEN, seen_file, seen_photos
+from core.engines.choose import open_engine
+from core.engines.heads import Engine, Heads, run_all
+from core.errors import BundleError, DatasetError
+from core.locate.localizer import Localizer
+from core.locate.posterior import Posterior
+from train.bundle.calibrate import SHARES, errors_and_raw_radii, heading_factor, radius_factors
+from train.bundle.calibration_photos import CALIBRATION, HELD_OUT, CalibrationPhotos
+from train.bundle.make import CELL_M, GRID_MARGIN_M, campus_grid
+from train.evaluate.metrics import summarise
+from train.grow.arrivals import Arrivals, read_arrivals
+
+log = logging.getLogger(__name__)
+
+REACH_M = 300.0  # how far beyond its grid a campus may grow at once: what lies farther is a wrong position
+LEAST_CALIBRATION = 20  # with fewer photos in all the factors that stand are better than new ones
+MOST_CALIBRATION = 5_000  # more make a bundle heavier and no radius better; the newest are kept
+
+Float = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Refreshed:
+    """A bundle that is to be written, and what is new about it.
+
+    `before` are the new photos by the bundle as it was; `after` the same photos by the new one, each walk by a gallery
+    without its own photos. `refused` is the share of the new photos that the bundle as it was took for another place.
+    """
+
+    manifest: CampusManifest
+    files: Mapping[str, bytes]
+    photos: int
+    walks: int
+    known: int
+    far: int
+    refused: float
+    before: Metrics
+    after: Metrics
+    gallery: tuple[int, int]
+    calibration: tuple[int, int]
+
+    def lines(self) -> list[str]:
+        """What changes, in words."""
+        plural = "" if self.walks == 1 else "s"
+        out = [f"{self.photos} new photos of {self.walks} walk{plural}"]
+        if self.known:
+            out.append(f"{self.known} photos are in this campus already, and left out")
+        if self.far:
+            out.append(f"{self.far} photos lie more than {REACH_M:.0f} m beyond this campus, and are left out")
+        out += [
+            f"as the campus was:   {_words(self.before)}; {self.refused:.0%} refused",
+            f"refreshed:           {_words(self.after)} (each walk located without its own photos)",
+            f"gallery:             {self.gallery[0]} -> {self.gallery[1]} photos",
+            f"radii fitted on:     {self.calibration[0]} -> {self.calibration[1]} photos",
+        ]
+        return out
+
+
+def _words(metrics: Metrics) -> str:
+    return (
+        f"error mean {metrics.mean_m:.1f} m, median {metrics.median_m:.1f} m; the 68 % radius holds "
+        f"{metrics.coverage68:.0%} and is {metrics.mean_radius68_m:.0f} m on average, the 95 % radius holds "
+        f"{metrics.coverage95:.0%}"
+    )
+
+
+def refreshed(bundle: Bundle, arrivals: Arrivals, engine: Engine | None = None) -> Refreshed:
+    """A bundle with new photos in its gallery and its radii fitted anew.
+
+    Each walk's radii are judged by a gallery without that walk (leave-one-group-out conformal prediction), beside the
+    photos that were held out when the bundle was made. Raises DatasetError where no photo is new and near, BundleError
+    where the bundle has no gallery.
+    """
+    if bundle.gallery is None:
+        raise BundleError(f"{bundle.path}: has no gallery that could grow: train it with `python -m train bundle`")
+    engine = engine or open_engine(bundle)
+    arrivals, known, far = _usable(bundle, arrivals)
+    heads = run_all(engine, arrivals.images)
+    if heads.embedding is None:
+        raise BundleError(f"{bundle.path}: its network gives no embedding, so it has no gallery that could grow")
+    manifest = bundle.manifest
+    local_m = manifest.frame.to_local(*arrivals.latlon.T)
+    before, refused = _as_it_was(Localizer(bundle, engine), heads, local_m)
+
+    photos = CalibrationPhotos.of(bundle) or CalibrationPhotos.held_out(
+        heads.at(slice(0)), np.empty((0, 2)), np.empty(0), len(bundle.gallery)
+    )
+    order = []
+    for walk in dict.fromkeys(arrivals.walk):
+        rows = np.flatnonzero(np.array(arrivals.walk) == walk)
+        photos = photos.with_walk(heads.at(rows), local_m[rows], arrivals.heading_deg[rows])
+        order.append(rows)
+    rows = np.concatenate(order)
+    gallery = _joined(bundle.gallery, heads.embedding[rows], local_m[rows])
+    grid = _grown(manifest.grid, gallery, bundle.path)
+
+    error_m, raw_m = _judged(photos, gallery, grid, bundle)
+    calibration = _calibration(manifest.calibration, photos, error_m, raw_m)
+    new = slice(len(photos) - len(rows), None)
+    radii_m = np.array([calibration.radii_m((row[0], row[1])) for row in raw_m[new]])
+    after = summarise(error_m[new], radii_m[:, 0], radii_m[:, 1], {})
+    changes: dict[str, Any] = {
+        "grid": grid,
+        "calibration": calibration,
+        # What was measured before is no longer true of this campus; the dataset of its training measures it again.
+        "metrics": {"refresh": after},
+        "refreshes": (*manifest.refreshes, _record(bundle, arrivals, len(order))),
+    }
+    kept = _newest(photos)
+    files = {name: bundle.read(name) for name in manifest.files}
+    files |= {
+        "gallery.npz": _npz(embedding=gallery.embedding.astype(np.float16), local_m=gallery.local_m),
+        CALIBRATION: kept.file(),
+        SEEN: seen_file(seen_photos(bundle) | set(arrivals.digest.tolist())),
+    }
+    return Refreshed(
+        manifest.model_copy(update=changes), files, len(rows), len(order), known, far, refused, before, after,
+        (len(bundle.gallery), len(gallery)), (manifest.calibration.photos, calibration.photos),
+    )  # fmt: skip
+
+
+def _usable(bundle: Bundle, arrivals: Arrivals) -> tuple[Arrivals, int, int]:
+    """The photos that are new and near, and how many are known or far."""
+    seen, fresh = set(seen_photos(bundle)), np.zeros(len(arrivals), bool)
+    for row, digest in enumerate(arrivals.digest.tolist()):
+        fresh[row] = digest not in seen
+        seen.add(digest)
+    grid, local_m = bundle.manifest.grid, bundle.manifest.frame.to_local(*arrivals.latlon.T)
+    low = np.array([grid.west_m, grid.south_m])
+    high = low + np.array([grid.columns, grid.rows]) * grid.cell_m
+    near = ((local_m > low - REACH_M) & (local_m < high + REACH_M)).all(axis=1)
+    kept = np.flatnonzero(fresh & near)
+    known, far = int((~fresh).sum()), int((fresh & ~near).sum())
+    if not len(kept):
+        raise DatasetError(
+            f"{bundle.path}: none of the {len(arrivals)} photos is new and near: {known} are in this campus already, "
+            f"{far} lie more than {REACH_M:.0f} m beyond it"
+        )
+    return arrivals.at(kept), known, far
+
+
+def _as_it_was(localizer: Localizer, heads: Heads, local_m: Float) -> tuple[Metrics, float]:
+    """The new photos by the bundle as it was: their errors, and the share that it refuses."""
+    error_m, raw_m = errors_and_raw_radii(localizer.posterior, heads, local_m)
+    calibration = localizer.bundle.manifest.calibration
+    radii_m = np.array([calibration.radii_m((row[0], row[1])) for row in raw_m])
+    refused = np.mean([not localizer.fix(heads.one(row)).on_campus for row in range(len(heads))])
+    return summarise(error_m, radii_m[:, 0], radii_m[:, 1], {}), float(refused)
+
+
+def _joined(gallery: Gallery, embedding: NDArray[np.float32], local_m: Float) -> Gallery:
+    """Rounded as it will be read back, so that radii are fitted to what run time will see."""
+    halves = embedding.astype(np.float16).astype(np.float32)
+    return Gallery(
+        np.concatenate([gallery.embedding, halves]), np.concatenate([gallery.local_m, local_m.astype(np.float32)])
+    )
+
+
+def _grown(grid: Grid, gallery: Gallery, source: Path) -> Grid:
+    """The grid, or a larger one where photos lie within its margin or beyond it."""
+    low, high = gallery.local_m.min(axis=0), gallery.local_m.max(axis=0)
+    room = GRID_MARGIN_M / 2
+    within = low[0] - room >= grid.west_m and low[1] - room >= grid.south_m
+    within = within and high[0] + room <= grid.east_m[-1] and high[1] + room <= grid.north_m[-1]
+    if within:
+        return grid
+    larger = campus_grid(gallery.local_m.astype(np.float64), source)
+    return larger if grid.cell_m == CELL_M else Grid.around(gallery.local_m, GRID_MARGIN_M, grid.cell_m)
+
+
+def _judged(photos: CalibrationPhotos, gallery: Gallery, grid: Grid, bundle: Bundle) -> tuple[Float, Float]:
+    """(N,) errors and (N, 2) the map's own radii of the calibration photos, each walk by a gallery without it."""
+    manifest = bundle.manifest
+    error_m, raw_m = np.empty(len(photos)), np.empty((len(photos), len(SHARES)))
+    for walk in np.unique(photos.walk):
+        rows = np.flatnonzero(photos.walk == walk)
+        others = photos.gallery_without(int(walk), gallery)
+        posterior = Posterior(grid, bundle.zones, others, manifest.posterior, manifest.scale_m)
+        error_m[rows], raw_m[rows] = errors_and_raw_radii(posterior, photos.heads.at(rows), photos.truth_m[rows])
+    return error_m, raw_m
+
+
+def _calibration(old: Calibration, photos: CalibrationPhotos, error_m: Float, raw_m: Float) -> Calibration:
+    if len(photos) < LEAST_CALIBRATION:
+        log.info("%d calibration photos are too few to fit radii: those that stand are kept", len(photos))
+        return old
+    radius_at_m, (factors68, factors95) = radius_factors(error_m, raw_m, SHARES)
+    changes: dict[str, Any] = {
+        "photos": len(photos),
+        "radius_at_m": tuple(radius_at_m.tolist()),
+        "radius68_factors": tuple(factors68.tolist()),
+        "radius95_factors": tuple(factors95.tolist()),
+        "heading_factor": heading_factor(photos.heads, photos.heading_deg) or old.heading_factor,
+    }
+    if photos.heads.ood_score is not None:
+        scores = photos.heads.ood_score.astype(np.float64)
+        if old.ood_quantiles and not (photos.walk == HELD_OUT).any():
+            # An older bundle carries no held-out photos; its quantiles stand for them.
+            spread = np.interp(
+                np.linspace(0, 1, old.photos), np.linspace(0, 1, len(old.ood_quantiles)), old.ood_quantiles
+            )
+            scores = np.concatenate([scores.ravel(), spread])
+        changes["ood_quantiles"] = tuple(np.quantile(scores, np.linspace(0, 1, 101)).tolist())
+    return Calibration.model_validate(old.model_dump() | changes)
+
+
+def _newest(photos: CalibrationPhotos) -> CalibrationPhotos:
+    """Those that the bundle will carry."""
+    if len(photos) <= MOST_CALIBRATION:
+        return photos
+    rows = np.arange(len(photos) - MOST_CALIBRATION, len(photos))
+    return CalibrationPhotos(
+        photos.heads.at(rows), photos.truth_m[rows], photos.heading_deg[rows], photos.walk[rows], photos.gallery_walk
+    )
+
+
+def _record(bundle: Bundle, arrivals: Arrivals, walks: int) -> Refresh:
+    digests = np.sort(arrivals.digest).astype("<u8").tobytes()
+    return Refresh(
+        refreshed_utc=datetime.now(timezone.utc).replace(microsecond=0),
+        photos=len(arrivals),
+        walks=walks,
+        photos_sha256=hashlib.sha256(digests).hexdigest(),
+        bundle_digest=bundle.manifest.digest,
+    )
+
+
+def _npz(**arrays: NDArray[Any]) -> bytes:
+    stream = io.BytesIO()
+    np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
+    return stream.getvalue()
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="the campus to refresh")
+    parser.add_argument(
+        "source", type=Path, metavar="PHOTOS|DATASET|INBOX", help="geotagged photos, a dataset, or the app's inbox"
+    )
+    parser.add_argument("--out", type=Path, metavar="BUNDLE", help="what to write; BUNDLE itself with --force")
+    parser.add_argument("--dry-run", action="store_true", help="say what would change, and write nothing")
+    parser.add_argument("--force", action="store_true", help="replace a bundle that lies at --out")
+
+
+def main(args: argparse.Namespace) -> int:
+    if args.out is None and not args.dry_run:
+        raise DatasetError("give --out BUNDLE to write, or --dry-run to see what would change")
+    if args.out is not None and not args.dry_run:
+        check_may_save(args.out, args.force)
+    bundle = Bundle.load(args.bundle)
+    result = refreshed(bundle, read_arrivals(args.source, bundle.manifest.image_size))
+    print("\n".join(result.lines()))
+    if args.dry_run:
+        print("nothing was written")
+        return 0
+    save_bundle(args.out, result.manifest, result.files, args.force)
+    print(f"{args.out}: refreshed; `python -m train health {args.out} PHOTOS` tells how it does from now on")
+    return 0
