@@ -17,9 +17,24 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from app.map.shapes import (
+    DARK,
+    LIGHT,
+    Theme,
+    cone_m,
+    dashes,
+    dots,
+    layer,
+    lonlat,
+    path_layer,
+    pydeck_module,
+    ring_m,
+    rounded,
+    text,
+    text_layer,
+)
 from core.campus.basemap import Name, View, drawable, fitted_view, labels, names, style_url
 from core.campus.walked import walked_map
-from core.errors import MissingDependency
 from core.locate.confidence import confidence, places_to_name
 
 if TYPE_CHECKING:
@@ -37,7 +52,6 @@ Shape = Literal["dot", "circle", "dashed", "area", "outline", "heat", "number", 
 
 HEIGHT_PX = 380  # at most 400: a thumb that lands on the map must still find page beside it to scroll
 _WIDTH_PX = 350  # of a narrow phone
-_CONE_M = 35.0
 _CONE_HALF_DEG = 30.0  # half of a phone's horizontal field of view, where the model gives no spread of its own
 _MOST_SPREAD_DEG = 90.0  # a view that may be towards half the horizon is no direction
 _LEAST_HEAT = 0.03  # cells below this share of the likeliest one are left clear
@@ -61,29 +75,6 @@ class LegendItem:
     key: str
     shape: Shape
     colour: Colour
-
-
-@dataclass(frozen=True)
-class _Theme:
-    fix: Colour
-    truth: Colour
-    zone: Colour
-    candidate: Colour
-    track: Colour
-    text: Colour
-    halo: Colour
-    heat: tuple[Colour, Colour, Colour]  # from thin to dense
-
-
-LIGHT = _Theme(
-    fix=(11, 87, 208), truth=(0, 110, 60), zone=(94, 53, 177), candidate=(176, 32, 32), track=(70, 70, 70),
-    text=(38, 33, 27), halo=(255, 255, 255), heat=((255, 214, 80), (247, 127, 30), (200, 30, 60)),
-)  # fmt: skip
-DARK = _Theme(
-    fix=(120, 180, 255), truth=(110, 231, 160), zone=(190, 160, 255), candidate=(255, 140, 130),
-    track=(190, 190, 190), text=(238, 240, 244), halo=(16, 20, 26),
-    heat=((110, 50, 110), (226, 88, 60), (255, 214, 90)),
-)  # fmt: skip
 
 
 def view_cone(fix: Fix) -> tuple[float, float] | None:
@@ -191,7 +182,7 @@ def _view(bundle: Bundle, fix: Fix | None, truth: Place | None) -> View:
     reach = max(1.25 * fix.radius68_m, min(1.1 * fix.radius95_m, 90.0), 25.0)
     points = [at - reach, at + reach]
     if (cone := view_cone(fix)) is not None:
-        points += list(_cone(at, *cone))
+        points += list(cone_m(at, *cone))
     places = [Place(candidate.lat, candidate.lon) for candidate in fix.candidates]
     points += [frame.to_local(place.lat, place.lon) + pad for place in places for pad in (-12.0, 12.0)]
     if truth is not None:
@@ -202,7 +193,7 @@ def _view(bundle: Bundle, fix: Fix | None, truth: Place | None) -> View:
 
 
 def _deck(bundle: Bundle, view: View, layers: list[pydeck.Layer], dark: bool) -> pydeck.Deck:
-    pdk = _pydeck()
+    pdk = pydeck_module()
     from app.map.compact_deck import CompactDeck  # a pydeck class, so not before pydeck is known to be there
 
     return CompactDeck(
@@ -223,7 +214,7 @@ def _outlines(bundle: Bundle) -> list[tuple[int, list[list[float]]]]:
     """Each zone that has an outline, by its index, and the outline's (lon, lat) corners."""
     drawn = [(index, zone) for index, zone in enumerate(bundle.manifest.zones) if len(zone.outline_m) >= 3]
     # All corners turned into degrees at once: a call for each zone costs far more.
-    corners = iter(_lonlat(bundle, [corner for _, zone in drawn for corner in zone.outline_m]) if drawn else [])
+    corners = iter(lonlat(bundle, [corner for _, zone in drawn for corner in zone.outline_m]) if drawn else [])
     return [(index, list(islice(corners, len(zone.outline_m)))) for index, zone in drawn]
 
 
@@ -246,7 +237,7 @@ def _style(bundle: Bundle, dark: bool) -> str:
     return style_url(_map(bundle), dark=dark)
 
 
-def _zone_layer(bundle: Bundle, fix: Fix | None, theme: _Theme) -> pydeck.Layer:
+def _zone_layer(bundle: Bundle, fix: Fix | None, theme: Theme) -> pydeck.Layer:
     answer = -1 if fix is None else fix.zone.id
     rows = [
         {
@@ -259,13 +250,13 @@ def _zone_layer(bundle: Bundle, fix: Fix | None, theme: _Theme) -> pydeck.Layer:
         for index, outline in _outlines(bundle)
     ]
     rows.sort(key=lambda row: row["width"])  # the answer's outline over its neighbours'
-    return _layer(
+    return layer(
         "PolygonLayer", "zones", rows, get_polygon="outline", get_fill_color="fill", get_line_color="line",
-        get_line_width="width", line_width_units=_text("pixels"), stroked=True, filled=True, pickable=True,
+        get_line_width="width", line_width_units=text("pixels"), stroked=True, filled=True, pickable=True,
     )  # fmt: skip
 
 
-def _heat_layer(bundle: Bundle, grid: Grid, value: Float, theme: _Theme, name: str) -> pydeck.Layer:
+def _heat_layer(bundle: Bundle, grid: Grid, value: Float, theme: Theme, name: str) -> pydeck.Layer:
     """A (rows, columns) grid as a picture laid on the map, its corners turned as the grid is to north."""
     share = value / max(float(value.max()), 1e-12)
     warm = share > _LEAST_HEAT
@@ -273,10 +264,10 @@ def _heat_layer(bundle: Bundle, grid: Grid, value: Float, theme: _Theme, name: s
     share = share[rows, columns]
     west, south = grid.west_m + columns.start * grid.cell_m, grid.south_m + rows.start * grid.cell_m
     north, east = south + share.shape[0] * grid.cell_m, west + share.shape[1] * grid.cell_m
-    return _layer(
+    return layer(
         "BitmapLayer", name, None,
-        image=_text(_heat_png(share, theme)),
-        bounds=_lonlat(bundle, [[west, south], [west, north], [east, north], [east, south]]),
+        image=text(_heat_png(share, theme)),
+        bounds=lonlat(bundle, [[west, south], [west, north], [east, north], [east, south]]),
     )  # fmt: skip
 
 
@@ -286,7 +277,7 @@ def _span(kept: NDArray[np.bool_]) -> slice:
     return slice(max(int(at[0]) - 1, 0), int(at[-1]) + 2) if len(at) else slice(0, 1)
 
 
-def _heat_png(share: Float, theme: _Theme) -> str:
+def _heat_png(share: Float, theme: Theme) -> str:
     """(rows, columns) in 0..1, row 0 in the south -> a PNG in a data URL."""
     from PIL import Image
 
@@ -299,143 +290,60 @@ def _heat_png(share: Float, theme: _Theme) -> str:
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
-def _label_layer(bundle: Bundle, view: View, theme: _Theme) -> pydeck.Layer:
+def _label_layer(bundle: Bundle, view: View, theme: Theme) -> pydeck.Layer:
     shown = labels(_names(bundle), bundle.manifest.frame, view.zoom)
     rows = [{"at": [label.lon, label.lat], "text": label.text} for label in shown]
-    return _text_layer("names", rows, theme, size=12, colour=theme.text)
+    return text_layer("names", rows, theme, size=12, colour=theme.text)
 
 
-def _fix_layers(bundle: Bundle, fix: Fix, theme: _Theme) -> list[pydeck.Layer]:
+def _fix_layers(bundle: Bundle, fix: Fix, theme: Theme) -> list[pydeck.Layer]:
     at = bundle.manifest.frame.to_local(fix.lat, fix.lon)
-    here = [{"at": _round([fix.lon, fix.lat])}]
+    here = [{"at": rounded([fix.lon, fix.lat])}]
     layers = []
     if (cone := view_cone(fix)) is not None:
-        sector = [{"outline": _lonlat(bundle, _cone(at, *cone)), "name": ""}]
+        sector = [{"outline": lonlat(bundle, cone_m(at, *cone)), "name": ""}]
         layers.append(
-            _layer(
+            layer(
                 "PolygonLayer", "heading", sector, get_polygon="outline", get_fill_color=[*theme.fix, 90], stroked=False
             )
         )
     # The only circle in metres; all other dots keep their size on the screen.
     layers += [
-        _dots("radius68", here, round(fix.radius68_m, 2), [*theme.fix, 26], [*theme.fix, 255], 3, units="meters"),
-        _path_layer("radius95", _dashes(bundle, _ring(at, fix.radius95_m)), [*theme.fix, 210], 2),
+        dots("radius68", here, round(fix.radius68_m, 2), [*theme.fix, 26], [*theme.fix, 255], 3, units="meters"),
+        path_layer("radius95", dashes(bundle, ring_m(at, fix.radius95_m)), [*theme.fix, 210], 2),
     ]
     if confidence(fix) != "split":  # between look-alikes the median is a place where nobody stands
-        layers.append(_dots("fix", here, 8, [*theme.fix, 255], [*theme.halo, 255], 3))
+        layers.append(dots("fix", here, 8, [*theme.fix, 255], [*theme.halo, 255], 3))
     if others := places_to_name(fix):
         rows = [
-            {"at": _round([candidate.lon, candidate.lat]), "text": str(number)}
+            {"at": rounded([candidate.lon, candidate.lat]), "text": str(number)}
             for number, candidate in enumerate(others, start=1)
         ]
         layers += [
-            _dots("candidates", rows, 12, [*theme.candidate, 255], [*theme.halo, 255], 2),
-            _text_layer("candidate_numbers", rows, theme, size=14, colour=theme.halo, halo=False),
+            dots("candidates", rows, 12, [*theme.candidate, 255], [*theme.halo, 255], 2),
+            text_layer("candidate_numbers", rows, theme, size=14, colour=theme.halo, halo=False),
         ]
     return layers
 
 
-def _truth_layers(bundle: Bundle, fix: Fix, truth: Place, theme: _Theme) -> list[pydeck.Layer]:
+def _truth_layers(bundle: Bundle, fix: Fix, truth: Place, theme: Theme) -> list[pydeck.Layer]:
     frame = bundle.manifest.frame
     there, at = frame.to_local(truth.lat, truth.lon), frame.to_local(fix.lat, fix.lon)
-    rows = [{"at": _round([truth.lon, truth.lat]), "text": "+"}]
-    layers = [_path_layer("error", _dashes(bundle, np.stack([at, there])), [*theme.truth, 255], 3)]
+    rows = [{"at": rounded([truth.lon, truth.lat]), "text": "+"}]
+    layers = [path_layer("error", dashes(bundle, np.stack([at, there])), [*theme.truth, 255], 3)]
     if truth.error_m:
-        ring = _lonlat(bundle, _ring(there, truth.error_m))
-        layers.append(_path_layer("truth_error", [{"path": ring}], [*theme.truth, 200], 1))
+        ring = lonlat(bundle, ring_m(there, truth.error_m))
+        layers.append(path_layer("truth_error", [{"path": ring}], [*theme.truth, 200], 1))
     return [
         *layers,
-        _dots("truth", rows, 9, [*theme.halo, 255], [*theme.truth, 255], 3),
-        _text_layer("truth_cross", rows, theme, size=20, colour=theme.truth, halo=False),
+        dots("truth", rows, 9, [*theme.halo, 255], [*theme.truth, 255], 3),
+        text_layer("truth_cross", rows, theme, size=20, colour=theme.truth, halo=False),
     ]
 
 
-def _track_layers(track: Iterable[Place], theme: _Theme) -> list[pydeck.Layer]:
-    places = [_round([place.lon, place.lat]) for place in track]
-    layers = [_dots("track", [{"at": at} for at in places], 4, [*theme.track, 200], [*theme.halo, 200], 1)]
+def _track_layers(track: Iterable[Place], theme: Theme) -> list[pydeck.Layer]:
+    places = [rounded([place.lon, place.lat]) for place in track]
+    layers = [dots("track", [{"at": at} for at in places], 4, [*theme.track, 200], [*theme.halo, 200], 1)]
     if len(places) > 1:
-        layers.insert(0, _path_layer("track_line", [{"path": places}], [*theme.track, 140], 2))
+        layers.insert(0, path_layer("track_line", [{"path": places}], [*theme.track, 140], 2))
     return layers
-
-
-def _ring(at: Float, radius_m: float) -> Float:
-    """(96, 2) points of a circle, closed."""
-    turn = np.linspace(0, 2 * np.pi, 96)
-    return at + radius_m * np.stack([np.cos(turn), np.sin(turn)], axis=1)
-
-
-def _cone(at: Float, heading_deg: float, half_deg: float) -> Float:
-    turn = np.radians(np.linspace(heading_deg - half_deg, heading_deg + half_deg, 16))
-    return np.concatenate([at[None], at + _CONE_M * np.stack([np.sin(turn), np.cos(turn)], axis=1)])
-
-
-def _dashes(bundle: Bundle, line: Float) -> list[dict[str, Any]]:
-    """A line of local metres as about 40 dashes, each as long as the gap after it."""
-    along = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(line, axis=0).T))])
-    ends = np.linspace(0, along[-1], 81)
-    if along[-1] < 40.0:
-        ends = np.linspace(0, along[-1], 2 * max(1, round(float(along[-1]) / 4)) + 1)
-    points = np.stack([np.interp(ends, along, line[:, axis]) for axis in (0, 1)], axis=1)
-    corners = _lonlat(bundle, points)
-    return [{"path": corners[start : start + 2]} for start in range(0, len(corners) - 1, 2)]
-
-
-def _lonlat(bundle: Bundle, local_m: Any) -> list[list[float]]:
-    latlon = bundle.manifest.frame.to_latlon(np.asarray(local_m, np.float64))
-    return [_round([lon, lat]) for lat, lon in latlon]
-
-
-def _round(values: Iterable[float]) -> list[float]:
-    return [round(float(value), 7) for value in values]
-
-
-def _dots(
-    name: str,
-    rows: list[dict[str, Any]],
-    radius: float,
-    fill: list[int],
-    line: list[int],
-    line_px: int,
-    *,
-    units: Literal["pixels", "meters"] = "pixels",
-) -> pydeck.Layer:
-    return _layer(
-        "ScatterplotLayer", name, rows, get_position="at", get_radius=radius, radius_units=_text(units),
-        get_fill_color=fill, stroked=True, get_line_color=line, get_line_width=line_px,
-        line_width_units=_text("pixels"),
-    )  # fmt: skip
-
-
-def _path_layer(name: str, rows: list[dict[str, Any]], colour: list[int], width: int) -> pydeck.Layer:
-    return _layer(
-        "PathLayer", name, rows, get_path="path", get_color=colour, get_width=width,
-        width_units=_text("pixels"),
-    )  # fmt: skip
-
-
-def _text_layer(
-    name: str, rows: list[dict[str, Any]], theme: _Theme, *, size: int, colour: Colour, halo: bool = True
-) -> pydeck.Layer:
-    return _layer(
-        "TextLayer", name, rows, get_position="at", get_text="text", get_size=size, get_color=[*colour, 255],
-        font_family=_text("system-ui, sans-serif"), font_weight=_text("700"), character_set=_text("auto"),
-        font_settings={"sdf": True, "fontSize": 48, "buffer": 8, "radius": 16} if halo else {"fontSize": 48},
-        outline_width=4 if halo else 0, outline_color=[*theme.halo, 255], line_height=1.1,
-    )  # fmt: skip
-
-
-def _layer(kind: str, name: str, rows: list[dict[str, Any]] | None, **options: Any) -> pydeck.Layer:
-    return _pydeck().Layer(kind, rows, id=name, **options)
-
-
-def _text(value: str) -> Any:
-    """A constant string; pydeck takes a bare one for an expression over the data."""
-    return _pydeck().types.String(value)
-
-
-def _pydeck() -> Any:
-    try:
-        import pydeck
-    except ImportError as error:
-        raise MissingDependency("pydeck", "requirements.txt") from error
-    return pydeck

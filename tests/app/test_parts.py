@@ -24,7 +24,8 @@ from streamlit import config
 from app import campuses, cards, session_log, texts
 from app.gate import BusyError, Gate
 from app.language import language_of
-from app.map.deck import DARK, LIGHT, Place
+from app.map.deck import Place
+from app.map.shapes import DARK, LIGHT
 from app.sighting import Sighting, locate
 from app.texts import Texts
 from app.widgets import shot_from
