@@ -172,6 +172,32 @@ def uncalibrated_parts(net: CampusNet, local_m: NDArray[np.float64], zones: Zone
     return Parts(net, campus_grid(local_m, gt), zones, params, calibration, None, "model.onnx", files)
 
 
+def _calibrated(
+    net: CampusNet, dataset: Dataset, local_m: NDArray[np.float64], rows: dict[str, NDArray[np.int64]], zones: Zones
+) -> Parts:
+    """Gallery, posterior and radii from the photos that the checkpoint was trained with and held out."""
+    from train.dataset.images import cached_images
+    from train.fit.training_data import TrainingData
+
+    names = np.asarray(dataset.names)
+    splits = Splits(SplitConfig(None), {name: tuple(names[row].tolist()) for name, row in rows.items()})
+    with tempfile.TemporaryDirectory() as cache:
+        decoded = cached_images(dataset.image_paths, net.config.image_size, Path(cache))
+        task = TrainingData(dataset, splits, decoded, FRAME, local_m, rows, zones)
+        return calibrated_parts(net, task, SPLIT_SEED)
+
+
+def _on_the_original_campus(gt: Path, local_m: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The positions as they are. Raises DatasetError where they lie elsewhere than the checkpoint measures from."""
+    if (away_m := float(np.hypot(*np.median(local_m, axis=0)))) > FAR_M:
+        raise DatasetError(
+            f"lies {away_m / 1000:.0f} km from the original's campus, which the checkpoint measures from",
+            path=gt,
+            remedy="give the gt.csv it was trained with",
+        )
+    return local_m
+
+
 def import_checkpoint(
     checkpoint: Path,
     gt: Path,
@@ -193,12 +219,7 @@ def import_checkpoint(
     table = read_labels(gt)
     if "label" not in table:
         raise DatasetError(f"{gt}: no column label, which tells the checkpoint's zones: give the original's gt.csv")
-    local_m = FRAME.to_local(table["lat"], table["lon"])
-    if (away_m := float(np.hypot(*np.median(local_m, axis=0)))) > FAR_M:
-        raise DatasetError(
-            f"{gt}: lies {away_m / 1000:.0f} km from the original's campus, which the checkpoint measures from: "
-            "give the gt.csv it was trained with"
-        )
+    local_m = _on_the_original_campus(gt, FRAME.to_local(table["lat"], table["lon"]))
     dataset = None if images is None else Dataset.of(gt, images)
     net = seed_net(checkpoint, read_state(checkpoint), image_size)
     zones = zones_of_labels(gt, table["label"].tolist(), local_m, net.config.zones)
@@ -209,17 +230,8 @@ def import_checkpoint(
         split = "none: nothing was measured"
         said = f"its radius is not calibrated: its width is the mean error of {PUBLISHED_MEAN_M} m published for it"
     else:
-        from train.dataset.images import cached_images
-        from train.fit.training_data import TrainingData
-
         rows = original_split(dataset, gt)
-        names = np.asarray(dataset.names)
-        splits = Splits(SplitConfig(None), {name: tuple(names[row].tolist()) for name, row in rows.items()})
-        with tempfile.TemporaryDirectory() as cache:
-            decoded = cached_images(dataset.image_paths, image_size, Path(cache))
-            parts = calibrated_parts(
-                net, TrainingData(dataset, splits, decoded, FRAME, local_m, rows, zones), SPLIT_SEED
-            )
+        parts = _calibrated(net, dataset, local_m, rows, zones)
         photos = {name: len(row) for name, row in rows.items()}
         split = "at random (a random split: photos of one place fall on both sides), the original's 80/20"
         said = (

@@ -93,11 +93,10 @@ def break_down(
     splits = Splits.load(dataset.root)
     local_m = manifest.frame.to_local(*evaluation.truth.T)
     night = dataset.is_night[rows]
-    lights = np.where(night, "night", "day")
     places = place_names(bundle, local_m)
     not_told: list[str] = []
 
-    names = {BY_RADIUS: radius_quarters(evaluation.radius68_m), BY_LIGHT: lights}
+    names = {BY_RADIUS: radius_quarters(evaluation.radius68_m), BY_LIGHT: np.where(night, "night", "day")}
     grouped_by = splits.config.group_by if splits else None
     for column in dict.fromkeys(("device", "session", grouped_by)):
         if column and dataset.has(column):
@@ -108,22 +107,14 @@ def break_down(
         found += these
         if not these:
             not_told.append(f"coverage by {by}: these photos are of one, or of too few each")
-
     training = gallery_rows(dataset, splits, bundle)
-    gallery_m = np.zeros((0, 2)) if bundle.gallery is None else bundle.gallery.local_m.astype(np.float64)
     if training is None:
         not_told.append(
             "the training photos' pictures and their light: this dataset does not hold the photos of the bundle's "
             "gallery as its split `train`"
         )
-        near, where = photos_near(local_m, gallery_m), places
-    else:
-        dark = dataset.is_night[training]
-        near = np.where(night, photos_near(local_m, gallery_m[dark]), photos_near(local_m, gallery_m[~dark]))
-        both = 0 < night.sum() < len(night)
-        where = np.array([f"{place}, by {light}" for place, light in zip(places, lights, strict=True)])
-        where = where if both else places
-
+    dark = None if training is None else dataset.is_night[training]
+    where, near = _places_and_photos_near(bundle, local_m, places, night, dark)
     on_campus = None
     if not manifest.calibration.ood_quantiles:
         not_told.append("on campus or not: the bundle does not say how novel photos of its own campus look")
@@ -148,6 +139,23 @@ def break_down(
         photo_needs=photo_needs(where, local_m, evaluation.error_m, near),
         not_told=tuple(not_told),
     )
+
+
+def _places_and_photos_near(
+    bundle: Bundle, local_m: Float, places: NDArray[np.str_], night: NDArray[np.bool_], dark: NDArray[np.bool_] | None
+) -> tuple[NDArray[np.str_], NDArray[np.int64]]:
+    """(N,) where each photo was taken, and (N,) how many training photos stand near it.
+
+    Day and night apart, where `dark` says of each photo of the gallery which it is.
+    """
+    gallery_m = np.zeros((0, 2)) if bundle.gallery is None else bundle.gallery.local_m.astype(np.float64)
+    if dark is None:
+        return places, photos_near(local_m, gallery_m)
+    near = np.where(night, photos_near(local_m, gallery_m[dark]), photos_near(local_m, gallery_m[~dark]))
+    if not 0 < night.sum() < len(night):
+        return places, near
+    lights = np.where(night, "night", "day")
+    return np.array([f"{place}, by {light}" for place, light in zip(places, lights, strict=True)]), near
 
 
 def place_names(bundle: Bundle, local_m: Float) -> NDArray[np.str_]:

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from core.campus.frame import distance_m
-from core.errors import DatasetError
-from core.io.files import written_atomically
+from core.errors import OccupiedError
+from core.io.files import check_replaceable, written_atomically
 from core.locate.localizer import Localizer
 from core.photo.load import load_photo
 from train.dataset.dataset import Dataset
@@ -60,14 +60,10 @@ class Drawing:
 
 
 def check_report_folder(folder: Path) -> None:
-    """Raise DatasetError where `folder` holds anything but an earlier report; asked before the work, not after."""
-    if folder.exists() and not folder.is_dir():
-        raise DatasetError(f"{folder}: is a file; give the path of a folder to make")
-    if not folder.exists() or not any(folder.iterdir()):
-        return
-    strange = [path.name for path in folder.iterdir() if path.name != PAGE and path.suffix != ".png"]
-    if strange or not (folder / PAGE).is_file():
-        raise DatasetError(f"{folder}: holds something that is no report: give another --report")
+    """Raise OccupiedError where `folder` holds anything but an earlier report; asked before the work, not after."""
+    check_replaceable(folder, True, "report", PAGE)
+    if folder.is_dir() and any(path.name != PAGE and path.suffix != ".png" for path in folder.iterdir()):
+        raise OccupiedError(folder, "report", replaceable=False)
 
 
 def write_report(
@@ -75,7 +71,7 @@ def write_report(
 ) -> None:
     """Write `folder`/report.html and its figures as PNGs, whole or not at all; an earlier report is replaced.
 
-    Raises DatasetError where `folder` holds something else.
+    Raises OccupiedError where `folder` holds something else.
     """
     check_report_folder(folder)
     scope = Scope(localizer.bundle.manifest.name, breakdown.rendered, f"split {breakdown.split} ({breakdown.divided})")
@@ -131,7 +127,17 @@ def draw_all(
             "heading-error", "errors", "How far the headings are off. By chance the median is 90°.", len(off_deg),
             partial(heading_plot, off_deg, scope.of(len(off_deg))),
         )  # fmt: skip
+    yield from _radius_drawings(breakdown, n, said)
+    if bundle.gallery is not None:
+        gallery_m = bundle.gallery.local_m.astype(np.float64)
+        yield Drawing(
+            "photo-needs", "needs", f"{len(gallery_m)} training photos, and the places of the list by number.", n,
+            partial(needs_map, bundle, breakdown.photo_needs[:NEEDS], gallery_m, said),
+        )  # fmt: skip
 
+
+def _radius_drawings(breakdown: Breakdown, n: int, said: str) -> Iterator[Drawing]:
+    """Whether the radii hold what they promise: of all, by size, and by group."""
     yield Drawing(
         "calibration-curve", "radius",
         "Of the photos, how many lie within the radius that promises to hold a share of them.", n,
@@ -148,12 +154,6 @@ def draw_all(
         yield Drawing(
             "coverage-by-group", "radius", "Coverage by what is known of the photos. Dashed: 68 and 95 %.", n,
             partial(coverage_plot, others, "Coverage by group", said),
-        )  # fmt: skip
-    if bundle.gallery is not None:
-        gallery_m = bundle.gallery.local_m.astype(np.float64)
-        yield Drawing(
-            "photo-needs", "needs", f"{len(gallery_m)} training photos, and the places of the list by number.", n,
-            partial(needs_map, bundle, breakdown.photo_needs[:NEEDS], gallery_m, said),
         )  # fmt: skip
 
 

@@ -264,7 +264,7 @@ def test_bad_input_is_one_line_and_loses_nothing(
     file.write_text("")
     for words, said in (
         (("--report", taken), "no report"),
-        (("--report", file), "is a file"),
+        (("--report", file), "no report"),
         (("--strangers", empty, "--report", tmp_path / "new"), "holds no photos"),
         (("--strangers", tmp_path / "nowhere"), "holds no photos"),
     ):
