@@ -190,7 +190,6 @@ def calibrated_parts(net: CampusNet, task: TrainingData, seed: int) -> Parts:
     """Gallery from the training split; posterior, radii and the choice of INT8 from the calibration split."""
     import torch
 
-    from core.network.onnx_export import export_fp32, quantize_int8
     from train.fit.training_data import SCALE_M
 
     training, calibration = task.rows["train"], task.rows["calibration"]
@@ -205,11 +204,7 @@ def calibrated_parts(net: CampusNet, task: TrainingData, seed: int) -> Parts:
     embedding, local_m = answers.embedding.numpy().astype(np.float16), task.local_m[training].astype(np.float32)
     gallery = Gallery(embedding.astype(np.float32), local_m)
 
-    log.info("ONNX: FP32, and INT8 calibrated on %d training photos", min(INT8_PHOTOS, len(training)))
-    fp32 = export_fp32(net)
-    chosen = np.random.default_rng(seed).permutation(training)[:INT8_PHOTOS]
-    int8 = quantize_int8(fp32, task.images[np.sort(chosen)])
-
+    fp32, int8 = _models(net, task, seed)
     images = task.images[calibration]
     heads32 = run_all(OnnxEngine(fp32, "ONNX Runtime FP32"), images)
     heads8 = run_all(OnnxEngine(int8, "ONNX Runtime INT8"), images)
@@ -248,6 +243,17 @@ def calibrated_parts(net: CampusNet, task: TrainingData, seed: int) -> Parts:
             SEEN: seen_file(map(photo_digest, seen)),
         },
     )
+
+
+def _models(net: CampusNet, task: TrainingData, seed: int) -> tuple[bytes, bytes]:
+    """The network as ONNX in FP32, and in INT8 calibrated on training photos drawn by `seed`."""
+    from core.network.onnx_export import export_fp32, quantize_int8
+
+    training = task.rows["train"]
+    log.info("ONNX: FP32, and INT8 calibrated on %d training photos", min(INT8_PHOTOS, len(training)))
+    fp32 = export_fp32(net)
+    chosen = np.random.default_rng(seed).permutation(training)[:INT8_PHOTOS]
+    return fp32, quantize_int8(fp32, task.images[np.sort(chosen)])
 
 
 def campus_grid(local_m: NDArray[np.float64], source: Path) -> Grid:
