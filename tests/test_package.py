@@ -178,7 +178,7 @@ def test_the_installed_command_answers_outside_the_checkout(wheel: Path, tmp_pat
     environment["PYTHONPATH"] = str(site)
 
     def run(*words: str) -> subprocess.CompletedProcess[str]:
-        command = [site / "bin" / "campus-gps", *words]
+        command = [str(site / "bin" / "campus-gps"), *words]
         return subprocess.run(command, cwd=elsewhere, env=environment, capture_output=True, text=True, check=False)
 
     located = run("locate", "--json", "photo.jpg")

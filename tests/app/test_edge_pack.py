@@ -13,7 +13,7 @@ from app import campuses
 from core.campus.bundle import Bundle, save_bundle
 from edge.export.export import export
 from edge.pack import pack
-from tests.app.harness import REPOSITORY
+from tests import REPOSITORY
 from tests.bundles import make_bundle
 from tests.edge.networks import network_bundle, small_net
 

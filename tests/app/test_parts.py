@@ -27,13 +27,13 @@ from app.language import language_of
 from app.map.deck import Place
 from app.map.shapes import DARK, LIGHT
 from app.sighting import Sighting, locate
-from app.texts import Texts
+from app.texts import Lang, Texts
 from app.widgets import shot_from
 from core.campus.bundle import Bundle
 from core.errors import BundleError, CampusError, PhotoError
 from core.locate.fix import Candidate, Fix, ZoneOdds
 from core.locate.localizer import Localizer
-from tests.app.harness import REPOSITORY
+from tests import REPOSITORY
 from tests.bundles import make_bundle, photo
 from train.dataset.zone_names import remapped
 
@@ -116,7 +116,8 @@ def test_the_answer_says_where_the_camera_looked(
 ) -> None:
     plain = sighting()
     seen = replace(plain, fix=replace(plain.fix, heading_deg=heading, heading_spread_deg=spread))
-    for lang, said in (("en", english), ("he", hebrew)):
+    spoken: dict[Lang, str | None] = {"en": english, "he": hebrew}
+    for lang, said in spoken.items():
         answer = cards.answer(seen, Texts(lang))
         assert f"<p>{said}</p>" in answer if said else not re.search("Looking|המבט", answer)
 

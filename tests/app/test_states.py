@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from tests.app.harness import REPOSITORY
+from tests import REPOSITORY
 from tests.bundles import make_bundle, photo
 
 Start = Callable[..., AppTest]

@@ -52,11 +52,11 @@ def noise(width: int = 80, height: int = 60, channels: int = 3) -> NDArray[np.ui
     return np.random.default_rng(0).integers(0, 255, (height, width, channels), np.uint8)
 
 
-def exif(orientation: int = 1, **gps: Any) -> bytes:
+def exif(orientation: int = 1) -> bytes:
     block = Image.Exif()
     block[274] = orientation
     block[271], block[272], block[306] = "Phone Co", "Phone 1", "2024:05:06 07:08:09"
-    block.get_ifd(0x8825).update({1: "N", 2: (39.0, 57.0, 5.0), 3: "W", 4: (75.0, 11.0, 30.0)} | gps)
+    block.get_ifd(0x8825).update({1: "N", 2: (39.0, 57.0, 5.0), 3: "W", 4: (75.0, 11.0, 30.0)})
     return block.tobytes()
 
 
@@ -607,14 +607,14 @@ def exif_cases() -> None:
         case(f"exif-{name}-in-jpeg", lambda b=block: jpeg_exif_case(b), "photo", quarters=quarters)  # type: ignore[misc]
         case(
             f"exif-{name}-in-png",
-            lambda b=bare: encoded(quartered(), "PNG", exif=b or b"x"),
-            "photo",  # type: ignore[misc]
+            lambda b=bare: encoded(quartered(), "PNG", exif=b or b"x"),  # type: ignore[misc]
+            "photo",
             quarters=quarters,
         )
         case(
             f"exif-{name}-in-webp",
-            lambda b=bare: encoded(quartered(), "WEBP", quality=95, exif=b or b"x"),
-            "photo",  # type: ignore[misc]
+            lambda b=bare: encoded(quartered(), "WEBP", quality=95, exif=b or b"x"),  # type: ignore[misc]
+            "photo",
             quarters=quarters,
         )
     hexadecimal = {"odd": "abc", "no-hex": "zz" * 100, "huge": "00" * 600_000, "good": exif(6)[6:].hex()}
@@ -673,8 +673,8 @@ def modes() -> None:
         cmyk = Image.fromarray(quartered()).convert("CMYK")
         case(
             f"cmyk-with-{name}-profile",
-            lambda c=cmyk, p=profile: encoded(c, "JPEG", quality=95, icc_profile=p),
-            "photo",  # type: ignore[misc]
+            lambda c=cmyk, p=profile: encoded(c, "JPEG", quality=95, icc_profile=p),  # type: ignore[misc]
+            "photo",
             quarters=True,
         )
     case("tiff-cmyk", lambda: encoded(Image.fromarray(quartered()).convert("CMYK"), "TIFF"), "photo", quarters=True)

@@ -28,7 +28,12 @@ from tests.hostile.targets import TARGETS
 
 ATHERIS_SECONDS = 3
 
-_SAME = {"deadline": None, "database": None, "suppress_health_check": list(HealthCheck), "derandomize": True}
+_SAME: dict[str, Any] = {
+    "deadline": None,
+    "database": None,
+    "suppress_health_check": list(HealthCheck),
+    "derandomize": True,
+}
 settings.register_profile("short", settings(**_SAME, max_examples=60))
 settings.register_profile("long", settings(**(_SAME | {"derandomize": False}), max_examples=2400))
 FUZZ = settings.get_profile(os.environ.get("HYPOTHESIS_PROFILE", "short"))

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from tests import REPOSITORY
-from tests.hostile.corpus import BUILD, quartered
+from tests.hostile.corpus import BUILD
 from tests.hostile.run_corpus import colours
+from tests.pictures import quartered
 
 MAX_SECONDS = 2.0  # of one core: the promise of core/photo/load.py; the slowest case takes about half
 MAX_PEAK_MB = 400.0

@@ -87,8 +87,8 @@ def _prepare() -> None:
     for module in _SLOW:
         importlib.import_module(module)
     _shrink_the_demo()
-    core.network.campus_net.build_backbone = small_backbone
-    train.fit.trainer.load_imagenet_weights = lambda *_: "none"
+    vars(core.network.campus_net)["build_backbone"] = small_backbone
+    vars(train.fit.trainer)["load_imagenet_weights"] = lambda *_: "none"
     sys.modules["tensorrt"] = fake_tensorrt.module()
     sys.modules["cuda.bindings.runtime"] = FakeCuda().module()
 
@@ -97,9 +97,10 @@ def _shrink_the_demo() -> None:
     """Two tiny photos of each session, of standpoints in the middle of the campus, and one sample of each kind."""
     from functools import partial
 
-    from train.demo import make
+    import train.demo.make
     from train.demo.sessions import SESSIONS
 
+    make: Any = train.demo.make
     plan = make.plan_shots
 
     def few(world: Any, seed: int) -> list[Any]:

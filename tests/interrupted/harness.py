@@ -118,7 +118,7 @@ def tree(folder: Path) -> dict[str, bytes]:
     """Every file below a folder (or the file itself) by its path; folders end in / and are empty."""
     if folder.is_file():
         return {folder.name: folder.read_bytes()}
-    found = {}
+    found: dict[str, bytes] = {}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
         found |= {f"{name}/": b""} if path.is_dir() else {name: path.read_bytes()}

@@ -16,10 +16,11 @@ from pathlib import Path
 
 import pytest
 
+from tests import REPOSITORY
 from tests.bundles import make_bundle
 from tests.bundles import photo as a_photo
 from tests.interrupted.conftest import FIT, SPLIT
-from tests.interrupted.harness import REPOSITORY, Forks, tree
+from tests.interrupted.harness import Forks, tree
 
 pytestmark = pytest.mark.slow
 FULL, READ_ONLY = "No space left on device: free some space there", "Read-only file system: choose another place"

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from core.errors import CampusError
-from tests.train.test_way import SLICE, train_cli
+from tests import SLICE
+from tests.train.test_way import train_cli
 from train.compare import Answers, row, table, way_config
 from train.dataset.dataset import Dataset
 from train.dataset.split import SplitConfig, split_dataset

@@ -43,8 +43,8 @@ def way(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("way")
     with pytest.MonkeyPatch.context() as patch:
         assert train_cli(patch, "ingest", SLICE, "--out", folder / "dataset", "--workers", 1) == 0
-        split = ("--group-by", "session", "--calibration", "calibration-afternoon,calibration-night")
-        split = (*split, "--test", "test-evening,test-night")
+        split = ["--group-by", "session", "--calibration", "calibration-afternoon,calibration-night"]
+        split += ["--test", "test-evening,test-night"]
         size = ("--image-size", SIZE, "--epochs", EPOCHS)
         assert train_cli(patch, "fit", folder / "dataset", "--out", folder / "run", *split, *size) == 0
         assert train_cli(patch, "bundle", folder / "run", "--out", folder / "bundle", "--samples", 2) == 0
@@ -170,7 +170,8 @@ def test_predict_prints_a_table_json_and_the_course_s_check(
     printed = capsys.readouterr()
     rows = list(csv.DictReader(printed.out.splitlines()))
     assert len(rows) == len(dataset)
-    first = float(distance_m(*dataset.latlon[0], float(rows[0]["lat"]), float(rows[0]["lon"])))
+    lat, lon = dataset.latlon[0]
+    first = float(distance_m(lat, lon, float(rows[0]["lat"]), float(rows[0]["lon"])))
     assert float(rows[0]["error_m"]) == pytest.approx(first, abs=0.02)
     mean = sum(float(row["error_m"]) for row in rows) / len(rows)
     assert f"mean error {mean:.2f} m" in printed.err

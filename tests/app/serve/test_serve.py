@@ -21,8 +21,9 @@ from cryptography import x509
 
 from app.serve import serve, web_texts
 from app.serve.web import Site, manifest, own_page, streamlit_page, with_head
-from benchmarks.serving import REPOSITORY, Served, start
+from benchmarks.serving import Served, start
 from core.errors import CampusError
+from tests import REPOSITORY
 from tests.bundles import make_bundle
 
 SITE = Site("192.168.7.20", 8443, b"der", "AA:BB", "k" * 22)

@@ -161,7 +161,7 @@ def test_a_large_grid_is_blurred_in_bands_as_a_small_one_is() -> None:
     assert moved.sum(dtype=np.float64) == pytest.approx(1.0, abs=1e-5)
 
 
-def _smoothed(maps: list[np.ndarray], moves: list[Move], later: np.ndarray) -> dict:
+def _smoothed(maps: list[np.ndarray], moves: list[Move], later: np.ndarray) -> dict[int, tuple[np.ndarray, np.ndarray]]:
     motion = Motion(GRID, PRIOR.standing, MOTION)
     return {
         index: (mass, message)

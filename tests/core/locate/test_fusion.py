@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -40,7 +42,7 @@ places = st.lists(st.tuples(st.floats(-50, 50), st.floats(-30, 30)), min_size=1,
 
 @settings(max_examples=40, deadline=None)
 @given(places, st.randoms(use_true_random=False))
-def test_order_does_not_matter_and_the_mass_is_one(at: list[tuple[float, float]], chance) -> None:
+def test_order_does_not_matter_and_the_mass_is_one(at: list[tuple[float, float]], chance: Random) -> None:
     maps = [bump(*place) for place in at]
     mixed = list(range(len(maps)))
     chance.shuffle(mixed)

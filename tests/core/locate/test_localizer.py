@@ -15,8 +15,8 @@ from core.engines.onnx_engine import OnnxEngine
 from core.errors import BundleError, EngineError, PhotoError
 from core.locate.fix import Fix
 from core.locate.localizer import Localizer, predict_gps, shared_localizer
+from tests import REPOSITORY
 from tests.bundles import Kind, make_bundle, photo
-from tests.conftest import REPOSITORY
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -22,7 +24,7 @@ TWO_ZONES = Zones(
 NO_ZONES = Zones(())
 
 
-def blob(at: tuple[float, float], width_m: float, grid: Grid = GRID) -> np.ndarray:
+def blob(at: tuple[float, float], width_m: float, grid: Grid = GRID) -> Any:
     squared = ((grid.centres_m - at) ** 2).sum(axis=1) / width_m**2
     mass = np.exp(-0.5 * squared).reshape(grid.rows, grid.columns)
     return np.asarray(mass / mass.sum())

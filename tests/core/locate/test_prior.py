@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -56,7 +58,7 @@ def test_buildings_and_their_courtyards_are_read_off_the_map() -> None:
         corners = np.array([[west, south], [east, south], [east, north], [west, north], [west, south]])
         return [[lon, lat] for lat, lon in frame.to_latlon(corners)]
 
-    def feature(kind: str, *rings: list[list[float]]) -> dict:
+    def feature(kind: str, *rings: list[Any]) -> dict[str, Any]:
         return {"properties": {"kind": kind}, "geometry": {"type": "Polygon", "coordinates": list(rings)}}
 
     features = [

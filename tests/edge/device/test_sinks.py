@@ -92,8 +92,8 @@ def test_clients_that_never_read_are_let_go_without_a_wait(localizer: Localizer)
         honest = socket.create_connection(("127.0.0.1", sink.port))
         while sink.clients < 101:
             time.sleep(0.01)
-        for client in sink._clients:  # any wait for one of them would raise
-            assert not client._connection.getblocking()
+        for taken in sink._clients:  # any wait for one of them would raise
+            assert not taken._connection.getblocking()
         with honest, honest.makefile() as lines:
             sink.put(frame, fix)
             assert pynmea2.parse(lines.readline()).sentence_type == "GGA"

@@ -129,7 +129,7 @@ def test_the_real_backbones_fold_halve_and_pass_every_check(backbone: Backbone, 
         net.eval().backbone.train()
         for _ in range(6):  # statistics of its own: the sums of an untrained network grow out of half precision's range
             net(torch.randint(0, 256, (8, 64, 64, 3), dtype=torch.uint8))
-        net.regressor[4].weight *= 0.02  # type: ignore[operator]  # what no training has tamed
+        net.regressor[4].weight *= 0.02  # type: ignore[assignment]  # what no training has tamed
     done = export(network_bundle(tmp_path / "bundle", net.eval()), tmp_path / "out")
     assert done.manifest.backbone == backbone
     assert [check for check in verify(tmp_path / "out") if check.ok is False] == []
@@ -208,7 +208,7 @@ def test_half_precision_export_leaves_the_given_network_alone(monkeypatch: pytes
 def test_a_network_that_half_precision_ruins_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     net = small_net(monkeypatch)
     with torch.no_grad():
-        net.regressor[4].weight *= 1e3  # type: ignore[operator]
+        net.regressor[4].weight *= 1e3  # type: ignore[assignment]
     with pytest.raises(EngineError, match="does not survive FP16"):
         export(network_bundle(tmp_path / "wild", net), tmp_path / "out")
     assert not (tmp_path / "out").exists()

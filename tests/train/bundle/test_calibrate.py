@@ -3,13 +3,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from core.campus.gallery import Gallery
 from core.campus.grid import Grid
 from core.campus.parameters import PosteriorParams
 from core.campus.zones import Zones
 from core.engines.heads import Heads
 from core.locate.heading import angle_between_deg, direction_deg, raw_spread_deg
 from core.locate.mixture import LEAST_WIDTH_M
-from core.locate.posterior import Gallery, Posterior
+from core.locate.posterior import Posterior
 from train.bundle.calibrate import SHARES, calibrate, fit_posterior, heading_factor, radius_factors
 
 GRID = Grid(-150.0, -150.0, 3.0, 100, 100)

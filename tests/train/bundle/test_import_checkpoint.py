@@ -20,6 +20,7 @@ from benchmarks.original import OriginalNet
 from core.campus.bundle import Bundle
 from core.campus.frame import LocalFrame
 from core.cli.run import run_cli
+from core.engines.heads import Engine
 from core.engines.onnx_engine import OnnxEngine
 from core.errors import DatasetError, EngineError
 from core.locate.localizer import Localizer
@@ -106,7 +107,7 @@ def test_the_bundle_answers_as_the_original(bundles: tuple[Bundle, Bundle], orig
     assert offset.std() > 0.05
     assert embedding.shape == (6, 256)
     plain, full = bundles
-    engines = (
+    engines: tuple[Engine, ...] = (
         TorchEngine(load_net(full)),
         *(OnnxEngine(bundle.read("model.onnx"), "FP32") for bundle in (plain, full)),
     )

@@ -6,6 +6,7 @@ import io
 import itertools
 import math
 from datetime import datetime, timedelta, timezone
+from typing import Any
 
 import numpy as np
 import pytest
@@ -163,7 +164,7 @@ def test_map_is_geojson_within_three_hundred_metres(world: World) -> None:
     assert kinds == {"building", "path", "lawn", "plaza", "tree", "tower", "water"}
     for feature in collection["features"]:
         assert set(feature["properties"]) == {"kind", "name", "height_m"}
-        outline = shape(feature["geometry"])
+        outline: Any = shape(feature["geometry"])
         assert outline.is_valid
         assert not outline.is_empty
         points = [outline.coords[0]] if outline.geom_type == "Point" else list(outline.exterior.coords)

@@ -20,7 +20,7 @@ from core.campus.bundle import Bundle, save_bundle
 from core.campus.manifest import Metrics
 from core.cli.run import run_cli
 from core.locate.localizer import Localizer
-from tests.bundles import make_bundle, photo
+from tests.bundles import Kind, make_bundle, photo
 from train.dataset.dataset import Dataset
 from train.dataset.split import SplitConfig, Splits
 from train.evaluate.breakdown import break_down, gallery_rows, heading_errors
@@ -65,7 +65,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
         for split, places in where.items():
             names[split] = tuple(f"{split}-{index}.jpg" for index in range(len(places)))
             for index, (east, north) in enumerate(places):
-                kind = "elsewhere" if (split, index) == ("test", 5) else "good"
+                kind: Kind = "elsewhere" if (split, index) == ("test", 5) else "good"
                 off = rng.normal(0, 4, 2)  # the network reads the colour, so the colour is what errs
                 data = photo(kind, east_m=east + off[0], north_m=north + off[1], size=(64, 64))
                 (folder / "dataset" / "images" / names[split][index]).write_bytes(data)
@@ -81,8 +81,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     save_bundle(folder / "bundle", bundle.manifest.model_copy(update={"training": trained}), files, force=True)
     strange.mkdir(parents=True)
     for index in range(4):
-        kind = "good" if index == 0 else "elsewhere"
-        (strange / f"{index}.jpg").write_bytes(photo(kind, east_m=10.0 * index, size=(64, 64)))
+        sort: Kind = "good" if index == 0 else "elsewhere"
+        (strange / f"{index}.jpg").write_bytes(photo(sort, east_m=10.0 * index, size=(64, 64)))
 
     printed: list[str] = []
     with pytest.MonkeyPatch.context() as patch:

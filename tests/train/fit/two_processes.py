@@ -6,6 +6,7 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -57,7 +58,7 @@ def curve(trainer: Trainer) -> dict[str, list[float]]:
 
 
 def main(out: Path) -> None:
-    common = {"backbone": "efficientnet_lite0", "image_size": SIZE, "epochs": EPOCHS, "batch": 16}
+    common: dict[str, Any] = {"backbone": "efficientnet_lite0", "image_size": SIZE, "epochs": EPOCHS, "batch": 16}
     campus, original = CampusConfig(**common), OriginalConfig(**common)
     curves = {}
     for config, recipe in ((campus, PlainCampus), (original, PlainOriginal)):
