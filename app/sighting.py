@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Literal
 
@@ -57,17 +56,14 @@ def locate(
     `recorded` is what the camera wrote where the bytes no longer hold it; `phone` the browser's own position,
     the truth only where the photo has none.
     """
-    started = time.perf_counter()
     loaded = load_photo(photo, min_side=localizer.bundle.manifest.image_size)
-    decode_ms = 1e3 * (time.perf_counter() - started)
     capture = recorded if recorded is not None and recorded.has_position else loaded.capture
     truth, source = _truth(capture), "photo"
     if truth is None and phone is not None:
         truth, source = phone, "phone"
-    fix = localizer.locate(loaded.rgb)
+    fix = localizer.locate(loaded)
     return Sighting(
-        # The Localizer was given pixels, so the decoding that it timed was none.
-        fix=replace(fix, timings_ms={**fix.timings_ms, "decode": decode_ms}),
+        fix=fix,
         time_utc=datetime.now(timezone.utc).replace(microsecond=0),
         thumbnail=thumbnail(loaded.rgb),
         truth=truth,

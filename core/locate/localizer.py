@@ -87,17 +87,16 @@ class Localizer:
 
     def read(self, photo: Any) -> Reading:
         """All that is read from a photo itself, and how long each step took. Raises PhotoError."""
-        started = time.perf_counter()
         size = self.bundle.manifest.image_size
         loaded = photo if isinstance(photo, Photo) else load_photo(photo, min_side=size)
-        decoded = time.perf_counter()
+        started = time.perf_counter()
         image = network_image(loaded.rgb, size)
         prepared = time.perf_counter()
         heads = self.engine.run(image[None])
         answered = time.perf_counter()
         timings_ms = {
-            "decode": 1e3 * (decoded - started),
-            "preprocess": 1e3 * (prepared - decoded),
+            "decode": loaded.decode_ms,
+            "preprocess": 1e3 * (prepared - started),
             "network": 1e3 * (answered - prepared),
         }
         return Reading(heads, image, timings_ms, loaded.capture)

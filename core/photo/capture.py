@@ -51,17 +51,6 @@ class Capture:
         return self.lat_deg is not None and self.lon_deg is not None
 
 
-def read_capture(image: Image) -> Capture:
-    """Read what the camera recorded from an open Pillow image; never raises, whatever the EXIF holds.
-
-    A missing or unreadable N/S or E/W reference is taken as north or east (the sign of a signed value is
-    kept); exactly (0, 0) is how cameras write "no position". The time in UTC is the GPS clock's, else the
-    camera's clock with its offset tag, else the camera's clock at the place's own nautical time (see
-    `utc_by_place`).
-    """
-    return capture_from_tags(tags_of(image))
-
-
 def tags_of(image: Image) -> ExifTags:
     """The EXIF tags of an open Pillow image, from its raw bytes where it has them; never raises."""
     blob = image.info.get("exif")
@@ -87,7 +76,13 @@ def tags_of(image: Image) -> ExifTags:
 
 
 def capture_from_tags(tags: ExifTags) -> Capture:
-    """What the tags say, each value checked against what is possible."""
+    """What the tags say, each value checked against what is possible; never raises.
+
+    A missing or unreadable N/S or E/W reference is taken as north or east (the sign of a signed value is
+    kept); exactly (0, 0) is how cameras write "no position". The time in UTC is the GPS clock's, else the
+    camera's clock with its offset tag, else the camera's clock at the place's own nautical time (see
+    `utc_by_place`).
+    """
     lat_deg, lon_deg = _position(tags.gps)
     local_time, offset = _local_time(tags)
     time_utc = _gps_time(tags.gps)

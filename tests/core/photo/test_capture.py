@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from PIL.TiffImagePlugin import IFDRational
 
-from core.photo.capture import Capture, capture_from_tags, parse_local_time, read_capture, utc_by_place
+from core.photo.capture import Capture, capture_from_tags, parse_local_time, tags_of, utc_by_place
 from core.photo.exif import ExifTags
 from core.photo.load import load_photo
 
@@ -43,7 +43,7 @@ def of(gps: dict[int, Any] | None = None, photo: dict[int, Any] | None = None, *
 
 
 def test_a_photo_without_exif_recorded_nothing() -> None:
-    capture = read_capture(Image.new("RGB", (4, 4)))
+    capture = capture_from_tags(tags_of(Image.new("RGB", (4, 4))))
     assert capture == Capture()
     assert not capture.has_position
 
@@ -55,7 +55,7 @@ def test_a_clean_photo() -> None:
         make="Apple",
         model="iPhone 13",
     )
-    capture = read_capture(image)
+    capture = capture_from_tags(tags_of(image))
     assert capture.lat_deg == pytest.approx(39 + 57 / 60 + 5.238 / 3600, abs=1e-9)
     assert capture.lon_deg == pytest.approx(-(75 + 11 / 60 + 30.99588 / 3600), abs=1e-9)
     assert capture.error_m == pytest.approx(14.25)
@@ -69,7 +69,7 @@ def test_a_clean_photo() -> None:
 
 @pytest.mark.parametrize(("lat_ref", "lon_ref"), [("N", "E"), ("N", "W"), ("S", "E"), ("S", "W")])
 def test_hemispheres(lat_ref: str, lon_ref: str) -> None:
-    capture = read_capture(jpeg({**PENN, 1: lat_ref, 3: lon_ref}))
+    capture = capture_from_tags(tags_of(jpeg({**PENN, 1: lat_ref, 3: lon_ref})))
     assert capture.lat_deg is not None
     assert capture.lon_deg is not None
     assert (capture.lat_deg < 0) == (lat_ref == "S")
@@ -137,7 +137,7 @@ def test_the_dirt_of_a_samsung() -> None:
         make="samsung",
         model="SM-A315F" + "\0" * 23,
     )
-    capture = read_capture(image)
+    capture = capture_from_tags(tags_of(image))
     assert capture.device == "samsung SM-A315F"
     assert capture.time_utc == datetime(2024, 9, 23, 20, 20, 25, tzinfo=timezone.utc)
     assert capture.lat_deg == pytest.approx(39.951455, abs=1e-6)
@@ -227,7 +227,7 @@ def test_tags_edited_in_memory_are_read() -> None:
     image = Image.new("RGB", (4, 4))
     gps = image.getexif().get_ifd(0x8825)
     gps.update({1: "S", 2: (IFDRational(33), IFDRational(1, 2), IFDRational(0, 0)), 3: "E", 4: (Fraction(7), 0, 0)})
-    capture = read_capture(image)
+    capture = capture_from_tags(tags_of(image))
     assert capture.lat_deg == pytest.approx(-(33 + 0.5 / 60))
     assert capture.lon_deg == 7
 
@@ -236,14 +236,14 @@ def test_tags_edited_in_memory_are_read() -> None:
 def test_broken_exif_blocks_are_no_exif(blob: bytes) -> None:
     image = Image.new("RGB", (4, 4))
     image.info["exif"] = blob
-    assert read_capture(image) == Capture()
+    assert capture_from_tags(tags_of(image)) == Capture()
 
 
 @pytest.mark.parametrize("profile", ["", "exif\n 4\n zz", "\n\nexif\n" + "49492a00" * 10, 7])
 def test_broken_png_profiles_are_no_exif(profile: object) -> None:
     image = Image.new("RGB", (4, 4))
     image.info["Raw profile type exif"] = profile
-    assert read_capture(image) == Capture()
+    assert capture_from_tags(tags_of(image)) == Capture()
 
 
 def test_random_tag_values_never_raise_and_stay_in_range() -> None:
@@ -275,7 +275,7 @@ def test_real_photos_match_their_exif(campus_data: Path) -> None:
     for path in sorted(folder.iterdir()):
         with Image.open(path) as image:
             gps = image.getexif().get_ifd(0x8825)
-            capture = read_capture(image)
+            capture = capture_from_tags(tags_of(image))
         degrees = [float(gps[tag][0]) + float(gps[tag][1]) / 60 + float(gps[tag][2]) / 3600 for tag in (2, 4)]
         assert capture.lat_deg == pytest.approx(degrees[0], abs=1e-9)
         assert capture.lon_deg == pytest.approx(-degrees[1], abs=1e-9)

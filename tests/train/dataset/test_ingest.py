@@ -21,7 +21,7 @@ from PIL import Image, ImageOps
 
 from core.cli.run import run_cli
 from core.errors import DatasetError, OccupiedError
-from core.photo.capture import read_capture
+from core.photo.capture import capture_from_tags, tags_of
 from tests import REPOSITORY
 from train.dataset.columns import image_names, is_night, sessions
 from train.dataset.dataset import BASE_COLUMNS, Dataset
@@ -566,7 +566,7 @@ def test_penn_comes_in_whole(campus_data: Path, tmp_path: Path) -> None:
     sources = loaded.column("source")
     for source, path, (lat, lon) in zip(sources, loaded.image_paths, loaded.latlon, strict=True):
         with Image.open(folder / source) as original, Image.open(path) as made:
-            capture = read_capture(original)
+            capture = capture_from_tags(tags_of(original))
             assert capture.lat_deg is not None
             assert capture.lon_deg is not None
             assert abs(lat - capture.lat_deg) * 111_000 < 0.1
