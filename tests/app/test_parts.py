@@ -23,11 +23,11 @@ from streamlit import config
 
 from app import campuses, cards, session_log, texts
 from app.gate import BusyError, Gate
-from app.language import language_of
+from app.language import Lang, language_of
 from app.map.deck import Place
 from app.map.shapes import DARK, LIGHT
 from app.sighting import Sighting, locate
-from app.texts import Lang, Texts
+from app.texts import Texts
 from app.widgets import shot_from
 from core.campus.bundle import Bundle
 from core.errors import BundleError, CampusError, PhotoError

@@ -12,7 +12,7 @@ from core.errors import PhotoError
 from core.locate.fix import Fix
 from core.locate.localizer import Localizer
 from core.photo.load import load_photo
-from tests.bundles import TWINS_M, make_bundle, photo
+from tests.bundles import TWINS_M, Kind, make_bundle, photo
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def answer(fix: Fix) -> tuple[object, ...]:
 
 
 @pytest.mark.parametrize("kind", ["good", "wide", "split", "elsewhere"])
-def test_one_photo_together_equals_locate(localizer: Localizer, kind: str) -> None:
+def test_one_photo_together_equals_locate(localizer: Localizer, kind: Kind) -> None:
     one = photo(kind, east_m=20, view=1)
     alone = localizer.locate(one)
     assert alone.photos == 1
@@ -92,7 +92,7 @@ def test_radii_are_those_of_the_number_of_photos(localizer: Localizer) -> None:
     one = RadiusFactors(fixes=50, radius_at_m=(10.0,), radius68_factors=(1.0,), radius95_factors=(1.0,))
 
     def radius68_m(**radii: RadiusFactors) -> float:
-        fusion = Fusion(radii={"2": one, **radii})
+        fusion = Fusion.model_validate({"radii": {"2": one, **radii}})
         manifest = localizer.bundle.manifest.model_copy(update={"fusion": fusion})
         again = Localizer(Bundle(localizer.bundle.path, manifest), localizer.engine)
         return again.locate_together([photo(east_m=20, view=1), photo(east_m=22, view=2)]).radius68_m

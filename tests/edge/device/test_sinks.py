@@ -84,9 +84,9 @@ def test_clients_that_never_read_are_let_go_without_a_wait(localizer: Localizer)
     deaf = connected(sink, 100)
     try:
         for _ in range(5):  # as after an hour without reading: what the system holds for them is full
-            for client in sink._clients:
+            for taken in sink._clients:
                 with suppress(BlockingIOError):
-                    while client._connection.send(b"x" * 65536):
+                    while taken._connection.send(b"x" * 65536):
                         pass
             time.sleep(0.05)
         honest = socket.create_connection(("127.0.0.1", sink.port))
