@@ -45,7 +45,7 @@ def main() -> None:
     head(localizer, texts)
     page = navigation(texts)
     if broken is not None:
-        trouble(texts["bundle_error"], str(broken))
+        trouble(texts["bundle_error"], texts.reason(broken))
     if page == "campus":
         campus_page(localizer, texts)
     elif page == "log":
@@ -125,18 +125,20 @@ def from_camera(localizer: Localizer, texts: Texts) -> None:
     try:
         shot = widgets.camera(texts, share_location=bool(st.session_state.get("share_location")))
     except CampusError as error:
-        st.session_state.current, st.session_state.trouble = None, (texts["photo_error"], str(error))
+        st.session_state.current, st.session_state.trouble = None, (texts["photo_error"], texts.reason(error))
         return
     if shot is not None:
-        take(localizer, texts, shot.photo, recorded=shot.recorded, phone=shot.phone, own=True)
+        take(localizer, texts, shot.photo, shot.name, recorded=shot.recorded, phone=shot.phone, own=True)
 
 
 def from_gallery(localizer: Localizer, texts: Texts) -> None:
     with st.container(key="gallery"):
-        file = st.file_uploader(texts["upload"], type=list(PHOTO_SUFFIXES), key="upload")
+        file = st.file_uploader(
+            texts["upload"], type=list(PHOTO_SUFFIXES), key="upload", max_upload_size=widgets.MAX_PHOTO_BYTES >> 20
+        )
     if file is not None and st.session_state.get("uploaded") != file.file_id:
         st.session_state.uploaded = file.file_id
-        take(localizer, texts, file.getvalue(), own=True)
+        take(localizer, texts, file.getvalue(), file.name, own=True)
 
 
 def from_samples(localizer: Localizer, texts: Texts) -> None:
@@ -156,13 +158,14 @@ def from_samples(localizer: Localizer, texts: Texts) -> None:
     picked = widgets.samples(items, texts, st.session_state.get("sample"))
     if picked is not None:
         st.session_state.sample = picked
-        take(localizer, texts, localizer.bundle.read(picked))
+        take(localizer, texts, localizer.bundle.read(picked), Path(picked).name)
 
 
 def take(
     localizer: Localizer,
     texts: Texts,
     photo: bytes,
+    name: str,
     recorded: Capture | None = None,
     phone: Place | None = None,
     own: bool = False,
@@ -172,11 +175,11 @@ def take(
     state.current = state.trouble = None
     try:
         with st.spinner(texts["working"]), gate().turn():
-            state.current = locate(localizer, photo, recorded=recorded, phone=phone)
+            state.current = locate(localizer, photo, recorded=recorded, phone=phone, name=name)
     except BusyError as busy:
         state.trouble = (texts.say("busy", waiting=busy.waiting), "")
     except CampusError as error:
-        state.trouble = (texts["photo_error"], str(error))
+        state.trouble = (texts["photo_error"], texts.reason(error))
     else:
         state.log = session_log.added(state.log, state.current)
         keeper = photo_keeper() if own else None
@@ -187,27 +190,23 @@ def take(
 def answer(sighting: Sighting, localizer: Localizer, texts: Texts) -> None:
     """The headline, the map, and what a curious person wants beside them."""
     fix, bundle = sighting.fix, localizer.bundle
-    guess = False
-    if confidence(fix) == "elsewhere":
-        slot = st.container()
-        guess = st.toggle(texts["show_guess"], key=f"guess-{sighting.time_utc:%H%M%S}")
-        with slot:
-            st.html(cards.answer(sighting, texts, guess=guess))
-        if not guess:
-            return
-    else:
-        st.html(cards.answer(sighting, texts))
+    st.html(cards.answer(sighting, bundle, texts))
+    if sighting.radii_m is None:
+        return
     places = cards.candidates(sighting, bundle, texts)
-    split = confidence(fix) == "split"
-    if split:
+    doubtful = confidence(fix) in ("split", "likely")
+    if doubtful and places:
         st.html(places)
     log: list[Sighting] = st.session_state.log
-    earlier = [entry.place for entry in log[:-1] if entry.fix.campus == fix.campus and entry.fix.on_campus]
-    deck = campus_deck(bundle, fix, truth=sighting.truth, track=earlier, dark=dark())
-    alt = texts.say("map_alt", zone=texts.zone_name(fix.zone.name), radius=cards.metres(fix.radius68_m))
+    earlier = [entry.place for entry in log[:-1] if entry.fix.campus == fix.campus and entry.place is not None]
+    truth = sighting.truth if sighting.truth_on_campus else None
+    zones = bool(st.session_state.get("zones"))
+    deck = campus_deck(bundle, fix, truth=truth, track=earlier, zones=zones, dark=dark())
+    alt = texts.say("map_alt", zone=texts.zone_name(fix.zone.name), radius=texts.distance(sighting.radii_m[0]))
     st.pydeck_chart(deck, height=HEIGHT_PX, alt=alt)
-    items = legend(fix, truth=sighting.truth, track=earlier, dark=dark())
-    st.html(cards.legend_row(items, texts) + cards.map_credit(bundle) + ("" if split else places))
+    items = legend(fix, truth=truth, track=earlier, zones=zones, dark=dark())
+    st.html(cards.legend_row(items, texts) + cards.map_credit(bundle) + ("" if doubtful else places))
+    st.toggle(texts["show_zones"], key="zones")
     with st.expander(texts["details"]):
         st.caption(texts["position"])
         st.code(f"{fix.lat:.6f}, {fix.lon:.6f}", language=None)

@@ -7,55 +7,44 @@ from html import escape
 from urllib.parse import quote
 
 from app.map.deck import LegendItem, view_cone
+from app.places import candidate_names, named_zones, place_name, thin
 from app.session_log import FieldTest
 from app.sighting import Sighting
 from app.texts import Texts
 from core.campus.basemap import attribution
 from core.campus.bundle import Bundle
-from core.locate.confidence import Confidence, confidence, places_to_name
+from core.locate.confidence import Confidence, confidence
 from core.locate.fix import Fix
 
 # A sign beside the words, so that nothing is told by colour alone.
-_SIGNS: dict[Confidence, str] = {"good": "✓", "wide": "◯", "split": "≠", "elsewhere": "⊘"}
+_SIGNS: dict[Confidence, str] = {"good": "✓", "likely": "≈", "wide": "◯", "split": "≠", "elsewhere": "⊘"}
+_NO_ERROR_M = 1.0  # a smaller one is what a program wrote, not what a receiver knows
 
 
-def metres(value: float) -> str:
-    """A distance as a person wants it: whole metres, and one decimal below 3 m."""
-    return f"{value:.1f}" if value < 2.95 else f"{value:.0f}"
-
-
-def answer(sighting: Sighting, texts: Texts, *, guess: bool = False) -> str:
-    """The headline: where, within how many metres, how sure. `guess`: even where it is not this campus."""
-    fix, kind = sighting.fix, confidence(sighting.fix)
-    if kind == "elsewhere" and not guess:
-        return _card(
-            kind,
-            sighting,
-            f"<h2>{escape(texts.say('elsewhere', campus=fix.campus))}</h2><p>{escape(texts['elsewhere_help'])}</p>",
-            texts,
-        )
-    place = texts.zone_name(fix.zone.name)
+def answer(sighting: Sighting, bundle: Bundle, texts: Texts) -> str:
+    """The headline: where, within how many metres, how sure."""
+    fix, kind, radii_m = sighting.fix, confidence(sighting.fix), sighting.radii_m
+    if radii_m is None:
+        refused = escape(texts.say("elsewhere", campus=fix.campus)), escape(texts["elsewhere_help"])
+        return _card("elsewhere", sighting, "<h2>{}</h2><p>{}</p>".format(*refused), texts)
+    name, probability = place_name(fix)
+    place = texts.zone_name(name)
     heading = {
         "split": texts.say("split", count=len(fix.candidates)),
-        "wide": texts.say("perhaps", zone=place, percent=round(100 * fix.zone.probability)),
+        "wide": texts.say("perhaps", zone=place, percent=round(100 * probability)),
     }.get(kind, place)
-    word = texts["best_guess" if kind == "elsewhere" else f"sure_{kind}"]
-    radius, radius95 = metres(fix.radius68_m), metres(fix.radius95_m)
     body = [
-        f"<p class='badge'><span aria-hidden='true'>{_SIGNS[kind]}</span> {escape(word)}</p>",
+        f"<p class='badge'><span aria-hidden='true'>{_SIGNS[kind]}</span> {escape(texts[f'sure_{kind}'])}</p>",
         f"<h2>{escape(heading)}</h2>",
     ]
-    if kind == "split":  # a circle over look-alikes is no headline: the places are
-        body.append(f"<p>{escape(texts.say('both_shares', radius68=radius, radius95=radius95))}</p>")
-    else:
-        body += [
-            f"<p class='radius'>{escape(texts.say('within', radius=radius))}</p>",
-            f"<p>{escape(texts.say('shares', radius=radius95))}</p>",
-        ]
+    if kind != "split":  # a circle over look-alikes is no headline: the places are
+        probably, surely = (texts.distance(radius_m) for radius_m in radii_m)
+        body.append(f"<p class='radius'>{escape(texts.say('probably', radius=probably))}</p>")
+        body.append(f"<p>{escape(texts.say('surely', radius=surely))}</p>")
     if heading_said := _looking(fix, texts):
         body.append(f"<p>{escape(heading_said)}</p>")
-    if kind in ("wide", "split"):
-        body.append(f"<p>{escape(texts[f'{kind}_help'])}</p>")
+    if kind != "good":
+        body.append(f"<p>{escape(texts['thin_help' if kind != 'split' and thin(fix, bundle) else f'{kind}_help'])}</p>")
     if sighting.error_m is not None:
         body.append(f"<p class='truth'>{escape(_truth(sighting, texts))}</p>")
     return _card(kind, sighting, "".join(body), texts)
@@ -83,30 +72,28 @@ def _looking(fix: Fix, texts: Texts) -> str:
 
 
 def _truth(sighting: Sighting, texts: Texts) -> str:
-    error = sighting.error_m or 0.0
-    key = "truth_in" if error <= sighting.fix.radius68_m else "truth_out"
-    said = texts.say(key, distance=metres(error), source=texts[f"truth_{sighting.truth_source}"])
-    known = sighting.truth.error_m if sighting.truth else None
-    return f"{said} {texts.say('truth_error', error=metres(known))}" if known else said
+    """How far the photo's or phone's own position lies from the answer, and whether the circle holds it."""
+    error_m, radius_m = sighting.error_m or 0.0, sighting.radii_m[0] if sighting.radii_m else 0.0
+    key = "truth_in" if error_m <= radius_m else "truth_out"
+    if not sighting.truth_on_campus:
+        key = "truth_far"
+    said = texts.say(key, distance=texts.distance(error_m), source=texts[f"truth_{sighting.truth_source}"])
+    known_m = sighting.truth.error_m if sighting.truth else None
+    if known_m is None or known_m < _NO_ERROR_M or not sighting.truth_on_campus:
+        return said
+    return f"{said} {texts.say('truth_error', error=texts.distance(known_m))}"
 
 
 def candidates(sighting: Sighting, bundle: Bundle, texts: Texts) -> str:
     """The places that fit, numbered as on the map, with zone and share; empty where there is but one."""
-    found = places_to_name(sighting.fix)
+    found = candidate_names(sighting.fix, bundle, texts)
     if not found:
         return ""
-    zones = bundle.zones
-    local_m = bundle.manifest.frame.to_local([place.lat for place in found], [place.lon for place in found])
-    names = (
-        [texts.zone_name(zones[zone].name) for zone in zones.assign(local_m)]
-        if len(zones)
-        else [bundle.manifest.name] * len(found)
-    )
     title = texts["candidates" if confidence(sighting.fix) == "split" else "others"]
     rows = "".join(
         f"<li><span class='number' aria-hidden='true'>{number}</span><span>{escape(name)}</span>"
         f"<span class='share'>{escape(texts.say('share', percent=round(100 * place.mass)))}</span></li>"
-        for number, (name, place) in enumerate(zip(names, found, strict=True), start=1)
+        for number, (name, place) in enumerate(found, start=1)
     )
     return f"<section class='candidates'><h3>{escape(title)}</h3><ol>{rows}</ol></section>"
 
@@ -154,40 +141,47 @@ def page_title(name: str, note: str) -> str:
 
 
 def zone_table(fix: Fix, texts: Texts, most: int = 5) -> str:
-    """The likeliest zones and their probabilities; cells of the same name are one zone to whoever reads it."""
-    odds: dict[str, float] = {}
-    for zone in fix.zones:
-        odds[zone.name] = odds.get(zone.name, 0.0) + zone.probability
-    likeliest = sorted(odds.items(), key=lambda item: -item[1])[:most]
-    return _facts([(f"{probability:.0%}", texts.zone_name(name)) for name, probability in likeliest])
+    """The likeliest zones and their probabilities."""
+    likeliest = named_zones(fix)[:most]
+    return _facts([(texts.say("share", percent=round(100 * odds)), texts.zone_name(name)) for name, odds in likeliest])
 
 
 def field_test(figures: FieldTest, texts: Texts) -> str:
     """The figures of a field test."""
     facts = [
-        (texts["summary_mean"], texts.say("metres", value=metres(figures.mean_m))),
-        (texts["summary_median"], texts.say("metres", value=metres(figures.median_m))),
-        (texts["summary_inside"], f"{figures.inside68:.0%}"),
+        (texts["summary_mean"], texts.distance(figures.mean_m)),
+        (texts["summary_median"], texts.distance(figures.median_m)),
+        (texts["summary_inside"], texts.say("share", percent=round(100 * figures.inside68))),
     ]
-    title, note = texts.say("summary", count=figures.count), texts["summary_note"]
-    body = f"<h3>{escape(title)}</h3>{_facts(facts)}<p>{escape(note)}</p>"
-    return f"<section class='answer good'><div>{body}</div></section>"
+    notes = [texts["summary_note"]]
+    if figures.left_out:
+        notes.insert(0, texts.say("summary_left_out", count=figures.left_out))
+    said = "".join(f"<p>{escape(note)}</p>" for note in notes)
+    title = escape(texts.say("summary", count=figures.count))
+    return f"<section class='answer good'><div><h3>{title}</h3>{_facts(facts)}{said}</div></section>"
 
 
 def log(entries: Sequence[Sighting], texts: Texts) -> str:
-    """The located photos, newest first."""
-    rows = []
-    for entry in reversed(entries):
-        said = texts.say("within", radius=metres(entry.fix.radius68_m))
+    """The located photos, newest first; refused ones are marked and have no place."""
+    return f"<ul class='log'>{''.join(_log_row(entry, texts) for entry in reversed(entries))}</ul>"
+
+
+def _log_row(entry: Sighting, texts: Texts) -> str:
+    kind = confidence(entry.fix)
+    if entry.radii_m is None:
+        title = f"{_SIGNS[kind]} {texts['short_elsewhere']}"
+        said = texts.say("log_refused", campus=entry.fix.campus)
+    else:
+        title = texts.zone_name(entry.fix.zone.name)
+        parts = [texts.say("within", radius=texts.distance(entry.radii_m[0])), texts[f"short_{kind}"]]
         if entry.error_m is not None:
-            said += f" · {texts['log_error']}: {texts.say('metres', value=metres(entry.error_m))}"
-        rows.append(
-            f"<li><img src='{escape(entry.thumbnail)}' alt=''>"
-            f"<div><b>{escape(texts.zone_name(entry.fix.zone.name))}</b>"
-            f"<span>{escape(said)} · {escape(texts[f'short_{confidence(entry.fix)}'])}</span> "
-            f"<time>{entry.time_utc:%H:%M:%S} UTC</time></div></li>"
-        )
-    return f"<ul class='log'>{''.join(rows)}</ul>"
+            parts.append(f"{texts['log_error']} {texts.distance(entry.error_m)}")
+        said = " · ".join(parts)
+    name = f"<bdi>{escape(entry.name)}</bdi> · " if entry.name else ""
+    return (
+        f"<li class='{kind}'><img src='{escape(entry.thumbnail)}' alt=''><div><b>{escape(title)}</b>"
+        f"<span>{escape(said)}</span> <time>{name}{entry.time_utc:%H:%M:%S} UTC</time></div></li>"
+    )
 
 
 def campus(bundle: Bundle, engine: str, texts: Texts) -> str:
@@ -217,10 +211,10 @@ def heldout(bundle: Bundle, texts: Texts) -> str:
     held = metrics[split]
     say = texts.say
     facts = [
-        (texts["card_mean"], say("metres", value=metres(held.mean_m))),
-        (texts["card_median"], say("metres", value=metres(held.median_m))),
-        (texts["card_p95"], say("metres", value=metres(held.p95_m))),
-        (texts["card_coverage"], f"{held.coverage68:.0%}"),
+        (texts["card_mean"], texts.distance(held.mean_m)),
+        (texts["card_median"], texts.distance(held.median_m)),
+        (texts["card_p95"], texts.distance(held.p95_m)),
+        (texts["card_coverage"], say("share", percent=round(100 * held.coverage68))),
     ]
     title, how = say("card_heldout", count=held.n), say("card_split", split=bundle.manifest.training.split)
     return f"<h3>{escape(title)}</h3>{_facts(facts)}<p>{escape(how)}</p>"

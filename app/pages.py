@@ -116,15 +116,19 @@ def add_campus(texts: Texts) -> None:
         texts["campus_add"], type=["campus"], key="campus_file", max_upload_size=campuses.MAX_CAMPUS_MB
     )
     if file is None or state.get("campus_taken") == file.file_id:
+        if state.get("campus_trouble"):  # it stands through later runs, until another file comes
+            trouble(*state.campus_trouble)
         return
-    state.campus_taken = file.file_id
+    state.campus_taken, state.campus_trouble = file.file_id, None
     try:
         with st.spinner(texts["working"]), gate().turn():
             path = campuses.taken_in(file.getvalue(), file.name)
     except BusyError as busy:
-        trouble(texts.say("busy", waiting=busy.waiting), "")
+        state.campus_trouble = (texts.say("busy", waiting=busy.waiting), "")
+        trouble(*state.campus_trouble)
     except CampusError as error:
-        trouble(texts["bundle_error"], str(error))
+        state.campus_trouble = (texts["bundle_error"], texts.reason(error))
+        trouble(*state.campus_trouble)
     else:
         state.added = list(dict.fromkeys([*state.added, path]))
         use_campus(path)

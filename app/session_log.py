@@ -12,22 +12,28 @@ from xml.etree import ElementTree
 
 import numpy as np
 
+from app.places import place_name
 from app.sighting import Sighting
 from core.io.csv_cells import harmless
 from core.locate.confidence import confidence
 
 MAX_ENTRIES = 500  # thumbnails of some kilobytes: a long day in the field stays at a few megabytes
 _COLUMNS = (
-    "time_utc", "campus", "lat", "lon", "radius68_m", "radius95_m", "zone", "zone_probability", "answer",
-    "ood_score", "truth_lat", "truth_lon", "truth_error_m", "truth_source", "error_m",
+    "time_utc", "photo", "campus", "answer", "lat", "lon", "radius68_m", "radius95_m", "zone", "zone_probability",
+    "heading_deg", "heading_spread_deg", "ood_score",
+    "truth_lat", "truth_lon", "truth_error_m", "truth_source", "error_m",
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class FieldTest:
-    """Errors in metres of the fixes whose truth is known, and the share of them inside their 68 % radius."""
+    """Errors in metres of the fixes whose truth is known, and the share of them inside their 68 % radius.
+
+    `left_out` photos with a truth are in none of these: refused ones, and those whose truth is not on the campus.
+    """
 
     count: int
+    left_out: int
     mean_m: float
     median_m: float
     inside68: float
@@ -40,13 +46,18 @@ def added(log: Sequence[Sighting], sighting: Sighting) -> list[Sighting]:
 
 
 def field_test(log: Sequence[Sighting]) -> FieldTest | None:
-    """The figures over all fixes with a truth, or None where there is none."""
-    known = [(sighting.error_m, sighting.fix.radius68_m) for sighting in log if sighting.error_m is not None]
+    """The figures over all fixes whose truth lies on the campus, or None where there is none."""
+    known = [
+        (sighting.error_m, sighting.radii_m[0])
+        for sighting in log
+        if sighting.error_m is not None and sighting.radii_m is not None and sighting.truth_on_campus
+    ]
     if not known:
         return None
     error, radius = np.array(known, np.float64).T
     return FieldTest(
         count=len(known),
+        left_out=sum(sighting.truth is not None for sighting in log) - len(known),
         mean_m=float(error.mean()),
         median_m=float(np.median(error)),
         inside68=float((error <= radius).mean()),
@@ -54,17 +65,40 @@ def field_test(log: Sequence[Sighting]) -> FieldTest | None:
 
 
 def _row(sighting: Sighting) -> dict[str, Any]:
+    """A line of the log; a refused photo has no place, no radius and no zone."""
     fix, truth = sighting.fix, sighting.truth
-    values = (
-        sighting.time_utc.strftime("%Y-%m-%dT%H:%M:%SZ"), fix.campus, round(fix.lat, 7), round(fix.lon, 7),
-        round(fix.radius68_m, 1), round(fix.radius95_m, 1), fix.zone.name, round(fix.zone.probability, 3),
-        confidence(fix), round(fix.ood_score, 3),
-        None if truth is None else round(truth.lat, 7), None if truth is None else round(truth.lon, 7),
-        None if truth is None or truth.error_m is None else round(truth.error_m, 1),
-        None if truth is None else sighting.truth_source,
-        None if sighting.error_m is None else round(sighting.error_m, 1),
-    )  # fmt: skip
-    return dict(zip(_COLUMNS, values, strict=True))
+    row = dict.fromkeys(_COLUMNS) | {
+        "time_utc": sighting.time_utc.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "photo": sighting.name or None,
+        "campus": fix.campus,
+        "answer": confidence(fix),
+        "ood_score": round(fix.ood_score, 3),
+    }
+    if sighting.radii_m is not None:
+        zone, probability = place_name(fix)
+        row |= {
+            "lat": round(fix.lat, 7),
+            "lon": round(fix.lon, 7),
+            "radius68_m": round(sighting.radii_m[0], 1),
+            "radius95_m": round(sighting.radii_m[1], 1),
+            "zone": zone,
+            "zone_probability": round(probability, 3),
+            "heading_deg": _rounded(fix.heading_deg),
+            "heading_spread_deg": _rounded(fix.heading_spread_deg),
+            "error_m": _rounded(sighting.error_m),
+        }
+    if truth is not None:
+        row |= {
+            "truth_lat": round(truth.lat, 7),
+            "truth_lon": round(truth.lon, 7),
+            "truth_error_m": _rounded(truth.error_m),
+            "truth_source": sighting.truth_source,
+        }
+    return row
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 1)
 
 
 def to_csv(log: Sequence[Sighting]) -> str:
@@ -77,14 +111,13 @@ def to_csv(log: Sequence[Sighting]) -> str:
 
 
 def to_geojson(log: Sequence[Sighting]) -> str:
-    """A FeatureCollection of points (RFC 7946), one for each fix."""
+    """A FeatureCollection (RFC 7946): a point for each fix, and for a refused photo a feature without geometry."""
     features = [
         {
             "type": "Feature",
-            "geometry": {
-                "type": "Point",
-                "coordinates": [round(entry.fix.lon, 7), round(entry.fix.lat, 7)],
-            },
+            "geometry": None
+            if entry.place is None
+            else {"type": "Point", "coordinates": [round(entry.place.lon, 7), round(entry.place.lat, 7)]},
             "properties": {
                 key: value for key, value in _row(entry).items() if key not in ("lat", "lon") and value is not None
             },
@@ -95,7 +128,7 @@ def to_geojson(log: Sequence[Sighting]) -> str:
 
 
 def to_gpx(log: Sequence[Sighting]) -> str:
-    """GPX 1.1: a waypoint for each fix, and a track through them in order."""
+    """GPX 1.1: a waypoint for each fix, and a track through them in order; refused photos have no place in it."""
     gpx = ElementTree.Element(
         "gpx", {"version": "1.1", "creator": "Campus GPS", "xmlns": "http://www.topografix.com/GPX/1/1"}
     )
@@ -103,18 +136,18 @@ def to_gpx(log: Sequence[Sighting]) -> str:
     def add(parent: ElementTree.Element, tag: str, text: str) -> None:
         ElementTree.SubElement(parent, tag).text = "".join(char for char in text if char.isprintable())
 
-    def at(entry: Sighting) -> dict[str, str]:
-        return {"lat": f"{entry.fix.lat:.7f}", "lon": f"{entry.fix.lon:.7f}"}
-
-    for entry in log:
-        point = ElementTree.SubElement(gpx, "wpt", at(entry))
+    places = [(entry, entry.place) for entry in log]
+    located = [(entry, {"lat": f"{at.lat:.7f}", "lon": f"{at.lon:.7f}"}, at) for entry, at in places if at is not None]
+    for entry, where, at in located:
+        point = ElementTree.SubElement(gpx, "wpt", where)
         add(point, "time", entry.time_utc.strftime("%Y-%m-%dT%H:%M:%SZ"))
         add(point, "name", entry.fix.zone.name)
-        add(point, "desc", f"68 % within {entry.fix.radius68_m:.0f} m, {confidence(entry.fix)}")
-    if log:
+        said = f"68 % within {at.error_m:.0f} m, {confidence(entry.fix)}"
+        add(point, "desc", f"{said}, {entry.name}" if entry.name else said)
+    if located:
         segment = ElementTree.SubElement(ElementTree.SubElement(gpx, "trk"), "trkseg")
-        for entry in log:
-            point = ElementTree.SubElement(segment, "trkpt", at(entry))
+        for entry, where, _ in located:
+            point = ElementTree.SubElement(segment, "trkpt", where)
             add(point, "time", entry.time_utc.strftime("%Y-%m-%dT%H:%M:%SZ"))
     ElementTree.indent(gpx)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(gpx, encoding="unicode") + "\n"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from app.map.deck import Place
+from app.places import on_campus
 from core.campus.frame import distance_m
 from core.locate.fix import Fix
 from core.photo.capture import Capture
@@ -28,33 +29,53 @@ THUMBNAIL_PX = 144
 
 @dataclass(frozen=True)
 class Sighting:
-    """A located photo. `truth` is the position that the photo or phone gave: shown, never used to predict."""
+    """A located photo. `truth` is the position that the photo or phone gave: shown, never used to predict.
+
+    `name` is the photo's file name, empty where it has none; `truth_on_campus` whether the truth lies on the campus.
+    """
 
     fix: Fix
     time_utc: datetime
     thumbnail: str  # a small JPEG in a data URL
     truth: Place | None = None
     truth_source: TruthSource = "photo"
+    truth_on_campus: bool = True
+    name: str = ""
 
     @property
-    def place(self) -> Place:
-        return Place(self.fix.lat, self.fix.lon, self.fix.radius68_m)
+    def radii_m(self) -> tuple[float, float] | None:
+        """The 68 and 95 % radii, or None where the photo was refused: then the fix is no place."""
+        fix = self.fix
+        if not fix.on_campus or fix.radius68_m is None or fix.radius95_m is None:
+            return None
+        return fix.radius68_m, fix.radius95_m
+
+    @property
+    def place(self) -> Place | None:
+        """Where it was taken, or None where the photo was refused."""
+        radii_m = self.radii_m
+        return None if radii_m is None else Place(self.fix.lat, self.fix.lon, radii_m[0])
 
     @property
     def error_m(self) -> float | None:
-        """Distance in metres from the fix to the truth, where that is known."""
-        if self.truth is None:
+        """Distance in metres from the fix to the truth, where there are both."""
+        if self.truth is None or self.place is None:
             return None
         return float(distance_m(self.fix.lat, self.fix.lon, self.truth.lat, self.truth.lon))
 
 
 def locate(
-    localizer: Localizer, photo: bytes, *, recorded: Capture | None = None, phone: Place | None = None
+    localizer: Localizer,
+    photo: bytes,
+    *,
+    recorded: Capture | None = None,
+    phone: Place | None = None,
+    name: str = "",
 ) -> Sighting:
     """Locate the bytes of a photo file. Raises PhotoError.
 
     `recorded` is what the camera wrote where the bytes no longer hold it; `phone` the browser's own position,
-    the truth only where the photo has none.
+    the truth only where the photo has none. `name` is a browser's word: control characters go, 80 stay.
     """
     loaded = load_photo(photo, min_side=localizer.bundle.manifest.image_size)
     capture = recorded if recorded is not None and recorded.has_position else loaded.capture
@@ -68,6 +89,8 @@ def locate(
         thumbnail=thumbnail(loaded.rgb),
         truth=truth,
         truth_source="phone" if source == "phone" else "photo",
+        truth_on_campus=truth is None or on_campus(truth, localizer.bundle),
+        name="".join(char for char in name if char.isprintable())[-80:],
     )
 
 

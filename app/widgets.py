@@ -16,6 +16,7 @@ from typing import Any
 
 import streamlit as st
 
+from app.campuses import MAX_CAMPUS_MB
 from app.language import Lang
 from app.map.deck import Place
 from app.texts import Texts
@@ -33,9 +34,10 @@ _CAMERA_TEXTS = ("take_photo", "live_view", "live_stop", "snap", "reading", "sen
 
 @dataclass(frozen=True)
 class Shot:
-    """A photo from the camera component: file bytes, what the camera recorded, where the phone says it is."""
+    """A photo from the camera component: file bytes, its name, what the camera recorded, where the phone says it is."""
 
     photo: bytes
+    name: str = ""
     recorded: Capture | None = None
     phone: Place | None = None
 
@@ -74,7 +76,8 @@ def shot_from(value: Any) -> Shot:
     if not photo:
         raise PhotoError("the camera sent an empty photo; try again")
     exif = _from_base64(str(value.get("exif") or ""))
-    return Shot(photo, capture_from_tags(read_tags(exif)) if exif else None, _phone(value.get("phone")))
+    recorded = capture_from_tags(read_tags(exif)) if exif else None
+    return Shot(photo, str(value.get("name") or ""), recorded, _phone(value.get("phone")))
 
 
 def _from_base64(text: str) -> bytes:
@@ -110,6 +113,8 @@ def page_head(texts: Texts) -> None:
         "lang": texts.lang,
         "dir": "rtl" if texts.right_to_left else "ltr",
         "title": texts["app"],
+        "texts": {key: texts[key] for key in ("upload_too_large", "upload_lost", "upload_wrong_kind")},
+        "most_mb": {"gallery": MAX_PHOTO_BYTES >> 20, "campus_file": MAX_CAMPUS_MB},
     }
     _component("page")(key="page_head", data=data)
 

@@ -7,7 +7,6 @@ CampusError                 one clear line for the person: what is wrong, and th
 ├── MapError                a map cannot be read or fetched
 ├── EngineError             an inference engine cannot be made or gave unusable output
 ├── TimeReversed            a photo of a walk is older than the one before it
-=======
 ├── OccupiedError           something lies already where a file or folder is to be written
 └── MissingDependency       an optional package is absent; names the requirements file that brings it
 

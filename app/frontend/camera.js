@@ -31,7 +31,7 @@ export default function ({ parentElement: root, setTriggerValue, data }) {
     );
   }
 
-  async function send(bitmap, exif) {
+  async function send(bitmap, exif, name) {
     const scale = Math.min(1, data.max_side_px / Math.max(bitmap.width, bitmap.height));
     const canvas = document.createElement("canvas");
     canvas.width = Math.max(1, Math.round(bitmap.width * scale));
@@ -40,14 +40,14 @@ export default function ({ parentElement: root, setTriggerValue, data }) {
     paper.imageSmoothingQuality = "high";
     paper.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
     const url = canvas.toDataURL("image/jpeg", data.quality);
-    deliver(url, exif);
+    deliver(url, exif, name);
   }
 
-  async function deliver(url, exif) {
+  async function deliver(url, exif, name) {
     say.textContent = texts.sending;
     const phone = await position();
     if (closed) return;
-    setTriggerValue("photo", { url, exif, phone });
+    setTriggerValue("photo", { url, exif, phone, name });
     working("");
   }
 
@@ -91,8 +91,8 @@ export default function ({ parentElement: root, setTriggerValue, data }) {
       } catch {
         // HEIC in a browser that cannot decode it: the server can.
       }
-      if (bitmap) await send(bitmap, exif);
-      else await deliver(await asDataUrl(photo), null);
+      if (bitmap) await send(bitmap, exif, photo.name);
+      else await deliver(await asDataUrl(photo), null, photo.name);
     } catch {
       working("");
       say.textContent = texts.unreadable;
@@ -138,7 +138,7 @@ export default function ({ parentElement: root, setTriggerValue, data }) {
         bitmap = await createImageBitmap(video);
       }
       stop();
-      await send(bitmap, null);
+      await send(bitmap, null, "");
     } catch {
       working("");
       say.textContent = texts.unreadable;

@@ -1,4 +1,30 @@
 // What only the document's head and root can carry: language, direction, home-screen manifest and icon.
+// Streamlit marks an upload that failed only by a colour, and then waits; here it becomes a sentence under the
+// uploader, and the failed file is taken out so that the next one counts.
+function sayWhyNot(data) {
+  for (const [key, megabytes] of Object.entries(data.most_mb)) {
+    const place = document.querySelector(`.st-key-${key}`);
+    const chip = place?.querySelector('[data-testid="stFileChip"]');
+    let sentence = place?.querySelector(":scope > .upload-trouble");
+    if (!chip) continue;
+    const failed = place.querySelector('[data-testid="stFileChip"][aria-invalid="true"]');
+    if (!failed) {
+      sentence?.remove();
+      continue;
+    }
+    const why = failed.querySelector('[role="alert"]')?.textContent ?? "";
+    const kind = /or smaller/.test(why) ? "upload_too_large" : /not allowed/.test(why) ? "upload_wrong_kind" : "upload_lost";
+    if (!sentence) {
+      sentence = document.createElement("p");
+      sentence.className = "upload-trouble";
+      sentence.setAttribute("role", "alert");
+      place.append(sentence);
+    }
+    sentence.textContent = data.texts[kind].replace("{megabytes}", megabytes);
+    failed.querySelector('[data-testid="stFileChipDeleteBtn"] button')?.click();
+  }
+}
+
 export default function ({ data }) {
   const page = document.documentElement;
   page.lang = data.lang;
@@ -21,4 +47,7 @@ export default function ({ data }) {
     }
     meta.content = content;
   }
+  const watcher = new MutationObserver(() => sayWhyNot(data));
+  watcher.observe(document.body, { subtree: true, childList: true, attributes: true, attributeFilter: ["aria-invalid"] });
+  return () => watcher.disconnect();
 }

@@ -95,16 +95,20 @@ def campus_deck(
     *,
     truth: Place | None = None,
     track: Sequence[Place] = (),
+    zones: bool = False,
     dark: bool = False,
 ) -> pydeck.Deck:
-    """The campus, and on it a fix with its zone, circles, probability and candidates.
+    """The campus, and on it a fix with its circles, probability and candidates.
 
-    `truth` is where the photo says it was taken; `track` the earlier fixes of a session, oldest first.
-    Without a fix the whole campus is shown. Raises MissingDependency where pydeck is not installed.
+    `truth` is where the photo says it was taken; `track` the earlier fixes of a session, oldest first; `zones` asks for
+    the outlines of the zones. Without a fix, or with one that is not of this campus, the whole campus is shown. Raises
+    MissingDependency where pydeck is not installed.
     """
     theme = DARK if dark else LIGHT
+    if fix is not None and not fix.on_campus:
+        fix = None
     view = _view(bundle, fix, truth)
-    layers = [_zone_layer(bundle, fix, theme)]
+    layers = [_zone_layer(bundle, fix, theme)] if zones else []
     if fix is not None and fix.probability is not None:
         mass = fix.probability.mass.astype(np.float64)
         layers.append(_heat_layer(bundle, fix.probability.grid, mass, theme, "probability"))
@@ -118,11 +122,11 @@ def campus_deck(
     return _deck(bundle, view, layers, dark)
 
 
-def coverage_deck(bundle: Bundle, *, dark: bool = False) -> pydeck.Deck:
+def coverage_deck(bundle: Bundle, *, zones: bool = False, dark: bool = False) -> pydeck.Deck:
     """The campus, and where its training photos stand thick or thin."""
     theme = DARK if dark else LIGHT
     view = _view(bundle, None, None)
-    layers = [_zone_layer(bundle, None, theme)]
+    layers = [_zone_layer(bundle, None, theme)] if zones else []
     if bundle.gallery is not None:
         counts = photo_density(bundle.manifest.grid, bundle.gallery.local_m.astype(np.float64))
         layers.append(_heat_layer(bundle, bundle.manifest.grid, np.sqrt(counts), theme, "coverage"))
@@ -139,12 +143,17 @@ def photo_density(grid: Grid, local_m: Float, width_m: float = 6.0) -> Float:
 
 
 def legend(
-    fix: Fix | None, *, truth: Place | None = None, track: Sequence[Place] = (), dark: bool = False
+    fix: Fix | None,
+    *,
+    truth: Place | None = None,
+    track: Sequence[Place] = (),
+    zones: bool = False,
+    dark: bool = False,
 ) -> list[LegendItem]:
     """What `campus_deck` draws for the same arguments, in the order of importance."""
     theme = DARK if dark else LIGHT
     items = []
-    if fix is not None:
+    if fix is not None and fix.on_campus:
         if confidence(fix) != "split":
             items.append(LegendItem("fix", "dot", theme.fix))
         items += [
@@ -153,14 +162,13 @@ def legend(
         ]
         if fix.probability is not None:
             items.append(LegendItem("probability", "heat", theme.heat[1]))
-        items.append(LegendItem("zone", "area", theme.zone))
         if places_to_name(fix):
             items.append(LegendItem("candidate", "number", theme.candidate))
         if view_cone(fix) is not None:
             items.append(LegendItem("heading", "cone", theme.fix))
         if truth is not None:
             items.append(LegendItem("truth", "cross", theme.truth))
-    else:
+    if zones:
         items.append(LegendItem("zones", "outline", theme.zone))
     if track:
         items.append(LegendItem("track", "line", theme.track))
@@ -170,7 +178,7 @@ def legend(
 def coverage_legend(*, dark: bool = False) -> list[LegendItem]:
     """What `coverage_deck` draws."""
     theme = DARK if dark else LIGHT
-    return [LegendItem("coverage", "heat", theme.heat[1]), LegendItem("zones", "outline", theme.zone)]
+    return [LegendItem("coverage", "heat", theme.heat[1])]
 
 
 def _view(bundle: Bundle, fix: Fix | None, truth: Place | None) -> View:
@@ -179,7 +187,8 @@ def _view(bundle: Bundle, fix: Fix | None, truth: Place | None) -> View:
     if fix is None:
         return fitted_view(edges, frame, _WIDTH_PX, HEIGHT_PX)
     at = frame.to_local(fix.lat, fix.lon)
-    reach = max(1.25 * fix.radius68_m, min(1.1 * fix.radius95_m, 90.0), 25.0)
+    radius68_m, radius95_m = _radii(fix)
+    reach = max(1.25 * radius68_m, min(1.1 * radius95_m, 90.0), 25.0)
     points = [at - reach, at + reach]
     if (cone := view_cone(fix)) is not None:
         points += list(cone_m(at, *cone))
@@ -190,6 +199,13 @@ def _view(bundle: Bundle, fix: Fix | None, truth: Place | None) -> View:
         if np.hypot(*(there - at)) < 2_000.0:  # a truth in another town would shrink the campus to a dot
             points += [there - 8.0, there + 8.0]
     return fitted_view(np.array(points), frame, _WIDTH_PX, HEIGHT_PX)
+
+
+def _radii(fix: Fix) -> tuple[float, float]:
+    """The radii of a fix on the campus; no other is drawn."""
+    if fix.radius68_m is None or fix.radius95_m is None:
+        raise ValueError("a fix that is not of this campus has no circle")
+    return fix.radius68_m, fix.radius95_m
 
 
 def _deck(bundle: Bundle, view: View, layers: list[pydeck.Layer], dark: bool) -> pydeck.Deck:
@@ -298,6 +314,7 @@ def _label_layer(bundle: Bundle, view: View, theme: Theme) -> pydeck.Layer:
 
 def _fix_layers(bundle: Bundle, fix: Fix, theme: Theme) -> list[pydeck.Layer]:
     at = bundle.manifest.frame.to_local(fix.lat, fix.lon)
+    radius68_m, radius95_m = _radii(fix)
     here = [{"at": rounded([fix.lon, fix.lat])}]
     layers = []
     if (cone := view_cone(fix)) is not None:
@@ -309,8 +326,8 @@ def _fix_layers(bundle: Bundle, fix: Fix, theme: Theme) -> list[pydeck.Layer]:
         )
     # The only circle in metres; all other dots keep their size on the screen.
     layers += [
-        dots("radius68", here, round(fix.radius68_m, 2), [*theme.fix, 26], [*theme.fix, 255], 3, units="meters"),
-        path_layer("radius95", dashes(bundle, ring_m(at, fix.radius95_m)), [*theme.fix, 210], 2),
+        dots("radius68", here, round(radius68_m, 2), [*theme.fix, 26], [*theme.fix, 255], 3, units="meters"),
+        path_layer("radius95", dashes(bundle, ring_m(at, radius95_m)), [*theme.fix, 210], 2),
     ]
     if confidence(fix) != "split":  # between look-alikes the median is a place where nobody stands
         layers.append(dots("fix", here, 8, [*theme.fix, 255], [*theme.halo, 255], 3))

@@ -10,19 +10,23 @@ from core.locate.probability_map import CANDIDATE_APART_M
 if TYPE_CHECKING:
     from core.locate.fix import Candidate, Fix
 
-Confidence = Literal["good", "wide", "split", "elsewhere"]
+Confidence = Literal["good", "likely", "wide", "split", "elsewhere"]
 
 WIDE_M = CANDIDATE_APART_M  # a 68 % radius beyond what a person sees by looking around is no longer one place
+# A clear answer has no long tail: people read it as "here", and 40 m is about as far as they look around for a place.
+CLEAR95_M = 40.0
 SPLIT_SHARE = 0.2  # the second place must hold this share of the probability for the answer to count as split
 
 
 def confidence(fix: Fix) -> Confidence:
-    """Not of this campus, several places, one wide place, or one clear place."""
-    if not fix.on_campus:
+    """Not of this campus, several places, one wide place, one place with a long tail, or one clear place."""
+    if not fix.on_campus or fix.radius68_m is None or fix.radius95_m is None:
         return "elsewhere"
     if len(fix.candidates) > 1 and fix.candidates[1].mass >= SPLIT_SHARE:
         return "split"
-    return "wide" if fix.radius68_m > WIDE_M else "good"
+    if fix.radius68_m > WIDE_M:
+        return "wide"
+    return "likely" if fix.radius95_m > CLEAR95_M else "good"
 
 
 def places_to_name(fix: Fix) -> list[Candidate]:

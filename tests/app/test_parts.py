@@ -21,11 +21,12 @@ import pytest
 import tomllib
 from streamlit import config
 
-from app import campuses, cards, session_log, texts
+from app import campuses, cards, session_log, words_en, words_he
 from app.gate import BusyError, Gate
 from app.language import Lang, language_of
 from app.map.deck import Place
 from app.map.shapes import DARK, LIGHT
+from app.places import candidate_names
 from app.sighting import Sighting, locate
 from app.texts import Texts
 from app.widgets import shot_from
@@ -50,7 +51,7 @@ def sighting(lat: float = 47.0, truth: Place | None = None, zone: str = "Library
 
 
 def test_both_languages_say_the_same_things_with_the_same_blanks() -> None:
-    english, hebrew = texts._ALL["en"], texts._ALL["he"]
+    english, hebrew = words_en.WORDS, words_he.WORDS
     assert english.keys() == hebrew.keys()
     for key in english:
         blanks = [{field for _, field, _, _ in Formatter().parse(said[key]) if field} for said in (english, hebrew)]
@@ -96,9 +97,104 @@ def test_zone_names_in_hebrew(name: str, expected: str) -> None:
 # what is shown
 
 
-@pytest.mark.parametrize(("metres", "shown"), [(0.44, "0.4"), (2.9, "2.9"), (2.96, "3"), (9.6, "10"), (123.4, "123")])
-def test_metres(metres: float, shown: str) -> None:
-    assert cards.metres(metres) == shown
+@pytest.mark.parametrize(
+    ("metres", "shown"),
+    [
+        (0.1, "less than 1 m"),
+        (2.9, "3 m"),
+        (9.6, "10 m"),
+        (123.4, "120 m"),
+        (994, "990 m"),
+        (1440, "1.4 km"),
+        (76_030, "76 km"),
+        (9_347_228, "9,300 km"),
+    ],
+)
+def test_distances_are_said_as_people_say_them(metres: float, shown: str) -> None:
+    assert Texts("en").distance(metres) == shown
+    assert re.findall(r"[\d.,]+", Texts("he").distance(metres)) == re.findall(r"[\d.,]+", shown)
+
+
+def shown_answer(seen: Sighting, bundle: Path, lang: Lang = "en") -> str:
+    return cards.answer(seen, Bundle.load(bundle), Texts(lang))
+
+
+@pytest.mark.parametrize(
+    ("radius68_m", "radius95_m", "said", "tick"),
+    [
+        (7.0, 14.0, "Probably within 7 m", True),
+        (8.3, 184.8, "Probably within 8 m", False),  # a sample of the demo, 219 m wrong
+        (60.0, 120.0, "Probably within 60 m", False),
+    ],
+)
+def test_a_tick_needs_both_radii_small(
+    bundle: Path, radius68_m: float, radius95_m: float, said: str, tick: bool
+) -> None:
+    plain = sighting()
+    answer = shown_answer(replace(plain, fix=replace(plain.fix, radius68_m=radius68_m, radius95_m=radius95_m)), bundle)
+    assert said in answer
+    assert ("✓" in answer) is tick
+    assert ("A clear answer" in answer) is tick
+
+
+def test_without_training_photos_around_the_photographer_is_not_blamed(bundle: Path) -> None:
+    wide = replace(sighting().fix, radius68_m=60.0, radius95_m=120.0)
+    inside = replace(sighting(), fix=wide)
+    outside = replace(sighting(), fix=replace(wide, lat=47.002))
+    assert "Step back" in shown_answer(inside, bundle)
+    assert "no fault of yours" in shown_answer(outside, bundle)
+
+
+def test_a_truth_of_another_place_is_said_to_be_one(bundle: Path) -> None:
+    localizer = Localizer.load(bundle)
+    near, far = (locate(localizer, photo(at=at)) for at in ((47.0003, 8.4), (47.6, 8.4)))
+    assert near.truth_on_campus
+    assert not far.truth_on_campus
+    assert "67 km away, outside this campus" in shown_answer(far, bundle)
+    assert session_log.field_test([far]) is None
+    figures = session_log.field_test([near, far])
+    assert figures is not None
+    assert (figures.count, figures.left_out) == (1, 1)
+
+
+def test_an_error_of_gps_that_means_nothing_is_not_said(bundle: Path) -> None:
+    assert "±" not in shown_answer(sighting(truth=Place(47.0001, 8.4, 0.1)), bundle)
+    assert "(GPS ± 5 m)" in shown_answer(sighting(truth=Place(47.0001, 8.4, 5.0)), bundle)
+
+
+def test_places_of_one_name_are_told_apart(bundle: Path) -> None:
+    plain = sighting(zone="Library")
+    twins = (Candidate(47.0, 8.4, 0.7), Candidate(47.0007, 8.3993, 0.15))
+    fix = replace(plain.fix, candidates=twins)
+    (named,) = candidate_names(fix, Bundle.load(bundle), Texts("en"))
+    assert re.fullmatch(r"Library, 9\d m to the north-west", named[0])
+    (other,) = candidate_names(replace(fix, zones=(ZoneOdds(4, "Law", 0.9),)), Bundle.load(bundle), Texts("en"))
+    assert other[0] == "Library"
+
+
+@pytest.mark.parametrize("lang", ["en", "he"])
+def test_reasons_are_sentences_of_the_page_s_language(lang: Lang) -> None:
+    texts_ = Texts(lang)
+    said = [
+        texts_.reason(error)
+        for error in (
+            PhotoError(
+                "the photo is damaged (broken data stream)", path="the photo", remedy="copy it again from the camera"
+            ),
+            PhotoError("the file is empty (0 bytes)", path="the photo", remedy="copy it again from the camera"),
+            PhotoError("not a photo in a known format", path="the photo", remedy="save it as JPEG, PNG, WebP or HEIC"),
+            PhotoError(
+                "9000 x 9000 pixels is more than 25 megapixels", path="the photo", remedy="make the photo smaller"
+            ),
+            PhotoError("the photo arrived damaged; try again"),
+        )
+    ]
+    assert len(set(said)) == 5
+    assert all(sentence.endswith(".") and "the photo:" not in sentence for sentence in said)
+    if lang == "he":
+        assert all(re.search("[א-ת]{3}", sentence) for sentence in said)
+    campus = texts_.reason(BundleError("model.onnx is damaged", path="mine.campus", remedy="copy the bundle again"))
+    assert "model.onnx is damaged" in campus
 
 
 @pytest.mark.parametrize(
@@ -112,37 +208,42 @@ def test_metres(metres: float, shown: str) -> None:
     ],
 )
 def test_the_answer_says_where_the_camera_looked(
-    heading: float | None, spread: float | None, english: str | None, hebrew: str | None
+    bundle: Path, heading: float | None, spread: float | None, english: str | None, hebrew: str | None
 ) -> None:
     plain = sighting()
     seen = replace(plain, fix=replace(plain.fix, heading_deg=heading, heading_spread_deg=spread))
     spoken: dict[Lang, str | None] = {"en": english, "he": hebrew}
     for lang, said in spoken.items():
-        answer = cards.answer(seen, Texts(lang))
+        answer = shown_answer(seen, bundle, lang)
         assert f"<p>{said}</p>" in answer if said else not re.search("Looking|המבט", answer)
 
 
-def test_between_look_alike_places_no_direction_is_said() -> None:
+def test_between_look_alike_places_no_direction_is_said(bundle: Path) -> None:
     plain = sighting()
     twins = (Candidate(47.0, 8.4, 0.5), Candidate(47.001, 8.4, 0.4))
     seen = replace(plain, fix=replace(plain.fix, candidates=twins, heading_deg=10.0, heading_spread_deg=10.0))
-    assert "Looking" not in cards.answer(seen, Texts("en"))
+    assert "Looking" not in shown_answer(seen, bundle)
 
 
-def test_cells_of_one_name_are_one_zone_in_the_details() -> None:
+def test_cells_of_one_name_are_one_zone_everywhere(bundle: Path) -> None:
     zones = tuple(ZoneOdds(n, name, odds) for n, (name, odds) in enumerate([("A", 0.3), ("B", 0.25), ("A", 0.2)]))
-    table = cards.zone_table(replace(sighting().fix, zones=zones), Texts("en"))
-    assert re.findall(r"(\d+%).*?<bdi>(\w)</bdi>", table) == [("50%", "A"), ("25%", "B")]
+    fix = replace(sighting().fix, zones=zones)
+    table = cards.zone_table(fix, Texts("en"))
+    assert re.findall(r"(\d+) %.*?<bdi>(\w)</bdi>", table) == [("50", "A"), ("25", "B")]
+    row = next(csv.DictReader(io.StringIO(session_log.to_csv([replace(sighting(), fix=fix)]))))
+    assert (row["zone"], row["zone_probability"]) == ("A", "0.5")
+    wide = replace(sighting(), fix=replace(fix, radius68_m=60.0))
+    assert "Perhaps A (50 %)" in shown_answer(wide, bundle)
 
 
-def test_names_from_a_bundle_cannot_become_markup() -> None:
+def test_names_from_a_bundle_cannot_become_markup(bundle: Path) -> None:
     hostile = replace(sighting(zone=HOSTILE).fix, campus=HOSTILE)
-    shown = replace(sighting(), fix=hostile)
+    shown = replace(sighting(), fix=hostile, name=HOSTILE)
     elsewhere = replace(sighting(), fix=replace(hostile, on_campus=False))
     english = Texts("en")
     for said in (
-        cards.answer(shown, english),
-        cards.answer(elsewhere, english),
+        shown_answer(shown, bundle),
+        shown_answer(elsewhere, bundle),
         cards.log([shown], english),
         cards.zone_table(hostile, english),
         cards.page_title(HOSTILE, HOSTILE),
@@ -186,6 +287,33 @@ def test_exports_of_an_empty_log_are_whole_files() -> None:
     assert session_log.to_csv([]).startswith("time_utc,")
     assert json.loads(session_log.to_geojson([]))["features"] == []
     assert ElementTree.fromstring(session_log.to_gpx([])).tag.endswith("gpx")
+
+
+def test_refused_photos_are_marked_and_are_nowhere() -> None:
+    refused = sighting(truth=Place(47.01, 8.4))
+    refused = replace(refused, fix=replace(refused.fix, on_campus=False), name="stranger.jpg")
+    assert refused.place is None
+    assert refused.error_m is None
+    log = [sighting(), refused]
+    _, row = csv.DictReader(io.StringIO(session_log.to_csv(log)))
+    assert (row["answer"], row["photo"]) == ("elsewhere", "stranger.jpg")
+    assert not any(row[key] for key in ("lat", "lon", "radius68_m", "radius95_m", "zone", "error_m"))
+    feature = json.loads(session_log.to_geojson(log))["features"][1]
+    assert feature["geometry"] is None
+    assert feature["properties"]["answer"] == "elsewhere"
+    gpx = session_log.to_gpx(log)
+    assert gpx.count("<wpt") == gpx.count("<trkpt") == 1
+    assert session_log.field_test([refused]) is None
+    listed = cards.log(log, Texts("en"))
+    assert listed.count("within") == 1
+    assert "not located: it does not look like Testfield" in listed
+
+
+def test_the_log_holds_the_photo_s_name_and_the_heading() -> None:
+    plain = sighting()
+    entry = replace(plain, name="IMG_7.jpg", fix=replace(plain.fix, heading_deg=123.45, heading_spread_deg=20.0))
+    row = next(csv.DictReader(io.StringIO(session_log.to_csv([entry]))))
+    assert (row["photo"], row["heading_deg"], row["heading_spread_deg"]) == ("IMG_7.jpg", "123.5", "20.0")
 
 
 def test_field_test_by_hand() -> None:

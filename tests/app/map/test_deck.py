@@ -78,10 +78,10 @@ def test_what_all_maps_of_a_campus_share_is_made_once(
         return [deck.map_style, *(outlines[name] for name in sorted(outlines))]
 
     bundle = localizer.bundle
-    one, other = (shared(campus_deck(bundle, located(kind))) for kind in ("good", "split"))
+    one, other = (shared(campus_deck(bundle, located(kind), zones=True)) for kind in ("good", "split"))
     assert len(one) > 2
     assert all(mine is others for mine, others in zip(one, other, strict=True))
-    dark = campus_deck(bundle, located("good"), dark=True)
+    dark = campus_deck(bundle, located("good"), zones=True, dark=True)
     assert dark.map_style != one[0]
     assert shared(dark)[1] is one[1]
     bare = Localizer.load(make_bundle(tmp_path / "bare", with_map=False)).bundle
@@ -101,9 +101,21 @@ def test_circle_is_in_true_metres(localizer: Localizer, located: Callable[[Kind]
 
 def test_only_the_answers_zone_is_filled(localizer: Localizer, located: Callable[[Kind], Fix]) -> None:
     fix = located("good")
-    rows = layers(campus_deck(localizer.bundle, fix))["zones"]["data"]
+    rows = layers(campus_deck(localizer.bundle, fix, zones=True))["zones"]["data"]
     assert len(rows) == len(localizer.bundle.manifest.zones)
     assert [row["name"] for row in rows if row["fill"][3]] == [fix.zone.name]
+    assert "zones" in {item.key for item in legend(fix, zones=True)}
+
+
+def test_zones_are_drawn_only_where_asked_for(localizer: Localizer, located: Callable[[Kind], Fix]) -> None:
+    for deck in (campus_deck(localizer.bundle, located("good")), coverage_deck(localizer.bundle)):
+        assert "zones" not in layers(deck)
+    assert "zones" not in {item.key for item in legend(located("good"))}
+
+
+def test_a_refused_photo_is_nowhere_on_the_map(localizer: Localizer, located: Callable[[Kind], Fix]) -> None:
+    deck = campus_deck(localizer.bundle, replace(located("good"), on_campus=False))
+    assert set(layers(deck)) == {"names"}
 
 
 def test_a_split_answer_numbers_its_places_and_claims_no_single_one(
@@ -202,10 +214,10 @@ def test_heat_lies_where_the_probability_is(localizer: Localizer, located: Calla
 
 def test_without_a_fix_the_whole_campus_is_shown(localizer: Localizer) -> None:
     drawn = layers(campus_deck(localizer.bundle))
-    assert set(drawn) == {"zones", "names"}
-    assert [item.key for item in legend(None)] == ["zones"]
+    assert set(drawn) == {"names"}
+    assert legend(None) == []
     assert "coverage" in layers(coverage_deck(localizer.bundle))
-    assert [item.key for item in coverage_legend()] == ["coverage", "zones"]
+    assert [item.key for item in coverage_legend()] == ["coverage"]
 
 
 def test_photo_density_integrates_to_the_number_of_photos() -> None:
