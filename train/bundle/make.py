@@ -33,6 +33,7 @@ from core.locate.parity import INT8_MAX_COST, int8_parity, positions_m
 from core.locate.posterior import Posterior
 from train.bundle.calibrate import calibrate, fit_posterior
 from train.bundle.calibration_photos import CALIBRATION, CalibrationPhotos
+from train.bundle.fit_fusion import fusion_of_draft
 from train.dataset.dataset import Dataset
 from train.dataset.geotag import write_position
 from train.dataset.split import Splits
@@ -182,6 +183,8 @@ def make_bundle(
     )
     manifest, files = manifest_and_files(config, task.frame, parts, training, campus_map)
     files |= samples
+    fusion = fusion_of_draft(manifest, files, task.dataset, task.rows["calibration"])
+    manifest = manifest.model_copy(update={"fusion": fusion})
     test = _measure(manifest, files, task)
     return save_bundle(out, manifest.model_copy(update={"metrics": {"test": test}}), files, force)
 

@@ -13,6 +13,9 @@ from core.locate.localizer import Localizer
 from train.dataset.dataset import Dataset
 from train.evaluate.breakdown import Breakdown, break_down
 from train.evaluate.evaluation import Evaluation, describe, evaluate, refused
+from train.evaluate.fused import Fused, evaluate_fused, lines
+from train.evaluate.fused import as_json as fused_json
+from train.evaluate.sequences import BURST_GAP_S
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,6 +29,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--strangers", type=Path, metavar="DIR", help="photos of other places: how many are refused as not this campus"
     )
+    parser.add_argument(
+        "--together", type=float, nargs="?", const=BURST_GAP_S, metavar="SECONDS",
+        help=f"also as bursts: photos of one walker at most so long apart, located together (default: {BURST_GAP_S:g})",
+    )  # fmt: skip
+    parser.add_argument("--walk", action="store_true", help="also as walks: photos in the order of time, filtered")
 
 
 def main(args: argparse.Namespace) -> int:
@@ -41,15 +49,19 @@ def main(args: argparse.Namespace) -> int:
     breakdown = break_down(evaluation, dataset, localizer.bundle, strangers)
     print(describe(evaluation, localizer))
     print("\n".join(breakdown.lines()))
+    fused = Fused()
+    if args.together is not None or args.walk:
+        fused = evaluate_fused(localizer, dataset, evaluation.rows, args.together, args.walk)
+        print("\n".join(lines(fused)))
     if args.json:
         with written_atomically(args.json) as temporary:
-            temporary.write_text(json.dumps(as_json(evaluation, breakdown), indent=1) + "\n", encoding="utf-8")
+            temporary.write_text(json.dumps(as_json(evaluation, breakdown, fused), indent=1) + "\n", encoding="utf-8")
     if args.report:
         write_report(args.report, evaluation, breakdown, dataset, localizer)
         print(f"{args.report / 'report.html'}: open it in a browser; it holds photos of the dataset")
     return 0
 
 
-def as_json(evaluation: Evaluation, breakdown: Breakdown) -> dict[str, Any]:
-    """The metrics, and beside them what `Breakdown` holds."""
-    return {**evaluation.metrics.model_dump(), **asdict(breakdown)}
+def as_json(evaluation: Evaluation, breakdown: Breakdown, fused: Fused | None = None) -> dict[str, Any]:
+    """The metrics, and beside them what `Breakdown` holds, and bursts and walks where they were asked for."""
+    return {**evaluation.metrics.model_dump(), **asdict(breakdown), **fused_json(fused or Fused())}

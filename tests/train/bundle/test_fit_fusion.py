@@ -1,0 +1,116 @@
+"""Bursts and walks of a small real bundle: what is fitted on them, and how they are judged."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import train.__main__
+from core.campus.bundle import Bundle, save_bundle
+from core.campus.fusion_parameters import Fusion
+from core.cli.run import run_cli
+from core.locate.localizer import Localizer
+from tests.bundles import make_bundle, photo
+from train.bundle.fit_fusion import fit_fusion, fusion_of_draft
+from train.dataset.dataset import Dataset
+from train.evaluate.fused import evaluate_fused
+
+BURSTS, PHOTOS = 24, 4
+
+
+@pytest.fixture(scope="module")
+def localizer(tmp_path_factory: pytest.TempPathFactory) -> Localizer:
+    return Localizer.load(make_bundle(tmp_path_factory.mktemp("bundles") / "field"))
+
+
+def walk(folder: Path, localizer: Localizer, seed: int, off_m: float = 14.0, timed: bool = True) -> Dataset:
+    """A walk over the field: at each standpoint a few photos, whose colours err independently."""
+    rng, frame = np.random.default_rng(seed), localizer.bundle.manifest.frame
+    (folder / "images").mkdir(parents=True)
+    start = datetime(2026, 3, 1, 10, 0, 0)
+    with (folder / "gt.csv").open("w", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["image_name", "lat", "lon", "local_time", "session"])
+        for burst in range(BURSTS):
+            place = np.array([-70 + 6 * burst, 20 * np.sin(burst / 3)])
+            for number in range(PHOTOS):
+                east, north = place + rng.normal(0, off_m, 2)
+                name = f"{burst:02d}-{number}.jpg"
+                data = photo(east_m=east, north_m=north, size=(64, 64), view=1 + burst * PHOTOS + number)
+                (folder / "images" / name).write_bytes(data)
+                time = start + timedelta(seconds=20 * burst + 2 * number)
+                lat, lon = frame.to_latlon(place)
+                writer.writerow([name, f"{lat:.8f}", f"{lon:.8f}", time.isoformat() if timed else "", seed])
+    return Dataset.load(folder)
+
+
+def test_what_is_fitted_holds_for_another_walk(localizer: Localizer, tmp_path: Path) -> None:
+    made = walk(tmp_path / "calibration", localizer, 1)
+    fusion = fit_fusion(localizer, made, np.arange(len(made)))
+    assert set(fusion.radii) == {"2", "3", "4+", "walk", "smoothed"}
+    assert (fusion.photos, fusion.walks) == (BURSTS * PHOTOS, 1)
+    manifest = localizer.bundle.manifest
+    fitted = Localizer(Bundle(localizer.bundle.path, manifest.model_copy(update={"fusion": fusion})), localizer.engine)
+    other = walk(tmp_path / "test", localizer, 2)
+    found = evaluate_fused(fitted, other, np.arange(len(other)), 12.0, as_walks=True)
+    single = found.together["1"].metrics
+    assert [judged.metrics.n for judged in found.together.values()] == [96, 96, 72, 96, 96]
+    errors = [judged.metrics.mean_m for judged in found.together.values()]
+    assert errors[0] > errors[1] > errors[2] > errors[3] == errors[4]
+    assert found.walk is not None
+    assert found.smoothed is not None
+    assert found.smoothed.metrics.mean_m < found.walk.metrics.mean_m < single.mean_m
+    for judged in (*found.together.values(), found.walk, found.smoothed)[1:]:
+        assert judged.metrics.coverage68 == pytest.approx(0.68, abs=0.2)
+        assert judged.metrics.coverage95 > 0.75  # 24 bursts, each of one error
+    # The defaults, with a single photo's radii, promise what they do not hold.
+    plain = evaluate_fused(localizer, other, np.arange(len(other)), 12.0).together["3"].metrics
+    assert abs(plain.coverage68 - 0.68) > abs(found.together["3"].metrics.coverage68 - 0.68)
+
+
+def test_without_times_or_with_few_bursts_it_is_the_defaults(localizer: Localizer, tmp_path: Path) -> None:
+    untimed = walk(tmp_path / "untimed", localizer, 1, timed=False)
+    assert fit_fusion(localizer, untimed, np.arange(len(untimed))) == Fusion()
+    timed = walk(tmp_path / "timed", localizer, 1)
+    assert fit_fusion(localizer, timed, np.arange(8)) == Fusion()
+
+
+def test_the_section_survives_the_bundle_s_file(localizer: Localizer, tmp_path: Path) -> None:
+    made = walk(tmp_path / "calibration", localizer, 1)
+    bundle = localizer.bundle
+    files = {name: bundle.read(name) for name in bundle.manifest.files}
+    fusion = fusion_of_draft(bundle.manifest, files, made, np.arange(48))
+    saved = save_bundle(tmp_path / "saved", bundle.manifest.model_copy(update={"fusion": fusion}), files)
+    assert Bundle.load(saved.path).manifest.fusion == fusion
+    assert Bundle.load(bundle.path).manifest.fusion == Fusion()
+
+
+def test_evaluate_prints_and_writes_bursts_and_walks(
+    localizer: Localizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    walk(tmp_path / "walk", localizer, 3)
+    words = [
+        "evaluate",
+        localizer.bundle.path,
+        tmp_path / "walk",
+        "--together",
+        "--walk",
+        "--json",
+        tmp_path / "m.json",
+    ]
+    monkeypatch.setattr(sys, "argv", ["train", *map(str, words)])
+    assert run_cli(train.__main__.main) == 0
+    printed = capsys.readouterr().out
+    assert "whole bursts" in printed
+    assert "walk, smoothed" in printed
+    figures = json.loads((tmp_path / "m.json").read_text())
+    assert list(figures["together"]) == ["1", "2", "3", "4+", "bursts"]
+    assert figures["together"]["1"]["mean_m"] == pytest.approx(figures["mean_m"], rel=1e-6)
+    for found in (*figures["together"].values(), figures["walk"], figures["smoothed"]):
+        assert {"n", "mean_m", "median_m", "coverage68", "coverage95"} <= set(found)

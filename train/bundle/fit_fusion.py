@@ -1,0 +1,260 @@
+"""Fit how photos are fused and how walkers move on calibration bursts and walks, and calibrate the radii of both."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.campus.bundle import save_bundle
+from core.campus.fusion_parameters import Fusion, FusionParams, MotionParams, RadiusFactors, RadiusKind
+from core.campus.manifest import CampusManifest
+from core.engines.choose import open_engine
+from core.errors import DatasetError
+from core.locate.bayes_filter import Move, WalkFilter, smooth
+from core.locate.fusion import copy_shares, log_evidence, thumbnail, together
+from core.locate.localizer import Localizer
+from core.locate.prior import Prior, closed_cells, prior_of
+from core.locate.probability_map import ProbabilityMap
+from core.locate.threads import one_blas_thread
+from train.bundle.calibrate import GROUP_PHOTOS, SHARES, radius_factors
+from train.dataset.dataset import Dataset
+from train.evaluate.metrics import conformal_factor
+from train.evaluate.sequences import BURST_GAP_S, Rows, bursts, times_s, walks, windows
+
+log = logging.getLogger(__name__)
+
+Float = NDArray[np.float64]
+Float32 = NDArray[np.float32]
+Params = TypeVar("Params", FusionParams, MotionParams)
+
+LEAST_BURSTS, LEAST_FIXES = 10, 30  # with fewer the defaults, and the radii of a single photo, are the better guess
+MAX_MAP_BYTES = 400 << 20  # the maps of all calibration photos are in memory at once; what is beyond is left out
+LABEL_WIDTH_M = 6.0  # how far a phone's own position is off: likelihoods are those of a place about so large
+WRONG_LABEL = 0.05  # the probability that a label says nothing
+# The log-likelihood over all bursts by which a value must be better than the default: few bursts stay near it.
+LEAST_GAIN = 1.0
+_TOGETHER = {
+    "further_weight": (0.25, 0.5, 0.75, 1.0),
+    "floor": (0.05, 0.1, 0.2, 0.35),
+    "prior_exponent": (0.0, 0.35, 0.7, 1.0),
+    "prior_width_m": (10.0, 15.0, 25.0),
+}
+_MOTION = {
+    "standing_s": (1.5, 4.0, 10.0),
+    "speed_m_s": (0.8, 1.2, 1.8, 2.6),
+    "leak_s": (300.0, 2000.0, 10_000.0),
+    "memory_s": (10.0, 30.0, 100.0),
+}
+
+
+@dataclass(frozen=True)
+class _Walk:
+    """One calibration walk of N photos: maps, thumbnails, (N,) times and trust, and (N, 2) true places in metres."""
+
+    maps: list[Float32]
+    thumbnails: list[Float32]
+    time_s: Float
+    trust: Float
+    truth_m: Float
+
+    @property
+    def bursts(self) -> list[slice]:
+        return bursts(self.time_s, BURST_GAP_S)
+
+
+def fit_fusion(localizer: Localizer, dataset: Dataset, rows: Rows) -> Fusion:
+    """What the manifest says of several photos, from the calibration photos in `rows` (N,) of a dataset.
+
+    Coordinate descent on the likelihood of their true places. Where they have no times or are too few it is the
+    defaults, without radii of its own.
+    """
+    with one_blas_thread():
+        try:
+            read = list(_read(localizer, dataset, walks(dataset, rows)))
+        except DatasetError as error:
+            log.info("several photos: the defaults, since %s", error)
+            return Fusion()
+        several = [part for walk in read for part in walk.bursts if part.stop - part.start > 1]
+        if len(several) < LEAST_BURSTS:
+            log.info("several photos: the defaults, since only %d calibration bursts have two photos", len(several))
+            return Fusion()
+        truth = _Truth(localizer)
+        params = _ascend(FusionParams(), _TOGETHER, lambda p: _together_score(localizer, read, p, truth))
+        prior = _prior(localizer, params)
+        motion = _ascend(MotionParams(), _MOTION, lambda m: _walk_score(localizer, read, prior, params, m, truth))
+        radii = _radii(localizer, read, prior, params, motion)
+    photos = sum(len(walk.maps) for walk in read)
+    log.info("several photos: %s, %s, fitted on %d photos in %d bursts", params, motion, photos, len(several))
+    return Fusion(together=params, motion=motion, radii=radii, photos=photos, walks=len(read))
+
+
+def fusion_of_draft(manifest: CampusManifest, files: dict[str, bytes], dataset: Dataset, rows: Rows) -> Fusion:
+    """The same through the very bundle that a manifest and its files would make."""
+    with tempfile.TemporaryDirectory() as folder:
+        draft = save_bundle(Path(folder) / "draft", manifest, files)
+        return fit_fusion(Localizer(draft, open_engine(draft)), dataset, rows)
+
+
+def _read(localizer: Localizer, dataset: Dataset, found: list[Rows]) -> Iterator[_Walk]:
+    frame, time_s, grid = localizer.bundle.manifest.frame, times_s(dataset), localizer.bundle.manifest.grid
+    left = MAX_MAP_BYTES // (4 * grid.rows * grid.columns)
+    for walk in found:
+        walk, left = walk[:left], left - len(walk[:left])
+        if not len(walk):
+            continue
+        readings = [localizer.read(dataset.image_paths[row]) for row in walk]
+        yield _Walk(
+            [localizer.posterior.map(reading.heads, reading.evidence).mass for reading in readings],
+            [thumbnail(reading.image) for reading in readings],
+            time_s[walk],
+            np.array([float(localizer.on_campus(localizer.ood_score(reading.heads))) for reading in readings]),
+            frame.to_local(*dataset.latlon[walk].T),
+        )
+
+
+def _prior(localizer: Localizer, params: FusionParams) -> Prior:
+    manifest, gallery = localizer.bundle.manifest, localizer.bundle.gallery
+    stood_m = localizer.bundle.zones.centres_m if gallery is None else gallery.local_m
+    closed = closed_cells(manifest.grid, localizer.bundle.campus_map, manifest.frame)
+    return prior_of(manifest.grid, stood_m, manifest.posterior, params, closed)
+
+
+class _Truth:
+    """The log-likelihood of labelled places under a map, with labels that are a little off, or wrong."""
+
+    def __init__(self, localizer: Localizer) -> None:
+        self._grid = grid = localizer.bundle.manifest.grid
+        self._reach = int(np.ceil(2 * LABEL_WIDTH_M / grid.cell_m))
+        offset = np.arange(-self._reach, self._reach + 1) * grid.cell_m
+        weight = np.exp(-0.5 * (offset / LABEL_WIDTH_M) ** 2)
+        self._weight = np.outer(weight, weight) / weight.sum() ** 2
+
+    def score(self, mass: Float32, truth_m: Float) -> float:
+        """The mean over (N, 2) places."""
+        grid, reach = self._grid, self._reach
+        padded = np.pad(mass, reach)
+        column = ((truth_m[:, 0] - grid.west_m) / grid.cell_m).astype(int).clip(0, grid.columns - 1)
+        row = ((truth_m[:, 1] - grid.south_m) / grid.cell_m).astype(int).clip(0, grid.rows - 1)
+        side = 2 * reach + 1
+        near = np.array([
+            (padded[r : r + side, c : c + side] * self._weight).sum() for r, c in zip(row, column, strict=True)
+        ])  # fmt: skip
+        return float(np.log((1 - WRONG_LABEL) * near + WRONG_LABEL / mass.size).mean())
+
+
+def _ascend(start: Params, choices: dict[str, tuple[float, ...]], score: Callable[[Params], float]) -> Params:
+    """Coordinate ascent, twice through all coordinates; a change must gain LEAST_GAIN."""
+    best, reached = start, score(start)
+    for _ in range(2):
+        before = best
+        for name, values in choices.items():
+            tried = [replace(best, **{name: value}) for value in values if value != getattr(best, name)]
+            scores = [score(one) for one in tried]
+            top = int(np.argmax(scores))
+            if scores[top] > reached + LEAST_GAIN:
+                best, reached = tried[top], scores[top]
+        if best == before:
+            break
+    return best
+
+
+def _fused(walk: _Walk, part: slice, prior: Prior, params: FusionParams) -> Float32:
+    shares = copy_shares(walk.thumbnails[part])
+    return together(walk.maps[part], prior, params, shares, walk.trust[part]).mass
+
+
+def _together_score(localizer: Localizer, read: Sequence[_Walk], params: FusionParams, truth: _Truth) -> float:
+    """Each burst counts as one: its photos share their mistakes. Of long ones, parts of three and the whole."""
+    prior, total = _prior(localizer, params), 0.0
+    for walk in read:
+        for burst in walk.bursts:
+            if burst.stop - burst.start < 2:
+                continue
+            parts = [burst, *windows(burst, 3)] if burst.stop - burst.start > 3 else [burst]
+            total += float(
+                np.mean([truth.score(_fused(walk, part, prior, params), walk.truth_m[part]) for part in parts])
+            )
+    return total
+
+
+def _walk_score(
+    localizer: Localizer, read: Sequence[_Walk], prior: Prior, params: FusionParams, motion: MotionParams, truth: _Truth
+) -> float:  # fmt: skip
+    """The filtered places' log-likelihood, each burst as one."""
+    total = 0.0
+    for walk in read:
+        _, steps = _filtered(localizer, walk, prior, params, motion)
+        scores = [truth.score(mass, walk.truth_m[i : i + 1]) for i, (mass, _) in enumerate(steps)]
+        total += sum(float(np.mean(scores[burst])) for burst in walk.bursts)
+    return total
+
+
+def _filtered(
+    localizer: Localizer, walk: _Walk, prior: Prior, params: FusionParams, motion: MotionParams
+) -> tuple[WalkFilter, list[tuple[Float32, Move]]]:
+    found = WalkFilter(localizer.bundle.manifest.grid, prior, params, motion)
+    steps = [
+        found.step(mass, float(time_s), seen, float(trust))
+        for mass, time_s, seen, trust in zip(walk.maps, walk.time_s, walk.thumbnails, walk.trust, strict=True)
+    ]
+    return found, [(step.mass, step.move) for step in steps]
+
+
+def _radii(
+    localizer: Localizer, read: Sequence[_Walk], prior: Prior, params: FusionParams, motion: MotionParams
+) -> dict[RadiusKind, RadiusFactors]:
+    """Conformal factors for each kind of fix of which there are enough."""
+    grid = localizer.bundle.manifest.grid
+    rows: dict[RadiusKind, list[tuple[float, ...]]] = {"2": [], "3": [], "4+": [], "walk": [], "smoothed": []}
+
+    def judge(kind: RadiusKind, mass: Float32, truth_m: Float) -> None:
+        probability = ProbabilityMap(grid, mass)
+        at_m = probability.median_m()
+        raw = probability.radii_m(at_m, SHARES)
+        rows[kind] += [(float(np.linalg.norm(at_m - place)), *raw) for place in truth_m]
+
+    for walk in read:
+        for burst in walk.bursts:
+            whole = [burst] if burst.stop - burst.start >= 4 else []
+            cuts: tuple[tuple[RadiusKind, list[slice]], ...] = (
+                ("2", windows(burst, 2)), ("3", windows(burst, 3)), ("4+", whole)
+            )  # fmt: skip
+            for kind, parts in cuts:
+                for part in parts:
+                    judge(kind, _fused(walk, part, prior, params), walk.truth_m[part])
+        found, steps = _filtered(localizer, walk, prior, params, motion)
+        for index, (mass, _) in enumerate(steps):
+            judge("walk", mass, walk.truth_m[index : index + 1])
+
+        def evidence(index: int, walk: _Walk = walk) -> Float32:
+            return log_evidence(walk.maps[index], prior.reference, params.floor)
+
+        moves, ones = [move for _, move in steps], np.ones_like(prior.standing)
+        for index, mass, _ in smooth(found.motion, prior.standing, ones, moves, evidence):
+            judge("smoothed", mass, walk.truth_m[index : index + 1])
+    return {kind: _factors(np.array(found)) for kind, found in rows.items() if len(found) >= LEAST_FIXES}
+
+
+def _factors(rows: Float) -> RadiusFactors:
+    """(N, 3) errors and raw radii -> factors. Photos of a burst share their error, so it takes more of them than single
+    photos to tell small radii from large ones.
+    """
+    error_m, raw_m = rows[:, 0], rows[:, 1:]
+    if len(rows) >= 4 * GROUP_PHOTOS:
+        at_m, factors = radius_factors(error_m, raw_m, SHARES)
+    else:
+        at_m = np.array([float(np.median(raw_m[:, 0]))])
+        factors = [np.array([conformal_factor(error_m, raw_m[:, i], share)]) for i, share in enumerate(SHARES)]
+    return RadiusFactors(
+        fixes=len(rows),
+        radius_at_m=tuple(at_m.tolist()),
+        radius68_factors=tuple(factors[0].tolist()),
+        radius95_factors=tuple(factors[1].tolist()),
+    )

@@ -1,0 +1,74 @@
+"""Which photos of a dataset one person took one after another: walks, and bursts within them."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.errors import DatasetError
+from core.photo.capture import parse_local_time
+from train.dataset.dataset import Dataset
+
+BURST_GAP_S = 12.0  # people who photograph a standpoint take 2 to 6 s a photo, and then walk on
+
+Rows = NDArray[np.int64]
+Float = NDArray[np.float64]
+
+_TIMES = ("time_utc", "local_time")
+_WALKERS = ("device", "phone", "contributor", "session")
+
+
+def times_s(dataset: Dataset) -> Float:
+    """(N,) seconds of the clock that each photo was dated by, NaN where it has none; only differences mean anything."""
+    found = np.full(len(dataset), np.nan)
+    for name in _TIMES:
+        if not dataset.has(name):
+            continue
+        for row, text in enumerate(dataset.column(name)):
+            if np.isnan(found[row]) and (time := _time(text)) is not None:
+                found[row] = time.timestamp()
+    return found
+
+
+def _time(text: str) -> datetime | None:
+    time: datetime | None
+    try:
+        time = datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
+    except ValueError:
+        time = parse_local_time(text)
+    if time is None:
+        return None
+    return time if time.tzinfo is not None else time.replace(tzinfo=timezone.utc)
+
+
+def walks(dataset: Dataset, rows: Rows) -> list[Rows]:
+    """The photos in `rows` by device and session, each in the order of time; those without a time are left out.
+
+    Raises DatasetError where no photo of the dataset has a date and a time.
+    """
+    time_s = times_s(dataset)
+    if not np.isfinite(time_s[rows]).any():
+        raise DatasetError(
+            f"{dataset.root / 'gt.csv'}: no photo has a date and time, so nobody knows which belong together: "
+            "add a column local_time, such as 2025-12-22T09:47:11, or ingest photos with EXIF"
+        )
+    names = [dataset.column(name) for name in _WALKERS if dataset.has(name)]
+    walkers: dict[tuple[str, ...], list[int]] = {}
+    for row in rows[np.isfinite(time_s[rows])]:
+        walkers.setdefault(tuple(name[row] for name in names), []).append(int(row))
+    found = [np.array(photos, np.int64) for photos in walkers.values()]
+    return [photos[np.argsort(time_s[photos], kind="stable")] for photos in found]
+
+
+def bursts(time_s: Float, gap_s: float) -> list[slice]:
+    """The bursts of a walk whose photos were taken at (N,) ascending times: no gap in one is longer than `gap_s`."""
+    starts = [0, *(np.flatnonzero(np.diff(time_s) > gap_s) + 1).tolist(), len(time_s)]
+    return [slice(first, last) for first, last in pairwise(starts) if first < last]
+
+
+def windows(burst: slice, photos: int) -> list[slice]:
+    """The burst cut into disjoint parts of so many photos; what is left over at its end belongs to none."""
+    return [slice(first, first + photos) for first in range(burst.start, burst.stop - photos + 1, photos)]
