@@ -50,7 +50,7 @@ FLOOR_WEIGHT = 1e-3  # without calibration: enough for the map never to be empty
 HEADS = {"regressor": "regressor", "embedder": "embedding_head", "classifier": "classifier"}  # ours -> the original's
 
 
-def seed_net(path: Path, state: Mapping[str, Any], image_size: int = IMAGE_SIZE) -> CampusNet:
+def checkpoint_net(path: Path, state: Mapping[str, Any], image_size: int = IMAGE_SIZE) -> CampusNet:
     """The checkpoint that was read from `path` as a CampusNet in evaluation mode, with the same outputs.
 
     Raises EngineError that names the first key that is missing, unknown or misshapen.
@@ -221,7 +221,7 @@ def import_checkpoint(
         raise DatasetError(f"{gt}: no column label, which tells the checkpoint's zones: give the original's gt.csv")
     local_m = _on_the_original_campus(gt, FRAME.to_local(table["lat"], table["lon"]))
     dataset = None if images is None else Dataset.of(gt, images)
-    net = seed_net(checkpoint, read_state(checkpoint), image_size)
+    net = checkpoint_net(checkpoint, read_state(checkpoint), image_size)
     zones = zones_of_labels(gt, table["label"].tolist(), local_m, net.config.zones)
     zones = name_zones(zones, campus_map, FRAME)
     photos: dict[str, int] = {}

@@ -70,7 +70,7 @@ class Breakdown:
         if self.on_campus:
             lines.append(f"  on campus: {words(self.on_campus)} are taken for this campus")
         if self.strangers_refused:
-            lines.append(f"  strangers: {words(self.strangers_refused)} are refused")
+            lines.append(f"  photos of other places: {words(self.strangers_refused)} are refused")
         if self.heading:
             lines.append(f"  heading  median {self.heading.median_deg:.0f}° off, n = {self.heading.n}")
         return lines
@@ -117,14 +117,14 @@ def break_down(
     where, near = _places_and_photos_near(bundle, local_m, places, night, dark)
     on_campus = None
     if not manifest.calibration.ood_quantiles:
-        not_told.append("on campus or not: the bundle does not say how novel photos of its own campus look")
+        not_told.append("on campus or not: the bundle holds no OOD scores of its own campus")
     else:
         on_campus = proportion(np.array([fix.on_campus for fix in evaluation.fixes]))
     heading = heading_errors(evaluation, dataset.numbers("heading_deg")[rows])
     if heading is None:
         not_told.append("heading: the fixes have none, or the photos have none to compare with")
     if refused is None:
-        not_told.append("refusal of other places' photos: none were given (--strangers)")
+        not_told.append("refusal of other places' photos: none were given (--ood)")
     return Breakdown(
         split=evaluation.split,
         divided=splits.describe() if splits else "never split: all of it is new to the model",

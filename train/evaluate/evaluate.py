@@ -27,7 +27,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the metrics there as JSON")
     parser.add_argument("--report", type=Path, metavar="DIR", help="write a report there: report.html, and its figures")
     parser.add_argument(
-        "--strangers", type=Path, metavar="DIR", help="photos of other places: how many are refused as not this campus"
+        "--ood",
+        "--strangers",  # its former name
+        dest="ood",
+        type=Path,
+        metavar="DIR",
+        help="photos of other places (out of distribution): how many are refused as not this campus",
     )
     parser.add_argument(
         "--together", type=float, nargs="?", const=BURST_GAP_S, metavar="SECONDS",
@@ -44,9 +49,9 @@ def main(args: argparse.Namespace) -> int:
 
         check_report_folder(args.report)
     localizer, dataset = Localizer.load(args.bundle), Dataset.load(args.dataset)
-    strangers = refused(localizer, args.strangers) if args.strangers else None
+    ood = refused(localizer, args.ood) if args.ood else None
     evaluation = evaluate(localizer, dataset, args.split)
-    breakdown = break_down(evaluation, dataset, localizer.bundle, strangers)
+    breakdown = break_down(evaluation, dataset, localizer.bundle, ood)
     print(describe(evaluation, localizer))
     print("\n".join(breakdown.lines()))
     fused = Fused()

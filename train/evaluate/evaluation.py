@@ -30,7 +30,7 @@ class Evaluation:
     """One row per photo, in the order of `names`; `rows` (N,) are the dataset's, `truth` is (N, 2) degrees.
 
     error_m, radius68_m, radius95_m and each of baseline_error_m: (N,) metres. level_radius_m: (N, len(LEVELS)) metres.
-    neighbours: (N, NEIGHBOURS) rows of the gallery, most similar first; None without a gallery.
+    neighbours: (N, NEIGHBOURS) rows of the gallery, nearest first; None without a gallery.
     """
 
     split: str
@@ -132,13 +132,13 @@ def radii_at_levels(localizer: Localizer, fix: Fix) -> NDArray[np.float64]:
     return np.asarray(np.array(raw) * np.interp(LEVELS, (0.68, 0.95), factors))
 
 
-def refused(localizer: Localizer, strangers: Path) -> NDArray[np.bool_]:
+def refused(localizer: Localizer, other_places: Path) -> NDArray[np.bool_]:
     """(N,) which photos in a folder of other places' photos are refused, that is, not taken for this campus.
 
     Raises DatasetError when the folder holds no photo, PhotoError when one cannot be read.
     """
     images = decode_images(
-        [strangers / name for name in find_photos(strangers)[0]], localizer.bundle.manifest.image_size
+        [other_places / name for name in find_photos(other_places)[0]], localizer.bundle.manifest.image_size
     )
     heads = run_all(localizer.engine, images)
     return np.array([not localizer.fix(heads.one(index)).on_campus for index in range(len(images))])

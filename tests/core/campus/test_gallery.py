@@ -14,7 +14,7 @@ def gallery_of(embedding: np.ndarray) -> Gallery:
     return Gallery(embedding, np.zeros((len(embedding), 2), np.float32))
 
 
-def test_most_similar_is_best_first_and_no_more_than_there_are() -> None:
+def test_the_nearest_come_best_first_and_no_more_than_there_are() -> None:
     gallery = gallery_of(np.array([[1, 0], [0, 1], [0.6, 0.8]], np.float32))
     top, similarity = nearest_neighbours(np.array([[0.0, 1.0]], np.float32), gallery, 10)
     assert top.tolist() == [[1, 2, 0]]

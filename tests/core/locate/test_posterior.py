@@ -103,7 +103,7 @@ def test_a_map_sums_to_one_whatever_votes() -> None:
         assert (mass > 0).all()
 
 
-def test_each_voter_pulls_the_fix_to_where_it_votes() -> None:
+def test_each_component_pulls_the_fix_to_its_own_place() -> None:
     gallery = Gallery(np.eye(2, dtype=np.float32), np.array([[0, -80], [0, 80]], np.float32))
 
     def fix(**weights: float) -> np.ndarray:

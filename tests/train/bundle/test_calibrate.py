@@ -31,7 +31,7 @@ def campus(photos: int, regression_sd_m: float, retrieval_right: float, seed: in
     return heads, truth, gallery
 
 
-def test_the_voter_that_is_right_gets_the_weight() -> None:
+def test_the_component_that_is_right_gets_the_weight() -> None:
     def fitted(regression_sd_m: float, retrieval_right: float) -> PosteriorParams:
         heads, truth, gallery = campus(150, regression_sd_m, retrieval_right, 0)
         return fit_posterior(heads, truth, GRID, Zones(()), gallery, 100)

@@ -34,7 +34,7 @@ from train.bundle.import_checkpoint import (
     PUBLISHED_MEAN_M,
     import_checkpoint,
     original_split,
-    seed_net,
+    checkpoint_net,
     zones_of_labels,
 )
 from train.bundle.make import BundleConfig
@@ -205,7 +205,7 @@ def test_a_layout_that_is_not_known_names_the_key(original: OriginalNet, change:
     state = dict(original.state_dict())
     change(state)
     with pytest.raises(EngineError, match=said) as error:
-        seed_net(Path("best_model.pth"), state, SIZE)
+        checkpoint_net(Path("best_model.pth"), state, SIZE)
     assert len(str(error.value).splitlines()) == 1
 
 
@@ -216,7 +216,7 @@ def test_torch_answers_as_the_original_whether_wrapped_or_not(original: Original
         offset, embedding, logits = (value.numpy() for value in original(normalised(images)))
     assert offset.std() > 0.05
     for given in (state, {"epoch": 3, "model_state_dict": state}):
-        heads = TorchEngine(seed_net(Path("best_model.pth"), given, SIZE)).run(images)
+        heads = TorchEngine(checkpoint_net(Path("best_model.pth"), given, SIZE)).run(images)
         assert heads.offset == pytest.approx(offset, abs=1e-4)
         assert heads.embedding == pytest.approx(embedding, abs=1e-4)
         assert heads.zone_logits == pytest.approx(logits, abs=1e-4)

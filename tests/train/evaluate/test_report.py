@@ -111,7 +111,7 @@ def test_the_json_keeps_the_promised_keys_and_adds_the_breakdown(made: Made, eva
     assert (told["strangers_refused"]["hits"], told["strangers_refused"]["n"]) == (3, 4)
     assert told["heading"] is None
     assert any("heading" in reason for reason in told["not_told"])
-    assert "strangers: 75% of 4 photos" in made.printed
+    assert "photos of other places: 75% of 4 photos" in made.printed
 
 
 def test_the_curve_s_radii_are_the_fix_s_own_at_the_fix_s_levels(made: Made, evaluation: Evaluation) -> None:
@@ -265,7 +265,7 @@ def test_bad_input_is_one_line_and_loses_nothing(
     for words, said in (
         (("--report", taken), "no report"),
         (("--report", file), "no report"),
-        (("--strangers", empty, "--report", tmp_path / "new"), "holds no photos"),
+        (("--ood", empty, "--report", tmp_path / "new"), "holds no photos"),
         (("--strangers", tmp_path / "nowhere"), "holds no photos"),
     ):
         assert cli(monkeypatch, "evaluate", made.bundle, made.dataset, *words) == 2
