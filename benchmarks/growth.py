@@ -168,7 +168,7 @@ def _searches(
     growing: Growing, campuses: dict[float, Localizer], effort: Effort, section: Section
 ) -> list[tuple[str, ...]]:
     """The 24 nearest neighbours: ours, comparing with every photo in NumPy, and faiss where it is installed."""
-    rows: list[tuple[str, ...]] = [("24 nearest neighbours of", "this, exact", "NumPy, every photo", "faiss, every photo")]
+    rows: list[tuple[str, ...]] = [("24 nearest of", "this, exact", "NumPy, every photo", "faiss, every photo")]
     asked = cycle(growing.photos(64, _side("", 0)).embedding[:, None])
     for photos, campus in campuses.items():
         gallery = campus.posterior.gallery

@@ -32,9 +32,9 @@ from tests import SLICE
 from train.bundle.import_checkpoint import (
     FRAME,
     PUBLISHED_MEAN_M,
+    checkpoint_net,
     import_checkpoint,
     original_split,
-    checkpoint_net,
     zones_of_labels,
 )
 from train.bundle.make import BundleConfig
