@@ -12,11 +12,12 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from app.sighting import thumbnail
+from app.trial import check_campus
 from core.campus.bundle import Bundle
 from core.campus.file_names import CAMPUS_JSON, EDGE_MODEL
 from core.campus.samples import sample_photos
 from core.errors import BundleError, CampusError
-from core.locate.localizer import DEMO_BUNDLE, Localizer, default_bundle
+from core.locate.localizer import DEMO_BUNDLE, default_bundle
 
 MAX_CAMPUS_MB = 200
 MAX_TAKEN_IN = 8  # uploaded campuses kept at a time; the oldest makes room
@@ -45,20 +46,16 @@ def _workshop() -> tempfile.TemporaryDirectory[str]:
 def taken_in(data: bytes, name: str) -> Path:
     """Keep an uploaded `.campus` file while this process lives, once it proves whole and usable.
 
-    It is checked as any bundle is (schema, every hash), its network is loaded by ONNX Runtime and run on a
-    black picture; nothing in it is executed or unpickled. Raises CampusError, and then keeps nothing.
+    It is checked as any bundle is (schema, every hash), its networks are read as data, and then it must answer its own
+    samples in a process of its own (`check_campus`). Raises CampusError, and then keeps nothing.
     """
-    import numpy as np
-
     path = Path(_workshop().name) / f"{hashlib.sha256(data).hexdigest()[:24]}.campus"
     if path.exists():
         return path
     trial = path.with_suffix(_TRIAL)
     try:
         trial.write_bytes(data)
-        localizer = Localizer.load(trial)
-        localizer.locate(np.zeros((64, 64, 3), np.uint8))
-        _ = localizer.bundle.campus_map
+        check_campus(trial)
         _make_room(path.parent)
         trial.rename(path)
     except CampusError as error:

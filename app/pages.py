@@ -9,7 +9,7 @@ import streamlit as st
 from app import campuses, cards, session_log
 from app.gate import BusyError
 from app.map.deck import HEIGHT_PX, coverage_deck, coverage_legend
-from app.shared import dark, edge_pack, gate, trouble
+from app.shared import dark, edge_pack, trial_gate, trouble
 from app.sighting import Sighting
 from app.texts import Texts
 from core.errors import CampusError
@@ -121,7 +121,7 @@ def add_campus(texts: Texts) -> None:
         return
     state.campus_taken, state.campus_trouble = file.file_id, None
     try:
-        with st.spinner(texts["working"]), gate().turn():
+        with st.spinner(texts["working"]), trial_gate().turn():
             path = campuses.taken_in(file.getvalue(), file.name)
     except BusyError as busy:
         state.campus_trouble = (texts.say("busy", waiting=busy.waiting), "")

@@ -24,6 +24,12 @@ def gate() -> Gate:
     return process_gate()
 
 
+@st.cache_resource(show_spinner=False)
+def trial_gate() -> Gate:
+    """The queue of uploaded campuses, so that they take no photo's turn."""
+    return Gate(at_once=1, waiting=3)
+
+
 @st.cache_data(max_entries=4, show_spinner=False)
 def sample_pictures(path: Path, changed_ns: int) -> list[tuple[str, str]]:
     """The samples' small pictures, once per bundle."""

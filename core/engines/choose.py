@@ -35,10 +35,18 @@ def open_engine(bundle: Bundle, backend: Backend = "auto", threads: int | None =
         if (built := built_engine(bundle, required=backend == "tensorrt")) is not None:
             return built
     if backend == "onnxruntime-fp32" or bundle.manifest.cpu_model == "model.onnx":
-        return _checked(OnnxEngine(bundle.read("model.onnx"), "ONNX Runtime FP32", threads), bundle)
+        return _opened(bundle, "model.onnx", "ONNX Runtime FP32", threads)
     if bundle.manifest.cpu_model not in bundle.manifest.files:
         raise BundleError(f"{bundle.path}: {bundle.manifest.cpu_model} is missing: make the bundle again")
-    return _checked(OnnxEngine(bundle.read(bundle.manifest.cpu_model), "ONNX Runtime INT8", threads), bundle)
+    return _opened(bundle, bundle.manifest.cpu_model, "ONNX Runtime INT8", threads)
+
+
+def _opened(bundle: Bundle, file: str, name: str, threads: int | None) -> OnnxEngine:
+    try:
+        engine = OnnxEngine(bundle.read(file), name, threads)
+    except EngineError as error:
+        raise EngineError(f"{file}: {error.reason}", path=bundle.path, remedy=error.remedy) from error
+    return _checked(engine, bundle)
 
 
 def _checked(engine: OnnxEngine, bundle: Bundle) -> OnnxEngine:

@@ -8,34 +8,43 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from core.engines.heads import HEAD_OF_OUTPUT, Heads, checked_heads
+from core.engines.vet import check_model
 from core.errors import EngineError, MissingDependency, reason_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from onnxruntime import InferenceSession
 
     Float32 = NDArray[np.float32]
+
+
+def open_session(model: bytes, threads: int | None = None) -> InferenceSession:
+    """The bytes of an ONNX file, ready to run. Raises EngineError where `check_model` or ONNX Runtime refuses them."""
+    check_model(model)
+    try:
+        import onnxruntime as ort
+    except ImportError as error:
+        raise MissingDependency("onnxruntime", "requirements.txt") from error
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads or min(os.cpu_count() or 1, 4)
+    options.log_severity_level = 3
+    options.add_session_config_entry("session.load_model_format", "ONNX")  # never its own, which is not checked
+    # Threads wait for the next operator by spinning, which makes a network a quarter faster; but not for long, nor
+    # from one photo to the next: that takes the cores from decoding, the posterior, and other programs.
+    options.add_session_config_entry("session.intra_op.spin_duration_us", "30")
+    options.add_session_config_entry("session.force_spinning_stop", "1")
+    try:
+        return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime's exceptions have no common base of their own
+        raise EngineError(f"ONNX Runtime cannot load the model: {str(error).splitlines()[0]}") from error
 
 
 class OnnxEngine:
     """ONNX Runtime on the CPU."""
 
     def __init__(self, model: bytes, name: str, threads: int | None = None) -> None:
-        """`model` is the bytes of an ONNX file. Raises EngineError when ONNX Runtime will not load it."""
-        try:
-            import onnxruntime as ort
-        except ImportError as error:
-            raise MissingDependency("onnxruntime", "requirements.txt") from error
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = threads or min(os.cpu_count() or 1, 4)
-        options.log_severity_level = 3
-        # Threads wait for the next operator by spinning, which makes a network a quarter faster; but not for long, nor
-        # from one photo to the next: that takes the cores from decoding, the posterior, and other programs.
-        options.add_session_config_entry("session.intra_op.spin_duration_us", "30")
-        options.add_session_config_entry("session.force_spinning_stop", "1")
-        try:
-            self.session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # ONNX Runtime's exceptions have no common base of their own
-            raise EngineError(f"ONNX Runtime cannot load the model: {str(error).splitlines()[0]}") from error
+        """`model` is the bytes of an ONNX file. Raises EngineError where it may not or cannot be run."""
+        self.session = open_session(model, threads)
         self.name = name
         self._known = [output.name for output in self.session.get_outputs() if output.name in HEAD_OF_OUTPUT]
 

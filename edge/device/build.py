@@ -12,6 +12,7 @@ from core.campus.file_names import ENGINE, KEY
 from core.engines.cuda import Cuda, open_cuda
 from core.engines.engine_key import EngineKey, key_of_this_machine, key_text, read_key
 from core.engines.tensorrt_engine import TensorRtEngine, import_tensorrt
+from core.engines.vet import check_model
 from core.errors import EngineError
 from core.io.files import check_writable, written_atomically
 from core.program import edge_program, running_pack
@@ -113,6 +114,7 @@ def _engine_is_whole(folder: Path) -> bool:
 
 
 def _build(export: Export, flags: BuildFlags, cache: Path, program: Path | None) -> Built:
+    check_model(export.fp16)  # TensorRT's parser gets to see no other
     size = export.manifest.preprocessing.size
     known = cache.read_bytes() if cache.is_file() else b""
     if program is not None:

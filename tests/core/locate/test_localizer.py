@@ -121,7 +121,7 @@ def test_an_unknown_backend_is_named(localizer: Localizer) -> None:
 
 
 def test_a_model_that_is_no_model() -> None:
-    with pytest.raises(EngineError, match="cannot load"):
+    with pytest.raises(EngineError, match="no ONNX file"):
         OnnxEngine(b"not a model", "broken")
 
 
