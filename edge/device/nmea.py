@@ -1,34 +1,86 @@
-"""A Fix as the sentences of a GPS receiver: NMEA 0183 GGA (position) and GST (error), so that GPS software takes it."""
+"""A Fix as the sentences of a GPS receiver, NMEA 0183 version 2.3 and later: RMC, GGA, GSA, GST, VTG, ZDA.
+
+Nothing here saw a satellite, and the sentences say so where they can: the mode of RMC and VTG is E, *estimated*.
+Programs want a quality and at least four satellites before they take a position, so GGA and GSA name four, with numbers
+that stand for none in particular.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from importlib import import_module
 
 from core.errors import MissingDependency
 from core.locate.fix import Fix
 
-# Quality 6, "estimated (dead reckoning)": the position comes from no satellite, and software that needs one can tell.
-ESTIMATED, NO_FIX = 6, 0
+GPS_FIX, ESTIMATED, NO_FIX = 1, 6, 0
+# ArduPilot and ROS's nmea_navsat_driver take 6, "estimated (dead reckoning)", for no fix at all; gpsd takes both.
+QUALITIES = (GPS_FIX, ESTIMATED)
+SATELLITES = ("01", "02", "03", "04")
 # The 68 % radius of a circular Gaussian is 1.51 times its standard deviation along one axis: sqrt(-2 ln 0.32).
 RADIUS68_PER_SIGMA = 1.5096
+# gpsd reads a receiver's error from the dilution of precision alone, times 19 m (its `eph`), whatever GST says.
+METRES_PER_HDOP = 19.0
+KNOTS_PER_M_S, KMH_PER_M_S = 1.943844, 3.6
 TALKER = "GP"
 
 
-def sentences(fix: Fix, taken_s: float) -> list[str]:
-    """The GGA and GST sentence of a fix, each ending in CR LF. Raises MissingDependency without pynmea2.
+@dataclass(frozen=True)
+class _Moment:
+    """A time as the sentences have it."""
 
-    A photo that does not look like the campus gives quality 0, which GPS software takes as "no position".
+    clock: str
+    date: str
+    day: str
+    month: str
+    year: str
+
+    @classmethod
+    def of(cls, taken_s: float) -> _Moment:
+        at = datetime.fromtimestamp(taken_s, timezone.utc)
+        clock = f"{at:%H%M%S}.{at.microsecond // 10_000:02d}"
+        return cls(clock, f"{at:%d%m%y}", f"{at:%d}", f"{at:%m}", f"{at:%Y}")
+
+
+def sentences(fix: Fix, taken_s: float, quality: int = GPS_FIX) -> list[str]:
+    """The sentences of a fix, each ending in CR LF; `quality` is GGA's. Raises MissingDependency without pynmea2.
+
+    RMC comes first: programs take the date from it, and ArduPilot wants it within 150 ms of GGA. A photo that does not
+    look like the campus is no fix in every sentence, and carries no position.
     """
-    quality = ESTIMATED if fix.on_campus else NO_FIX
-    at = datetime.fromtimestamp(taken_s, timezone.utc)
-    clock = f"{at:%H%M%S}.{at.microsecond // 10_000:02d}"
-    sigma = f"{fix.radius68_m / RADIUS68_PER_SIGMA:.2f}"
+    at = _Moment.of(taken_s)
+    if not fix.on_campus or fix.radius68_m is None:
+        return _no_fix(at)
     position = (*degrees_minutes(fix.lat, 2, "NS"), *degrees_minutes(fix.lon, 3, "EW"))
-    # A horizontal dilution of 1 beside the true error in GST; height and geoid are unknown and stay empty.
-    gga = (clock, *position, str(quality), "00", "1.0", "", "M", "", "M", "", "")
-    gst = (clock, "", sigma, sigma, "0.0", sigma, sigma, "")
-    return [_sentence("GGA", gga), _sentence("GST", gst)]
+    sigma = f"{fix.radius68_m / RADIUS68_PER_SIGMA:.2f}"
+    hdop = f"{fix.radius68_m / METRES_PER_HDOP:.2f}"
+    course = "" if fix.course_deg is None else f"{fix.course_deg:.1f}"
+    knots, kmh = ("" if fix.speed_m_s is None else f"{fix.speed_m_s * per:.2f}" for per in (KNOTS_PER_M_S, KMH_PER_M_S))
+    seen = (*SATELLITES, *[""] * (12 - len(SATELLITES)))
+    # Height and geoid are unknown and stay empty.
+    return [
+        _sentence("RMC", (at.clock, "A", *position, knots, course, at.date, "", "", "E")),
+        _sentence("GGA", (at.clock, *position, str(quality), f"{len(SATELLITES):02d}", hdop, "", "M", "", "M", "", "")),
+        _sentence("GSA", ("A", "2", *seen, hdop, hdop, "")),
+        _sentence("GST", (at.clock, "", sigma, sigma, "0.0", sigma, sigma, "")),
+        _sentence("VTG", (course, "T", "", "M", knots, "N", kmh, "K", "E")),
+        _zda(at),
+    ]
+
+
+def _no_fix(at: _Moment) -> list[str]:
+    nowhere = ("", "", "", "")
+    return [
+        _sentence("RMC", (at.clock, "V", *nowhere, "", "", at.date, "", "", "N")),
+        _sentence("GGA", (at.clock, *nowhere, str(NO_FIX), "00", "", "", "M", "", "M", "", "")),
+        _sentence("GSA", ("A", "1", *[""] * 12, "", "", "")),
+        _zda(at),
+    ]
+
+
+def _zda(at: _Moment) -> str:
+    return _sentence("ZDA", (at.clock, at.day, at.month, at.year, "00", "00"))
 
 
 def degrees_minutes(degrees: float, digits: int, hemispheres: str) -> tuple[str, str]:

@@ -14,7 +14,7 @@ from typing import TextIO
 
 from core.errors import EngineError, MissingDependency
 from core.locate.fix import Fix
-from edge.device.nmea import sentences
+from edge.device.nmea import GPS_FIX, sentences
 from edge.device.sources import Frame
 
 log = logging.getLogger(__name__)
@@ -27,11 +27,11 @@ PAUSE_S, LOG_EVERY_S = 0.5, 60.0  # after a failed accept
 class NmeaStream:
     """NMEA on standard output."""
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+    def __init__(self, stream: TextIO, quality: int) -> None:
+        self._stream, self._quality = stream, quality
 
     def put(self, frame: Frame, fix: Fix) -> None:
-        self._stream.write("".join(sentences(fix, frame.taken_s)))
+        self._stream.write("".join(sentences(fix, frame.taken_s, self._quality)))
         self._stream.flush()
 
     def close(self) -> None:
@@ -63,8 +63,9 @@ class NmeaTcp:
     A client that does not read is let go, and takes no time of the others until then.
     """
 
-    def __init__(self, host: str, port: int) -> None:
-        """Raises EngineError when the port cannot be had."""
+    def __init__(self, host: str, port: int, quality: int = GPS_FIX) -> None:
+        """`quality` is GGA's. Raises EngineError when the port cannot be had."""
+        self._quality = quality
         try:
             self._server = socket.create_server((host, port))
         except OSError as error:
@@ -104,7 +105,7 @@ class NmeaTcp:
         client.close()
 
     def put(self, frame: Frame, fix: Fix) -> None:
-        data = "".join(sentences(fix, frame.taken_s)).encode("ascii")
+        data = "".join(sentences(fix, frame.taken_s, self._quality)).encode("ascii")
         with self._lock:
             for client in list(self._clients):
                 try:
@@ -128,8 +129,9 @@ class NmeaTcp:
 class NmeaSerial:
     """NMEA on a serial line, 8N1, for devices that expect a receiver there."""
 
-    def __init__(self, device: str, baud: int) -> None:
-        """Raises EngineError when the line cannot be opened."""
+    def __init__(self, device: str, baud: int, quality: int = GPS_FIX) -> None:
+        """`quality` is GGA's. Raises EngineError when the line cannot be opened."""
+        self._quality = quality
         try:
             import termios
             import tty
@@ -151,7 +153,7 @@ class NmeaSerial:
             raise EngineError(f"{device}: {reason}: give a serial device such as /dev/ttyTHS1") from error
 
     def put(self, frame: Frame, fix: Fix) -> None:
-        data = "".join(sentences(fix, frame.taken_s)).encode("ascii")
+        data = "".join(sentences(fix, frame.taken_s, self._quality)).encode("ascii")
         while data:
             data = data[os.write(self._line, data) :]
 
@@ -159,7 +161,9 @@ class NmeaSerial:
         os.close(self._line)
 
 
-def open_nmea(rest: str, stdout: Callable[[], TextIO]) -> NmeaStream | NmeaTcp | NmeaSerial | None:
+def open_nmea(
+    rest: str, stdout: Callable[[], TextIO], quality: int = GPS_FIX
+) -> NmeaStream | NmeaTcp | NmeaSerial | None:
     """What follows `nmea:` in a sink's address -> the sink; None where it is no such address.
 
     "" is standard output. Raises EngineError, and MissingDependency without pynmea2: before the first photo, not after.
@@ -169,13 +173,13 @@ def open_nmea(rest: str, stdout: Callable[[], TextIO]) -> NmeaStream | NmeaTcp |
     except ImportError as error:
         raise MissingDependency("pynmea2", "requirements-jetson.txt") from error
     if not rest:
-        return NmeaStream(stdout())
+        return NmeaStream(stdout(), quality)
     if rest.startswith("tcp:"):
         host, _, port = rest.removeprefix("tcp:").rpartition(":")
         if port.isdigit() and int(port) < 65536:
-            return NmeaTcp(host or "127.0.0.1", int(port))
+            return NmeaTcp(host or "127.0.0.1", int(port), quality)
     elif rest.startswith("/"):
         device, _, baud = rest.partition(":")
         if not baud or baud.isdigit():
-            return NmeaSerial(device, int(baud or 9600))
+            return NmeaSerial(device, int(baud or 9600), quality)
     return None

@@ -16,8 +16,9 @@ from core.engines.choose import BACKENDS
 from core.errors import EngineError, PhotoError
 from core.locate.localizer import Localizer, default_bundle
 from edge.device.newest import Newest
+from edge.device.nmea import ESTIMATED, GPS_FIX, QUALITIES
 from edge.device.sink_threads import SinkThread, close_all
-from edge.device.sinks import open_sink
+from edge.device.sinks import ADDRESSES, open_sink
 from edge.device.sources import Frame, camera, files, standard_input, watched
 
 log = logging.getLogger(__name__)
@@ -98,7 +99,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--backend", choices=BACKENDS, default="auto", help="default: auto, the best that is there")
     parser.add_argument(
         "--to", action="append", metavar="SINK", default=None,
-        help="json (default), json:FILE, geojson:FILE, nmea, nmea:tcp:[HOST:]PORT, nmea:/dev/ttyX[:BAUD]; repeatable",
+        help=f"{ADDRESSES} (default: json); repeatable",
+    )  # fmt: skip
+    parser.add_argument(
+        "--nmea-quality", type=int, choices=QUALITIES, default=GPS_FIX, metavar="N",
+        help=f"GGA's quality of a fix: {GPS_FIX}, which every program takes (default), or {ESTIMATED}, estimated",
     )  # fmt: skip
     parser.add_argument("--every", type=float, default=0.0, metavar="SECONDS", help="at most one fix in so long (0)")
 
@@ -124,7 +129,7 @@ def _run(args: argparse.Namespace, tally: Tally) -> int:
     patient = False
     try:
         for address in args.to or ["json"]:
-            sinks.append(SinkThread(address, open_sink(address)))
+            sinks.append(SinkThread(address, open_sink(address, args.nmea_quality)))
         run(localizer, frames, sinks, tally, args.every)
         patient = True
     except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""Where `run` puts fixes: JSON lines, GeoJSON, NMEA 0183 on standard output, a TCP port or a serial line."""
+"""Where `run` puts fixes: JSON lines, GeoJSON, NMEA 0183, MQTT, MAVLink, a ROS 2 bag."""
 
 from __future__ import annotations
 
@@ -12,10 +12,18 @@ from typing import BinaryIO, Protocol, TextIO
 
 from core.errors import EngineError
 from core.locate.fix import Fix
+from edge.device.mavlink_sink import open_mavlink
+from edge.device.mcap_sink import McapSink
+from edge.device.mqtt_sink import open_mqtt
+from edge.device.nmea import GPS_FIX
 from edge.device.nmea_sinks import open_nmea
 from edge.device.sources import Frame
 
 ON_STANDARD_OUTPUT = ("json", "nmea")
+ADDRESSES = (
+    "json, json:FILE, geojson:FILE, nmea, nmea:tcp:[HOST:]PORT, nmea:/dev/DEVICE[:BAUD], mqtt:HOST[:PORT]/TOPIC, "
+    "mavlink:udp:HOST:PORT, mcap:FOLDER"
+)
 
 
 class Sink(Protocol):
@@ -96,8 +104,8 @@ class GeoJson:
             self._file.close()
 
 
-def open_sink(address: str) -> Sink:
-    """`json`, `json:FILE`, `geojson:FILE`, `nmea`, `nmea:tcp:[HOST:]PORT` or `nmea:DEVICE[:BAUD]` -> a Sink.
+def open_sink(address: str, nmea_quality: int = GPS_FIX) -> Sink:
+    """An address as `ADDRESSES` lists them -> a Sink; `nmea_quality` is what NMEA's GGA says of a fix.
 
     A port is opened on this machine alone unless a HOST such as 0.0.0.0 is given. Raises EngineError.
     """
@@ -110,11 +118,15 @@ def open_sink(address: str) -> Sink:
     elif kind == "geojson" and rest:
         sink = GeoJson(Path(rest))
     elif address == "nmea" or (kind == "nmea" and rest):
-        sink = open_nmea(rest, _standard_output)
+        sink = open_nmea(rest, _standard_output, nmea_quality)
+    elif kind == "mqtt":
+        sink = open_mqtt(rest)
+    elif kind == "mavlink":
+        sink = open_mavlink(rest)
+    elif kind == "mcap" and rest:
+        sink = McapSink(Path(rest))
     if sink is None:
-        raise EngineError(
-            f"--to {address}: not one of json, json:FILE, geojson:FILE, nmea, nmea:tcp:PORT, nmea:/dev/DEVICE:BAUD"
-        )
+        raise EngineError(f"--to {address}: not one of {ADDRESSES}")
     return sink
 
 

@@ -7,14 +7,17 @@ import socket
 import sys
 import time
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pynmea2
 import pytest
 
 from core.errors import EngineError, MissingDependency
+from core.locate.fix import Fix
 from core.locate.localizer import Localizer
-from edge.device.nmea import RADIUS68_PER_SIGMA, degrees_minutes, sentences
+from edge.device.nmea import ESTIMATED, GPS_FIX, METRES_PER_HDOP, RADIUS68_PER_SIGMA, degrees_minutes, sentences
 from edge.device.nmea_sinks import MAX_UNSENT_BYTES, NmeaTcp
 from edge.device.sinks import GeoJson, open_sink
 from edge.device.sources import Frame
@@ -23,22 +26,44 @@ from tests.bundles import photo
 NOON = 1772366400.25  # 2026-03-01 12:00:00.25 UTC
 
 
-def test_nmea_says_position_error_and_that_no_satellite_was_seen(localizer: Localizer) -> None:
+def parsed(fix: Fix, quality: int = GPS_FIX) -> dict[str, Any]:
+    """The sentences of a fix by kind, read by a library that did not write them all."""
+    lines = sentences(fix, NOON, quality)
+    assert all(line.endswith("\r\n") for line in lines)
+    assert all(len(line) <= 82 for line in lines)  # NMEA 0183's limit
+    return {line[3:6]: pynmea2.parse(line, check=True) for line in lines}
+
+
+def test_nmea_says_position_error_time_and_that_it_is_estimated(localizer: Localizer) -> None:
     fix = localizer.locate(photo(east_m=-30, north_m=10))
-    gga, gst = (pynmea2.parse(line, check=True) for line in sentences(fix, NOON))
-    assert gga.latitude == pytest.approx(fix.lat, abs=2e-7)
-    assert gga.longitude == pytest.approx(fix.lon, abs=2e-7)
-    assert (gga.gps_qual, gga.num_sats, str(gga.timestamp)[:11]) == (6, "00", "12:00:00.25")
-    assert float(gst.std_dev_latitude) * RADIUS68_PER_SIGMA == pytest.approx(fix.radius68_m, abs=0.02)
-    assert gst.std_dev_longitude == gst.std_dev_latitude
-    assert all(line.endswith("\r\n") for line in sentences(fix, NOON))
-    assert all(len(line) <= 82 for line in sentences(fix, NOON))  # NMEA 0183's limit
+    said = parsed(fix)
+    assert list(said) == ["RMC", "GGA", "GSA", "GST", "VTG", "ZDA"]
+    for kind in ("RMC", "GGA"):
+        assert said[kind].latitude == pytest.approx(fix.lat, abs=2e-7)
+        assert said[kind].longitude == pytest.approx(fix.lon, abs=2e-7)
+    assert (said["RMC"].status, said["RMC"].mode_indicator, str(said["RMC"].datestamp)) == ("A", "E", "2026-03-01")
+    assert (said["GGA"].gps_qual, said["GGA"].num_sats, str(said["GGA"].timestamp)[:11]) == (1, "04", "12:00:00.25")
+    assert parsed(fix, ESTIMATED)["GGA"].gps_qual == 6
+    assert float(said["GST"].std_dev_latitude) * RADIUS68_PER_SIGMA == pytest.approx(fix.radius68_m, abs=0.02)
+    assert said["GST"].std_dev_longitude == said["GST"].std_dev_latitude
+    assert float(said["GGA"].horizontal_dil) * METRES_PER_HDOP == pytest.approx(fix.radius68_m, abs=0.1)
+    assert (said["VTG"].true_track, said["VTG"].spd_over_grnd_kts) == (None, None)
+
+
+def test_nmea_says_course_and_speed_of_a_walk(localizer: Localizer) -> None:
+    said = parsed(replace(localizer.locate(photo()), course_deg=123.4, speed_m_s=1.5))
+    assert float(said["RMC"].true_course) == 123.4
+    assert float(said["RMC"].spd_over_grnd) == pytest.approx(2.92, abs=0.01)
+    assert float(said["VTG"].spd_over_grnd_kmph) == pytest.approx(5.4)
 
 
 def test_a_photo_of_elsewhere_is_no_position(localizer: Localizer) -> None:
     fix = localizer.locate(photo("elsewhere"))
     assert not fix.on_campus
-    assert pynmea2.parse(sentences(fix, NOON)[0]).gps_qual == 0
+    said = parsed(fix)
+    assert (said["GGA"].gps_qual, said["RMC"].status, said["GSA"].mode_fix_type) == (0, "V", "1")
+    assert said["GGA"].lat == said["RMC"].lat == ""
+    assert "GST" not in said
 
 
 @pytest.mark.parametrize(
@@ -72,7 +97,7 @@ def test_a_tcp_client_gets_the_sentences_and_one_that_left_does_no_harm(localize
         for _ in range(3):
             sink.put(Frame("x", None, NOON), fix)
         with reader, reader.makefile() as lines:
-            assert pynmea2.parse(lines.readline()).sentence_type == "GGA"
+            assert pynmea2.parse(lines.readline()).sentence_type == "RMC"
             assert pynmea2.parse(lines.readline()).sentence_type == "GST"
     finally:
         sink.close()
@@ -96,7 +121,7 @@ def test_clients_that_never_read_are_let_go_without_a_wait(localizer: Localizer)
             assert not taken._connection.getblocking()
         with honest, honest.makefile() as lines:
             sink.put(frame, fix)
-            assert pynmea2.parse(lines.readline()).sentence_type == "GGA"
+            assert pynmea2.parse(lines.readline()).sentence_type == "RMC"
             sentence_bytes = len("".join(sentences(fix, NOON)))
             for _ in range(2 * MAX_UNSENT_BYTES // sentence_bytes):
                 sink.put(frame, fix)
@@ -167,7 +192,7 @@ def test_a_serial_line_gets_the_sentences(localizer: Localizer) -> None:
     ours, theirs = os.openpty()
     sink = open_sink(f"nmea:{os.ttyname(theirs)}:4800")
     sink.put(Frame("x", None, NOON), localizer.locate(photo()))
-    assert pynmea2.parse(os.read(ours, 200).decode().splitlines()[0]).sentence_type == "GGA"
+    assert pynmea2.parse(os.read(ours, 200).decode().splitlines()[0]).sentence_type == "RMC"
     sink.close()
     os.close(ours)
     os.close(theirs)

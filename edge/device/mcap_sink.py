@@ -1,0 +1,91 @@
+"""Fixes as a ROS 2 bag in MCAP: sensor_msgs/NavSatFix for each, and nav_msgs/Path of the whole way."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from core.campus.frame import LocalFrame
+from core.errors import EngineError, MissingDependency
+from core.locate.fix import Fix
+from edge.device.nmea import RADIUS68_PER_SIGMA
+from edge.device.sources import Frame
+
+FIX_TOPIC, PATH_TOPIC = "/campus_gps/fix", "/campus_gps/path"
+FRAME_ID, MAP_ID = "camera", "map"
+MOST_POSES = 100_000  # of the path: a day at one a second
+FORMAT_VERSION = 9  # of rosbag2's metadata
+UNKNOWN_M2 = 1e6  # the variance of a height that no photo tells
+
+
+class McapSink:
+    """Writes a bag folder; it is whole once the run has ended."""
+
+    def __init__(self, folder: Path) -> None:
+        """Raises EngineError where something lies there, and MissingDependency without rosbags."""
+        try:
+            rosbag2, typesys = import_module("rosbags.rosbag2"), import_module("rosbags.typesys")
+        except ImportError as error:
+            raise MissingDependency("rosbags", "requirements-receivers.txt") from error
+        if folder.exists():
+            raise EngineError(f"{folder}: exists already: choose another folder for the bag")
+        self._store = typesys.get_typestore(typesys.Stores.ROS2_HUMBLE)
+        self._writer = rosbag2.Writer(folder, version=FORMAT_VERSION, storage_plugin=rosbag2.StoragePlugin.MCAP)
+        self._writer.open()
+        self._fixes = self._writer.add_connection(FIX_TOPIC, "sensor_msgs/msg/NavSatFix", typestore=self._store)
+        self._frame: LocalFrame | None = None
+        self._poses: list[tuple[float, float, float]] = []  # seconds, east and north of the first fix in metres
+
+    def put(self, frame: Frame, fix: Fix) -> None:
+        self._write(self._fixes, self._nav_sat_fix(frame, fix), frame.taken_s)
+        if fix.on_campus and len(self._poses) < MOST_POSES:
+            if self._frame is None:
+                self._frame = LocalFrame.about(fix.lat, fix.lon)
+            east_m, north_m = self._frame.to_local(fix.lat, fix.lon)
+            self._poses.append((frame.taken_s, float(east_m), float(north_m)))
+
+    def close(self) -> None:
+        if self._poses:
+            path = self._writer.add_connection(PATH_TOPIC, "nav_msgs/msg/Path", typestore=self._store)
+            self._write(path, self._path(), self._poses[-1][0])
+        self._writer.close()
+
+    def _write(self, connection: Any, message: Any, taken_s: float) -> None:
+        data = self._store.serialize_cdr(message, connection.msgtype)
+        self._writer.write(connection, int(taken_s * 1e9), data)
+
+    def _type(self, name: str) -> Any:
+        return self._store.types[name]
+
+    def _header(self, taken_s: float, frame_id: str) -> Any:
+        second, rest = divmod(int(taken_s * 1e9), 10**9)
+        stamp = self._type("builtin_interfaces/msg/Time")(sec=second, nanosec=rest)
+        return self._type("std_msgs/msg/Header")(stamp=stamp, frame_id=frame_id)
+
+    def _nav_sat_fix(self, frame: Frame, fix: Fix) -> Any:
+        """A refused photo has status NO_FIX, no position and no covariance."""
+        kind, status = self._type("sensor_msgs/msg/NavSatFix"), self._type("sensor_msgs/msg/NavSatStatus")
+        held = fix.on_campus and fix.radius68_m is not None
+        variance = ((fix.radius68_m or 0.0) / RADIUS68_PER_SIGMA) ** 2
+        return kind(
+            header=self._header(frame.taken_s, FRAME_ID),
+            status=status(status=status.STATUS_FIX if held else status.STATUS_NO_FIX, service=status.SERVICE_GPS),
+            latitude=fix.lat if held else float("nan"),
+            longitude=fix.lon if held else float("nan"),
+            altitude=float("nan"),
+            position_covariance=np.diag([variance, variance, UNKNOWN_M2]).ravel() if held else np.zeros(9),
+            position_covariance_type=kind.COVARIANCE_TYPE_APPROXIMATED if held else kind.COVARIANCE_TYPE_UNKNOWN,
+        )
+
+    def _path(self) -> Any:
+        point, pose = self._type("geometry_msgs/msg/Point"), self._type("geometry_msgs/msg/Pose")
+        quaternion, stamped = self._type("geometry_msgs/msg/Quaternion"), self._type("geometry_msgs/msg/PoseStamped")
+        level = quaternion(x=0.0, y=0.0, z=0.0, w=1.0)
+        poses = [
+            stamped(header=self._header(taken_s, MAP_ID), pose=pose(point(x=east_m, y=north_m, z=0.0), level))
+            for taken_s, east_m, north_m in self._poses
+        ]
+        return self._type("nav_msgs/msg/Path")(header=self._header(self._poses[-1][0], MAP_ID), poses=poses)
