@@ -78,14 +78,19 @@ def main(program: str = "predict.py") -> int:
     parser.add_argument("--json", action="store_true", help="one JSON object per line")
     parser.add_argument("--check", type=Path, metavar="GT_CSV", help="compare with the positions in this CSV")
     parser.add_argument("--images", type=Path, metavar="DIR", help="folder of the CSV's photos")
+    parser.add_argument(
+        "--no-second-look", action="store_true", help="never match local features, even where the answer is in doubt"
+    )
     options.add_arguments(parser)
     args = parser.parse_args()
     if bool(args.check) != bool(args.images) or bool(args.check) == bool(args.photos):
         parser.error("give photos, or --check GT_CSV with --images DIR")
     bundle = args.bundle or default_bundle()
     if options.given(args):
+        if args.no_second_look:
+            parser.error("--no-second-look is for single photos, not with --out")
         return options.locate(args.photos, bundle, args)
-    localizer = Localizer.load(bundle)
+    localizer = Localizer.load(bundle, second_look=not args.no_second_look)
     if args.check:
         return check(args.check, args.images, localizer)
     return locate([Path(photo) for photo in args.photos], localizer, args.json)

@@ -24,7 +24,9 @@ class LocateActor:
         from core.locate.localizer import Localizer
 
         opened = Bundle.load(bundle)
-        self._localizer = Localizer(opened, open_engine(opened, threads=1))  # Ray counts a core for each actor
+        self._localizer = Localizer(
+            opened, open_engine(opened, threads=1), threads=1
+        )  # Ray counts a core for each actor
 
     def __call__(self, batch: dict[str, Any]) -> Any:
         """`path` and `bytes` of a batch -> a table of rows."""

@@ -79,7 +79,8 @@ def _by_a_pool(photos: Sequence[str], bundle: Path, jobs: int) -> Iterator[Row]:
 
 def _open(path: Path) -> None:
     global _opened
-    _opened = Localizer(bundle := Bundle.load(path), open_engine(bundle, threads=1))  # a core for each process
+    bundle = Bundle.load(path)
+    _opened = Localizer(bundle, open_engine(bundle, threads=1), threads=1)  # a core for each process
 
 
 def _located(photo: str) -> Row:

@@ -18,8 +18,9 @@ from typing import Any, BinaryIO
 import numpy as np
 from pydantic import ValidationError
 
-from core.campus.file_names import CAMPUS_JSON, ENGINE, KEY, SAMPLES
+from core.campus.file_names import CAMPUS_JSON, ENGINE, KEY, LOCAL_GALLERY, SAMPLES
 from core.campus.gallery import Gallery
+from core.campus.local_gallery import LocalGallery, checked_local_gallery
 from core.campus.manifest import MAX_FILES, MAX_REACH_M, SCHEMA_VERSION, CampusManifest, _digest
 from core.campus.zones import Zones
 from core.errors import BundleError, reason_of
@@ -138,6 +139,21 @@ class Bundle:
             what = "embeddings that are not of unit length" if near else "positions that are not on a campus"
             raise BundleError(f"gallery.npz has {what}", path=self.path, remedy=again)
         return Gallery(embedding, local_m)
+
+    @cached_property
+    def local_gallery(self) -> LocalGallery | None:
+        """The local features of the gallery's photos, or None where the bundle has no second look."""
+        if (look := self.manifest.second_look) is None:
+            return None
+        if self.gallery is None:
+            raise BundleError("a second look without a gallery", path=self.path, remedy="make the bundle again")
+        try:
+            arrays = read_npz(self.read(LOCAL_GALLERY), ("descriptor",))
+            return checked_local_gallery(arrays, len(self.gallery), look.keypoints)
+        except ValueError as error:
+            raise BundleError(
+                f"{self.path}: {LOCAL_GALLERY} cannot be used ({error}): make the bundle again"
+            ) from error
 
     @cached_property
     def campus_map(self) -> dict[str, Any]:

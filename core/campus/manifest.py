@@ -9,7 +9,16 @@ from datetime import datetime
 from typing import Annotated, Any, Literal, TypeVar
 
 import numpy as np
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)  # fmt: skip
 
 from core.campus.frame import LocalFrame
 from core.campus.fusion_parameters import Fusion
@@ -37,6 +46,20 @@ Checked = TypeVar("Checked")
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True)
+
+
+def _a_mixture(params: PosteriorParams) -> PosteriorParams:
+    weights = [value for name, value in vars(params).items() if name.endswith("_weight")]
+    others = (
+        params.regression_width_m, params.zone_temperature, params.zone_width, params.retrieval_temperature,
+        params.retrieval_width_m, params.neighbours,
+    )  # fmt: skip
+    _if(min(weights) >= 0 and abs(sum(weights) - 1) < 1e-3, params, "has weights that do not sum to 1")
+    _if(params.floor_weight > 0, params, "has no floor, so that a map may hold nothing")
+    return _if(all(1e-9 < value <= MAX_REACH_M for value in others), params, "has absurd widths or temperatures")
+
+
+Mixture = Annotated[PosteriorParams, AfterValidator(_a_mixture)]
 
 
 class Metrics(_Frozen):
@@ -96,6 +119,28 @@ class Calibration(_Frozen):
         return radius68_m, max(raw_m[1] * factor95, radius68_m)
 
 
+class SecondLook(_Frozen):
+    """How photos are matched with the gallery by local features (`core/locate/verification.py`), and when.
+
+    Photos are fitted into a canvas of height × width pixels and have `keypoints` descriptors at most; `candidates`
+    gallery photos are matched. `match_weight` times a match strength is a log-likelihood ratio; `posterior` and
+    `calibration` are those of photos so matched. It is used where the first look's 68 % radius is above
+    `beyond_radius68_m`, its OOD score is above `beyond_ood_score`, or it is split between places. `strength_quantiles`:
+    the best match strength of each calibration photo, 101 quantiles from 0 % to 100 %.
+    """
+
+    height: int = Field(ge=64, le=1024, multiple_of=32)
+    width: int = Field(ge=64, le=1024, multiple_of=32)
+    keypoints: int = Field(ge=16, le=1024)
+    candidates: int = Field(ge=2, le=200)
+    match_weight: float = Field(gt=0, le=100)
+    posterior: Mixture
+    calibration: Calibration
+    beyond_radius68_m: float = Field(ge=0, le=MAX_REACH_M)
+    beyond_ood_score: float = Field(default=0.8, ge=0, le=1)
+    strength_quantiles: tuple[float, ...] = Field(min_length=2, max_length=10_000)
+
+
 class Parity(_Frozen):
     """Mean errors of FP32 and INT8 on the calibration split, and the mean distance between their fixes, in metres."""
 
@@ -147,9 +192,10 @@ class CampusManifest(_Frozen):
     image_size: int = Field(ge=32, le=1024)
     grid: Grid
     zones: tuple[Zone, ...] = Field(max_length=MAX_ZONES)
-    posterior: PosteriorParams
+    posterior: Mixture
     calibration: Calibration
     fusion: Fusion = Field(default_factory=Fusion)
+    second_look: SecondLook | None = None
     parity: Parity | None = None
     training: Training
     refreshes: tuple[Refresh, ...] = Field(default=(), max_length=10_000)  # oldest first
@@ -181,18 +227,6 @@ class CampusManifest(_Frozen):
             near = zone.spread_m >= 0 and all(abs(metre) <= MAX_REACH_M for metre in metres)
             _if(near and len(zone.name) <= 200, zones, f"number {index} is no cell of a campus")
         return zones
-
-    @field_validator("posterior")
-    @classmethod
-    def _a_mixture(cls, params: PosteriorParams) -> PosteriorParams:
-        weights = [value for name, value in vars(params).items() if name.endswith("_weight")]
-        others = (
-            params.regression_width_m, params.zone_temperature, params.zone_width, params.retrieval_temperature,
-            params.retrieval_width_m, params.neighbours,
-        )  # fmt: skip
-        _if(min(weights) >= 0 and abs(sum(weights) - 1) < 1e-3, params, "has weights that do not sum to 1")
-        _if(params.floor_weight > 0, params, "has no floor, so that a map may hold nothing")
-        return _if(all(1e-9 < value <= MAX_REACH_M for value in others), params, "has absurd widths or temperatures")
 
     @model_validator(mode="after")
     def _bounded_work(self) -> CampusManifest:

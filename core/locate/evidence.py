@@ -26,13 +26,17 @@ class Evidence:
 
     def at(self, rows: Index) -> Float:
         """(B, M) gallery rows -> (B, M) their ratios, 0 for those that were not matched."""
-        order = np.argsort(self.rows, axis=1)
-        known, ratio = (np.take_along_axis(values, order, axis=1) for values in (self.rows, self.log_ratio))
-        found = np.zeros(rows.shape)
-        for one in range(len(rows)):
-            place = np.minimum(np.searchsorted(known[one], rows[one]), known.shape[1] - 1)
-            found[one] = np.where(known[one][place] == rows[one], ratio[one][place], 0.0)
-        return found
+        # One sorted list of all photos' rows: each photo's own lie in a range of their own.
+        span = int(max(self.rows.max(initial=0), rows.max(initial=0))) + 1
+        start = span * np.arange(len(rows))[:, None]
+        known = (self.rows + start).ravel()
+        order = np.argsort(known)
+        place = np.minimum(np.searchsorted(known, rows + start, sorter=order), len(known) - 1)
+        return np.where(known[order[place]] == rows + start, self.log_ratio.ravel()[order[place]], 0.0)
+
+    def of(self, photos: Index | slice) -> Evidence:
+        """The evidence of some photos of the batch."""
+        return Evidence(self.rows[photos], self.log_ratio[photos])
 
     def scaled(self, weight: float) -> Evidence:
         """The same evidence, weighed."""

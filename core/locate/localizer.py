@@ -19,6 +19,7 @@ from core.locate.heading import direction_deg, raw_spread_deg
 from core.locate.posterior import Posterior
 from core.locate.prior import Prior, closed_cells, prior_of
 from core.locate.reading import Reading
+from core.locate.second_look import SecondReader, share_below
 from core.locate.several import fix_together
 from core.locate.threads import one_blas_thread
 from core.locate.walk import KEPT_PHOTOS, Walk
@@ -28,6 +29,7 @@ from core.photo.preprocess import network_image
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from core.campus.manifest import Calibration
     from core.locate.evidence import Evidence
     from core.locate.probability_map import ProbabilityMap
 
@@ -44,17 +46,24 @@ def default_bundle() -> Path:
 class Localizer:
     """Locates photos on one campus. Safe to share between threads: nothing changes after it is made."""
 
-    def __init__(self, bundle: Bundle, engine: Engine) -> None:
+    def __init__(self, bundle: Bundle, engine: Engine, second_look: bool = True, threads: int | None = None) -> None:
+        """Without `second_look`, photos in doubt are not matched by local features; many bundles carry none anyway.
+
+        `threads`: at most so many for the second look's network.
+        """
         self.bundle, self.engine = bundle, engine
         manifest = bundle.manifest
         self.posterior = Posterior(manifest.grid, bundle.zones, bundle.gallery, manifest.posterior, manifest.scale_m)
         self._ood_quantiles = np.asarray(manifest.calibration.ood_quantiles)
+        self.second_reader = SecondReader.open(bundle, self.posterior, threads) if second_look else None
+        if self.second_reader is not None:
+            self.posterior.matched = self.second_reader.posterior
 
     @classmethod
-    def load(cls, path: str | Path | None = None, backend: Backend = "auto") -> Localizer:
+    def load(cls, path: str | Path | None = None, backend: Backend = "auto", second_look: bool = True) -> Localizer:
         """Open a bundle (None: `default_bundle()`). Raises BundleError or EngineError."""
         bundle = Bundle.load(path if path is not None else default_bundle())
-        return cls(bundle, open_engine(bundle, backend))
+        return cls(bundle, open_engine(bundle, backend), second_look)
 
     def locate(self, photo: Any) -> Fix:
         """Locate a photo: path, bytes, file object, PIL image, Photo or (H, W, 3) uint8 RGB. Raises PhotoError."""
@@ -87,10 +96,9 @@ class Localizer:
 
     def read(self, photo: Any) -> Reading:
         """All that is read from a photo itself, and how long each step took. Raises PhotoError."""
-        size = self.bundle.manifest.image_size
-        loaded = photo if isinstance(photo, Photo) else load_photo(photo, min_side=size)
+        loaded = photo if isinstance(photo, Photo) else load_photo(photo, min_side=self.least_side)
         started = time.perf_counter()
-        image = network_image(loaded.rgb, size)
+        image = network_image(loaded.rgb, self.bundle.manifest.image_size)
         prepared = time.perf_counter()
         heads = self.engine.run(image[None])
         answered = time.perf_counter()
@@ -99,7 +107,26 @@ class Localizer:
             "preprocess": 1e3 * (prepared - started),
             "network": 1e3 * (answered - prepared),
         }
-        return Reading(heads, image, timings_ms, loaded.capture)
+        evidence = self.evidence(heads, loaded.rgb)
+        if evidence is not None:
+            timings_ms["second_look"] = 1e3 * (time.perf_counter() - answered)
+        return Reading(heads, image, timings_ms, loaded.capture, evidence)
+
+    @property
+    def least_side(self) -> int:
+        """How many pixels the short side of a photo should have, for `load_photo`."""
+        size = self.bundle.manifest.image_size
+        return size if self.second_reader is None else max(size, self.second_reader.least_side)
+
+    def evidence(self, heads: Heads, rgb: NDArray[np.uint8]) -> Evidence | None:
+        """What a second look at one photo (a batch of 1) says; None where the first is not in doubt.
+
+        rgb: (h, w, 3) uint8, the photo upright.
+        """
+        if self.second_reader is None:
+            return None
+        with one_blas_thread():
+            return self.second_reader.evidence(heads, rgb, self.ood_score(heads))
 
     def fix(self, heads: Heads, timings_ms: dict[str, float] | None = None, evidence: Evidence | None = None) -> Fix:
         """Read the fix of one photo (a batch of 1) off its probability map."""
@@ -109,8 +136,8 @@ class Localizer:
             heading_deg, heading_spread_deg = self.heading(heads)
             return self.describe(
                 probability,
-                self.bundle.manifest.calibration.radii_m,
-                self.ood_score(heads),
+                self.calibration(evidence).radii_m,
+                self.ood_score(heads, evidence),
                 timings_ms or {},
                 started,
                 heading_deg=heading_deg,
@@ -181,12 +208,18 @@ class Localizer:
             return None, None
         return float(direction_deg(heads.heading)[0]), min(180.0, float(raw_spread_deg(heads.heading)[0]) * factor)
 
-    def ood_score(self, heads: Heads) -> float:
+    def calibration(self, evidence: Evidence | None) -> Calibration:
+        """What calibrates a photo's radii, with or without evidence of matches."""
+        second = self.second_reader
+        return self.bundle.manifest.calibration if evidence is None or second is None else second.look.calibration
+
+    def ood_score(self, heads: Heads, evidence: Evidence | None = None) -> float:
         """Share of calibration photos that scored lower than this one; 0 where the model cannot tell."""
-        if heads.ood_score is None or not len(self._ood_quantiles):
-            return 0.0
-        shares = np.linspace(0.0, 1.0, len(self._ood_quantiles))
-        return float(np.interp(float(heads.ood_score[0, 0]), self._ood_quantiles, shares, right=1.0))
+        known = heads.ood_score is not None and len(self._ood_quantiles)
+        first = share_below(self._ood_quantiles, float(heads.ood_score[0, 0])) if known else 0.0  # type: ignore[index]
+        return (
+            first if evidence is None or self.second_reader is None else self.second_reader.ood_score(first, evidence)
+        )
 
 
 @lru_cache(maxsize=4)

@@ -37,6 +37,7 @@ class Posterior:
         self, grid: Grid, zones: Zones, gallery: Gallery | None, params: PosteriorParams, scale_m: float
     ) -> None:
         self.grid, self.zones, self.gallery, self.params, self.scale_m = grid, zones, gallery, params, scale_m
+        self.matched: Posterior | None = None  # fitted to photos with evidence, and asked for these
         self._zone_centres = zones.centres_m
         self._zone_widths = np.maximum(zones.spreads_m * params.zone_width, LEAST_WIDTH_M)
         self._floor_density = params.floor_weight / (grid.rows * grid.columns * grid.cell_m**2)
@@ -97,6 +98,8 @@ class Posterior:
 
     def map(self, heads: Heads, evidence: Evidence | None = None) -> ProbabilityMap:
         """The probability that one photo (a batch of 1) was taken in each cell of the campus."""
+        if evidence is not None and self.matched is not None:
+            return self.matched.map(heads, evidence)
         moving, zones = self._moving(heads, evidence), self._zone_weights(heads)
         weight = moving.weight[0]
         east, north = _profiles(self.grid, moving.centre_m[0], moving.width_m[0])

@@ -31,7 +31,7 @@ def fix_together(localizer: Localizer, readings: Sequence[Reading]) -> Fix:
         started = time.perf_counter()
         manifest = localizer.bundle.manifest
         maps = [localizer.posterior.map(reading.heads, reading.evidence).mass for reading in readings]
-        scores = np.array([localizer.ood_score(reading.heads) for reading in readings])
+        scores = np.array([localizer.ood_score(reading.heads, reading.evidence) for reading in readings])
         trust = np.array([float(localizer.on_campus(score)) for score in scores])
         shares = copy_shares([thumbnail(reading.image) for reading in readings])
         fused = together(maps, localizer.prior, manifest.fusion.together, shares, trust)
@@ -59,4 +59,5 @@ def radii_of(manifest: CampusManifest, kind: str) -> RadiusFactors | Calibration
 
 
 def _summed(timings_ms: list[dict[str, float]]) -> dict[str, float]:
-    return {step: sum(one.get(step, 0.0) for one in timings_ms) for step in timings_ms[0]}
+    steps = dict.fromkeys(step for one in timings_ms for step in one)
+    return {step: sum(one.get(step, 0.0) for one in timings_ms) for step in steps}

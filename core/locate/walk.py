@@ -93,7 +93,7 @@ class Walk:
         started = time.perf_counter()
         localizer = self._localizer
         mass = localizer.posterior.map(reading.heads, reading.evidence).mass
-        score = localizer.ood_score(reading.heads)
+        score = localizer.ood_score(reading.heads, reading.evidence)
         recognised = localizer.on_campus(score)
         before = self._filter.mass
         step = self._filter.step(mass, time_s, thumbnail(reading.image), float(recognised))

@@ -105,6 +105,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--nmea-quality", type=int, choices=QUALITIES, default=GPS_FIX, metavar="N",
         help=f"GGA's quality of a fix: {GPS_FIX}, which every program takes (default), or {ESTIMATED}, estimated",
     )  # fmt: skip
+    parser.add_argument(
+        "--no-second-look", action="store_true", help="never match local features, even where the answer is in doubt"
+    )
     parser.add_argument("--every", type=float, default=0.0, metavar="SECONDS", help="at most one fix in so long (0)")
 
 
@@ -123,7 +126,7 @@ def main(args: argparse.Namespace) -> int:
 def _run(args: argparse.Namespace, tally: Tally) -> int:
     """0, or 1 where a sink was dropped on the way."""
     frames = open_frames(args)
-    localizer = Localizer.load(args.bundle or default_bundle(), args.backend)
+    localizer = Localizer.load(args.bundle or default_bundle(), args.backend, not args.no_second_look)
     log.info("%s, %s", localizer.bundle.manifest.name, localizer.engine.name)
     sinks: list[SinkThread] = []
     patient = False

@@ -13,8 +13,10 @@ from core.campus.gallery import nearest_neighbours
 from core.campus.manifest import Metrics
 from core.engines.heads import Heads, run_all
 from core.errors import DatasetError
+from core.locate.evidence import Evidence
 from core.locate.fix import Fix
 from core.locate.localizer import Localizer
+from core.photo.load import load_photo
 from train.dataset.dataset import Dataset
 from train.dataset.images import decode_images
 from train.dataset.ingest import find_photos
@@ -92,7 +94,7 @@ def evaluate_rows(localizer: Localizer, dataset: Dataset, rows: NDArray[np.int64
     truth = dataset.latlon[rows]
     fixes, level_radii = [], []
     for index in range(len(rows)):
-        fix = localizer.fix(heads.one(index))
+        fix = localizer.fix(heads.one(index), evidence=evidence_of(localizer, heads.one(index), paths[index]))
         level_radii.append(radii_at_levels(localizer, fix))
         fixes.append(replace(fix, probability=None))  # thousands of maps would fill the memory
     at = np.array([(fix.lat, fix.lon) for fix in fixes])
@@ -137,11 +139,20 @@ def refused(localizer: Localizer, other_places: Path) -> NDArray[np.bool_]:
 
     Raises DatasetError when the folder holds no photo, PhotoError when one cannot be read.
     """
-    images = decode_images(
-        [other_places / name for name in find_photos(other_places)[0]], localizer.bundle.manifest.image_size
+    paths = [other_places / name for name in find_photos(other_places)[0]]
+    heads = run_all(localizer.engine, decode_images(paths, localizer.bundle.manifest.image_size))
+    fixes = (
+        localizer.fix(heads.one(index), evidence=evidence_of(localizer, heads.one(index), path))
+        for index, path in enumerate(paths)
     )
-    heads = run_all(localizer.engine, images)
-    return np.array([not localizer.fix(heads.one(index)).on_campus for index in range(len(images))])
+    return np.array([not fix.on_campus for fix in fixes])
+
+
+def evidence_of(localizer: Localizer, heads: Heads, path: Path) -> Evidence | None:
+    """What a second look at a photo file says; None where the first is not in doubt, or the bundle has none."""
+    if localizer.second_reader is None:
+        return None
+    return localizer.evidence(heads, load_photo(path, min_side=localizer.least_side).rgb)
 
 
 def describe(evaluation: Evaluation, localizer: Localizer) -> str:

@@ -1,0 +1,116 @@
+"""When a photo is worth a second look, and what comes of it: evidence, other radii, another OOD score."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from core.campus.gallery import nearest_neighbours
+from core.errors import MissingDependency
+from core.locate.confidence import SPLIT_SHARE
+from core.locate.posterior import Posterior
+from core.locate.verification import Verifier, open_verifier
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from core.campus.bundle import Bundle
+    from core.campus.manifest import Calibration, SecondLook
+    from core.engines.heads import Heads
+    from core.locate.evidence import Evidence
+    from core.locate.probability_map import ProbabilityMap
+
+    Float = NDArray[np.float64]
+
+log = logging.getLogger(__name__)
+
+_LEAST_P = 1e-3  # no calibration split is large enough to tell rarer from impossible
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """How doubtful a map is: its calibrated 68 % radius, and whether a second place holds a good share of it."""
+
+    radius68_m: float
+    split: bool
+
+    @classmethod
+    def of(cls, probability: ProbabilityMap, calibration: Calibration) -> Doubt:
+        raw_m = probability.radii_m(probability.median_m(), (0.68, 0.95))
+        places = probability.candidates()
+        return cls(calibration.radii_m(raw_m)[0], len(places) > 1 and places[1][2] >= SPLIT_SHARE)
+
+
+class SecondReader:
+    """Matches the local features of photos that the first look leaves in doubt. Safe to share between threads."""
+
+    def __init__(self, look: SecondLook, calibration: Calibration, posterior: Posterior, verifier: Verifier) -> None:
+        """`calibration` and `posterior` are those of the first look, whose grid, zones and gallery are shared."""
+        self.look, self.verifier, self._first, self._calibration = look, verifier, posterior, calibration
+        self.posterior = Posterior(
+            posterior.grid, posterior.zones, posterior.gallery, look.posterior, posterior.scale_m
+        )
+        self._strengths = np.asarray(look.strength_quantiles)
+        self._ood = np.asarray(look.calibration.ood_quantiles)
+
+    @classmethod
+    def open(cls, bundle: Bundle, posterior: Posterior, threads: int | None = None) -> SecondReader | None:
+        """The second look of a bundle; None where it carries none, or nothing here runs its network."""
+        look = bundle.manifest.second_look
+        try:
+            verifier = open_verifier(bundle, threads)
+        except MissingDependency as error:  # a device with TensorRT alone
+            log.warning("no second look: %s", error)
+            return None
+        return None if look is None or verifier is None else cls(look, bundle.manifest.calibration, posterior, verifier)
+
+    @property
+    def least_side(self) -> int:
+        """How many pixels a photo's short side needs.
+
+        A quarter less than the canvas's lets most phones' JPEGs be decoded as small as without a second look.
+        """
+        return min(self.look.height, self.look.width) * 3 // 4
+
+    def evidence(self, heads: Heads, rgb: NDArray[np.uint8], ood_score: float) -> Evidence | None:
+        """What matches say of the gallery, of one photo (a batch of 1) of (h, w, 3) uint8 RGB; None without doubt.
+
+        `ood_score`: 0 to 1, the first look's.
+        """
+        gallery = self.posterior.gallery
+        if heads.embedding is None or gallery is None or not self._wanted(heads, ood_score):
+            return None
+        rows = nearest_neighbours(heads.embedding, gallery, self.look.candidates)[0][0]
+        return self.verifier.evidence(self.verifier.features(rgb), rows).scaled(self.look.match_weight)
+
+    def _wanted(self, heads: Heads, ood_score: float) -> bool:
+        if ood_score > self.look.beyond_ood_score:
+            return True
+        doubt = Doubt.of(self._first.map(heads), self._calibration)
+        return doubt.split or doubt.radius68_m > self.look.beyond_radius68_m
+
+    def ood_score(self, first: float, evidence: Evidence) -> float:
+        """0 to 1, the share of calibration photos that looked more like the campus by both looks together."""
+        if not len(self._ood):
+            return first
+        strength = float(evidence.log_ratio.max()) / self.look.match_weight
+        return share_below(self._ood, ood_statistic(first, share_below(self._strengths, strength)))
+
+
+def ood_statistic(ood_score: float, weaker_share: float) -> float:
+    """Two shares as one number, the larger the stranger: Fisher's sum of logarithms of tail probabilities.
+
+    ood_score: the share of calibration photos that look more like the campus. weaker_share: the share of them whose
+    best match is weaker than this photo's.
+    """
+    tails = np.maximum([1 - ood_score, weaker_share], _LEAST_P)
+    return float(-np.log(tails).sum())
+
+
+def share_below(quantiles: Float, value: float) -> float:
+    """The share, 0 to 1, of a distribution that lies below a value; (Q,) its quantiles from 0 % to 100 %."""
+    shares = np.linspace(0.0, 1.0, len(quantiles))
+    return float(np.interp(value, quantiles, shares, left=0.0, right=1.0))

@@ -1,0 +1,113 @@
+"""A campus whose places look alike as a whole: what a second look at details makes of a photo."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core.campus.bundle import Bundle, save_bundle
+from core.campus.file_names import LOCAL_GALLERY, LOCAL_MODEL
+from core.engines.choose import open_engine
+from core.errors import BundleError, EngineError
+from core.locate.localizer import Localizer
+from core.locate.second_look import ood_statistic, share_below
+from tests.bundles import make_bundle
+from tests.second_looks import PLACES_M, bundle_with_second_look, facade, needs_xfeat
+
+pytestmark = needs_xfeat
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return bundle_with_second_look(tmp_path_factory.mktemp("second_look"))
+
+
+@pytest.fixture(scope="module")
+def localizer(bundle: Bundle) -> Localizer:
+    return Localizer(bundle, open_engine(bundle, threads=1))
+
+
+def _error_m(localizer: Localizer, place: int, photo: np.ndarray) -> float:
+    fix = localizer.locate(photo)
+    at_m = localizer.bundle.manifest.frame.to_local(fix.lat, fix.lon)
+    return float(np.hypot(*(at_m - PLACES_M[place])))
+
+
+@pytest.mark.parametrize("place", range(len(PLACES_M)))
+def test_details_tell_places_apart_that_look_alike(localizer: Localizer, place: int) -> None:
+    photo = facade(place, shift=7, noise=12)
+    first = Localizer(localizer.bundle, localizer.engine, second_look=False)
+    assert _error_m(localizer, place, photo) < 5
+    assert _error_m(first, place, photo) > 15
+    assert "second_look" in localizer.locate(photo).timings_ms
+    assert "second_look" not in first.locate(photo).timings_ms
+
+
+def test_every_way_to_a_fix_sees_the_same_place(localizer: Localizer) -> None:
+    photo = facade(4, shift=5, noise=8)
+    fix = localizer.locate(photo)
+    assert localizer.position(photo) == (fix.lat, fix.lon)
+    assert localizer.locate_together([photo]).lat == fix.lat
+    walk = localizer.walk()
+    at_m = localizer.bundle.manifest.frame.to_local(*_latlon(walk.add(photo, 0.0)))
+    assert np.hypot(*(at_m - PLACES_M[4])) < 10
+
+
+def _latlon(fix: object) -> tuple[float, float]:
+    return fix.lat, fix.lon  # type: ignore[attr-defined]
+
+
+def test_a_photo_without_doubt_is_not_looked_at_twice(bundle: Bundle, localizer: Localizer) -> None:
+    reading = localizer.read(facade(2))
+    assert reading.evidence is not None
+    sure = bundle.manifest.second_look.model_copy(  # type: ignore[union-attr]
+        update={"beyond_radius68_m": 1e4, "posterior": bundle.manifest.posterior}
+    )
+    manifest = bundle.manifest.model_copy(
+        update={"second_look": sure, "posterior": replace(bundle.manifest.posterior, retrieval_width_m=200.0)}
+    )
+    assert Localizer(Bundle(bundle.path, manifest), localizer.engine).read(facade(2)).evidence is None
+
+
+def test_a_strange_photo_matches_nothing_and_scores_higher(localizer: Localizer) -> None:
+    known, strange = (localizer.read(facade(place, shift=4, noise=8)) for place in (3, 77))
+    assert known.evidence is not None
+    assert strange.evidence is not None
+    assert known.evidence.log_ratio.max() > 2 * strange.evidence.log_ratio.max()
+
+
+def test_the_weaker_the_match_the_stranger_the_photo() -> None:
+    assert ood_statistic(0.5, 0.5) == pytest.approx(2 * np.log(2))
+    assert ood_statistic(0.5, 0.1) > ood_statistic(0.5, 0.5) < ood_statistic(0.9, 0.5)
+    assert np.isfinite(ood_statistic(1.0, 0.0))
+    quantiles = np.linspace(2.0, 3.0, 101)
+    assert [share_below(quantiles, value) for value in (1.0, 2.25, 4.0)] == [0.0, pytest.approx(0.25), 1.0]
+
+
+def test_a_bundle_without_a_second_look_has_none(tmp_path: Path) -> None:
+    plain = Localizer.load(make_bundle(tmp_path / "plain"))
+    assert plain.second_reader is None
+    assert plain.bundle.local_gallery is None
+    assert plain.least_side == plain.bundle.manifest.image_size
+
+
+def test_features_of_another_gallery_are_refused(bundle: Bundle, tmp_path: Path) -> None:
+    other = bundle.manifest.second_look.model_copy(update={"keypoints": 61})  # type: ignore[union-attr]
+    manifest = bundle.manifest.model_copy(update={"second_look": other})
+    files = {name: bundle.read(name) for name in bundle.manifest.files}
+    wrong = save_bundle(tmp_path / "wrong", manifest, files)
+    with pytest.raises(BundleError, match=LOCAL_GALLERY):
+        Localizer.load(wrong.path)
+    del files[LOCAL_GALLERY]
+    with pytest.raises(BundleError, match=LOCAL_GALLERY):
+        Localizer.load(save_bundle(tmp_path / "none", bundle.manifest, files).path)
+
+
+def test_a_network_of_another_kind_is_refused(bundle: Bundle, tmp_path: Path) -> None:
+    files = {name: bundle.read(name) for name in bundle.manifest.files}
+    files[LOCAL_MODEL] = files["model.onnx"]
+    with pytest.raises(EngineError, match="local features"):
+        Localizer.load(save_bundle(tmp_path / "wrong", bundle.manifest, files).path)

@@ -1,0 +1,70 @@
+"""Local features of a dataset's photos, and the files of a bundle that hold them."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from core.campus.file_names import LOCAL_GALLERY, LOCAL_LICENCE, LOCAL_MODEL
+from core.campus.local_gallery import LocalGallery
+from core.engines.local_engine import LocalEngine
+from core.locate.local_features import local_features
+from core.photo.canvas import fitted
+from core.photo.load import load_photo
+from train.bundle.xfeat import licence, xfeat_onnx
+
+Float32 = NDArray[np.float32]
+Rows = NDArray[np.int64]  # of the dataset
+
+LONG_SIDE, SHORT_SIDE = 512, 384
+KEYPOINTS = 240  # 15.4 kB a photo
+MOST_GALLERY_PHOTOS = 40_000  # 0.6 GB of descriptors
+
+
+@dataclass(frozen=True)
+class LocalFeatures:
+    """The local features of some of a dataset's photos, by row, and the network they are by."""
+
+    size: tuple[int, int]  # height, width of the canvas
+    model: bytes
+    by_row: dict[int, Float32]
+
+    @classmethod
+    def of(cls, paths: Sequence[Path], rows: Rows) -> LocalFeatures:
+        """Read the photos in `rows` of all `paths`. Raises MissingDependency without XFeat's wheel."""
+        height, width = canvas_size([paths[row] for row in rows])
+        model = xfeat_onnx(height, width)
+        engine = LocalEngine(model, height, width)
+        found = {}
+        for row in tqdm(np.unique(rows).tolist(), "local features", unit="photo"):
+            canvas = fitted(load_photo(paths[row], min_side=SHORT_SIDE * 3 // 4).rgb, height, width)
+            found[row] = local_features(engine.run(canvas.image), canvas, KEYPOINTS)
+        return cls((height, width), model, found)
+
+    def at(self, rows: Rows) -> list[Float32]:
+        """(n, 64) features of each row."""
+        return [self.by_row[row] for row in rows.tolist()]
+
+    def gallery(self, rows: Rows) -> LocalGallery:
+        """The gallery of photos in `rows`, in that order."""
+        return LocalGallery.of(self.at(rows), KEYPOINTS)
+
+    def files(self, rows: Rows) -> dict[str, bytes]:
+        """The bundle's files: network, features of its gallery's `rows`, licence."""
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, descriptor=self.gallery(rows).descriptor)
+        return {LOCAL_MODEL: self.model, LOCAL_GALLERY: buffer.getvalue(), LOCAL_LICENCE: licence(LOCAL_MODEL)}
+
+
+def canvas_size(photos: Sequence[Path], sample: int = 101) -> tuple[int, int]:
+    """(height, width) of the canvas: upright where most photos are."""
+    chosen = [photos[index] for index in np.linspace(0, len(photos) - 1, min(sample, len(photos))).astype(int)]
+    shapes = [load_photo(photo, min_side=1).rgb.shape for photo in chosen]
+    upright = np.mean([height > width for height, width, _ in shapes]) >= 0.5
+    return (LONG_SIDE, SHORT_SIDE) if upright else (SHORT_SIDE, LONG_SIDE)

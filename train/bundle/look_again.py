@@ -1,0 +1,68 @@
+"""Held-out photos -> a bundle's second look: features read, matched, fitted; its manifest and its files."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.campus.manifest import Calibration, SecondLook
+from core.engines.heads import Heads
+from core.locate.posterior import Posterior
+from train.bundle.second_look import Asked, fit_second_look
+
+log = logging.getLogger(__name__)
+
+Rows = NDArray[np.int64]  # of the dataset
+
+LEAST_PHOTOS = 20  # that a second look can be fitted to
+
+
+@dataclass(frozen=True)
+class Questioned:
+    """B photos of a dataset, and the posterior whose gallery was made without them.
+
+    rows (B,) theirs, gallery_rows those of the gallery, in its order; truth_m (B, 2) local metres.
+    """
+
+    posterior: Posterior
+    heads: Heads
+    truth_m: NDArray[np.float64]
+    rows: Rows
+    gallery_rows: Rows
+
+
+def look_again(
+    paths: Sequence[Path], held_out: Sequence[Questioned], gallery_rows: Rows, calibration: Calibration
+) -> tuple[SecondLook | None, dict[str, bytes]]:
+    """The second look of a campus whose first look is fitted, and its files; None and none, with the reason logged.
+
+    paths: of all photos of the dataset. gallery_rows: of the bundle's own gallery, in its order.
+    """
+    from train.bundle.local_files import KEYPOINTS, MOST_GALLERY_PHOTOS, LocalFeatures
+    from train.bundle.xfeat import WHEEL, has_xfeat
+
+    photos = sum(len(part.rows) for part in held_out)
+    reasons = {
+        f"{WHEEL} is not installed (requirements-train.txt)": not has_xfeat(),
+        "the campus has no gallery": any(
+            part.posterior.gallery is None or part.heads.embedding is None for part in held_out
+        ),
+        f"more than {MOST_GALLERY_PHOTOS} gallery photos": len(gallery_rows) > MOST_GALLERY_PHOTOS,
+        f"{photos} photos to fit it to, fewer than {LEAST_PHOTOS}": photos < LEAST_PHOTOS,
+    }
+    if reason := next((reason for reason, holds in reasons.items() if holds), None):
+        log.info("no second look: %s", reason)
+        return None, {}
+    every = [gallery_rows, *(rows for part in held_out for rows in (part.rows, part.gallery_rows))]
+    features = LocalFeatures.of(paths, np.unique(np.concatenate(every)))
+    asked = [
+        Asked.of(part.posterior, part.heads, part.truth_m, features.gallery(part.gallery_rows), features.at(part.rows))
+        for part in held_out
+    ]
+    look = fit_second_look(asked, calibration, features.size, KEYPOINTS)
+    return look, {} if look is None else features.files(gallery_rows)

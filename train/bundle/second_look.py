@@ -1,0 +1,231 @@
+"""The second look of a bundle: local features of its gallery, and how far matches are to be trusted.
+
+Everything is fitted by likelihood on photos that the gallery was made without, and left out where it does not pay.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+
+from core.campus.gallery import nearest_neighbours
+from core.campus.local_gallery import LocalGallery
+from core.campus.manifest import Calibration, SecondLook
+from core.campus.parameters import PosteriorParams
+from core.engines.heads import Heads
+from core.locate.evidence import Evidence
+from core.locate.posterior import Posterior
+from core.locate.second_look import Doubt, ood_statistic, share_below
+from core.locate.verification import match_strength
+from train.bundle.calibrate import PRIOR_PHOTOS, SHARES, radius_factors
+
+log = logging.getLogger(__name__)
+
+Float = NDArray[np.float64]
+Float32 = NDArray[np.float32]
+Rows = NDArray[np.int64]  # of the dataset
+
+CANDIDATES = 24  # 12 to 50 give the same metres on the real campus
+MATCH_WEIGHT = 2.0  # where the fit starts, and what few calibration photos stay near
+# Photos are looked at twice where their first radius is above a limit, the largest one that costs at most this share
+# of the mean error which all photos looked at twice would have.
+LOOK_COST = 0.01
+LEAST_LOOKED_AT = 30  # fewer photos make no radii of their own
+
+
+@dataclass(frozen=True)
+class Asked:
+    """B photos, the posterior whose gallery was made without them, and how they match its photos.
+
+    truth_m (B, 2) local metres; `evidence` has weight 1.
+    """
+
+    posterior: Posterior
+    heads: Heads
+    truth_m: Float
+    evidence: Evidence
+
+    @classmethod
+    def of(
+        cls,
+        posterior: Posterior,
+        heads: Heads,
+        truth_m: Float,
+        gallery: LocalGallery,
+        features: Sequence[Float32],
+    ) -> Asked:
+        """`gallery` and `features`: local features of the posterior's gallery, and of the photos themselves."""
+        assert heads.embedding is not None
+        assert posterior.gallery is not None
+        rows = nearest_neighbours(heads.embedding, posterior.gallery, CANDIDATES)[0]
+        found = [match_strength(one, gallery.at(near)) for one, near in zip(features, rows, strict=True)]
+        return cls(posterior, heads, truth_m, Evidence(rows, np.array(found)))
+
+    def with_params(self, params: PosteriorParams) -> Asked:
+        first = self.posterior
+        return replace(self, posterior=Posterior(first.grid, first.zones, first.gallery, params, first.scale_m))
+
+    def at(self, photos: Rows) -> Asked:
+        """Some of the photos."""
+        return Asked(self.posterior, self.heads.at(photos), self.truth_m[photos], self.evidence.of(photos))
+
+    def log_likelihood(self, weight: float) -> Float:
+        """(B,) nats per square metre at the true positions, with matches weighed."""
+        return self.posterior.log_likelihood(self.heads, self.truth_m, self.evidence.scaled(weight))
+
+
+def fit_second_look(
+    asked: Sequence[Asked], calibration: Calibration, size: tuple[int, int], keypoints: int
+) -> SecondLook | None:
+    """How matches re-weigh a campus whose first look is fitted; None, with the reason logged, where they do not pay.
+
+    `size` (height, width) of the canvas, and how many keypoints a photo has, are those of the features.
+    """
+    gain = cross_fitted_gain(asked)
+    log.info("second look: %+.2f nats a calibration photo, cross-fitted", gain)
+    if gain <= 0:
+        log.info("no second look: it does not pay on the calibration photos")
+        return None
+    params, weight = fit_evidence(asked)
+    first, second = _errors(asked, calibration, params, weight)
+    limit_m = look_limit_m(first.error_m, second.error_m, first.radius68_m, first.split)
+    looked = (first.radius68_m > limit_m) | first.split
+    log.info(
+        "second look for %.0f %% of the calibration photos: mean error %.1f -> %.1f m",
+        100 * looked.mean(),
+        first.error_m.mean(),
+        np.where(looked, second.error_m, first.error_m).mean(),
+    )
+    best = np.concatenate([part.evidence.log_ratio.max(axis=1) for part in asked])
+    strengths = np.quantile(best, np.linspace(0, 1, 101))
+    statistic = [
+        ood_statistic(share, share_below(strengths, strength))
+        for share, strength in zip(first.ood_score.tolist(), best.tolist(), strict=True)
+    ]
+    return SecondLook(
+        height=size[0],
+        width=size[1],
+        keypoints=keypoints,
+        candidates=CANDIDATES,
+        match_weight=weight,
+        posterior=params,
+        calibration=_radii(calibration, second, looked, np.array(statistic)),
+        beyond_radius68_m=limit_m,
+        strength_quantiles=tuple(strengths.tolist()),
+    )
+
+
+def fit_evidence(asked: Sequence[Asked]) -> tuple[PosteriorParams, float]:
+    """The parameters and the match weight under which the true positions are likeliest.
+
+    Matches change what retrieval says and how much it counts; regression and zones keep their proportion. A Gaussian
+    prior about the first look's parameters and MATCH_WEIGHT, worth PRIOR_PHOTOS photos, keeps few photos from extremes.
+    """
+    first = asked[0].posterior.params
+
+    def params_at(at: Float) -> tuple[PosteriorParams, float]:
+        weight, temperature, width, retrieval, floor = np.exp(np.clip(at, -6, 6)).tolist()
+        shares = {
+            "regression_weight": first.regression_weight,
+            "zone_weight": first.zone_weight,
+            "retrieval_weight": first.retrieval_weight * retrieval,
+            "floor_weight": first.floor_weight * floor,
+        }
+        total = sum(shares.values())
+        params = replace(
+            first,
+            retrieval_temperature=first.retrieval_temperature * temperature,
+            retrieval_width_m=first.retrieval_width_m * width,
+            **{name: share / total for name, share in shares.items()},
+        )
+        return params, MATCH_WEIGHT * weight
+
+    def cost(at: Float) -> float:
+        params, weight = params_at(at)
+        likelihood = sum(float(part.with_params(params).log_likelihood(weight).sum()) for part in asked)
+        return float(0.5 * PRIOR_PHOTOS * (at**2).mean() - likelihood)
+
+    found = minimize(cost, np.zeros(5), method="Powell", options={"maxiter": 6, "xtol": 2e-2, "ftol": 1e-4})
+    return params_at(np.asarray(found.x))
+
+
+def cross_fitted_gain(asked: Sequence[Asked]) -> float:
+    """Nats a photo that matches add on photos they were not fitted to; the first look was fitted to all, in its favour.
+
+    Held-out groups take turns in two halves; a single group is halved in the dataset's order.
+    """
+    if len(asked) == 1:
+        halves = [[asked[0].at(half)] for half in np.array_split(np.arange(len(asked[0].heads)), 2)]
+    else:
+        halves = [list(asked[0::2]), list(asked[1::2])]
+    gain, photos = 0.0, 0
+    for fitted_on, judged in (halves, halves[::-1]):
+        params, weight = fit_evidence(fitted_on)
+        for part in judged:
+            second = part.with_params(params).log_likelihood(weight)
+            gain += float((second - part.posterior.log_likelihood(part.heads, part.truth_m)).sum())
+            photos += len(second)
+    return gain / photos
+
+
+@dataclass(frozen=True)
+class _Errors:
+    """What one look makes of all asked photos; metres (N,), raw_m (N, 2) the map's own radii for SHARES."""
+
+    error_m: Float
+    radius68_m: Float
+    raw_m: Float
+    split: NDArray[np.bool_]
+    ood_score: Float
+
+
+def _errors(
+    asked: Sequence[Asked], calibration: Calibration, params: PosteriorParams, weight: float
+) -> tuple[_Errors, _Errors]:
+    """Both looks at the same photos."""
+    found: tuple[list[tuple[float, ...]], list[tuple[float, ...]]] = ([], [])
+    quantiles = np.asarray(calibration.ood_quantiles)
+    for part in asked:
+        second, evidence = part.with_params(params).posterior, part.evidence.scaled(weight)
+        for row, truth in enumerate(part.truth_m):
+            one = part.heads.one(row)
+            known = one.ood_score is not None and len(quantiles)
+            ood = share_below(quantiles, float(one.ood_score[0, 0])) if known else 0.0  # type: ignore[index]
+            maps = (part.posterior.map(one), second.map(one, evidence.of(slice(row, row + 1))))
+            for into, probability in zip(found, maps, strict=True):
+                doubt, at_m = Doubt.of(probability, calibration), probability.median_m()
+                error_m = float(np.linalg.norm(at_m - truth))
+                into.append((error_m, doubt.radius68_m, *probability.radii_m(at_m, SHARES), float(doubt.split), ood))
+    first, again = (np.array(rows) for rows in found)
+    return tuple(_Errors(t[:, 0], t[:, 1], t[:, 2:4], t[:, 4] > 0, t[:, 5]) for t in (first, again))  # type: ignore[return-value]
+
+
+def _radii(first: Calibration, second: _Errors, looked: NDArray[np.bool_], statistic: Float) -> Calibration:
+    """The calibration of photos that were looked at twice."""
+    chosen = looked if looked.sum() >= LEAST_LOOKED_AT else np.ones_like(looked)
+    radius_at_m, (factors68, factors95) = radius_factors(second.error_m[chosen], second.raw_m[chosen], SHARES)
+    return first.model_copy(
+        update={
+            "photos": int(chosen.sum()),
+            "radius_at_m": tuple(radius_at_m.tolist()),
+            "radius68_factors": tuple(factors68.tolist()),
+            "radius95_factors": tuple(factors95.tolist()),
+            "ood_quantiles": tuple(np.quantile(statistic, np.linspace(0, 1, 101)).tolist()),
+        }
+    )
+
+
+def look_limit_m(first_m: Float, second_m: Float, radius68_m: Float, split: NDArray[np.bool_]) -> float:
+    """The largest first radius, in metres, below which a second look is not worth its time.
+
+    first_m, second_m (N,) errors of both looks; radius68_m (N,) of the first, and whether it was split.
+    """
+    most = second_m.mean() * (1 + LOOK_COST)
+    limits = [0.0, *np.quantile(radius68_m, np.linspace(0, 0.9, 19)).tolist()]
+    costs = [np.where((radius68_m > limit) | split, second_m, first_m).mean() for limit in limits]
+    return float(max(limit for limit, cost in zip(limits, costs, strict=True) if cost <= most or limit == 0))
