@@ -98,7 +98,7 @@ def test_a_tcp_client_gets_the_sentences_and_one_that_left_does_no_harm(localize
             sink.put(Frame("x", None, NOON), fix)
         with reader, reader.makefile() as lines:
             assert pynmea2.parse(lines.readline()).sentence_type == "RMC"
-            assert pynmea2.parse(lines.readline()).sentence_type == "GST"
+            assert pynmea2.parse(lines.readline()).sentence_type == "GGA"
     finally:
         sink.close()
 
