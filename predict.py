@@ -11,6 +11,7 @@ from statistics import fmean, median
 
 from core.archive import options
 from core.campus.frame import distance_m
+from core.campus.seen import photo_digest, seen_photos
 from core.cli.run import run_cli
 from core.errors import CampusError
 from core.io.csv_cells import harmless
@@ -51,6 +52,7 @@ def check(labels: Path, images: Path, localizer: Localizer) -> int:
     """The course's submission check: the error of each labelled photo, and their mean."""
     table = read_labels(labels)
     errors: list[float] = []
+    known, of_known = seen_photos(localizer.bundle), []
     missing = 0
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(["image_name", "lat", "lon", "error_m", "radius68_m"])
@@ -63,12 +65,21 @@ def check(labels: Path, images: Path, localizer: Localizer) -> int:
         fix = localizer.locate(photo)
         error_m = float(distance_m(lat, lon, fix.lat, fix.lon))
         errors.append(error_m)
+        of_known.append(bool(known) and photo_digest(photo) in known)
         writer.writerow([harmless(name), f"{fix.lat:.7f}", f"{fix.lon:.7f}", f"{error_m:.2f}", f"{fix.radius68_m:.1f}"])
     if not errors:
         raise CampusError(f"{labels}: none of its {len(table)} photos is in {images}: give their folder with --images")
-    summary = f"{len(errors)} photos, mean error {fmean(errors):.2f} m, median {median(errors):.2f} m"
-    print(summary + (f", {missing} missing" if missing else ""), file=sys.stderr)
+    print(_summary("photos", errors) + (f", {missing} missing" if missing else ""), file=sys.stderr)
+    if any(of_known):
+        new = [error for error, is_known in zip(errors, of_known, strict=True) if not is_known]
+        old = [error for error, is_known in zip(errors, of_known, strict=True) if is_known]
+        print(_summary("that this campus was made of, which say nothing of new photos", old), file=sys.stderr)
+        print(_summary("new to it", new) if new else "0 new to it", file=sys.stderr)
     return 2 if missing else 0
+
+
+def _summary(which: str, errors: list[float]) -> str:
+    return f"{len(errors)} {which}, mean error {fmean(errors):.2f} m, median {median(errors):.2f} m"
 
 
 def main(program: str = "predict.py") -> int:

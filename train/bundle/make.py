@@ -35,6 +35,7 @@ from train.bundle.calibrate import calibrate, fit_posterior
 from train.bundle.calibration_photos import CALIBRATION, CalibrationPhotos
 from train.bundle.fit_fusion import fusion_of_draft
 from train.dataset.dataset import Dataset
+from train.dataset.expectation import expect
 from train.dataset.geotag import write_position
 from train.dataset.split import Splits
 from train.dataset.zoning import name_zones
@@ -323,6 +324,7 @@ def _measure(manifest: CampusManifest, files: dict[str, bytes], task: TrainingDa
         localizer = Localizer(draft := save_bundle(Path(folder) / "draft", manifest, files), open_engine(draft))
         evaluation = evaluate_rows(localizer, task.dataset, task.rows["test"], "test")
     print(describe(evaluation, localizer))
+    print("\n".join(f"  {line}" for line in expect(task.dataset.latlon[task.rows["train"]]).lines()))
     return evaluation.metrics
 
 

@@ -20,7 +20,8 @@ from core.errors import DatasetError
 from core.io.csv_cells import harmless
 from core.io.files import check_replaceable, write_atomically, written_atomically
 from core.photo.names import is_photo
-from train.dataset.dataset import read_labels
+from train.dataset.dataset import Dataset, read_labels
+from train.dataset.expectation import expect
 from train.dataset.ingest_report import IngestReport, Note
 from train.dataset.intake import PhotoTask, Record, image_file, take_in_all
 from train.dataset.outliers import Outlier, shared_positions, sites
@@ -148,6 +149,7 @@ def main(args: argparse.Namespace) -> int:
         progress=True,
     )
     print(report.summary())
+    print("\n".join(expect(Dataset.load(args.out).latlon).lines()))
     print(f"dataset: {args.out} (gt.csv, images, report.json)")
     return 0
 

@@ -21,6 +21,7 @@ from core.campus.frame import LocalFrame
 from core.errors import DatasetError
 from core.io.files import written_atomically
 from train.dataset.dataset import Dataset
+from train.dataset.expectation import expect
 from train.dataset.zoning import cells
 
 SPLITS = ("train", "calibration", "test")
@@ -210,12 +211,20 @@ def split_dataset(dataset: Dataset, config: SplitConfig) -> Splits:
     names = np.asarray(dataset.names)
     divided = {split: tuple(names[where == split].tolist()) for split in SPLITS}
     if empty := [split for split in SPLITS if not divided[split]]:
-        groups_name = f"{config.group_by} groups" if config.group_by else "photos"
-        raise DatasetError(
-            f"{dataset.root}: {len(present)} {groups_name} leave no photos for {' and '.join(empty)}: "
-            "group by something finer (--group-by standpoint), or take more photos"
-        )
+        raise DatasetError(_too_few(dataset, config, len(present), empty))
     return Splits(config, divided)
+
+
+def _too_few(dataset: Dataset, config: SplitConfig, groups: int, empty: list[str]) -> str:
+    """Why a split is not possible, and what is."""
+    none_left = f"leave no photos for {' and '.join(empty)}"
+    if config.group_by in (None, "standpoint"):
+        what = "standpoints" if config.group_by else "photos"
+        return f"{dataset.root}: {groups} {what} {none_left}: take photos at three places or more"
+    return (
+        f"{dataset.root}: {groups} {config.group_by} groups {none_left}: three are needed. Take another, or hold out "
+        "places instead, which tells less of another day: --group-by standpoint"
+    )
 
 
 def _one_part(
@@ -323,4 +332,5 @@ def main(args: argparse.Namespace) -> int:
     away_m = nearest_training_m(dataset, splits)
     within = ", ".join(f"{limit} m for {float((away_m <= limit).mean()):.0%}" for limit in (1, 10))
     print(f"  nearest training photo of a test photo: {np.median(away_m):.1f} m away (median), within {within}")
+    print("\n".join(f"  {line}" for line in expect(dataset.latlon[splits.indices(dataset, "train")]).lines()))
     return 0

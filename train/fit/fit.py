@@ -13,9 +13,12 @@ from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from core.errors import CampusError, OccupiedError
 from core.io.files import check_replaceable
 from train.dataset.dataset import Dataset
+from train.dataset.expectation import expect
 from train.dataset.split import SPLITS, add_split_arguments, config_of, split_or_load
 from train.fit.config import CONFIGS, FitConfig, new_config
 from train.fit.run_folder import (
@@ -66,14 +69,12 @@ def fit(task: TrainingData, run: Path, config: FitConfig, resume: bool = False, 
         _begin(run, task, config, trainer, keep=resume)
     photos, zones = len(task.rows["train"]), len(task.zones)
     log.info("%d training photos, %d zones, %s on %s", photos, zones, config.backbone, trainer.device.type)
+    for line in expect(task.dataset.latlon[task.rows["train"]]).lines():
+        log.info("%s", line)
     try:
         while (reason := _finished(epochs, config)) is None:
             epochs.append(_one_epoch(trainer, task))
-            log.info(
-                "epoch %(epoch)d: loss %(loss).3f, calibration: regression %(regression_m).1f m, zone %(zone_m).1f m, "
-                "chosen by %(score_m).1f m",
-                vars(epochs[-1]),
-            )
+            log.info("%s", _told(epochs, config))
             if trainer.is_main:
                 if _best(epochs) is epochs[-1]:
                     trainer.save_net(run / BEST)
@@ -118,6 +119,29 @@ def _one_epoch(trainer: Trainer, task: TrainingData) -> Epoch:
     row = Epoch(trainer.epoch, loss, **asdict(errors), score_m=score_m, seconds=time.perf_counter() - started)
     agreed: list[Epoch] = broadcast_object_list([row])
     return agreed[0]
+
+
+def _told(epochs: Sequence[Epoch], config: FitConfig) -> str:
+    """The last epoch in a line: how many there are, how long the rest takes at most, and the figure that chooses."""
+    last, best = epochs[-1], _best(epochs)
+    left_s = float(np.mean([row.seconds for row in epochs])) * (config.epochs - len(epochs))
+    if config.minutes is not None:
+        left_s = min(left_s, max(0.0, 60 * config.minutes - sum(row.seconds for row in epochs)))
+    watched = "the best so far" if best is last else f"{best.score_m:.1f} m in epoch {best.epoch} is the best so far"
+    return (
+        f"epoch {last.epoch} of {config.epochs}, at most {_duration(left_s)} to go: loss {last.loss:.3f}, calibration: "
+        f"regression {last.regression_m:.1f} m, zone {last.zone_m:.1f} m; chosen by {last.score_m:.1f} m ({watched})"
+    )
+
+
+def _duration(seconds: float) -> str:
+    return (
+        f"{seconds:.0f} s"
+        if seconds < 90
+        else f"{seconds / 60:.0f} min"
+        if seconds < 5400
+        else f"{seconds / 3600:.1f} h"
+    )
 
 
 def _best(epochs: Sequence[Epoch]) -> Epoch:
