@@ -16,8 +16,8 @@ PLACE_M = 5.0  # photos in one square of this size were taken at one place
 EDGE_M = 15.0  # how far a campus reaches beyond its outermost photos
 PER_PLACE = 4  # photos, turning, at each new place
 # log(median error / sqrt(area)) = level + by_places log(places) + by_views log(photos / places), by least squares on
-# two real campuses of equal weight: untrained features, centred, whole sessions or contributors held out, standpoints and
-# photos at each thinned at random (`bgu`: 100 settings of 5 to 1,106 photos; `iiith`: 3 of 48 to 192). The medians of
+# two real campuses of equal weight: untrained features, centred, whole sessions or contributors held out, standpoints
+# and photos at each thinned at random (`bgu`: 100 settings of 5 to 1,106 photos; `iiith`: 3 of 48 to 192). The medians of
 # `bgu` scatter about it by a factor of 1.21; `iiith` is off by 1.09 at most.
 LEVEL, BY_PLACES, BY_VIEWS = -0.369, -0.205, -0.345
 WITHIN = 1.5  # the factor that a campus may be off by: `penn`, on which nothing was fitted, is off by 1.3
@@ -37,8 +37,8 @@ class Expectation:
     @property
     def median_m(self) -> float:
         """Half of the photos taken on another walk should be located better than this."""
-        by_places, by_views = self.places**BY_PLACES, (self.photos / self.places) ** BY_VIEWS
-        return math.exp(LEVEL) * math.sqrt(self.area_m2) * by_places * by_views
+        log_share = LEVEL + BY_PLACES * math.log(self.places) + BY_VIEWS * math.log(self.photos / self.places)
+        return math.exp(log_share) * math.sqrt(self.area_m2)
 
     def with_more(self, places: int, per_place: int = PER_PLACE) -> Expectation:
         """The same campus with photos at so many more places."""
