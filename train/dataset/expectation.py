@@ -17,8 +17,8 @@ EDGE_M = 15.0  # how far a campus reaches beyond its outermost photos
 PER_PLACE = 4  # photos, turning, at each new place
 # log(median error / sqrt(area)) = level + by_places log(places) + by_views log(photos / places), by least squares on
 # two real campuses of equal weight: untrained features, centred, whole sessions or contributors held out, standpoints
-# and photos at each thinned at random (`bgu`: 100 settings of 5 to 1,106 photos; `iiith`: 3 of 48 to 192). The medians of
-# `bgu` scatter about it by a factor of 1.21; `iiith` is off by 1.09 at most.
+# and photos at each thinned at random (`bgu`: 100 settings of 5 to 1,106 photos; `iiith`: 3 of 48 to 192). The medians
+# of `bgu` scatter about it by a factor of 1.21; `iiith` is off by 1.09 at most.
 LEVEL, BY_PLACES, BY_VIEWS = -0.369, -0.205, -0.345
 WITHIN = 1.5  # the factor that a campus may be off by: `penn`, on which nothing was fitted, is off by 1.3
 _THIN_M = 25.0  # from here on more photos are worth naming
