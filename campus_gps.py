@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from core.cli.run import run_cli
-from core.errors import CampusError, MissingDependency
+from core.errors import MissingDependency
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,8 @@ def main() -> int:
         if (Path(__file__).resolve().parent / "pyproject.toml").is_file():
             raise
         # Installed from a wheel, there is no requirements file to name.
-        package, _ = error.args
-        raise CampusError(f"{package} is not installed: pip install {package.partition(' ')[0]}") from error
+        package = str(error.args[0]).partition(" ")[0]
+        raise error.replace(remedy=f"pip install {package}") from error
 
 
 def _version() -> str:

@@ -65,7 +65,15 @@ class MapError(CampusError):
 
 
 class EngineError(CampusError):
-    """An inference engine cannot be made or gave unusable output."""
+    """An inference engine cannot be made or gave unusable output.
+
+    `step` of the way to a device that mends it: pack, build, build smaller, doctor, or "" for none of them. The command
+    line that has a command for it names the command.
+    """
+
+    def __init__(self, reason: str, *, path: str | Path = "", remedy: str = "", step: str = "") -> None:
+        super().__init__(reason, path=path, remedy=remedy)
+        self.step = step
 
 
 class TimeReversed(CampusError):

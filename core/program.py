@@ -1,8 +1,7 @@
-"""What this program is called where it runs, for the commands that its messages tell people to type."""
+"""How this program was started: from a checkout, or as the pack that a device runs."""
 
 from __future__ import annotations
 
-import shlex
 import sys
 import zipfile
 from pathlib import Path
@@ -14,9 +13,3 @@ def running_pack() -> Path | None:
     """The NAME.campus-edge that Python is running (`python3 NAME.campus-edge …`), or None."""
     started = Path(sys.argv[0])
     return started if zipfile.is_zipfile(started) else None
-
-
-def edge_program() -> str:
-    """`python3 NAME.campus-edge` in a pack, else `python -m edge`; a command follows."""
-    pack = running_pack()
-    return f"python3 {shlex.quote(str(pack))}" if pack else "python -m edge"

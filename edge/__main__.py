@@ -7,8 +7,10 @@ import sys
 
 from core.cli.commands import Command, run_command
 from core.cli.run import run_cli
+from core.errors import EngineError
 from core.program import PACKED_REQUIREMENTS as JETSON
-from core.program import edge_program, running_pack
+from core.program import running_pack
+from edge.program import edge_program, with_command
 from edge.wheels import use_carried
 
 APP, TRAIN = "requirements.txt", "requirements-train.txt"
@@ -33,7 +35,10 @@ def main(program: str | None = None) -> int:
         use_carried(pack)
         # The rest needs what no device has: the checkout, torch, the app.
         here = {name: command for name, command in COMMANDS.items() if command.requirements == JETSON}
-    return run_command("edge", __doc__, here, program or edge_program())
+    try:
+        return run_command("edge", __doc__, here, program or edge_program())
+    except EngineError as error:
+        raise with_command(error) from error
 
 
 if __name__ == "__main__":

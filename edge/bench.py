@@ -23,9 +23,10 @@ from core.engines.onnx_engine import OnnxEngine
 from core.errors import CampusError, EngineError
 from core.io.files import written_atomically
 from core.locate.localizer import Localizer, default_bundle
-from core.program import edge_program, running_pack
+from core.program import running_pack
 from edge.device.machine import describe_device, power_mode, resident_mb
 from edge.device.tegrastats import measured
+from edge.program import edge_program
 
 BACKENDS = ("tensorrt", "onnxruntime", "onnxruntime-fp32", "torch")
 STAGES = ("decode", "preprocess", "network", "posterior", "end to end")

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from core.errors import EngineError
-from core.program import edge_program
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -53,8 +52,9 @@ class Cuda:
         code, value = self._call(name, *arguments)
         if code == _OUT_OF_MEMORY:
             raise EngineError(
-                "the GPU is out of memory: close other programs, or build the engine for smaller batches "
-                f"({edge_program()} build … --max-batch 1)"
+                "the GPU is out of memory",
+                remedy="close other programs, or build the engine for smaller batches",
+                step="build smaller",
             )
         if code:
             raise EngineError(f"CUDA: {name} failed with error {code}: restart the program, then the device")
@@ -171,11 +171,11 @@ def open_cuda() -> Cuda:
     if seen:
         raise EngineError(
             f"no NVIDIA GPU can be used here (CUDA by {' and '.join(seen)} finds none): on a Jetson reinstall the "
-            "driver with `sudo apt install --reinstall nvidia-jetpack`; without a GPU use --backend onnxruntime"
+            "driver with `sudo apt install --reinstall nvidia-jetpack`; without a GPU use ONNX Runtime"
         )
     raise EngineError(
         "no NVIDIA GPU and no CUDA runtime on this machine: on a Jetson `sudo apt install nvidia-jetpack` brings it; "
-        "without a GPU use --backend onnxruntime"
+        "without a GPU use ONNX Runtime"
     )
 
 

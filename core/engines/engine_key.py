@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 from core.campus.file_names import EDGE_MODEL, KEY
 from core.engines.cuda import Cuda
 from core.errors import EngineError
-from core.program import edge_program
 
 if TYPE_CHECKING:
     from core.campus.bundle import Bundle
 
+BUILD_AGAIN = "build the engine again on this device"
 _RELEASE = Path("/etc/nv_tegra_release")
 _MODEL = Path("/proc/device-tree/model")
 
@@ -63,8 +63,10 @@ def check_packed(bundle: Bundle) -> None:
     """Raise EngineError where a bundle carries nothing that an engine can be built from."""
     if EDGE_MODEL not in bundle.manifest.files:
         raise EngineError(
-            f"{bundle.path}: was not packed for a device: where it was trained, `python -m edge export BUNDLE --out "
-            "DIR` and `python -m edge pack BUNDLE DIR --out NAME.campus-edge` make the file to build from"
+            "was not packed for a device",
+            path=bundle.path,
+            remedy="export and pack it where it was trained",
+            step="pack",
         )
 
 
@@ -99,6 +101,6 @@ def read_key(folder: Path) -> tuple[EngineKey, str]:
         sha256 = str(data.pop("engine_sha256"))
         return EngineKey(**data), sha256
     except FileNotFoundError as error:
-        raise EngineError(f"{path}: missing: build the engine again ({edge_program()} build {folder})") from error
+        raise EngineError(f"{KEY} is missing", path=folder, remedy=BUILD_AGAIN, step="build") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise EngineError(f"{path}: damaged: build the engine again ({edge_program()} build {folder})") from error
+        raise EngineError(f"{KEY} is damaged", path=folder, remedy=BUILD_AGAIN, step="build") from error

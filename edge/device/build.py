@@ -15,12 +15,13 @@ from core.engines.tensorrt_engine import TensorRtEngine, import_tensorrt
 from core.engines.vet import check_model
 from core.errors import EngineError
 from core.io.files import check_writable, written_atomically
-from core.program import edge_program, running_pack
+from core.program import running_pack
 from edge.device.engine_build import BuildFlags, Built, build_engine
 from edge.device.trtexec import build_with_trtexec, find_trtexec
 from edge.manifest import FP16, Export, sha256
 from edge.pack import SUFFIX, packed_export, unpack
 from edge.parity import head_parity
+from edge.program import edge_program
 
 log = logging.getLogger(__name__)
 

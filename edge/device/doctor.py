@@ -17,7 +17,6 @@ from core.engines.engine_key import check_packed, l4t_release
 from core.engines.tensorrt_engine import built_engine, import_tensorrt
 from core.errors import CampusError, EngineError
 from core.locate.localizer import default_bundle
-from core.program import edge_program
 from edge.device.machine import (
     LIBRARIES,
     cameras,
@@ -30,6 +29,7 @@ from edge.device.machine import (
     power_mode,
 )
 from edge.device.trtexec import find_trtexec
+from edge.program import edge_program, with_command
 
 State = Literal["ok", "missing", "note"]
 LEAST_MB = 2048  # building an engine of a ResNet50 next to a desktop runs out below this
@@ -94,7 +94,7 @@ def _gpu() -> list[Fact]:
     try:
         facts.append(Fact("TensorRT for Python", "ok", str(import_tensorrt().__version__)))
     except EngineError as error:
-        remedy = str(error) if is_jetson() else TENSORRT_ELSEWHERE if facts[0].state == "ok" else ""
+        remedy = str(with_command(error)) if is_jetson() else TENSORRT_ELSEWHERE if facts[0].state == "ok" else ""
         facts.append(Fact("TensorRT for Python", absent, "none that can be used", remedy))
     program = find_trtexec()
     facts.append(Fact("trtexec", "ok" if program else "note", str(program or "not found")))
@@ -143,13 +143,13 @@ def _campus(path: Path | None) -> list[Fact]:
     try:
         check_packed(bundle)
     except EngineError as error:
-        return [*facts, Fact("pack", "note", "none", str(error))]
+        return [*facts, Fact("pack", "note", "none", str(with_command(error)))]
     facts.append(Fact("pack", "ok", str(path)))
     try:
         engine = built_engine(bundle, required=True)
         return [*facts, Fact("engine", "ok", engine.name if engine else "")]
     except EngineError as error:
-        return [*facts, Fact("engine", "note", f"no usable {ENGINE}", str(error))]
+        return [*facts, Fact("engine", "note", f"no usable {ENGINE}", str(with_command(error)))]
 
 
 def what_follows(facts: list[Fact]) -> tuple[str, str]:

@@ -17,7 +17,7 @@ import numpy as np
 
 from core.errors import EngineError, PhotoError, reason_of
 from core.photo.names import PHOTO_SUFFIXES, is_photo
-from core.program import edge_program
+from edge.program import edge_program
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
