@@ -29,7 +29,8 @@ from edge.device.tegrastats import measured
 from edge.program import edge_program
 
 BACKENDS = ("tensorrt", "onnxruntime", "onnxruntime-fp32", "torch")
-STAGES = ("decode", "preprocess", "network", "posterior", "end to end")
+SECONDS_APART = 3.0  # photos of a walker, for the cost of a walk's step
+STAGES = ("decode", "preprocess", "network", "posterior", "end to end", "walk step")
 BATCHES = (1, 2, 4, 8, 16)
 WARM_UP = 5
 
@@ -99,6 +100,10 @@ def bench(backend: str, bundle: Bundle, photos: list[bytes], repeats: int) -> Re
             times["end to end"].append(1e3 * (time.perf_counter() - started))
             for stage, taken_ms in fix.timings_ms.items():
                 times[stage].append(taken_ms)
+        walk = localizer.walk(keep=0)
+        for number in range(repeats):  # in place of a single photo's posterior, each fix by all photos so far
+            step = walk.add(photos[number % len(photos)], SECONDS_APART * number)
+            times["walk step"].append(step.timings_ms["posterior"])
         call = compare_with_bare(localizer.engine, size, repeats)
         throughput = {str(batch): photos_per_s(localizer.engine, batch, size) for batch in BATCHES}
     return Report(

@@ -81,13 +81,12 @@ class Walk:
         seconds since 1970; None: the photo's own time, else now. Raises PhotoError for a photo that cannot be read and
         TimeReversed for one older than the last; the walk stays as it was.
         """
-        reading = self._localizer.read(photo)
-        return self.add_reading(reading, _seconds(reading, time_utc))
+        return self.add_reading(self._localizer.read(photo), time_utc)
 
-    def add_reading(self, reading: Reading, time_s: float) -> Fix:
-        """The same for a photo that was read already, at `time_s` seconds on any clock that only goes forward."""
+    def add_reading(self, reading: Reading, time_utc: datetime | float | None = None) -> Fix:
+        """The same for a photo that was read already; seconds may be those of any clock that only goes forward."""
         with one_blas_thread():
-            return self._add(reading, time_s)
+            return self._add(reading, _seconds(reading, time_utc))
 
     def _add(self, reading: Reading, time_s: float) -> Fix:
         started = time.perf_counter()

@@ -15,6 +15,7 @@ from core.cli.run import run_cli
 from core.engines.choose import BACKENDS
 from core.errors import EngineError, PhotoError
 from core.locate.localizer import Localizer, default_bundle
+from edge.device.follow import Follow, Locate, single
 from edge.device.newest import Newest
 from edge.device.nmea import ESTIMATED, GPS_FIX, QUALITIES
 from edge.device.sink_threads import SinkThread, close_all
@@ -45,7 +46,7 @@ class Tally:
 
 
 def run(
-    localizer: Localizer, frames: Iterable[Frame], sinks: Sequence[SinkThread], tally: Tally, every_s: float = 0.0
+    locate: Locate, frames: Iterable[Frame], sinks: Sequence[SinkThread], tally: Tally, every_s: float = 0.0
 ) -> None:
     """Locate each frame and give its fix to every sink; counts in `tally`, also when it is interrupted.
 
@@ -63,7 +64,7 @@ def run(
         try:
             if frame.photo is None:
                 raise PhotoError(f"{frame.name}: {frame.unreadable}")
-            fix = localizer.locate(frame.photo)
+            fix = locate(frame)
         except PhotoError as error:
             tally.skipped += 1
             tally.no_files += frame.no_file
@@ -108,6 +109,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-second-look", action="store_true", help="never match local features, even where the answer is in doubt"
     )
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument(
+        "--walk", action="store_true",
+        help="read the photos as one walk, in the order they come: each fix is by all so far (default for a camera)",
+    )  # fmt: skip
+    how.add_argument("--single", action="store_true", help="read each frame of a camera by itself")
     parser.add_argument("--every", type=float, default=0.0, metavar="SECONDS", help="at most one fix in so long (0)")
 
 
@@ -127,13 +134,15 @@ def _run(args: argparse.Namespace, tally: Tally) -> int:
     """0, or 1 where a sink was dropped on the way."""
     frames = open_frames(args)
     localizer = Localizer.load(args.bundle or default_bundle(), args.backend, not args.no_second_look)
-    log.info("%s, %s", localizer.bundle.manifest.name, localizer.engine.name)
+    as_walk = args.walk or (args.camera is not None and not args.single)
+    locate = Follow(localizer) if as_walk else single(localizer)
+    log.info("%s, %s%s", localizer.bundle.manifest.name, localizer.engine.name, ", as one walk" if as_walk else "")
     sinks: list[SinkThread] = []
     patient = False
     try:
         for address in args.to or ["json"]:
             sinks.append(SinkThread(address, open_sink(address, args.nmea_quality)))
-        run(localizer, frames, sinks, tally, args.every)
+        run(locate, frames, sinks, tally, args.every)
         patient = True
     except KeyboardInterrupt:
         print(file=sys.stderr)  # below the ^C

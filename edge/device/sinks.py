@@ -93,6 +93,9 @@ class GeoJson:
                 "radius95_m": fix.radius95_m,
                 "zone": fix.zone.name,
                 "on_campus": fix.on_campus,
+                "photos": fix.photos,
+                "course_deg": fix.course_deg,
+                "speed_m_s": fix.speed_m_s,
             },
         }
         self._file.seek(-len(self._TAIL), os.SEEK_END)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
@@ -7,8 +8,11 @@ from pathlib import Path
 
 import pynmea2
 import pytest
+from PIL import Image
 
+from core.errors import TimeReversed
 from core.locate.localizer import Localizer
+from edge.device.follow import Follow, single
 from edge.device.run import Tally, run
 from edge.device.sources import Frame
 from tests import REPOSITORY
@@ -108,5 +112,61 @@ def test_bad_command_lines_give_one_line_and_code_2(field: Path, arguments: tupl
 def test_every_thins_a_stream(localizer: Localizer) -> None:
     frames = [Frame(str(number), photo(), 0.0) for number in range(3)]
     tally = Tally()
-    run(localizer, frames, [], tally, every_s=60)
+    run(single(localizer), frames, [], tally, every_s=60)
     assert (tally.located, tally.dropped) == (1, 2)
+
+
+def walk_of(folder: Path, count: int = 8) -> Path:
+    """A walk to the east, and on its way a photo of the far corner."""
+    folder.mkdir()
+    for number in range(count):
+        east, north = (-70, 70) if number == 5 else (-50 + 5 * number, 0)
+        (folder / f"{number}.jpg").write_bytes(photo(east_m=east, north_m=north, view=number + 1))
+    return folder
+
+
+def test_a_folder_as_a_walk_carries_its_state_in_every_line(field: Path, tmp_path: Path) -> None:
+    track = tmp_path / "walk.geojson"
+    walked = ("--walk", "--backend", "onnxruntime", "--to", "json", "--to", f"geojson:{track}")
+    done = edge_run(str(walk_of(tmp_path / "photos")), "--bundle", str(field), *walked)
+    assert done.returncode == 0
+    assert b"as one walk" in done.stderr
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [line["photos"] for line in lines] == list(range(1, 9))
+    assert lines[5]["outliers"] == [5]  # it contradicts those before it
+    assert abs(lines[5]["lon"] - lines[4]["lon"]) < 2e-4
+    assert {"course_deg", "speed_m_s"} <= set(lines[-1])
+    feature = json.loads(track.read_text())["features"][-1]
+    assert feature["properties"]["photos"] == 8
+
+
+def test_each_frame_by_itself_unless_told(field: Path, tmp_path: Path) -> None:
+    done = edge_run(str(walk_of(tmp_path / "photos")), "--bundle", str(field))
+    assert {json.loads(line)["photos"] for line in done.stdout.splitlines()} == {1}
+    assert edge_run("-", "--walk", "--single", "--bundle", str(field), stdin=photo()).returncode == 2
+
+
+def test_a_walk_starts_anew_where_the_clock_is_set_back(localizer: Localizer, caplog: pytest.LogCaptureFixture) -> None:
+    follow = Follow(localizer)
+    fixes = [follow(Frame(str(t), photo(east_m=10, view=t), float(t))) for t in (1, 3, 5, 2, 4)]
+    assert [fix.photos for fix in fixes] == [1, 2, 3, 1, 2]
+    assert "2: a new walk begins" in caplog.text
+
+
+def test_files_are_of_when_their_exif_says(localizer: Localizer, tmp_path: Path) -> None:
+    follow = Follow(localizer)
+    for number, second in enumerate((10, 40)):
+        image, exif = Image.open(io.BytesIO(photo(east_m=10, view=number + 1))), Image.Exif()
+        exif.get_ifd(0x8769).update({0x9003: f"2026:03:01 10:00:{second}", 0x9011: "+00:00"})
+        image.save(tmp_path / f"{number}.jpg", exif=exif)
+        follow(Frame(str(number), tmp_path / f"{number}.jpg", 1e9 + number))
+    with pytest.raises(TimeReversed):
+        follow._walk.add(photo(), 1772359239.0)  # 10:00:39 of that day
+    follow._walk.add(photo(), 1772359241.0)
+
+
+def test_a_camera_s_frame_that_cannot_be_read_leaves_the_walk(localizer: Localizer) -> None:
+    tally = Tally()
+    frames = [Frame("0", photo(view=1), 0.0), Frame("1", b"damaged", 1.0), Frame("2", photo(view=2), 2.0)]
+    run(Follow(localizer), frames, [], tally)
+    assert (tally.located, tally.skipped) == (2, 1)

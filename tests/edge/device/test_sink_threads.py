@@ -11,6 +11,7 @@ from core.errors import EngineError
 from core.locate.fix import Fix
 from core.locate.localizer import Localizer
 from edge.device import sink_threads
+from edge.device.follow import single
 from edge.device.run import Tally, run
 from edge.device.sink_threads import SinkThread, close_all
 from edge.device.sources import Frame
@@ -121,7 +122,7 @@ def test_what_one_sink_raises_is_its_own_affair(error: Exception, localizer: Loc
     kept, broken = Kept(), Kept(fails=error)
     sinks = [SinkThread("broken", broken), SinkThread("good", kept)]
     tally = Tally()
-    run(localizer, [Frame(str(number), photo(), 0.0) for number in range(3)], sinks, tally)
+    run(single(localizer), [Frame(str(number), photo(), 0.0) for number in range(3)], sinks, tally)
     close_all(sinks, patient=True)
     assert kept.names == ["0", "1", "2"]
     assert sinks[0].failure is error
@@ -134,5 +135,5 @@ def test_a_run_without_any_sink_left_locates_no_further(fix: Fix, localizer: Loc
     sink.put(Frame("first", None, 0.0), fix)
     sink._thread.join()
     tally = Tally()
-    run(localizer, [Frame("next", photo(), 0.0)], [sink], tally)
+    run(single(localizer), [Frame("next", photo(), 0.0)], [sink], tally)
     assert tally.frames == 0

@@ -16,6 +16,7 @@ import pytest
 
 from core.errors import EngineError, PhotoError
 from core.locate.localizer import Localizer
+from edge.device.follow import single
 from edge.device.newest import Newest
 from edge.device.run import Tally, run
 from edge.device.sink_threads import SinkThread
@@ -211,7 +212,7 @@ def test_a_video_ends_and_its_bad_frame_is_skipped_and_counted(
     cv2.script = [[grey, "broken frame", grey]]
     tally, out = Tally(), tmp_path / "out.jsonl"
     sink = SinkThread("json", open_sink(f"json:{out}"))
-    run(localizer, camera(str(tmp_path / "walk.mp4")), [sink], tally)
+    run(single(localizer), camera(str(tmp_path / "walk.mp4")), [sink], tally)
     sink.close()
     assert (tally.located, tally.skipped, tally.no_files) == (2, 1, 0)
     assert [json.loads(line)["photo"][-2:] for line in out.read_text().splitlines()] == ["#1", "#3"]
