@@ -22,6 +22,7 @@ from core.locate.fusion import copy_shares, log_evidence, thumbnail, together
 from core.locate.localizer import Localizer
 from core.locate.prior import Prior, closed_cells, prior_of
 from core.locate.probability_map import ProbabilityMap
+from core.locate.reading import Reading
 from core.locate.threads import one_blas_thread
 from train.bundle.calibrate import GROUP_PHOTOS, SHARES, radius_factors
 from train.dataset.dataset import Dataset
@@ -114,9 +115,13 @@ def _read(localizer: Localizer, dataset: Dataset, found: list[Rows]) -> Iterator
             [localizer.posterior.map(reading.heads, reading.evidence).mass for reading in readings],
             [thumbnail(reading.image) for reading in readings],
             time_s[walk],
-            np.array([float(localizer.on_campus(localizer.ood_score(reading.heads))) for reading in readings]),
+            np.array([float(_trusted(localizer, reading)) for reading in readings]),
             frame.to_local(*dataset.latlon[walk].T),
         )
+
+
+def _trusted(localizer: Localizer, reading: Reading) -> bool:
+    return localizer.on_campus(localizer.ood_score(reading.heads, reading.evidence))
 
 
 def _prior(localizer: Localizer, params: FusionParams) -> Prior:
