@@ -29,7 +29,7 @@ use_venv() {
 
 # How large it is and how long it takes, before it begins: the lock's first lines hold the sizes.
 announce_install() {
-    local download installed unpack=15 # MB in a second, as pip manages on two cores; measured
+    local download installed unpack=30 # MB in a second, as pip manages on two cores
     read -r download installed < <(
         sed -nE 's/^# Size: ([0-9]+) MB to download, ([0-9]+) MB installed\.$/\1 \2/p' "${1%.*}.lock"
     )

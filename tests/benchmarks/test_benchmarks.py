@@ -10,8 +10,10 @@ import pytest
 from benchmarks.__main__ import NAMES, measure, page, results, save_pyperf
 from benchmarks.timing import TINY, Effort, Times, interleaved
 
+QUICK = "photo_to_fix"
 
-@pytest.mark.parametrize("name", NAMES)
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow][: name != QUICK]) for name in NAMES])
 def test_every_benchmark_runs_and_its_page_holds_figures(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
 ) -> None:

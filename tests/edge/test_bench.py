@@ -96,6 +96,7 @@ def command(*arguments: str) -> int:
     return bench_module.main(parser.parse_args(arguments))
 
 
+@pytest.mark.slow
 def test_the_command_measures_what_is_here_and_names_what_is_not(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

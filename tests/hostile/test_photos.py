@@ -19,7 +19,10 @@ MAX_SECONDS = 2.0  # of one core: the promise of core/photo/load.py; the slowest
 MAX_PEAK_MB = 400.0
 JPEG_LOSS = 25  # of 255: what compression may do to the mean colour of a quarter
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="peaks of memory are read from Linux's /proc")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="peaks of memory are read from Linux's /proc"),
+]
 
 
 @pytest.fixture(scope="module")

@@ -39,6 +39,7 @@ def test_figures_are_those_of_the_photos() -> None:
     assert "| `this` | 4 | 5.0 | 4.0 |" in table([figures])
 
 
+@pytest.mark.slow
 def test_ways_are_compared_on_the_same_folds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

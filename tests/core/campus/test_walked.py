@@ -48,7 +48,7 @@ def test_the_tree_is_the_shortest_there_is() -> None:
     assert length == pytest.approx(minimum_spanning_tree(cdist(dots, dots)).sum())
 
 
-@pytest.mark.parametrize("photos", [5_000, 200_000])
+@pytest.mark.parametrize("photos", [5_000, pytest.param(200_000, marks=pytest.mark.slow)])
 def test_however_many_photos_the_map_stays_small(photos: int) -> None:
     local_m = np.random.default_rng(2).uniform(-300, 300, (photos, 2))
     assert 100 < len(thinned(local_m)) <= 800

@@ -64,7 +64,9 @@ def killed_at(step: int, write: Callable[[Path], None], out: Path) -> bool:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
 
 
-@pytest.mark.parametrize("swap", [True, False], ids=["swapping", "without renameat2"])
+@pytest.mark.parametrize(
+    "swap", [True, pytest.param(False, marks=pytest.mark.slow)], ids=["swapping", "without renameat2"]
+)
 @pytest.mark.parametrize(
     ("write", "old", "new"),
     [

@@ -28,6 +28,7 @@ def at_m(mass: np.ndarray) -> np.ndarray:
     return ProbabilityMap(GRID, mass).median_m()
 
 
+@pytest.mark.slow
 def test_the_mass_is_one_through_ten_thousand_steps_and_memory_does_not_grow() -> None:
     grid = Grid(-15.0, -10.0, 1.0, 20, 30)
     prior = Prior.even(grid)

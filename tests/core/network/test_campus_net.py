@@ -50,6 +50,7 @@ def test_ood_score_is_none_for_what_was_trained_on_and_large_for_what_was_not(ne
     assert outside.min() > 0.9
 
 
+@pytest.mark.slow
 def test_a_network_with_an_ood_score_answers_as_before_and_says_it_in_onnx_too(net: CampusNet) -> None:
     images = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), np.uint8)
     features = net.features(torch.from_numpy(images).permute(0, 3, 1, 2).float()).detach()

@@ -43,6 +43,8 @@ from train.dataset.zoning import fit_zones
 SIZE, ZONES, PHOTOS = 64, 5, 40
 NO_MAP: dict[str, Any] = {"features": []}
 
+pytestmark = pytest.mark.slow  # a ResNet50 is made into bundles
+
 
 def normalised(images: NDArray[np.uint8]) -> Tensor:
     """(B, S, S, 3) uint8 -> what the original fed its network."""

@@ -112,6 +112,7 @@ def test_fp16_without_a_gpu_is_refused_in_a_line(campus: TrainingData) -> None:
         Trainer(campus, replace(CONFIGS[0], precision="fp16"))
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_curve_of_one(tmp_path: Path) -> None:
     """Gradients, batch norm, negatives and the memory of embeddings are those of the whole batch.
 
