@@ -24,7 +24,7 @@ MAY_IMPORT = {
 }
 FLOORS = {
     "core": ("program", "errors", "cli", "io", "photo", "campus", "engines", "network", "locate"),
-    "train": ("dataset", "osm", "fit", "evaluate", "bundle", "grow", "compare", "demo"),
+    "train": ("dataset", "osm", "fit", "evaluate", "bundle", "grow", "compare", "protocol", "demo"),
 }
 NEEDS_TORCH = ("core.network", "train", "edge.export", "benchmarks")
 TORCH = ("torch", "torchvision", "timm", "accelerate", "onnxscript")

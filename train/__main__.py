@@ -19,6 +19,7 @@ COMMANDS = {
     "refresh": Command("train.grow.refresh", "more photos for a bundle: gallery and radii, no training", TRAIN),
     "evaluate": Command("train.evaluate.evaluate", "errors and coverage of a bundle on held-out photos", TRAIN),
     "compare": Command("train.compare", "ways to train side by side, on the same folds", TRAIN),
+    "protocol": Command("train.protocol", "baselines and recipes on sessions never seen, as one table", TRAIN),
     "demo": Command("train.demo.make", "render, train and bundle the demo campus again from its seed", TRAIN),
 }
 

@@ -23,13 +23,18 @@ from numpy.typing import NDArray
 
 from core.errors import CampusError, DatasetError
 from core.io.files import written_atomically
+from core.locate.confidence import is_clear
 from core.locate.heading import angle_between_deg, direction_deg
 from train.dataset.dataset import Dataset
 from train.dataset.split import Splits, add_split_arguments, config_of, split_dataset
-from train.fit.config import CONFIGS, FitConfig, new_config
+from train.fit.config import CONFIGS, FitConfig, WhitenedConfig, new_config
 
 if TYPE_CHECKING:
+    from core.campus.manifest import Calibration
+    from core.campus.parameters import PosteriorParams
     from core.engines.heads import Heads
+    from core.network.campus_net import CampusNet
+    from train.bundle.held_out import Ground, HeldOut
     from train.bundle.make import Run
     from train.fit.training_data import TrainingData
 
@@ -38,28 +43,37 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-MIDDLE, RAW = "middle", "raw"
+MIDDLE, RAW, CENTRED, SOFT = "middle", "raw", "centred", "soft"
 UNTRAINED = {
     MIDDLE: "always the middle of the training photos",
     RAW: "nearest neighbour by the backbone's ImageNet features, untrained",
+    CENTRED: "the same, the training photos' mean taken away first",
+    SOFT: "a posterior over the nearest neighbours by centred features",
 }
 
 
 @dataclass(frozen=True)
 class Answers:
-    """What one way says of N photos: errors in metres; radii and heading errors NaN where it gives none."""
+    """What one way says of N photos: errors in metres; radii and heading errors NaN where it gives none.
+
+    clear: whether it claims one clear place.
+    """
 
     error_m: Float
     night: NDArray[np.bool_]
     radius68_m: Float
     radius95_m: Float
     heading_off_deg: Float
+    clear: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, error_m: Float, night: NDArray[np.bool_], **rest: Float) -> Answers:
+    def of(
+        cls, error_m: Float, night: NDArray[np.bool_], clear: NDArray[np.bool_] | None = None, **rest: Float
+    ) -> Answers:
         unknown = np.full(len(error_m), np.nan)
         names = ("radius68_m", "radius95_m", "heading_off_deg")
-        return cls(error_m, night, **{name: rest.get(name, unknown) for name in names})
+        known = {name: rest.get(name, unknown) for name in names}
+        return cls(error_m, night, **known, clear=np.zeros(len(error_m), np.bool_) if clear is None else clear)
 
     @classmethod
     def joined(cls, parts: list[Answers]) -> Answers:
@@ -85,26 +99,21 @@ def way_config(way: str, common: dict[str, Any], photos: int) -> FitConfig:
     return new_config(recipe, photos=photos, **given)
 
 
-def untrained_answers(way: str, task: TrainingData, on: str, backbone: str) -> Answers:
-    """The fold's photos of split `on` answered by one of UNTRAINED."""
-    training, asked_rows = task.rows["train"], task.rows[on]
-    at_m = np.broadcast_to(np.median(task.local_m[training], axis=0), (len(asked_rows), 2))
-    if way == RAW:
-        import torch
+def untrained_answers(way: str, task: TrainingData, on: str, features: NDArray[np.float32] | None) -> Answers:
+    """The fold's photos of split `on` answered by one of UNTRAINED.
 
-        from core.network.campus_net import CampusNet
-        from core.network.net_config import NetConfig
-        from core.network.weights import load_imagenet_weights
-        from train.bundle.make import pooled_features
-
-        net = CampusNet(NetConfig(backbone=backbone, image_size=task.images.shape[1]))  # type: ignore[arg-type]
-        load_imagenet_weights(net)
-        known, asked = (
-            torch.nn.functional.normalize(pooled_features(net, task.images[rows]), dim=1)
-            for rows in (training, asked_rows)
-        )
-        at_m = task.local_m[training][(asked @ known.T).argmax(dim=1).numpy()]
-    return Answers.of(np.linalg.norm(at_m - task.local_m[asked_rows], axis=1), task.dataset.is_night[asked_rows])
+    features (M, F) of the dataset's photos. Nothing is fitted, so calibration photos may stand in the gallery of test
+    photos, as they do for whitened features.
+    """
+    asked, truth_m = task.rows[on], task.local_m
+    known = np.concatenate([task.rows[split] for split in ("train", "calibration") if split != on])
+    at_m = np.broadcast_to(np.median(truth_m[known], axis=0), (len(asked), 2))
+    if way != MIDDLE:
+        assert features is not None
+        middle = features[known].mean(axis=0) if way == CENTRED else np.zeros_like(features[0])
+        unit = (features - middle) / np.linalg.norm(features - middle, axis=1, keepdims=True)
+        at_m = truth_m[known][(unit[asked] @ unit[known].T).argmax(axis=1)]
+    return Answers.of(np.linalg.norm(at_m - truth_m[asked], axis=1), task.dataset.is_night[asked])
 
 
 def trained_answers(run: Run, on: str) -> Answers:
@@ -129,26 +138,53 @@ def trained_answers(run: Run, on: str) -> Answers:
 
 def _calibrated_answers(task: TrainingData, heads: Heads, calibration: Rows, asked: Rows) -> Answers:
     """The dataset's photos `asked`, by the posterior that is fitted on its photos `calibration`; `heads` of all."""
-    from core.campus.gallery import Gallery
-    from core.locate.posterior import Posterior
-    from train.bundle.calibrate import calibrate, errors_and_raw_radii, fit_posterior
-    from train.bundle.make import campus_grid
-    from train.fit.training_data import SCALE_M
+    from train.bundle.calibrate import calibrate, fit_posterior, sharpened
+    from train.bundle.held_out import HeldOut, gallery_of
+    from train.bundle.parts import ground_of
 
     training, truth_m = task.rows["train"], task.local_m
-    grid = campus_grid(truth_m[training], task.dataset.root)
-    embedding = heads.at(training).embedding
-    gallery = None if embedding is None else Gallery(embedding, truth_m[training].astype(np.float32))
-    known, found = heads.at(calibration), heads.at(asked)
-    params = fit_posterior(known, truth_m[calibration], grid, task.zones, gallery, SCALE_M)
-    posterior = Posterior(grid, task.zones, gallery, params, SCALE_M)
-    factors = calibrate(posterior, known, truth_m[calibration], task.heading_deg[calibration])
-    error_m, raw_m = errors_and_raw_radii(posterior, found, truth_m[asked])
+    ground = ground_of(task, training)
+    gallery = None if heads.embedding is None else gallery_of(heads.at(training), truth_m[training])
+    known = [HeldOut(heads.at(calibration), truth_m[calibration], gallery)]
+    params = sharpened(known, ground, fit_posterior(known, ground))
+    factors = calibrate(known, ground, params, task.heading_deg[calibration])
+    found = HeldOut(heads.at(asked), truth_m[asked], gallery)
+    return _answers(found, ground, params, factors, task, asked)
+
+
+def whitened_answers(
+    net: CampusNet, task: TrainingData, on: str, features: NDArray[np.float32], whiten: bool = True
+) -> Answers:
+    """Whitened features: the test photos by what is cross-fitted on all others; calibration photos by themselves, held
+    out session by session. features (M, F) of the dataset's photos.
+    """
+    from train.bundle.held_out import HeldOut, cross_fitted, heads_of
+    from train.bundle.parts import fitted_and_calibrated, ground_of
+
+    fitted = cross_fitted(net, task, features, whiten)
+    ground = ground_of(task, fitted.rows)
+    params, factors = fitted_and_calibrated(fitted, ground, task)
+    if on == "calibration":
+        parts = zip(fitted.held_out, fitted.asked, strict=True)
+        return Answers.joined([_answers(part, ground, params, factors, task, rows) for part, rows in parts])
+    test = task.rows["test"]
+    found = HeldOut(heads_of(fitted.net, features[test]), task.local_m[test], fitted.gallery)
+    return _answers(found, ground, params, factors, task, test)
+
+
+def _answers(
+    found: HeldOut, ground: Ground, params: PosteriorParams, factors: Calibration, task: TrainingData, rows: Rows
+) -> Answers:
+    """What a calibrated posterior says of some photos."""
+    from train.bundle.calibrate import readings
+
+    error_m, raw_m, rival = readings(found, ground, params)
     radius68_m, radius95_m = np.array([factors.radii_m(tuple(raw)) for raw in raw_m]).T
+    clear = is_clear(radius68_m, radius95_m, rival)
     off = {}
-    if found.heading is not None:
-        off["heading_off_deg"] = angle_between_deg(direction_deg(found.heading), task.heading_deg[asked])
-    return Answers.of(error_m, task.dataset.is_night[asked], radius68_m=radius68_m, radius95_m=radius95_m, **off)
+    if found.heads.heading is not None:
+        off["heading_off_deg"] = angle_between_deg(direction_deg(found.heads.heading), task.heading_deg[rows])
+    return Answers.of(error_m, task.dataset.is_night[rows], clear, radius68_m=radius68_m, radius95_m=radius95_m, **off)
 
 
 def answers_of(way: str, dataset: Dataset, splits: Splits, on: str, common: dict[str, Any]) -> Answers:
@@ -157,11 +193,17 @@ def answers_of(way: str, dataset: Dataset, splits: Splits, on: str, common: dict
     from train.fit.fit import fit
     from train.fit.training_data import prepare
 
-    if way in UNTRAINED:
-        config = new_config("campus", **common)
-        return untrained_answers(way, prepare(dataset, splits, config), on, config.backbone)
-    config = way_config(way, common, len(splits.of("train")))
+    config = new_config("whitened", **common) if way in UNTRAINED else way_config(way, common, len(splits.of("train")))
     task = prepare(dataset, splits, config)
+    if isinstance(config, WhitenedConfig):
+        from train.fit.whitened_net import dataset_features, last_map_mean, pretrained_net
+
+        net, _ = pretrained_net(config)
+        features = None if way == MIDDLE else dataset_features(config, dataset)
+        if way in (MIDDLE, RAW, CENTRED):
+            return untrained_answers(way, task, on, None if features is None else last_map_mean(net, features))
+        assert features is not None
+        return whitened_answers(net, task, on, features, whiten=way != SOFT)
     with tempfile.TemporaryDirectory() as folder:
         return trained_answers(Run.load(fit(task, Path(folder) / "run", config)), on)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Protocol
 
@@ -76,10 +77,15 @@ def checked_heads(outputs: dict[str, Float32]) -> Heads:
 
 def run_all(engine: Engine, images: NDArray[np.uint8], batch: int = 16) -> Heads:
     """Run (N, S, S, 3) uint8 in batches and join the heads, (N, …) each; images may be a memory map."""
-    parts = [engine.run(np.ascontiguousarray(images[i : i + batch])) for i in range(0, len(images), batch)]
-    joined = {
-        f.name: np.concatenate([getattr(part, f.name) for part in parts])
-        for f in fields(Heads)
-        if getattr(parts[0], f.name) is not None
-    }
-    return checked_heads(joined)
+    return joined([engine.run(np.ascontiguousarray(images[i : i + batch])) for i in range(0, len(images), batch)])
+
+
+def joined(parts: Sequence[Heads]) -> Heads:
+    """The heads of several batches, which have the same ones, as one batch."""
+    return checked_heads(
+        {
+            f.name: np.concatenate([getattr(part, f.name) for part in parts])
+            for f in fields(Heads)
+            if getattr(parts[0], f.name) is not None
+        }
+    )

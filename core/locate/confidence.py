@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from core.campus.frame import distance_m
 from core.locate.probability_map import CANDIDATE_APART_M
@@ -22,11 +22,19 @@ def confidence(fix: Fix) -> Confidence:
     """Not of this campus, several places, one wide place, one place with a long tail, or one clear place."""
     if not fix.on_campus or fix.radius68_m is None or fix.radius95_m is None:
         return "elsewhere"
-    if len(fix.candidates) > 1 and fix.candidates[1].mass >= SPLIT_SHARE:
+    rival = fix.candidates[1].mass if len(fix.candidates) > 1 else 0.0
+    if is_clear(fix.radius68_m, fix.radius95_m, rival):
+        return "good"
+    if rival >= SPLIT_SHARE:
         return "split"
-    if fix.radius68_m > WIDE_M:
-        return "wide"
-    return "likely" if fix.radius95_m > CLEAR95_M else "good"
+    return "wide" if fix.radius68_m > WIDE_M else "likely"
+
+
+def is_clear(radius68_m: Any, radius95_m: Any, rival: Any) -> Any:
+    """Whether an answer claims one clear place: both radii in metres, and the share of the probability that the second
+    place holds; numbers or arrays alike.
+    """
+    return (radius68_m <= WIDE_M) & (radius95_m <= CLEAR95_M) & (rival < SPLIT_SHARE)
 
 
 def places_to_name(fix: Fix) -> list[Candidate]:

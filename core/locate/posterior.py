@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     Float = NDArray[np.float64]
     Float32 = NDArray[np.float32]
+    Near = tuple[NDArray[np.intp], Float32]  # of `nearest_neighbours`
 
 
 class Posterior:
@@ -50,7 +51,7 @@ class Posterior:
     def _zone_of_cell(self) -> NDArray[np.intp]:
         return nearest_by_cell(self.grid, self._zone_centres).ravel()
 
-    def _moving(self, heads: Heads, evidence: Evidence | None) -> Kernels:
+    def _moving(self, heads: Heads, evidence: Evidence | None, near: Near | None = None) -> Kernels:
         """The kernels of regression and retrieval, which stand elsewhere for each photo."""
         p, batch = self.params, len(heads)
         spread = np.ones((batch, 1)) if heads.log_spread is None else np.exp(heads.log_spread.astype(np.float64))
@@ -59,7 +60,7 @@ class Posterior:
         width = factors * spread * p.regression_width_m
         weight = np.broadcast_to(shares * p.regression_weight, (batch, len(shares)))
         if heads.embedding is not None and self.gallery is not None:
-            top, similarity = nearest_neighbours(heads.embedding, self.gallery, p.neighbours)
+            top, similarity = near or nearest_neighbours(heads.embedding, self.gallery, p.neighbours)
             centre = np.concatenate([centre, self.gallery.local_m[top]], axis=1)
             width = np.concatenate([width, np.full(top.shape, p.retrieval_width_m)], axis=1)
             logits = similarity.astype(np.float64) / p.retrieval_temperature
@@ -73,12 +74,13 @@ class Posterior:
             return None
         return softmax(heads.zone_logits.astype(np.float64), self.params.zone_temperature) * self.params.zone_weight
 
-    def kernels(self, heads: Heads, evidence: Evidence | None = None) -> Kernels:
+    def kernels(self, heads: Heads, evidence: Evidence | None = None, near: Near | None = None) -> Kernels:
         """The mixtures that the components make of a batch; an absent head or gallery only removes its component.
 
-        `evidence` is the log-likelihood ratio of gallery photos that were matched by local features.
+        `evidence` is the log-likelihood ratio of gallery photos that were matched by local features; `near` are the
+        nearest neighbours, where they are known already.
         """
-        moving, zones = self._moving(heads, evidence), self._zone_weights(heads)
+        moving, zones = self._moving(heads, evidence, near), self._zone_weights(heads)
         if zones is None:
             return moving
         centre = np.broadcast_to(self._zone_centres, (len(heads), *self._zone_centres.shape))
@@ -89,9 +91,11 @@ class Posterior:
             np.concatenate([moving.weight, zones], axis=1),
         )
 
-    def log_likelihood(self, heads: Heads, local_m: Float, evidence: Evidence | None = None) -> Float:
+    def log_likelihood(
+        self, heads: Heads, local_m: Float, evidence: Evidence | None = None, near: Near | None = None
+    ) -> Float:
         """(B,) log probability density (per square metre) of each photo's mixture at (B, 2) positions."""
-        kernels = self.kernels(heads, evidence)
+        kernels = self.kernels(heads, evidence, near)
         squared = ((kernels.centre_m - local_m[:, None]) ** 2).sum(axis=2) / kernels.width_m**2
         density = (kernels.weight * np.exp(-0.5 * squared) / (2 * np.pi * kernels.width_m**2)).sum(axis=1)
         return np.asarray(np.log(density + self._floor_density + 1e-300))

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from core.errors import EngineError, MissingDependency
 from core.network.net_config import BACKBONES, NetConfig
+
+GEM_POWER = 3.0  # Radenović et al., Fine-tuning CNN image retrieval (PAMI 2018): where their learned powers end
 
 
 def build_backbone(config: NetConfig) -> tuple[nn.Module, int, Iterable[float], Iterable[float]]:
@@ -20,9 +23,10 @@ def build_backbone(config: NetConfig) -> tuple[nn.Module, int, Iterable[float], 
         net = resnet50(weights=None)
         stages = [net.layer1, net.layer2, net.layer3, net.layer4]
         body = nn.Sequential(net.conv1, net.bn1, net.relu, net.maxpool, *_between(stages, config.spatial_dropout))
+        pool, width = _pool(config, last=2048, before=0)
         return (
-            nn.Sequential(*body, nn.AdaptiveAvgPool2d(1), nn.Flatten()),
-            2048,
+            nn.Sequential(*body, *pool),
+            width,
             (0.485, 0.456, 0.406),  # ImageNet, as torchvision's weights were trained
             (0.229, 0.224, 0.225),
         )
@@ -32,10 +36,10 @@ def build_backbone(config: NetConfig) -> tuple[nn.Module, int, Iterable[float], 
         except ImportError as error:
             raise MissingDependency("timm", "requirements-train.txt") from error
         net = timm.create_model("tf_efficientnet_lite0", pretrained=False, num_classes=0)
-        body = nn.Sequential(
-            net.conv_stem, net.bn1, *_between(list(net.blocks), config.spatial_dropout), net.conv_head, net.bn2
-        )
-        return nn.Sequential(*body, nn.AdaptiveAvgPool2d(1), nn.Flatten()), 1280, (0.5,) * 3, (0.5,) * 3
+        head = [_BothMaps(net.conv_head, net.bn2)] if config.pooling == "multi" else [net.conv_head, net.bn2]
+        body = nn.Sequential(net.conv_stem, net.bn1, *_between(list(net.blocks), config.spatial_dropout), *head)
+        pool, width = _pool(config, last=1280, before=320)
+        return nn.Sequential(*body, *pool), width, (0.5,) * 3, (0.5,) * 3
     raise EngineError(f"backbone {config.backbone!r} is not one of {', '.join(BACKBONES)}")
 
 
@@ -45,3 +49,36 @@ def _between(stages: list[nn.Module], dropout: float) -> list[nn.Module]:
     for stage in stages[:-1]:
         out += [stage, nn.Dropout2d(dropout)]
     return [*out, stages[-1]]
+
+
+def _pool(config: NetConfig, last: int, before: int) -> tuple[list[nn.Module], int]:
+    """The two modules that end a backbone, and how many features they give; `last` and `before` count channels."""
+    if config.pooling == "mean":
+        return [nn.AdaptiveAvgPool2d(1), nn.Flatten()], last
+    return [_MeanAndGem(last), nn.Flatten()], 2 * last + before
+
+
+class _BothMaps(nn.Sequential):
+    """The last layers of a backbone: (B, C, h, w) -> (B, D + C, h, w), their map and the one that they were given."""
+
+    def forward(self, before: Tensor) -> Tensor:
+        last = before
+        for layer in self:
+            last = layer(last)
+        return torch.cat([last, before], dim=1)
+
+
+class _MeanAndGem(nn.Module):
+    """(B, C, h, w) -> (B, C + last, 1, 1): the mean of every channel, and the GeM of the first `last` ones.
+
+    Generalised mean pooling weighs a channel's strongest places: what stands out there, whatever fills the rest.
+    """
+
+    def __init__(self, last: int) -> None:
+        super().__init__()
+        self.last = last
+
+    def forward(self, maps: Tensor) -> Tensor:
+        mean = maps.mean(dim=(2, 3), keepdim=True)
+        strong = maps[:, : self.last].clamp(min=1e-6).pow(GEM_POWER).mean(dim=(2, 3), keepdim=True)
+        return torch.cat([mean, strong.pow(1 / GEM_POWER)], dim=1)

@@ -20,7 +20,7 @@ class Outputs(NamedTuple):
     """What the heads say of a batch, in the order of the model's outputs: `core.engines.heads.Heads` describes each."""
 
     offset: Tensor
-    zone_logits: Tensor
+    zone_logits: Tensor | None
     embedding: Tensor
     log_spread: Tensor | None = None
     heading: Tensor | None = None
@@ -35,6 +35,8 @@ class CampusNet(nn.Module):
     std: Tensor
     in_distribution_mean: Tensor
     in_distribution_axes: Tensor
+    whitening_mean: Tensor
+    whitening_axes: Tensor
 
     def __init__(self, config: NetConfig) -> None:
         super().__init__()
@@ -47,6 +49,17 @@ class CampusNet(nn.Module):
             row = torch.tensor(channels).view(1, 3, 1, 1).repeat(1, 1, 1, config.image_size)
             self.register_buffer(name, row * 255, persistent=False)
 
+        self._add_heads(features)
+        if config.in_distribution_rank:
+            self.register_buffer("in_distribution_mean", torch.zeros(features))
+            self.register_buffer("in_distribution_axes", torch.zeros(features, config.in_distribution_rank))
+
+    def _add_heads(self, features: int) -> None:
+        config = self.config
+        if config.layout == "whitened":
+            self.register_buffer("whitening_mean", torch.zeros(features))
+            self.register_buffer("whitening_axes", torch.zeros(features, config.embedding))
+            return
         hidden = (config.hidden,)
         regressor, other = (hidden, hidden) if config.layout == "campus" else ((1024, 256), (512,))
 
@@ -58,16 +71,14 @@ class CampusNet(nn.Module):
         self.classifier = head(other, config.zones)
         if config.heading:
             self.compass = head(hidden, 2)
-        if config.in_distribution_rank:
-            self.register_buffer("in_distribution_mean", torch.zeros(features))
-            self.register_buffer("in_distribution_axes", torch.zeros(features, config.in_distribution_rank))
 
     @property
     def output_names(self) -> tuple[str, ...]:
         """Those of `Outputs` that this network has, in order."""
         config = self.config
         absent = {
-            "log_spread": config.layout == "original",
+            "zone_logits": config.layout == "whitened",
+            "log_spread": config.layout != "campus",
             "heading": not config.heading,
             "ood_score": not config.in_distribution_rank,
         }
@@ -108,7 +119,15 @@ class CampusNet(nn.Module):
         return pooled
 
     def heads(self, features: Tensor) -> Outputs:
-        """(B, F) pooled features -> what each head says."""
+        """(B, F) pooled features -> what each head says.
+
+        Whitened features have no regression: its offset is always the middle of the campus.
+        """
+        ood_score = self._ood_score(features) if self.config.in_distribution_rank else None
+        if self.config.layout == "whitened":
+            whitened = (features - self.whitening_mean) @ self.whitening_axes
+            middle = 0.0 * features[:, :2]
+            return Outputs(offset=middle, zone_logits=None, embedding=F.normalize(whitened, dim=1), ood_score=ood_score)
         regression = self.regressor(features)
         return Outputs(
             offset=regression[:, :2],
@@ -116,7 +135,7 @@ class CampusNet(nn.Module):
             embedding=F.normalize(self.embedder(features), dim=1),
             log_spread=regression[:, 2:] if self.config.layout == "campus" else None,
             heading=self.compass(features) if self.config.heading else None,
-            ood_score=self._ood_score(features) if self.config.in_distribution_rank else None,
+            ood_score=ood_score,
         )
 
     def _ood_score(self, features: Tensor) -> Tensor:

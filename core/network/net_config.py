@@ -16,7 +16,9 @@ class NetConfig:
     backbone: Backbone = "efficientnet_lite0"
     zones: int = 1
     image_size: int = 224
-    layout: Literal["campus", "original"] = "campus"  # of the heads; the original's regression says no spread
+    # Of the heads: the original's regression says no spread; whitened ones only centre and whiten the pooled features.
+    layout: Literal["campus", "original", "whitened"] = "campus"
+    pooling: Literal["mean", "multi"] = "mean"  # multi: mean and GeM of the last map, and the mean of the map before it
     hidden: int = 256  # width of the hidden layer of each of the campus layout's heads
     embedding: int = 128
     spatial_dropout: float = 0.1  # the original's, between the backbone's stages

@@ -9,20 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from core.campus.gallery import Gallery
-from core.campus.grid import Grid
 from core.campus.manifest import Calibration
 from core.campus.parameters import PosteriorParams
-from core.campus.zones import Zones
-from core.engines.heads import Heads
+from core.engines.heads import Heads, joined
 from core.locate.heading import angle_between_deg, direction_deg, raw_spread_deg
 from core.locate.posterior import Posterior
+from train.bundle.held_out import Ground, HeldOut
 from train.evaluate.metrics import conformal_factor
 
 Float = NDArray[np.float64]
 
 PRIOR_PHOTOS = 20.0  # how many calibration photos the default parameters are worth: few photos stay near them
 SHARES = (0.68, 0.95)
+SHARPER = (1.0, 0.7, 0.5)  # factors of the likeliest retrieval temperature
 # Photos of like doubt that get a conformal factor of their own. Fewer make it a matter of luck: on halves of the demo's
 # calibration split (rendered), groups of 50 held no quarter better than one factor for all 200.
 GROUP_PHOTOS = 150
@@ -48,33 +47,66 @@ def _unpack(at: Float, start: PosteriorParams) -> PosteriorParams:
     return replace(start, **dict(zip((*_POSITIVE, *_WEIGHTS), values.tolist(), strict=True)))
 
 
-def fit_posterior(
-    heads: Heads, truth_m: Float, grid: Grid, zones: Zones, gallery: Gallery | None, scale_m: float
-) -> PosteriorParams:
-    """The parameters under which the calibration photos' true positions, (N, 2) local metres, are likeliest.
+def fit_posterior(held_out: Sequence[HeldOut], ground: Ground) -> PosteriorParams:
+    """The parameters under which the held-out photos' true positions are likeliest.
 
     A Gaussian prior about the defaults, worth PRIOR_PHOTOS photos, keeps a small split from extremes. With
-    `log_spread`, the regression's width is a factor on the network's own.
+    `log_spread`, the regression's width is a factor on the network's own. A regression that says one place of every
+    photo is a prior about the campus's middle, and starts as wide as the campus.
     """
-    default = PosteriorParams()
-    start = default if heads.log_spread is None else replace(default, regression_width_m=scale_m)
+    start = PosteriorParams()
+    heads = held_out[0].heads
+    if heads.log_spread is not None:
+        start = replace(start, regression_width_m=ground.scale_m)
+    elif not np.ptp(heads.offset, axis=0).any():
+        spread_m = float(np.concatenate([part.truth_m for part in held_out]).std()) + 1.0
+        start = replace(
+            start, regression_width_m=spread_m, regression_weight=0.05, zone_weight=0.05, retrieval_weight=0.88
+        )
     origin = _pack(start)
+    near = [part.nearest(start.neighbours) for part in held_out]  # whatever the weights: found once
 
     def cost(at: Float) -> float:
-        posterior = Posterior(grid, zones, gallery, _unpack(at, start), scale_m)
+        params = _unpack(at, start)
         prior = 0.5 * PRIOR_PHOTOS * ((at - origin) ** 2).mean()
-        return float(prior - posterior.log_likelihood(heads, truth_m).sum())
+        likelihood = sum(
+            ground.posterior(part.gallery, params).log_likelihood(part.heads, part.truth_m, near=known).sum()
+            for part, known in zip(held_out, near, strict=True)
+        )
+        return float(prior - likelihood)
 
     found = minimize(cost, origin, method="Powell", options={"maxiter": 30, "xtol": 1e-2, "ftol": 1e-4})
     return _unpack(np.asarray(found.x), start)
 
 
-def calibrate(posterior: Posterior, heads: Heads, truth_m: Float, heading_deg: Float) -> Calibration:
+def sharpened(held_out: Sequence[HeldOut], ground: Ground, params: PosteriorParams) -> PosteriorParams:
+    """The same parameters with the retrieval temperature under which the fixes are nearest to the truth.
+
+    The likeliest temperature spreads the map for the sake of the worst photos; the fix, a median, is then drawn to the
+    middle. Chosen by mean and median error, each relative to what the likeliest temperature gives.
+    """
+
+    def errors(factor: float) -> Float:
+        sharper = replace(params, retrieval_temperature=params.retrieval_temperature * factor)
+        return np.concatenate([positions_off_m(part, ground, sharper) for part in held_out])
+
+    error_m = {factor: errors(factor) for factor in SHARPER}
+    likeliest = error_m[1.0]
+    cost = {
+        factor: error.mean() / likeliest.mean() + np.median(error) / np.median(likeliest)
+        for factor, error in error_m.items()
+    }
+    return replace(params, retrieval_temperature=params.retrieval_temperature * min(cost, key=lambda key: cost[key]))
+
+
+def calibrate(held_out: Sequence[HeldOut], ground: Ground, params: PosteriorParams, heading_deg: Float) -> Calibration:
     """Conformal factors for both radii and the heading, and the OOD scores of photos of this campus.
 
-    truth_m (N, 2) local metres; heading_deg (N,) where the camera looked, NaN where unknown.
+    heading_deg (N,) where the cameras of all N held-out photos looked, NaN where unknown.
     """
-    error_m, raw_m = errors_and_raw_radii(posterior, heads, truth_m)
+    measured = [readings(part, ground, params) for part in held_out]
+    error_m, raw_m, _ = (np.concatenate(column) for column in zip(*measured, strict=True))
+    heads = joined([replace(part.heads, embedding=None) for part in held_out])  # those of two folds do not compare
     ood_quantiles: tuple[float, ...] = ()
     if heads.ood_score is not None:
         ood_quantiles = tuple(np.quantile(heads.ood_score.astype(np.float64), np.linspace(0, 1, 101)).tolist())
@@ -89,15 +121,34 @@ def calibrate(posterior: Posterior, heads: Heads, truth_m: Float, heading_deg: F
     )
 
 
+def positions_off_m(part: HeldOut, ground: Ground, params: PosteriorParams) -> Float:
+    """(N,) metres between each fix and its true position."""
+    return np.asarray(np.linalg.norm(part.positions_m(ground, params) - part.truth_m, axis=1))
+
+
+def readings(part: HeldOut, ground: Ground, params: PosteriorParams) -> tuple[Float, Float, Float]:
+    """(N,) metres between each fix and its true position, (N, 2) the map's own radii for SHARES, and (N,) the share of
+    the probability that the second place holds.
+    """
+    return read_maps(ground.posterior(part.gallery, params), part.heads, part.truth_m)
+
+
 def errors_and_raw_radii(posterior: Posterior, heads: Heads, truth_m: Float) -> tuple[Float, Float]:
     """(N,) metres between each fix and its true position, and (N, 2) the map's own radii for SHARES."""
-    error_m, raw_m = [], []
+    return read_maps(posterior, heads, truth_m)[:2]
+
+
+def read_maps(posterior: Posterior, heads: Heads, truth_m: Float) -> tuple[Float, Float, Float]:
+    """As `readings`, of (N, 2) true positions in local metres."""
+    error_m, raw_m, rival = [], [], []
     for index, truth in enumerate(truth_m):
         probability = posterior.map(heads.one(index))
         at_m = probability.median_m()
         error_m.append(float(np.linalg.norm(at_m - truth)))
         raw_m.append(probability.radii_m(at_m, SHARES))
-    return np.array(error_m), np.array(raw_m)
+        places = probability.candidates()
+        rival.append(places[1][2] if len(places) > 1 else 0.0)
+    return np.array(error_m), np.array(raw_m), np.array(rival)
 
 
 def radius_factors(error_m: Float, raw_m: Float, shares: Sequence[float]) -> tuple[Float, list[Float]]:

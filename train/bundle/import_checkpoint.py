@@ -21,15 +21,8 @@ from core.campus.zones import Zones
 from core.errors import DatasetError, EngineError
 from core.io.labels import read_labels
 from core.locate.mixture import HEAVY_TAIL
-from train.bundle.make import (
-    BundleConfig,
-    Parts,
-    add_bundle_arguments,
-    calibrated_parts,
-    campus_grid,
-    manifest_and_files,
-    read_map,
-)
+from train.bundle.make import BundleConfig, add_bundle_arguments, manifest_and_files, read_map
+from train.bundle.parts import Parts, calibrated_parts, campus_grid
 from train.dataset.dataset import Dataset
 from train.dataset.split import SplitConfig, Splits
 from train.dataset.zoning import name_zones, zones_about

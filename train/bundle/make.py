@@ -10,30 +10,20 @@ import tempfile
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from core.campus.bundle import Bundle, check_may_save, save_bundle
 from core.campus.file_names import MODEL_SAFETENSORS, SAMPLES
 from core.campus.frame import LocalFrame
-from core.campus.gallery import Gallery
-from core.campus.grid import Grid
-from core.campus.manifest import Calibration, CampusManifest, Metrics, Parity, Training
-from core.campus.parameters import PosteriorParams
-from core.campus.seen import SEEN, photo_digest, seen_file
+from core.campus.manifest import CampusManifest, Metrics, Training
 from core.campus.zones import Zone, Zones
 from core.engines.choose import open_engine
-from core.engines.heads import run_all
-from core.engines.onnx_engine import OnnxEngine
 from core.errors import BundleError, DatasetError
 from core.locate.localizer import Localizer
-from core.locate.parity import INT8_MAX_COST, int8_parity, positions_m
-from core.locate.posterior import Posterior
-from train.bundle.calibrate import calibrate, fit_posterior
-from train.bundle.calibration_photos import CALIBRATION, CalibrationPhotos
 from train.bundle.fit_fusion import fusion_of_draft
+from train.bundle.parts import Parts, calibrated_parts
 from train.dataset.dataset import Dataset
 from train.dataset.expectation import expect
 from train.dataset.geotag import write_position
@@ -44,17 +34,10 @@ from train.fit.config import FitConfig, saved_config
 from train.fit.run_folder import BEST, CONFIG, LOG
 
 if TYPE_CHECKING:  # torch is imported where it works, so that the command tells its options without it
-    from torch import Tensor
-
     from core.network.campus_net import CampusNet
     from train.fit.training_data import TrainingData
 
 log = logging.getLogger(__name__)
-
-CELL_M = 2.0
-GRID_MARGIN_M = 30.0  # a person may stand a little beyond the outermost training photo
-INT8_PHOTOS = 128
-SIZE_LIMIT_CELLS = 4_000_000  # a campus of 16 km² at 2 m: more is a wrong label, not a campus
 
 
 @dataclass(frozen=True)
@@ -139,20 +122,6 @@ def read_map(path: Path | None) -> dict[str, Any]:
     return data
 
 
-@dataclass(frozen=True)
-class Parts:
-    """All of a bundle but its story: the network, the other `files` by name, and what the manifest says of them."""
-
-    net: CampusNet
-    grid: Grid
-    zones: Zones
-    posterior: PosteriorParams
-    calibration: Calibration
-    parity: Parity | None
-    cpu_model: Literal["model.onnx", "model.int8.onnx"]
-    files: dict[str, bytes]
-
-
 def make_bundle(
     run: Run,
     out: Path,
@@ -184,91 +153,11 @@ def make_bundle(
     )
     manifest, files = manifest_and_files(config, task.frame, parts, training, campus_map)
     files |= samples
-    fusion = fusion_of_draft(manifest, files, task.dataset, task.rows["calibration"])
+    draft = manifest.model_copy(update={"cpu_model": "model.onnx"}) if parts.draft else manifest
+    fusion = fusion_of_draft(draft, files | parts.draft, task.dataset, task.rows["calibration"])
     manifest = manifest.model_copy(update={"fusion": fusion})
     test = _measure(manifest, files, task)
     return save_bundle(out, manifest.model_copy(update={"metrics": {"test": test}}), files, force)
-
-
-def calibrated_parts(net: CampusNet, task: TrainingData, seed: int) -> Parts:
-    """Gallery from the training split; posterior, radii and the choice of INT8 from the calibration split."""
-    import torch
-
-    from train.fit.training_data import SCALE_M
-
-    training, calibration = task.rows["train"], task.rows["calibration"]
-    truth_m = task.local_m[calibration]
-    grid = campus_grid(task.local_m[training], task.dataset.root)
-    log.info("gallery of %d photos", len(training))
-    features = pooled_features(net, task.images[training])
-    net = net.with_ood_score(features)
-    with torch.inference_mode():
-        answers = net.heads(features)
-    # Rounded as it will be read back, so that calibration sees what run time will.
-    embedding, local_m = answers.embedding.numpy().astype(np.float16), task.local_m[training].astype(np.float32)
-    gallery = Gallery(embedding.astype(np.float32), local_m)
-
-    fp32, int8 = _models(net, task, seed)
-    images = task.images[calibration]
-    heads32 = run_all(OnnxEngine(fp32, "ONNX Runtime FP32"), images)
-    heads8 = run_all(OnnxEngine(int8, "ONNX Runtime INT8"), images)
-    log.info(
-        "regression alone: mean error %.1f m on training photos, %.1f m on calibration photos",
-        np.linalg.norm(answers.offset.numpy() * SCALE_M - local_m, axis=1).mean(),
-        np.linalg.norm(heads32.offset * SCALE_M - truth_m, axis=1).mean(),
-    )
-    params = fit_posterior(heads32, truth_m, grid, task.zones, gallery, SCALE_M)
-    posterior = Posterior(grid, task.zones, gallery, params, SCALE_M)
-    parity = int8_parity(positions_m(posterior, heads32), positions_m(posterior, heads8), truth_m)
-    int8_pays = parity.int8_mean_m <= parity.fp32_mean_m * (1 + INT8_MAX_COST)
-    log.info(
-        "calibration error FP32 %.1f m, INT8 %.1f m, fixes %.1f m apart: INT8 is %s",
-        parity.fp32_mean_m,
-        parity.int8_mean_m,
-        parity.apart_mean_m,
-        "the CPU default" if int8_pays else "not used",
-    )
-    heads, heading_deg = heads8 if int8_pays else heads32, task.heading_deg[calibration]
-    held_out = CalibrationPhotos.held_out(heads, truth_m, heading_deg, len(gallery))
-    seen = [task.dataset.image_paths[row] for row in (*training, *calibration)]
-    return Parts(
-        net,
-        grid,
-        task.zones,
-        params,
-        calibrate(posterior, heads, truth_m, heading_deg),
-        parity,
-        "model.int8.onnx" if int8_pays else "model.onnx",
-        {
-            "model.onnx": fp32,
-            "model.int8.onnx": int8,
-            "gallery.npz": _npz(embedding=embedding, local_m=local_m),
-            CALIBRATION: held_out.file(),
-            SEEN: seen_file(map(photo_digest, seen)),
-        },
-    )
-
-
-def _models(net: CampusNet, task: TrainingData, seed: int) -> tuple[bytes, bytes]:
-    """The network as ONNX in FP32, and in INT8 calibrated on training photos drawn by `seed`."""
-    from core.network.onnx_export import export_fp32, quantize_int8
-
-    training = task.rows["train"]
-    log.info("ONNX: FP32, and INT8 calibrated on %d training photos", min(INT8_PHOTOS, len(training)))
-    fp32 = export_fp32(net)
-    chosen = np.random.default_rng(seed).permutation(training)[:INT8_PHOTOS]
-    return fp32, quantize_int8(fp32, task.images[np.sort(chosen)])
-
-
-def campus_grid(local_m: NDArray[np.float64], source: Path) -> Grid:
-    """The grid about (N, 2) training positions. Raises DatasetError, naming `source`, where they are no campus."""
-    grid = Grid.around(local_m, GRID_MARGIN_M, CELL_M)
-    if grid.rows * grid.columns > SIZE_LIMIT_CELLS:
-        raise DatasetError(
-            f"{source}: training positions span {grid.columns * CELL_M:.0f} × {grid.rows * CELL_M:.0f} m, "
-            "which is no campus: look for wrong labels in gt.csv"
-        )
-    return grid
 
 
 def manifest_and_files(
@@ -305,19 +194,6 @@ def manifest_and_files(
     return manifest, files
 
 
-def pooled_features(net: CampusNet, images: NDArray[np.uint8], batch: int = 64) -> Tensor:
-    """(N, S, S, 3) uint8 -> (N, F) the backbone's features, in evaluation mode."""
-    import torch
-
-    net.eval()
-    with torch.inference_mode():
-        parts = [
-            net.features(torch.tensor(images[i : i + batch]).permute(0, 3, 1, 2).float())
-            for i in range(0, len(images), batch)
-        ]
-    return torch.cat(parts)
-
-
 def _measure(manifest: CampusManifest, files: dict[str, bytes], task: TrainingData) -> Metrics:
     """The test split through the very bundle that will be written."""
     with tempfile.TemporaryDirectory() as folder:
@@ -326,12 +202,6 @@ def _measure(manifest: CampusManifest, files: dict[str, bytes], task: TrainingDa
     print(describe(evaluation, localizer))
     print("\n".join(f"  {line}" for line in expect(task.dataset.latlon[task.rows["train"]]).lines()))
     return evaluation.metrics
-
-
-def _npz(**arrays: NDArray[Any]) -> bytes:
-    stream = io.BytesIO()
-    np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
-    return stream.getvalue()
 
 
 def test_samples(task: TrainingData, count: int) -> dict[str, bytes]:

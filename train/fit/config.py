@@ -18,7 +18,8 @@ class FitConfig:
     recipe: str
     backbone: str
     weights: str | None = None  # a local file of ImageNet weights
-    layout: Literal["campus", "original"]  # of the network's heads
+    layout: Literal["campus", "original", "whitened"]  # of the network's heads
+    pooling: Literal["mean", "multi"] = "mean"  # of the backbone's maps
     embedding: int  # its length
     photos_per_zone: int  # as many zones as that allows, at most 300
     image_size: int = 224
@@ -74,7 +75,7 @@ class CampusConfig(FitConfig):
 
     recipe: str = "campus"
     backbone: str = "efficientnet_lite0"
-    layout: Literal["campus", "original"] = "campus"
+    layout: Literal["campus", "original", "whitened"] = "campus"
     embedding: int = 128
     photos_per_zone: int = 8  # fewer teach a zone's class nothing
     epochs: int = 24
@@ -104,7 +105,7 @@ class OriginalConfig(FitConfig):
 
     recipe: str = "original"
     backbone: str = "resnet50"
-    layout: Literal["campus", "original"] = "original"
+    layout: Literal["campus", "original", "whitened"] = "original"
     embedding: int = 256
     photos_per_zone: int = 1  # 300 zones, however few photos each
     epochs: int = 240
@@ -119,7 +120,26 @@ class OriginalConfig(FitConfig):
     negative_m: float = 20.0  # a triplet's negative is farther than that
 
 
-CONFIGS: dict[str, type[CampusConfig] | type[OriginalConfig]] = {"campus": CampusConfig, "original": OriginalConfig}
+@dataclass(frozen=True, kw_only=True)
+class WhitenedConfig(FitConfig):
+    """Nothing is trained by gradients (`train/fit/whitening.py`): pretrained features, whitened across sessions."""
+
+    recipe: str = "whitened"
+    backbone: str = "efficientnet_lite0"
+    layout: Literal["campus", "original", "whitened"] = "whitened"
+    pooling: Literal["mean", "multi"] = "multi"
+    embedding: int = 512  # at most: photos span no more axes than there are of them
+    photos_per_zone: int = 8
+    epochs: int = 1
+    learning_rate: float = 0.0
+    frozen_stages: int = EVERY_STAGE
+
+
+CONFIGS: dict[str, type[CampusConfig] | type[OriginalConfig] | type[WhitenedConfig]] = {
+    "campus": CampusConfig,
+    "original": OriginalConfig,
+    "whitened": WhitenedConfig,
+}
 
 
 def new_config(recipe: str, *, photos: int | None = None, **given: Any) -> FitConfig:

@@ -20,7 +20,7 @@ from core.io.files import check_replaceable
 from train.dataset.dataset import Dataset
 from train.dataset.expectation import expect
 from train.dataset.split import SPLITS, add_split_arguments, config_of, split_or_load
-from train.fit.config import CONFIGS, FitConfig, new_config
+from train.fit.config import CONFIGS, FitConfig, WhitenedConfig, new_config
 from train.fit.run_folder import (
     BEST,
     CONFIG,
@@ -39,6 +39,7 @@ from train.fit.run_folder import (
 )
 
 if TYPE_CHECKING:
+    from core.network.campus_net import CampusNet
     from train.fit.trainer import Trainer
     from train.fit.training_data import TrainingData
 
@@ -56,6 +57,8 @@ def fit(task: TrainingData, run: Path, config: FitConfig, resume: bool = False, 
     from train.fit.trainer import Trainer
 
     check_replaceable(run, resume or force, "run", CONFIG)
+    if isinstance(config, WhitenedConfig):
+        return _fit_whitened(task, run, config)
     resume = resume and (run / LAST).exists()
     if resume:
         check_same(run, config)
@@ -66,7 +69,7 @@ def fit(task: TrainingData, run: Path, config: FitConfig, resume: bool = False, 
         epochs = read_log(run)[: trainer.epoch]
     trainer.accelerator.wait_for_everyone()  # before the first writes what the others look for
     if trainer.is_main:
-        _begin(run, task, config, trainer, keep=resume)
+        _begin(run, task, config, trainer.net, trainer.weights, keep=resume)
     photos, zones = len(task.rows["train"]), len(task.zones)
     log.info("%d training photos, %d zones, %s on %s", photos, zones, config.backbone, trainer.device.type)
     for line in expect(task.dataset.latlon[task.rows["train"]]).lines():
@@ -89,15 +92,28 @@ def fit(task: TrainingData, run: Path, config: FitConfig, resume: bool = False, 
     return run
 
 
-def _begin(run: Path, task: TrainingData, config: FitConfig, trainer: Trainer, keep: bool) -> None:
+def _fit_whitened(task: TrainingData, run: Path, config: WhitenedConfig) -> Path:
+    """The run folder of a recipe that has no epochs: its log has one line."""
+    from train.fit.whitened_net import save_whitened_net, whitened_net
+
+    started = time.perf_counter()
+    net, weights, epoch = whitened_net(task, config)
+    _begin(run, task, config, net, weights, keep=False)
+    save_whitened_net(net, run / BEST)
+    write_log(run, [replace(epoch, seconds=time.perf_counter() - started)])
+    log.info("whitened across sessions; go on with:\n%s", write_next(run, task.dataset.root))
+    return run
+
+
+def _begin(run: Path, task: TrainingData, config: FitConfig, net: CampusNet, weights: str, keep: bool) -> None:
     """Lay out the folder. Unless resuming, delete the previous run's files once the new config is on disk."""
     stale = () if keep else (run / old for old in (LAST, BEST, LOG, CURVES, NEXT))
     run.mkdir(parents=True, exist_ok=True)
     data = {
         "dataset": str(task.dataset.root.resolve()),
         "fit": asdict(config),
-        "net": asdict(trainer.net.config),
-        "weights": trainer.weights,
+        "net": asdict(net.config),
+        "weights": weights,
         "frame": asdict(task.frame),
         "zones": asdict(task.zones)["zones"],
     }

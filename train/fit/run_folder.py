@@ -26,7 +26,7 @@ class Epoch:
     epoch: int
     loss: float
     regression_m: float
-    zone_m: float
+    zone_m: float | None
     retrieval_m: float | None
     score_m: float
     seconds: float

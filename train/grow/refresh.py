@@ -27,7 +27,7 @@ from core.locate.localizer import Localizer
 from core.locate.posterior import Posterior
 from train.bundle.calibrate import SHARES, errors_and_raw_radii, heading_factor, radius_factors
 from train.bundle.calibration_photos import CALIBRATION, HELD_OUT, CalibrationPhotos
-from train.bundle.make import CELL_M, GRID_MARGIN_M, campus_grid
+from train.bundle.parts import CELL_M, GRID_MARGIN_M, campus_grid
 from train.evaluate.metrics import summarise
 from train.grow.arrivals import Arrivals, read_arrivals
 

@@ -61,3 +61,25 @@ def test_a_network_with_an_ood_score_answers_as_before_and_says_it_in_onnx_too(n
     assert before.ood_score is None
     assert np.array_equal(before.offset, after.offset)
     assert after.ood_score == pytest.approx(exported.ood_score, abs=1e-4)
+
+
+def test_whitened_features_come_from_every_pooling_and_are_of_unit_length_in_onnx_too() -> None:
+    torch.manual_seed(1)
+    net = CampusNet(NetConfig(image_size=64, layout="whitened", pooling="multi", embedding=8)).eval()
+    assert net.output_names == ("offset", "embedding")
+    images = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), np.uint8)
+    features = net.features(torch.from_numpy(images).permute(0, 3, 1, 2).float()).detach()
+    assert features.shape == (3, 1280 + 320 + 1280)
+    plain = CampusNet(NetConfig(image_size=64)).eval()
+    plain.backbone.load_state_dict(
+        dict(zip(plain.backbone.state_dict(), net.backbone.state_dict().values(), strict=True))
+    )
+    mean = plain.features(torch.from_numpy(images).permute(0, 3, 1, 2).float()).detach()
+    assert torch.allclose(features[:, :1280], mean, atol=1e-5)
+    net.whitening_mean.copy_(features.mean(dim=0))
+    net.whitening_axes.copy_(torch.randn(2880, 8))
+    ours, exported = TorchEngine(net).run(images), OnnxEngine(export_fp32(net), "ONNX").run(images)
+    assert ours.embedding is not None
+    assert exported.embedding is not None
+    assert np.allclose(ours.embedding, exported.embedding, atol=1e-4)
+    assert not exported.offset.any()

@@ -12,8 +12,10 @@ from core.locate.heading import angle_between_deg, direction_deg, raw_spread_deg
 from core.locate.mixture import LEAST_WIDTH_M
 from core.locate.posterior import Posterior
 from train.bundle.calibrate import SHARES, calibrate, fit_posterior, heading_factor, radius_factors
+from train.bundle.held_out import Ground, HeldOut
 
 GRID = Grid(-150.0, -150.0, 3.0, 100, 100)
+GROUND = Ground(GRID, Zones(()), 100.0)
 
 
 def campus(photos: int, regression_sd_m: float, retrieval_right: float, seed: int) -> tuple[Heads, np.ndarray, Gallery]:
@@ -34,7 +36,7 @@ def campus(photos: int, regression_sd_m: float, retrieval_right: float, seed: in
 def test_the_component_that_is_right_gets_the_weight() -> None:
     def fitted(regression_sd_m: float, retrieval_right: float) -> PosteriorParams:
         heads, truth, gallery = campus(150, regression_sd_m, retrieval_right, 0)
-        return fit_posterior(heads, truth, GRID, Zones(()), gallery, 100)
+        return fit_posterior([HeldOut(heads, truth, gallery)], GROUND)
 
     sharp_retrieval, sharp_regression = fitted(40.0, 1.0), fitted(3.0, 0.02)
     assert sharp_retrieval.retrieval_weight > 2 * sharp_retrieval.regression_weight
@@ -44,7 +46,7 @@ def test_the_component_that_is_right_gets_the_weight() -> None:
 
 def test_photos_that_share_coordinates_do_not_make_a_kernel_of_no_width() -> None:
     heads, truth, gallery = campus(150, 15.0, 0.8, 4)
-    fitted = fit_posterior(heads, truth, GRID, Zones(()), gallery, 100)
+    fitted = fit_posterior([HeldOut(heads, truth, gallery)], GROUND)
     likelihood = Posterior(GRID, Zones(()), gallery, fitted, 100).log_likelihood(heads, truth)
     assert likelihood.max() <= -np.log(2 * np.pi * LEAST_WIDTH_M**2) + 1e-6
     assert fitted.regression_weight > 0.05  # the photos that retrieval gets wrong still have a say
@@ -52,7 +54,7 @@ def test_photos_that_share_coordinates_do_not_make_a_kernel_of_no_width() -> Non
 
 def test_fitted_parameters_are_likelier_than_the_defaults_on_new_photos() -> None:
     heads, truth, gallery = campus(200, 15.0, 0.5, 2)
-    fitted = fit_posterior(heads, truth, GRID, Zones(()), gallery, 100)
+    fitted = fit_posterior([HeldOut(heads, truth, gallery)], GROUND)
     new_heads, new_truth, new_gallery = campus(200, 15.0, 0.5, 2)
 
     def likelihood(params: PosteriorParams) -> float:
@@ -68,7 +70,7 @@ def test_calibrated_radii_cover_new_photos_as_promised() -> None:
     posterior = Posterior(GRID, Zones(()), gallery, PosteriorParams(), 100)
     assert heads.embedding is not None
     first = Heads(heads.offset[:800], embedding=heads.embedding[:800])
-    calibration = calibrate(posterior, first, truth[:800], np.full(800, np.nan))
+    calibration = calibrate([HeldOut(first, truth[:800], gallery)], GROUND, PosteriorParams(), np.full(800, np.nan))
     covered = {0.68: 0, 0.95: 0}
     for index in range(800, 1600):
         probability = posterior.map(heads.one(index))

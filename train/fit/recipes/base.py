@@ -36,6 +36,7 @@ class Recipe(nn.Module, ABC):
             zones=len(task.zones),
             image_size=config.image_size,
             layout=config.layout,
+            pooling=config.pooling,
             embedding=config.embedding,
             heading=heading,
         )

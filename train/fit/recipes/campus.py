@@ -50,6 +50,7 @@ class Campus(Recipe):
         similarity[torch.arange(len(chosen), device=chosen.device), chosen] = -torch.inf
         self.memory[chosen] = heads.embedding.detach()
         assert heads.log_spread is not None
+        assert heads.zone_logits is not None
         to_zones, to_photos = _squared(target_m, self.zone_centres_m), _squared(target_m, self.target_m)
         loss = (
             config.regression_loss_weight

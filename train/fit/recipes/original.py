@@ -73,6 +73,7 @@ class Original(Recipe):
         target_m, zone = self.target_m[chosen], self.zone[chosen]
 
         def labelled(heads: Outputs) -> Tensor:
+            assert heads.zone_logits is not None
             return config.regression_loss_weight * F.mse_loss(
                 heads.offset, target_m / SCALE_M
             ) + config.zone_loss_weight * F.cross_entropy(

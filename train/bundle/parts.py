@@ -1,0 +1,173 @@
+"""A network and its dataset -> gallery, posterior, radii and ONNX models: what a bundle is put together of."""
+
+from __future__ import annotations
+
+import io
+import logging
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.campus.gallery import Gallery
+from core.campus.grid import Grid
+from core.campus.manifest import Calibration, Parity
+from core.campus.parameters import PosteriorParams
+from core.campus.seen import SEEN, photo_digest, seen_file
+from core.campus.zones import Zones
+from core.engines.heads import joined, run_all
+from core.engines.onnx_engine import OnnxEngine
+from core.errors import DatasetError
+from core.locate.parity import INT8_MAX_COST, int8_parity
+from train.bundle.calibrate import calibrate, fit_posterior, sharpened
+from train.bundle.calibration_photos import CALIBRATION, HELD_OUT, CalibrationPhotos
+from train.bundle.held_out import Fitted, Ground, HeldOut, cross_fitted, held_out_split, whitened_on_training
+
+if TYPE_CHECKING:  # torch is imported where it works, so that the command tells its options without it
+    from core.network.campus_net import CampusNet
+    from train.fit.training_data import TrainingData
+
+log = logging.getLogger(__name__)
+
+CELL_M = 2.0
+GRID_MARGIN_M = 30.0  # a person may stand a little beyond the outermost training photo
+INT8_PHOTOS = 128
+SIZE_LIMIT_CELLS = 4_000_000  # a campus of 16 km² at 2 m: more is a wrong label, not a campus
+
+
+@dataclass(frozen=True)
+class Parts:
+    """All of a bundle but its story: the network, the other `files` by name, and what the manifest says of them."""
+
+    net: CampusNet
+    grid: Grid
+    zones: Zones
+    posterior: PosteriorParams
+    calibration: Calibration
+    parity: Parity | None
+    cpu_model: Literal["model.onnx", "model.int8.onnx"]
+    files: dict[str, bytes]
+    # The model and gallery that calibration photos have no part in, where the bundle's own were made with them too.
+    draft: dict[str, bytes] = field(default_factory=dict)
+
+
+def calibrated_parts(net: CampusNet, task: TrainingData, seed: int) -> Parts:
+    """Gallery, posterior and radii, the last two by photos that the gallery was made without; and the choice of INT8.
+
+    Whitened features are cross-fitted over the sessions of training and calibration photos together, and their gallery
+    holds both; a trained network's gallery is the training split, and the calibration split is held out.
+    """
+    whitened = net.config.layout == "whitened"
+    fitted = cross_fitted(net, task) if whitened else held_out_split(net, task)
+    ground = ground_of(task, fitted.rows)
+    log.info("gallery of %d photos", len(fitted.rows))
+    fp32, int8 = _models(fitted, task, seed)
+    params, calibration = fitted_and_calibrated(fitted, ground, task)
+    # What a whitened network says of photos that it was whitened on flatters FP32 and INT8 alike.
+    by32, by8 = (answered(model, fitted, task) for model in (fp32, int8))
+    at32, at8 = (np.concatenate([part.positions_m(ground, params) for part in parts]) for parts in (by32, by8))
+    truth_m = np.concatenate([part.truth_m for part in by32])
+    parity = int8_parity(at32, at8, truth_m)
+    int8_pays = parity.int8_mean_m <= parity.fp32_mean_m * (1 + INT8_MAX_COST)
+    log.info(
+        "calibration error FP32 %.1f m, INT8 %.1f m, fixes %.1f m apart: INT8 is %s",
+        parity.fp32_mean_m,
+        parity.int8_mean_m,
+        parity.apart_mean_m,
+        "the CPU default" if int8_pays else "not used",
+    )
+    chosen = by8 if int8_pays else by32
+    if not whitened:  # the radii are those of the model that will be run
+        calibration = calibrate(chosen, ground, params, task.heading_deg[fitted.asked_rows])
+    return Parts(
+        fitted.net,
+        ground.grid,
+        task.zones,
+        params,
+        calibration,
+        parity,
+        "model.int8.onnx" if int8_pays else "model.onnx",
+        {"model.onnx": fp32, "model.int8.onnx": int8, **_gallery_files(fitted, chosen, task)},
+        _without_calibration(net, task) if whitened else {},
+    )
+
+
+def _models(fitted: Fitted, task: TrainingData, seed: int) -> tuple[bytes, bytes]:
+    """The network as ONNX in FP32, and in INT8 calibrated on photos of the gallery drawn by `seed`."""
+    from core.network.onnx_export import export_fp32, quantize_int8
+
+    log.info("ONNX: FP32, and INT8 calibrated on %d training photos", min(INT8_PHOTOS, len(fitted.rows)))
+    fp32 = export_fp32(fitted.net)
+    chosen = np.random.default_rng(seed).permutation(fitted.rows)[:INT8_PHOTOS]
+    return fp32, quantize_int8(fp32, task.images[np.sort(chosen)])
+
+
+def _gallery_files(fitted: Fitted, by_model: list[HeldOut], task: TrainingData) -> dict[str, bytes]:
+    """The gallery; the calibration photos, each with the walk that its gallery lacks; and which photos these are."""
+    gallery, asked = fitted.gallery, fitted.asked_rows
+    heads, truth_m = joined([part.heads for part in by_model]), task.local_m[asked]
+    photos = CalibrationPhotos.held_out(heads, truth_m, task.heading_deg[asked], len(gallery))
+    if np.isin(asked, fitted.rows).any():
+        fold = {int(row): index for index, part in enumerate(fitted.asked) for row in part}
+        walk, gallery_walk = (
+            np.array([fold.get(int(row), HELD_OUT) for row in rows], np.int32) for rows in (asked, fitted.rows)
+        )
+        photos = replace(photos, walk=walk, gallery_walk=gallery_walk)
+    seen = np.unique(np.concatenate([fitted.rows, asked]))
+    return {
+        "gallery.npz": npz(embedding=gallery.embedding.astype(np.float16), local_m=gallery.local_m),
+        CALIBRATION: photos.file(),
+        SEEN: seen_file(photo_digest(task.dataset.image_paths[row]) for row in seen),
+    }
+
+
+def _without_calibration(net: CampusNet, task: TrainingData) -> dict[str, bytes]:
+    """The FP32 model and the gallery that a bundle would have without its calibration photos."""
+    from core.network.onnx_export import export_fp32
+
+    fitted = whitened_on_training(net, task)
+    gallery = npz(embedding=fitted.gallery.embedding.astype(np.float16), local_m=fitted.gallery.local_m)
+    return {"model.onnx": export_fp32(fitted.net), "gallery.npz": gallery}
+
+
+def ground_of(task: TrainingData, rows: NDArray[np.int64]) -> Ground:
+    """The grid about the photos in `rows`, and the campus's zones."""
+    from train.fit.training_data import SCALE_M
+
+    return Ground(campus_grid(task.local_m[rows], task.dataset.root), task.zones, SCALE_M)
+
+
+def fitted_and_calibrated(fitted: Fitted, ground: Ground, task: TrainingData) -> tuple[PosteriorParams, Calibration]:
+    """Weights, widths and temperatures, then radii, by photos that the gallery was made without."""
+    params = sharpened(fitted.held_out, ground, fit_posterior(fitted.held_out, ground))
+    return params, calibrate(fitted.held_out, ground, params, task.heading_deg[fitted.asked_rows])
+
+
+def answered(model: bytes, fitted: Fitted, task: TrainingData) -> list[HeldOut]:
+    """The same held-out photos by an ONNX model of the whole network, each by the gallery without its fold."""
+    engine = OnnxEngine(model, "ONNX Runtime")
+    parts = []
+    for asked, part in zip(fitted.asked, fitted.held_out, strict=True):
+        others = ~np.isin(fitted.rows, asked)
+        gallery = Gallery(fitted.gallery.embedding[others], fitted.gallery.local_m[others])
+        parts.append(replace(part, heads=run_all(engine, task.images[asked]), gallery=gallery))
+    return parts
+
+
+def campus_grid(local_m: NDArray[np.float64], source: Path) -> Grid:
+    """The grid about (N, 2) training positions. Raises DatasetError, naming `source`, where they are no campus."""
+    grid = Grid.around(local_m, GRID_MARGIN_M, CELL_M)
+    if grid.rows * grid.columns > SIZE_LIMIT_CELLS:
+        raise DatasetError(
+            f"{source}: training positions span {grid.columns * CELL_M:.0f} × {grid.rows * CELL_M:.0f} m, "
+            "which is no campus: look for wrong labels in gt.csv"
+        )
+    return grid
+
+
+def npz(**arrays: NDArray[Any]) -> bytes:
+    stream = io.BytesIO()
+    np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
+    return stream.getvalue()

@@ -1,0 +1,126 @@
+"""A network of pretrained features, whitened across a dataset's sessions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from core.io.files import written_atomically
+from core.network.campus_net import CampusNet
+from core.network.net_config import NetConfig
+from core.network.weights import load_imagenet_weights
+from train.dataset.dataset import Dataset
+from train.dataset.images import cached_images
+from train.dataset.split import groups_of
+from train.fit.config import WhitenedConfig
+from train.fit.run_folder import Epoch
+from train.fit.training_data import TrainingData
+from train.fit.whitening import Whitening, fit_whitening
+
+SESSION_COLUMNS = ("session", "contributor", "device")  # the first that a dataset has says which photos are one session
+
+
+def sessions_of(dataset: Dataset, group_by: str | None) -> NDArray[np.str_]:
+    """(N,) what each photo shares its light and phone with: a column of the dataset, else the groups of its split."""
+    column = next((name for name in SESSION_COLUMNS if dataset.has(name)), group_by)
+    return groups_of(dataset, column)
+
+
+def whitened_net(task: TrainingData, config: WhitenedConfig) -> tuple[CampusNet, str, Epoch]:
+    """The network, where its weights came from, and what it does on the calibration split; whitened on the training
+    split alone. `bundle` whitens it anew, with the calibration photos, once they have told how far it can be trusted.
+    """
+    net, weights = pretrained_net(config)
+    training, calibration = task.rows["train"], task.rows["calibration"]
+    sessions = sessions_of(task.dataset, task.splits.config.group_by)
+    known, asked = (pooled_features(net, task.images[rows]) for rows in (training, calibration))
+    whitening = fit_whitening(known, task.local_m[training], sessions[training], feature_blocks(net))
+    nearest = (whitening.embed(asked) @ whitening.embed(known).T).argmax(axis=1)
+    truth_m = task.local_m[calibration]
+    retrieval_m = float(np.linalg.norm(task.local_m[training][nearest] - truth_m, axis=1).mean())
+    middle_m = float(np.linalg.norm(truth_m, axis=1).mean())
+    return with_whitening(net, whitening), weights, Epoch(1, 0.0, middle_m, None, retrieval_m, retrieval_m, 0.0)
+
+
+def pretrained_net(config: WhitenedConfig) -> tuple[CampusNet, str]:
+    """The backbone with its ImageNet weights, in evaluation mode, not whitened yet; and where they came from."""
+    net = CampusNet(
+        NetConfig(
+            backbone=config.backbone,  # type: ignore[arg-type]
+            image_size=config.image_size,
+            layout="whitened",
+            pooling=config.pooling,
+            embedding=1,
+        )
+    )
+    return net.eval(), load_imagenet_weights(net, Path(config.weights) if config.weights else None)
+
+
+def feature_blocks(net: CampusNet) -> tuple[int, ...]:
+    """How wide each differently pooled part of the network's features is."""
+    width = len(net.whitening_mean)
+    if net.config.pooling == "mean":
+        return (width,)
+    last = {"efficientnet_lite0": 1280, "resnet50": 2048}[net.config.backbone]
+    return tuple(part for part in (last, width - 2 * last, last) if part)
+
+
+def with_whitening(net: CampusNet, whitening: Whitening) -> CampusNet:
+    """The same backbone with this whitening, rounded as matrices are stored."""
+    axes = torch.from_numpy(whitening.axes)
+    # Their length cancels out of the embedding; near 1 half precision holds them best.
+    axes = (axes / axes.abs().max()).half().float()
+    whitened = CampusNet(replace(net.config, embedding=axes.shape[1], in_distribution_rank=0))
+    kept = {name: value for name, value in net.state_dict().items() if not name.startswith("in_distribution")}
+    state = {**kept, "whitening_mean": torch.from_numpy(whitening.mean), "whitening_axes": axes}
+    whitened.load_state_dict(state)
+    return whitened.eval()
+
+
+def whitened_on(
+    net: CampusNet, features: NDArray[np.float32], local_m: NDArray[np.float64], sessions: NDArray[np.str_]
+) -> CampusNet:
+    """The network whitened on (N, F) features, knowing which features this campus's photos have."""
+    whitening = fit_whitening(features, local_m, sessions, feature_blocks(net))
+    return with_whitening(net, whitening).with_ood_score(torch.from_numpy(features))
+
+
+def pooled_features(net: CampusNet, images: NDArray[np.uint8], batch: int = 64) -> NDArray[np.float32]:
+    """(N, S, S, 3) uint8 -> (N, F) the backbone's features, in evaluation mode."""
+    net.eval()
+    with torch.inference_mode():
+        parts = [
+            net.features(torch.tensor(images[i : i + batch]).permute(0, 3, 1, 2).float()).numpy()
+            for i in range(0, len(images), batch)
+        ]
+    return np.concatenate(parts)
+
+
+@cache
+def _features(config: WhitenedConfig, root: Path) -> NDArray[np.float32]:
+    dataset = Dataset.load(root)
+    images = cached_images(dataset.image_paths, config.image_size, dataset.root / "cache")
+    return pooled_features(pretrained_net(config)[0], images)
+
+
+def dataset_features(config: WhitenedConfig, dataset: Dataset) -> NDArray[np.float32]:
+    """(N, F) the pretrained features of a dataset's photos, computed once in a process: folds share them."""
+    return _features(replace(config, seed=0), dataset.root)
+
+
+def last_map_mean(net: CampusNet, features: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(N, F) features -> (N, C) the plain mean of the backbone's last map, which every pooling begins with."""
+    return features[:, : feature_blocks(net)[0]]
+
+
+def save_whitened_net(net: CampusNet, file: Path) -> None:
+    """Write the network's weights."""
+    from safetensors.torch import save
+
+    with written_atomically(file) as temporary:
+        temporary.write_bytes(save({name: tensor.contiguous() for name, tensor in net.state_dict().items()}))

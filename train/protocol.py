@@ -1,0 +1,222 @@
+"""How well a campus is located on sessions that it never saw: baselines and recipes on the same folds.
+
+`python -m train protocol DATASET --hold-out A-1223-morning --hold-out B-1224-morning,B-1224-noon …` tests each fold in
+turn, calibrated on other sessions of the rest, and prints Markdown: every way on all folds together, fold by fold, by
+day and night, by phone, and how often the radii hold. Intervals come from resampling bursts, since the photos of one
+burst are one draw.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from core.io.files import written_atomically
+from train.compare import CENTRED, MIDDLE, RAW, SOFT, UNTRAINED, Answers, answers_of, way_config
+from train.dataset.dataset import Dataset
+from train.dataset.split import SplitConfig, Splits, groups_of, split_dataset
+
+Float = NDArray[np.float64]
+Rows = NDArray[np.int64]  # of the dataset
+Mask = NDArray[np.bool_]
+
+log = logging.getLogger(__name__)
+
+BURST_S = 12.0  # photos of one session no farther apart in time are one burst
+RESAMPLES = 2_000
+INTERVAL = (2.5, 97.5)  # percentiles of the resampled figures
+DEVICE_COLUMNS = ("phone", "device")
+TIME_COLUMNS = ("time_utc", "local_time")
+MISLEADING = 3.0  # an error of so many 68 % radii behind a claim of one clear place misleads
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One way's answers on all folds: the dataset's row and the fold's number of each of N photos."""
+
+    way: str
+    rows: Rows
+    fold: NDArray[np.int64]
+    answers: Answers
+
+
+def bursts(dataset: Dataset, group: NDArray[np.str_]) -> NDArray[np.int64]:
+    """(N,) the burst of each photo: photos of one group no more than BURST_S apart; without times, the whole group."""
+    order = np.lexsort((_seconds(dataset), group))
+    seconds = _seconds(dataset)[order]
+    new = np.concatenate([[True], (group[order][1:] != group[order][:-1]) | (np.diff(seconds) > BURST_S)])
+    number = np.empty(len(order), np.int64)
+    number[order] = np.cumsum(new) - 1
+    return number
+
+
+def _seconds(dataset: Dataset) -> Float:
+    """(N,) when each photo was taken, 0 where unknown."""
+    column = next((name for name in TIME_COLUMNS if dataset.has(name)), None)
+    if column is None:
+        return np.zeros(len(dataset))
+    time = pd.to_datetime(pd.Series(dataset.column(column)), errors="coerce", utc=True, format="mixed")
+    seconds = (time - pd.Timestamp(0, tz="UTC")).dt.total_seconds()
+    return np.asarray(seconds.fillna(0.0).to_numpy(np.float64))
+
+
+def resampled(error_m: Float, burst: NDArray[np.int64], seed: int = 0) -> tuple[tuple[float, float], ...]:
+    """The 95 % intervals of mean and median error, bursts drawn anew with replacement (cluster bootstrap)."""
+    rng = np.random.default_rng(seed)
+    members = [error_m[burst == one] for one in np.unique(burst)]
+    figures = np.empty((RESAMPLES, 2))
+    for index in range(RESAMPLES):
+        drawn = np.concatenate([members[one] for one in rng.integers(0, len(members), len(members))])
+        figures[index] = drawn.mean(), np.median(drawn)
+    low, high = np.percentile(figures, INTERVAL, axis=0)
+    return tuple(zip(low.tolist(), high.tolist(), strict=True))
+
+
+def measure(dataset: Dataset, folds: Sequence[Splits], way: str, common: dict[str, Any]) -> Measured:
+    """Answer every fold's test photos one way."""
+    answers = [answers_of(way, dataset, splits, "test", common) for splits in folds]
+    rows = [splits.indices(dataset, "test") for splits in folds]
+    number = [np.full(len(part), index) for index, part in enumerate(rows)]
+    return Measured(way, np.concatenate(rows), np.concatenate(number), Answers.joined(answers))
+
+
+def figures(answers: Answers, chosen: Mask) -> dict[str, float | int | None]:
+    """The figures of some of a way's photos, ready for JSON; None where the way gives no radii."""
+    error_m, radius68_m, radius95_m = (
+        getattr(answers, name)[chosen] for name in ("error_m", "radius68_m", "radius95_m")
+    )
+    known = bool(len(error_m)) and bool(np.isfinite(radius68_m).all())
+    clear = answers.clear[chosen]
+    return {
+        "n": len(error_m),
+        "mean_m": float(error_m.mean()) if len(error_m) else None,
+        "median_m": float(np.median(error_m)) if len(error_m) else None,
+        "coverage68": float((error_m <= radius68_m).mean()) if known else None,
+        "coverage95": float((error_m <= radius95_m).mean()) if known else None,
+        "median_radius68_m": float(np.median(radius68_m)) if known else None,
+        "clear": float(clear.mean()) if known else None,
+        "misleading": float((clear & (error_m > MISLEADING * radius68_m)).mean()) if known else None,
+    }
+
+
+def breakdown(dataset: Dataset, folds: Sequence[str], measured: Measured) -> dict[str, Mask]:
+    """Name -> (N,) which photos: all of them, each fold, day and night, each phone."""
+    rows = measured.rows
+    parts = {"all": np.ones(len(rows), np.bool_)}
+    parts |= {name: measured.fold == index for index, name in enumerate(folds)}
+    if dataset.is_night.any():
+        parts |= {"day": ~dataset.is_night[rows], "night": dataset.is_night[rows]}
+    column = next((name for name in DEVICE_COLUMNS if dataset.has(name)), None)
+    if column:
+        device = np.array(dataset.column(column))[rows]
+        parts |= {f"{column} {name}": device == name for name in np.unique(device)}
+    return parts
+
+
+def report(dataset: Dataset, folds: Sequence[str], group: NDArray[np.str_], ways: Sequence[Measured]) -> dict[str, Any]:
+    """Every figure of the protocol, ready for JSON."""
+    burst = bursts(dataset, group)
+    rows = []
+    for measured in ways:
+        parts = {
+            name: figures(measured.answers, chosen) for name, chosen in breakdown(dataset, folds, measured).items()
+        }
+        mean, median = resampled(measured.answers.error_m, burst[measured.rows])
+        rows.append({"way": measured.way, "mean_interval_m": mean, "median_interval_m": median, "parts": parts})
+    return {"photos": len(dataset), "bursts": int(burst.max()) + 1, "folds": list(folds), "ways": rows}
+
+
+def markdown(found: dict[str, Any]) -> str:
+    """The report as two tables: errors, and radii of the ways that give some."""
+    parts = list(found["ways"][0]["parts"])
+
+    def pair(part: dict[str, Any]) -> str:
+        return f"{part['mean_m']:.1f} / {part['median_m']:.1f}"
+
+    def error_row(way: dict[str, Any]) -> list[str]:
+        spans = (f"{low:.1f}–{high:.1f}" for low, high in (way["mean_interval_m"], way["median_interval_m"]))
+        return [f"`{way['way']}`", *(pair(part) for part in way["parts"].values()), " / ".join(spans)]
+
+    def radius_row(way: dict[str, Any]) -> list[str]:
+        held = (f"{part['coverage68']:.0%} / {part['coverage95']:.0%}" for part in way["parts"].values())
+        whole = way["parts"]["all"]
+        said = (f"{whole['median_radius68_m']:.1f} m", f"{whole['clear']:.0%}", f"{whole['misleading']:.1%}")
+        return [f"`{way['way']}`", *held, *said]
+
+    counts = [f"{name} ({part['n']})" for name, part in found["ways"][0]["parts"].items()]
+    with_radii = [way for way in found["ways"] if way["parts"]["all"]["coverage68"] is not None]
+    return "\n\n".join(
+        (
+            "Mean / median error, m; the last column is their 95 % intervals, by bursts.",
+            _table(["way", *counts, "interval, all"], map(error_row, found["ways"])),
+            "Photos within their 68 % / 95 % radius; the median 68 % radius; answers that claim one clear place; "
+            f"misleading ones, which claim it and are off by over {MISLEADING:g} radii.",
+            _table(["way", *parts, "radius", "clear", "misleading"], map(radius_row, with_radii)),
+        )
+    )
+
+
+def _table(head: list[str], rows: Iterable[list[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("dataset", type=Path, metavar="DATASET", help="folder made by `ingest`")
+    parser.add_argument("--group-by", default="session", metavar="COLUMN", help="what is held out whole")
+    parser.add_argument(
+        "--hold-out", action="append", metavar="A,B", help="the groups of one fold; repeated for each fold"
+    )
+    parser.add_argument("--folds", type=int, metavar="K", help="assign the groups into K folds instead")
+    parser.add_argument("--ways", nargs="+", default=[MIDDLE, RAW, CENTRED, SOFT, "whitened"], metavar="WAY")
+    parser.add_argument("--backbone", default="efficientnet_lite0", metavar="NAME")
+    parser.add_argument("--image-size", type=int, default=224, metavar="PX")
+    parser.add_argument("--epochs", type=int, metavar="N", help="of ways that are trained; default: each recipe's own")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the division into folds, and of training")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
+
+
+def fold_configs(args: argparse.Namespace) -> dict[str, SplitConfig]:
+    """Name -> how that fold is divided: one group a fold unless the flags say otherwise."""
+    if args.hold_out:
+        return {
+            text.replace(",", " + "): SplitConfig(args.group_by, test=tuple(text.split(",")), seed=args.seed)
+            for text in args.hold_out
+        }
+    folds = args.folds or 5
+    return {
+        f"fold {index}": SplitConfig(args.group_by, fold=(index, folds), seed=args.seed)
+        for index in range(1, folds + 1)
+    }
+
+
+def main(args: argparse.Namespace) -> int:
+    dataset = Dataset.load(args.dataset)
+    configs = fold_configs(args)
+    folds = [split_dataset(dataset, config) for config in configs.values()]
+    common: dict[str, Any] = {"backbone": args.backbone, "image_size": args.image_size, "seed": args.seed}
+    if args.epochs is not None:
+        common["epochs"] = args.epochs
+    for way in args.ways:
+        if way not in UNTRAINED:
+            way_config(way, common, len(folds[0].of("train")))  # a misspelt one is found before hours of training
+    ways = []
+    for way in args.ways:
+        ways.append(measure(dataset, folds, way, common))
+        log.info("%s: %s", way, figures(ways[-1].answers, np.ones(len(ways[-1].rows), np.bool_)))
+    found = report(dataset, list(configs), groups_of(dataset, args.group_by), ways)
+    print(f"{args.dataset}: {found['photos']} photos, {found['bursts']} bursts, held out by {args.group_by}")
+    print(markdown(found))
+    if args.json:
+        with written_atomically(args.json) as temporary:
+            temporary.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    return 0
