@@ -116,7 +116,7 @@ class Localizer:
     def least_side(self) -> int:
         """How many pixels the short side of a photo should have, for `load_photo`."""
         size = self.bundle.manifest.image_size
-        return size if self.second_reader is None else max(size, self.second_reader.least_side)
+        return size if self.second_reader is None else max(size, self.second_reader.verifier.least_side)
 
     def evidence(self, heads: Heads, rgb: NDArray[np.uint8]) -> Evidence | None:
         """What a second look at one photo (a batch of 1) says; None where the first is not in doubt.

@@ -67,14 +67,6 @@ class SecondReader:
             return None
         return None if look is None or verifier is None else cls(look, bundle.manifest.calibration, posterior, verifier)
 
-    @property
-    def least_side(self) -> int:
-        """How many pixels a photo's short side needs.
-
-        A quarter less than the canvas's lets most phones' JPEGs be decoded as small as without a second look.
-        """
-        return min(self.look.height, self.look.width) * 3 // 4
-
     def evidence(self, heads: Heads, rgb: NDArray[np.uint8], ood_score: float) -> Evidence | None:
         """What matches say of the gallery, of one photo (a batch of 1) of (h, w, 3) uint8 RGB; None without doubt.
 

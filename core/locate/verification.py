@@ -6,7 +6,7 @@ is what is wrong. Details that match one to one say which of them show the same 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from core.engines.local_engine import LocalEngine
 from core.locate.evidence import Evidence
 from core.locate.local_features import local_features
 from core.photo.canvas import fitted
+from core.photo.load import load_photo
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -60,6 +61,18 @@ class Verifier:
         """(h, w, 3) uint8 RGB -> (n, 64) float32 descriptors, as many as a gallery photo has at most."""
         canvas = fitted(rgb, self.height, self.width)
         return local_features(self.engine.run(canvas.image), canvas, self.gallery.descriptor.shape[1])
+
+    def features_of(self, photo: Any) -> Float32:
+        """The same of a photo as `load_photo` takes it. Raises PhotoError."""
+        return self.features(load_photo(photo, min_side=self.least_side).rgb)
+
+    @property
+    def least_side(self) -> int:
+        """How many pixels a photo's short side needs.
+
+        A quarter less than the canvas's lets most phones' JPEGs be decoded as small as without a second look.
+        """
+        return min(self.height, self.width) * 3 // 4
 
     def evidence(self, features: Float32, rows: Index) -> Evidence:
         """The match strengths of one photo with (K,) gallery rows, as evidence of weight 1."""

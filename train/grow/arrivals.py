@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from core.campus.seen import photo_digest
 from core.errors import DatasetError
+from core.locate.verification import Verifier
 from train.dataset.dataset import Dataset
 from train.dataset.images import decode_images
 from train.dataset.ingest import find_photos, ingest
@@ -26,7 +27,8 @@ class Arrivals:
     """N photos with positions: images (N, S, S, 3) uint8 RGB, latlon (N, 2) degrees, heading_deg (N,) or NaN.
 
     `walk` says which photos were taken together: a session, or a person's day. `is_night` is False where unknown.
-    `digest` (N,) are the hashes of the files that were read.
+    `digest` (N,) are the hashes of the files that were read. `local`: each photo's local features, (n, 64) unit
+    descriptors, for a campus with a second look; none where they were not asked for.
     """
 
     names: tuple[str, ...]
@@ -36,6 +38,7 @@ class Arrivals:
     walk: tuple[str, ...]
     is_night: NDArray[np.bool_]
     digest: NDArray[np.uint64]
+    local: tuple[NDArray[np.float32], ...] = ()
 
     def __len__(self) -> int:
         return len(self.names)
@@ -50,16 +53,17 @@ class Arrivals:
             tuple(self.walk[row] for row in rows),
             self.is_night[rows],
             self.digest[rows],
+            tuple(self.local[row] for row in rows) if self.local else (),
         )
 
 
-def read_arrivals(source: Path, image_size: int) -> Arrivals:
+def read_arrivals(source: Path, image_size: int, verifier: Verifier | None = None) -> Arrivals:
     """The photos of a dataset, of an inbox, or of a folder whose photos carry their position.
 
-    Raises DatasetError where there is none that can be used.
+    `verifier` reads their local features, too. Raises DatasetError where there is none that can be used.
     """
     if (source / "gt.csv").is_file():
-        return _of_dataset(Dataset.load(source), image_size)
+        return _of_dataset(Dataset.load(source), image_size, verifier)
     if not source.is_dir():
         raise DatasetError(f"{source}: no such folder of photos")
     with tempfile.TemporaryDirectory() as folder:
@@ -67,7 +71,7 @@ def read_arrivals(source: Path, image_size: int) -> Arrivals:
         inbox = write_inbox_labels(source, labels)
         report = ingest(source, Path(folder) / "dataset", labels if inbox else None)
         print(report.summary())
-        return _of_dataset(Dataset.load(Path(folder) / "dataset"), image_size, originals=source)
+        return _of_dataset(Dataset.load(Path(folder) / "dataset"), image_size, verifier, originals=source)
 
 
 def write_inbox_labels(inbox: Path, labels: Path) -> bool:
@@ -106,7 +110,9 @@ def _sidecar(path: Path) -> dict[str, Any]:
     return told if isinstance(told, dict) else {}
 
 
-def _of_dataset(dataset: Dataset, image_size: int, originals: Path | None = None) -> Arrivals:
+def _of_dataset(
+    dataset: Dataset, image_size: int, verifier: Verifier | None, originals: Path | None = None
+) -> Arrivals:
     """A dataset's photos; `originals` is the folder that they were made of, whose files are the ones to know again."""
     files = dataset.image_paths
     if originals is not None and dataset.has("source"):
@@ -120,6 +126,7 @@ def _of_dataset(dataset: Dataset, image_size: int, originals: Path | None = None
         tuple(walks(dataset)),
         dataset.is_night,
         np.array([photo_digest(file) for file in files], np.uint64),
+        () if verifier is None else tuple(verifier.features_of(path) for path in dataset.image_paths),
     )
 
 

@@ -16,8 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.campus.bundle import Bundle, check_may_save, save_bundle
+from core.campus.file_names import LOCAL_GALLERY
 from core.campus.gallery import Gallery
 from core.campus.grid import Grid
+from core.campus.local_gallery import LocalGallery
 from core.campus.manifest import Calibration, CampusManifest, Metrics, Refresh
 from core.campus.seen import SEEN, seen_file, seen_photos
 from core.engines.choose import open_engine
@@ -25,6 +27,7 @@ from core.engines.heads import Engine, Heads, run_all
 from core.errors import BundleError, DatasetError
 from core.locate.localizer import Localizer
 from core.locate.posterior import Posterior
+from core.locate.verification import open_verifier
 from train.bundle.calibrate import SHARES, errors_and_raw_radii, heading_factor, radius_factors
 from train.bundle.calibration_photos import CALIBRATION, HELD_OUT, CalibrationPhotos
 from train.bundle.parts import CELL_M, GRID_MARGIN_M, campus_grid
@@ -133,11 +136,22 @@ def refreshed(bundle: Bundle, arrivals: Arrivals, engine: Engine | None = None) 
         "gallery.npz": _npz(embedding=gallery.embedding.astype(np.float16), local_m=gallery.local_m),
         CALIBRATION: kept.file(),
         SEEN: seen_file(seen_photos(bundle) | set(arrivals.digest.tolist())),
+        **_local_files(bundle, arrivals.at(rows)),
     }
     return Refreshed(
         manifest.model_copy(update=changes), files, len(rows), len(order), known, far, refused, before, after,
         (len(bundle.gallery), len(gallery)), (manifest.calibration.photos, calibration.photos),
     )  # fmt: skip
+
+
+def _local_files(bundle: Bundle, added: Arrivals) -> dict[str, bytes]:
+    """The file of the grown gallery's local features; nothing where the campus has no second look."""
+    if (known := bundle.local_gallery) is None:
+        return {}
+    if not added.local:
+        raise BundleError("has a second look, and the new photos' local features were not read", path=bundle.path)
+    joined = np.concatenate([known.descriptor, LocalGallery.of(added.local, known.descriptor.shape[1]).descriptor])
+    return {LOCAL_GALLERY: _npz(descriptor=joined)}
 
 
 def _usable(bundle: Bundle, arrivals: Arrivals) -> tuple[Arrivals, int, int]:
@@ -268,7 +282,8 @@ def main(args: argparse.Namespace) -> int:
     if args.out is not None and not args.dry_run:
         check_may_save(args.out, args.force)
     bundle = Bundle.load(args.bundle)
-    result = refreshed(bundle, read_arrivals(args.source, bundle.manifest.image_size))
+    arrivals = read_arrivals(args.source, bundle.manifest.image_size, open_verifier(bundle))
+    result = refreshed(bundle, arrivals)
     print("\n".join(result.lines()))
     if args.dry_run:
         print("nothing was written")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from core.campus.bundle import Bundle, save_bundle
 from core.campus.gallery import Gallery
@@ -15,7 +16,9 @@ from core.campus.seen import photo_digest, seen_photos
 from core.cli.run import run_cli
 from core.errors import BundleError, DatasetError
 from core.locate.localizer import Localizer
+from core.locate.verification import open_verifier
 from tests.bundles import photo
+from tests.second_looks import PLACES_M, bundle_with_second_look, facade, needs_xfeat
 from tests.train.grow.walks import FRAME, scattered, write_walks
 from train.__main__ import main
 from train.bundle.calibration_photos import HELD_OUT, CalibrationPhotos
@@ -202,3 +205,24 @@ def test_a_gallery_keeps_its_order(pristine: Path, tmp_path: Path) -> None:
     assert isinstance(new.gallery, Gallery)
     assert np.array_equal(new.gallery.embedding[: len(old.gallery)], old.gallery.embedding)
     assert np.array_equal(new.gallery.local_m[: len(old.gallery)], old.gallery.local_m)
+
+
+@needs_xfeat
+def test_new_photos_join_the_second_look(tmp_path: Path) -> None:
+    bundle = bundle_with_second_look(tmp_path)
+    photos = tmp_path / "walk"
+    (photos / "images").mkdir(parents=True)
+    lines = ["image_name,lat,lon,session"]
+    for index, place in enumerate((7, 8)):
+        Image.fromarray(facade(place)).save(photos / "images" / f"{place}.png")
+        lat, lon = bundle.manifest.frame.to_latlon(np.array([-40.0 + 60 * index, 20.0]))
+        lines.append(f"{place}.png,{lat:.7f},{lon:.7f},a")
+    (photos / "gt.csv").write_text("\n".join(lines) + "\n")
+    size = bundle.manifest.image_size
+    with pytest.raises(BundleError, match="local features"):
+        refreshed(bundle, read_arrivals(photos, size))
+    result = refreshed(bundle, read_arrivals(photos, size, open_verifier(bundle)))
+    grown = Localizer.load(save_bundle(tmp_path / "grown", result.manifest, result.files).path)
+    evidence = grown.read(facade(8, shift=6, noise=8)).evidence
+    assert evidence is not None
+    assert evidence.rows[0, evidence.log_ratio[0].argmax()] == len(PLACES_M) + 1
