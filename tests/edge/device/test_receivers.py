@@ -260,15 +260,8 @@ def test_rosbags_reads_fixes_with_covariance_and_the_path(fix: Fix, refused: Fix
         for second, one in enumerate((fix, refused, replace(fix, lat=fix.lat + 1e-4))):
             sink.put(frame(second), one)
     with AnyReader([folder]) as reader:
-<<<<<<< HEAD
-        read: list[tuple[str, int, Any]] = [
-            (c.topic, stamp, reader.deserialize(raw, c.msgtype)) for c, stamp, raw in reader.messages()
-        ]
-    fixes = [message for topic, _, message in read if topic == FIX_TOPIC]
-=======
         read: list[tuple[str, Any]] = [(c.topic, reader.deserialize(raw, c.msgtype)) for c, _, raw in reader.messages()]
     fixes = [message for topic, message in read if topic == FIX_TOPIC]
->>>>>>> 709c5cd (ARCHITECTURE names every file, from the files' own first lines; a test holds it)
     assert [message.status.status for message in fixes] == [0, -1, 0]
     assert fixes[0].latitude == fix.lat
     assert math.isnan(fixes[1].latitude)
