@@ -8,18 +8,34 @@ import json
 import sys
 from pathlib import Path
 from statistics import fmean, median
+from typing import TYPE_CHECKING
 
 from core.archive import options
 from core.campus.frame import distance_m
 from core.campus.seen import photo_digest, seen_photos
+from core.cli.campus import chosen_bundle
 from core.cli.run import run_cli
 from core.errors import CampusError
 from core.io.csv_cells import harmless
 from core.io.labels import read_labels
+from core.locate import localizer as campus
 from core.locate.fix import Fix
-from core.locate.localizer import Localizer, default_bundle, predict_gps
+from core.locate.localizer import DEMO_BUNDLE, Localizer
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 __all__ = ["main", "predict_gps"]
+
+
+def predict_gps(image: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Where a photo was taken: (H, W, 3) uint8 RGB -> (2,) float32 [latitude, longitude] in degrees.
+
+    Of the campus that $CAMPUS_BUNDLE names, else the demo campus; loaded once. Raises PhotoError for any other shape,
+    dtype or type.
+    """
+    return campus.predict_gps(image, chosen_bundle())
 
 
 def table_row(photo: str, fix: Fix) -> str:
@@ -96,7 +112,7 @@ def main(program: str = "predict.py") -> int:
     args = parser.parse_args()
     if bool(args.check) != bool(args.images) or bool(args.check) == bool(args.photos):
         parser.error("give photos, or --check GT_CSV with --images DIR")
-    bundle = args.bundle or default_bundle()
+    bundle = chosen_bundle(args.bundle) or DEMO_BUNDLE
     if options.given(args):
         if args.no_second_look:
             parser.error("--no-second-look is for single photos, not with --out")

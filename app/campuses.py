@@ -11,13 +11,14 @@ import zipfile
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
+from app.settings import settings
 from app.sighting import thumbnail
 from app.trial import check_campus
 from core.campus.bundle import Bundle
 from core.campus.file_names import CAMPUS_JSON, EDGE_MODEL
 from core.campus.samples import sample_photos
 from core.errors import BundleError, CampusError
-from core.locate.localizer import DEMO_BUNDLE, default_bundle
+from core.locate.localizer import DEMO_BUNDLE
 
 MAX_CAMPUS_MB = 200
 MAX_TAKEN_IN = 8  # uploaded campuses kept at a time; the oldest makes room
@@ -31,7 +32,7 @@ _TRIAL = ".trial.campus"
 
 def installed(folder: Path = DEMO_BUNDLE.parent) -> list[Path]:
     """The bundles to choose from: the default one first, then the others in the folder of campuses."""
-    found = [default_bundle()]
+    found = [settings().bundle or DEMO_BUNDLE]
     if folder.is_dir():
         others = sorted(path for path in folder.iterdir() if path.suffix == ".campus" or (path / CAMPUS_JSON).is_file())
         found += [path for path in others if path.resolve() != found[0].resolve()]

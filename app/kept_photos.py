@@ -9,19 +9,18 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import shutil
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
 
+from app.settings import settings
 from app.sighting import Sighting
 from core.io.files import written_atomically
 from core.photo.sniff import kind_of
 
 log = logging.getLogger(__name__)
 
-FOLDER_VARIABLE = "CAMPUS_KEEP_PHOTOS"
 MAX_KEPT_BYTES = 5 * 10**9  # 10,000 photos or so: a forgotten option must not fill the disk
 LEAST_FREE_BYTES = 2 * 10**8
 _ENDINGS = {"jpeg": ".jpg", "heif": ".heic", "tiff": ".tif"}
@@ -93,8 +92,8 @@ def _record(sighting: Sighting) -> bytes:
 
 def photo_keeper() -> PhotoKeeper | None:
     """The keeper of this process, or None where photos stay in memory."""
-    folder = os.environ.get(FOLDER_VARIABLE)
-    return _keeper(Path(folder)) if folder else None
+    folder = settings().keep_photos
+    return _keeper(folder) if folder else None
 
 
 @lru_cache(maxsize=1)

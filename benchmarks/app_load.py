@@ -33,7 +33,8 @@ from PIL import Image
 from benchmarks.serving import Served, start
 from benchmarks.timing import machine
 from core.campus.bundle import Bundle
-from core.locate.localizer import default_bundle
+from core.cli.campus import chosen_bundle
+from core.locate.localizer import DEMO_BUNDLE
 
 Outcome = Literal["place", "refused", "failed"]
 
@@ -311,7 +312,7 @@ def main() -> int:
     parser.add_argument("--photo", type=Path, metavar="FILE", help="the camera photo (default: made from samples)")
     parser.add_argument("--no-browser", action="store_true", help="leave out the first load, which needs Chromium")
     args = parser.parse_args()
-    bundle = Bundle.load(default_bundle())
+    bundle = Bundle.load(chosen_bundle() or DEMO_BUNDLE)
     print(f"{bundle.manifest.name}; {machine()}")
     with tempfile.TemporaryDirectory() as folder:
         served = start(Path(folder) / "keys", bundle.path)

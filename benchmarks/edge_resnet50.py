@@ -17,7 +17,7 @@ from core.campus.file_names import MODEL_SAFETENSORS
 from core.campus.samples import sample_images
 from core.engines.choose import open_engine
 from core.engines.onnx_engine import OnnxEngine
-from core.locate.localizer import Localizer, default_bundle
+from core.locate.localizer import DEMO_BUNDLE, Localizer
 from core.network.campus_net import CampusNet
 from core.network.net_config import NetConfig
 from core.network.onnx_export import export_fp32, quantize_int8, round_weights
@@ -54,7 +54,7 @@ def run(effort: Effort) -> Section:
         "campus; the bare call has onnxruntime's own defaults and the same number of threads.",
     )
     with tempfile.TemporaryDirectory() as folder:
-        campus = Bundle.load(default_bundle())
+        campus = Bundle.load(DEMO_BUNDLE)
         bundle = resnet50_bundle(campus, 64 if effort.tiny else 224, Path(folder) / "resnet50")
         engine, eager = open_engine(bundle, "onnxruntime"), TorchEngine(load_net(bundle))
         assert isinstance(engine, OnnxEngine)

@@ -17,12 +17,13 @@ from typing import Any
 import numpy as np
 
 from core.campus.bundle import Bundle
+from core.cli.campus import chosen_bundle
 from core.engines.choose import open_engine
 from core.engines.heads import Engine
 from core.engines.onnx_engine import OnnxEngine
 from core.errors import CampusError, EngineError
 from core.io.files import written_atomically
-from core.locate.localizer import Localizer, default_bundle
+from core.locate.localizer import DEMO_BUNDLE, Localizer
 from core.program import running_pack
 from edge.device.machine import describe_device, power_mode, resident_mb
 from edge.device.tegrastats import measured
@@ -221,7 +222,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     if args.repeats < 1:
         raise EngineError(f"--repeats {args.repeats}: give at least 1")
-    path = args.bundle or default_bundle()
+    path = chosen_bundle(args.bundle) or DEMO_BUNDLE
     bundle = Bundle.load(path)
     photos = sample_bytes(bundle)
     reports: list[dict[str, Any]] = []

@@ -24,10 +24,8 @@ _STAYS = ("core/network/", "edge/export/")  # what needs torch, and serves the w
 CARRIED = {MANIFEST: f"edge/{MANIFEST}", FP16: EDGE_MODEL, GOLDEN: f"edge/{GOLDEN}"}
 _PROGRAM = Path(__file__).resolve().parent.parent
 # Where Python runs the file itself: `python3 NAME.campus-edge build`.
-_START = """import os
-import sys
+_START = """import sys
 
-os.environ.setdefault("CAMPUS_BUNDLE", sys.argv[0])  # the pack itself is the campus it was made for
 from core.cli.run import run_cli
 from edge.__main__ import main
 

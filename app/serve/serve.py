@@ -26,10 +26,11 @@ from app.serve.api.walks import Walks
 from app.serve.api.workers import LocateWorkers
 from app.serve.certificates import Names, ensure
 from app.serve.web import INSTALL_PATH, Site, field_app, redirect_app
+from app.settings import Settings, give, settings
 from core.campus.bundle import Bundle
 from core.errors import CampusError
 from core.io.private_files import data_folder
-from core.locate.localizer import default_bundle
+from core.locate.localizer import DEMO_BUNDLE
 
 HTTPS_PORT, HTTP_PORT = 8443, 8080
 EVERY_ADDRESS = "0.0.0.0"
@@ -81,15 +82,15 @@ def _workers(text: str) -> int:
 
 
 def main(args: argparse.Namespace) -> int:
-    if args.bundle is not None:
-        os.environ["CAMPUS_BUNDLE"] = str(args.bundle.resolve())  # the app reads it
-    if os.environ.get("CAMPUS_BUNDLE"):
-        Bundle.load(os.environ["CAMPUS_BUNDLE"])  # a wrong path or a damaged bundle is said here, not on the phones
-    if args.keep_photos is not None:
-        os.environ["CAMPUS_KEEP_PHOTOS"] = str(args.keep_photos.resolve())  # the app reads this one too
-    kept = os.environ.get("CAMPUS_KEEP_PHOTOS")
-    if kept:
-        check_writable(Path(kept))
+    default = Settings.from_environment()
+    chosen = Settings(
+        args.bundle.resolve() if args.bundle else default.bundle,
+        args.keep_photos.resolve() if args.keep_photos else default.keep_photos,
+    )
+    bundle = Bundle.load(chosen.bundle or DEMO_BUNDLE)  # a wrong path is said here, not on the phones
+    if chosen.keep_photos is not None:
+        check_writable(chosen.keep_photos)
+    give(chosen)  # to the pages, which run in this process
     folder = args.certs if args.certs is not None else data_folder()
     with ExitStack() as open_sockets:
         secure = open_sockets.enter_context(listen(args.host, args.port, "--port"))
@@ -104,7 +105,6 @@ def main(args: argparse.Namespace) -> int:
             fingerprint=authority.fingerprint,
             key=None if args.open else access_key(folder, new=args.new_key),
         )
-        bundle = Bundle.load(default_bundle())
         workers = open_sockets.enter_context(closing(LocateWorkers(bundle.path, args.workers)))
         serve(
             site,
@@ -171,8 +171,7 @@ def serve(
     class Announcing(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
-            kept = os.environ.get("CAMPUS_KEEP_PHOTOS")
-            print(announcement(site, plain.getsockname()[1], addresses, kept), flush=True)
+            print(announcement(site, plain.getsockname()[1], addresses, settings().keep_photos), flush=True)
 
     app = field_app(site, api)
     # Streamlit marks its own cookies as secure where it knows of a certificate.
@@ -209,7 +208,7 @@ def serve(
     print("stopped", file=sys.stderr)
 
 
-def announcement(site: Site, http_port: int, addresses: tuple[str, ...], kept: str | None = None) -> str:
+def announcement(site: Site, http_port: int, addresses: tuple[str, ...], kept: Path | None = None) -> str:
     """What the terminal shows: the QR code, the address it holds, and how a phone comes to trust it."""
     address = f"https://{site.host}:{site.port}/"
     with_key = f"{address}?{KEY_PARAMETER}={site.key}" if site.key else address

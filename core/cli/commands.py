@@ -42,7 +42,7 @@ def run_command(
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     for chatty in _CHATTY:
         logging.getLogger(chatty).setLevel(logging.ERROR)
-    for ours in (package, "core"):
+    for ours in _OURS:
         logging.getLogger(ours).setLevel(logging.INFO)
     parser = argparse.ArgumentParser(prog=program or f"python -m {package}", description=description)
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Sequence
 from functools import cached_property, lru_cache
@@ -38,11 +37,6 @@ DEMO_BUNDLE = Path(__file__).resolve().parents[2] / "campuses" / "demo"
 LEAST_ZONE_PROBABILITY = 0.01
 
 
-def default_bundle() -> Path:
-    """$CAMPUS_BUNDLE where it is set, else the demo campus."""
-    return Path(os.environ.get("CAMPUS_BUNDLE") or DEMO_BUNDLE)
-
-
 class Localizer:
     """Locates photos on one campus. Safe to share between threads: nothing changes after it is made."""
 
@@ -61,8 +55,8 @@ class Localizer:
 
     @classmethod
     def load(cls, path: str | Path | None = None, backend: Backend = "auto", second_look: bool = True) -> Localizer:
-        """Open a bundle (None: `default_bundle()`). Raises BundleError or EngineError."""
-        bundle = Bundle.load(path if path is not None else default_bundle())
+        """Open a bundle (None: the demo campus). Raises BundleError or EngineError."""
+        bundle = Bundle.load(path if path is not None else DEMO_BUNDLE)
         return cls(bundle, open_engine(bundle, backend), second_look)
 
     def locate(self, photo: Any) -> Fix:
@@ -228,14 +222,14 @@ def shared_localizer(path: Path, backend: Backend = "auto") -> Localizer:
     return Localizer.load(path, backend)
 
 
-def predict_gps(image: NDArray[np.uint8]) -> NDArray[np.float32]:
+def predict_gps(image: NDArray[np.uint8], bundle: Path | None = None) -> NDArray[np.float32]:
     """Where a photo was taken: (H, W, 3) uint8 RGB -> (2,) float32 [latitude, longitude] in degrees.
 
-    Uses `default_bundle()`, loaded once. Raises PhotoError for any other shape, dtype or type. float32 rounds a
-    position to 0.2 to 0.4 m; `Localizer.locate` gives it in full, with its radius.
+    `bundle`: None for the demo campus; it is loaded once. Raises PhotoError for any other shape, dtype or type.
+    float32 rounds a position to 0.2 to 0.4 m; `Localizer.locate` gives it in full, with its radius.
     """
     if not isinstance(image, np.ndarray):
         from core.errors import PhotoError
 
         raise PhotoError(f"predict_gps wants an (H, W, 3) uint8 RGB array, got {type(image).__name__}")
-    return np.array(shared_localizer(default_bundle()).position(image), np.float32)
+    return np.array(shared_localizer(bundle or DEMO_BUNDLE).position(image), np.float32)

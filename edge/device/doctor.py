@@ -12,11 +12,12 @@ from typing import Literal
 
 from core.campus.bundle import Bundle
 from core.campus.file_names import ENGINE
+from core.cli.campus import chosen_bundle
 from core.engines.cuda import open_cuda
 from core.engines.engine_key import check_packed, l4t_release
 from core.engines.tensorrt_engine import built_engine, import_tensorrt
 from core.errors import CampusError, EngineError
-from core.locate.localizer import default_bundle
+from core.locate.localizer import DEMO_BUNDLE
 from edge.device.machine import (
     LIBRARIES,
     cameras,
@@ -134,7 +135,7 @@ def _devices() -> list[Fact]:
 
 
 def _campus(path: Path | None) -> list[Fact]:
-    path = path or default_bundle()
+    path = chosen_bundle(path) or DEMO_BUNDLE
     try:
         bundle = Bundle.load(path)
     except CampusError as error:

@@ -11,10 +11,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from core.cli.campus import chosen_bundle
 from core.cli.run import run_cli
 from core.engines.choose import BACKENDS
 from core.errors import EngineError, PhotoError
-from core.locate.localizer import Localizer, default_bundle
+from core.locate.localizer import Localizer
 from edge.device.follow import Follow, Locate, single
 from edge.device.newest import Newest
 from edge.device.nmea import ESTIMATED, GPS_FIX, QUALITIES
@@ -133,7 +134,7 @@ def main(args: argparse.Namespace) -> int:
 def _run(args: argparse.Namespace, tally: Tally) -> int:
     """0, or 1 where a sink was dropped on the way."""
     frames = open_frames(args)
-    localizer = Localizer.load(args.bundle or default_bundle(), args.backend, not args.no_second_look)
+    localizer = Localizer.load(chosen_bundle(args.bundle), args.backend, not args.no_second_look)
     as_walk = args.walk or (args.camera is not None and not args.single)
     locate = Follow(localizer) if as_walk else single(localizer)
     log.info("%s, %s%s", localizer.bundle.manifest.name, localizer.engine.name, ", as one walk" if as_walk else "")

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from app import kept_photos
-from app.kept_photos import FOLDER_VARIABLE, PhotoKeeper, photo_keeper
+from app.kept_photos import PhotoKeeper, photo_keeper
+from app.settings import KEEP_PHOTOS
 from app.sighting import Sighting, locate
 from core.locate.localizer import Localizer
 from tests.bundles import photo
@@ -36,9 +37,9 @@ def sighting(localizer: Localizer, given: bytes) -> Sighting:
 
 
 def test_nothing_is_kept_unless_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.delenv(FOLDER_VARIABLE, raising=False)
+    monkeypatch.delenv(KEEP_PHOTOS, raising=False)
     assert photo_keeper() is None
-    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / "kept"))
+    monkeypatch.setenv(KEEP_PHOTOS, str(tmp_path / "kept"))
     keeper = photo_keeper()
     assert keeper is photo_keeper()
     assert keeper is not None

@@ -272,7 +272,7 @@ def test_what_the_terminal_shows() -> None:
     assert "http://192.168.7.20:8080/install" in said
     assert SITE.fingerprint in said
     assert "Photos are kept" not in said
-    assert "Photos are kept in /srv/photos" in serve.announcement(SITE, 8080, ("192.168.7.20",), "/srv/photos")
+    assert "Photos are kept in /srv/photos" in serve.announcement(SITE, 8080, ("192.168.7.20",), Path("/srv/photos"))
 
 
 def test_the_qr_code_holds_the_address_with_the_key() -> None:

@@ -14,7 +14,8 @@ from core.engines.heads import Heads, checked_heads, run_all
 from core.engines.onnx_engine import OnnxEngine
 from core.errors import BundleError, EngineError, PhotoError
 from core.locate.fix import Fix
-from core.locate.localizer import Localizer, predict_gps, shared_localizer
+from core.locate.localizer import Localizer, shared_localizer
+from predict import predict_gps
 from tests import REPOSITORY
 from tests.bundles import Kind, make_bundle, photo
 

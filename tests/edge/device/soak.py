@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from core.campus.bundle import Bundle
-from core.locate.localizer import default_bundle
+from core.locate.localizer import DEMO_BUNDLE
 from core.photo.load import load_photo
 from tests import REPOSITORY
 
@@ -145,7 +145,7 @@ def resident_mb(pid: int) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--bundle", type=Path, default=default_bundle(), help="campus bundle with samples")
+    parser.add_argument("--bundle", type=Path, default=DEMO_BUNDLE, help="campus bundle with samples")
     parser.add_argument("--frames", type=int, default=10_000)
     parser.add_argument("--per-s", type=float, default=30.0, help="frames that the camera gives in a second (30)")
     parser.add_argument("--lost-every", type=int, default=1000, help="frames until the camera is lost (1000)")

@@ -1,0 +1,22 @@
+"""What the app was started with, by arguments or by the environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from app import settings as of_the_app
+from app.settings import Settings, give, settings
+
+
+def test_the_environment_speaks_until_someone_gives_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(of_the_app, "_given", [])
+    monkeypatch.delenv("CAMPUS_BUNDLE", raising=False)
+    monkeypatch.setenv("CAMPUS_KEEP_PHOTOS", "")
+    assert settings() == Settings()
+    monkeypatch.setenv("CAMPUS_BUNDLE", "campus")
+    monkeypatch.setenv("CAMPUS_KEEP_PHOTOS", "kept")
+    assert settings() == Settings(Path("campus"), Path("kept"))
+    give(Settings(Path("other")))
+    assert settings() == Settings(Path("other"), None)
