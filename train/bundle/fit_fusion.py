@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import logging
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.campus.bundle import save_bundle
 from core.campus.fusion_parameters import Fusion, FusionParams, MotionParams, RadiusFactors, RadiusKind
-from core.campus.manifest import CampusManifest
-from core.engines.choose import open_engine
+from core.campus.grid import Grid
+from core.engines.heads import Heads
 from core.errors import DatasetError
-from core.locate.bayes_filter import Move, WalkFilter, smooth
+from core.locate.bayes_filter import Step, WalkFilter, smooth
 from core.locate.fusion import copy_shares, log_evidence, thumbnail, together
-from core.locate.localizer import Localizer
-from core.locate.prior import Prior, closed_cells, prior_of
+from core.locate.posterior import Posterior
+from core.locate.prior import Prior, prior_of
 from core.locate.probability_map import ProbabilityMap
-from core.locate.reading import Reading
 from core.locate.threads import one_blas_thread
 from train.bundle.calibrate import GROUP_PHOTOS, SHARES, radius_factors
 from train.dataset.dataset import Dataset
@@ -56,29 +52,55 @@ _MOTION = {
 
 
 @dataclass(frozen=True)
+class Answered:
+    """Photos that a network and a gallery were made without: `rows` (N,) of the dataset, and what was said of them.
+
+    images (N, S, S, 3) uint8 RGB, the network's input; posterior: with the gallery that lacks them.
+    """
+
+    rows: Rows
+    heads: Heads
+    images: NDArray[np.uint8]
+    posterior: Posterior
+
+
+@dataclass(frozen=True)
 class _Walk:
-    """One calibration walk of N photos: maps, thumbnails, (N,) times and trust, and (N, 2) true places in metres."""
+    """One calibration walk of N photos: maps, thumbnails, (N,) times, (N, 2) true places in metres."""
 
     maps: list[Float32]
     thumbnails: list[Float32]
     time_s: Float
-    trust: Float
     truth_m: Float
+    posterior: Posterior
 
     @property
     def bursts(self) -> list[slice]:
         return bursts(self.time_s, BURST_GAP_S)
 
+    def prior(self, params: FusionParams) -> Prior:
+        gallery = self.posterior.gallery
+        stood_m = self.posterior.zones.centres_m if gallery is None else gallery.local_m
+        return prior_of(self.posterior.grid, stood_m, self.posterior.params, params)
 
-def fit_fusion(localizer: Localizer, dataset: Dataset, rows: Rows) -> Fusion:
-    """What the manifest says of several photos, from the calibration photos in `rows` (N,) of a dataset.
+    def fused(self, part: slice, prior: Prior, params: FusionParams) -> Float32:
+        return together(self.maps[part], prior, params, copy_shares(self.thumbnails[part])).mass
 
-    Coordinate descent on the likelihood of their true places. Where they have no times or are too few it is the
+    def filtered(self, prior: Prior, params: FusionParams, motion: MotionParams) -> tuple[WalkFilter, list[Step]]:
+        found = WalkFilter(self.posterior.grid, prior, params, motion)
+        seen = zip(self.maps, self.time_s, self.thumbnails, strict=True)
+        return found, [found.step(mass, float(time_s), thumb) for mass, time_s, thumb in seen]
+
+
+def fit_fusion(dataset: Dataset, local_m: Float, answered: Sequence[Answered]) -> Fusion:
+    """What the manifest says of several photos, from held-out photos of a dataset whose places are (M, 2) `local_m`.
+
+    Coordinate ascent on the likelihood of their true places. Where they have no times or are too few it is the
     defaults, without radii of its own.
     """
     with one_blas_thread():
         try:
-            read = list(_read(localizer, dataset, walks(dataset, rows)))
+            read = list(_read(dataset, local_m, answered))
         except DatasetError as error:
             log.info("several photos: the defaults, since %s", error)
             return Fusion()
@@ -86,56 +108,36 @@ def fit_fusion(localizer: Localizer, dataset: Dataset, rows: Rows) -> Fusion:
         if len(several) < LEAST_BURSTS:
             log.info("several photos: the defaults, since only %d calibration bursts have two photos", len(several))
             return Fusion()
-        truth = _Truth(localizer)
-        params = _ascend(FusionParams(), _TOGETHER, lambda p: _together_score(localizer, read, p, truth))
-        prior = _prior(localizer, params)
-        motion = _ascend(MotionParams(), _MOTION, lambda m: _walk_score(localizer, read, prior, params, m, truth))
-        radii = _radii(localizer, read, prior, params, motion)
+        truth = _Truth(read[0].posterior.grid)
+        params = _ascend(FusionParams(), _TOGETHER, lambda p: _together_score(read, p, truth))
+        motion = _ascend(MotionParams(), _MOTION, lambda m: _walk_score(read, params, m, truth))
+        radii = _radii(read, params, motion)
     photos = sum(len(walk.maps) for walk in read)
     log.info("several photos: %s, %s, fitted on %d photos in %d bursts", params, motion, photos, len(several))
     return Fusion(together=params, motion=motion, radii=radii, photos=photos, walks=len(read))
 
 
-def fusion_of_draft(manifest: CampusManifest, files: dict[str, bytes], dataset: Dataset, rows: Rows) -> Fusion:
-    """The same through the very bundle that a manifest and its files would make."""
-    with tempfile.TemporaryDirectory() as folder:
-        draft = save_bundle(Path(folder) / "draft", manifest, files)
-        return fit_fusion(Localizer(draft, open_engine(draft)), dataset, rows)
-
-
-def _read(localizer: Localizer, dataset: Dataset, found: list[Rows]) -> Iterator[_Walk]:
-    frame, time_s, grid = localizer.bundle.manifest.frame, times_s(dataset), localizer.bundle.manifest.grid
-    left = MAX_MAP_BYTES // (4 * grid.rows * grid.columns)
-    for walk in found:
-        walk, left = walk[:left], left - len(walk[:left])
-        if not len(walk):
-            continue
-        readings = [localizer.read(dataset.image_paths[row]) for row in walk]
-        yield _Walk(
-            [localizer.posterior.map(reading.heads, reading.evidence).mass for reading in readings],
-            [thumbnail(reading.image) for reading in readings],
-            time_s[walk],
-            np.array([float(_trusted(localizer, reading)) for reading in readings]),
-            frame.to_local(*dataset.latlon[walk].T),
-        )
-
-
-def _trusted(localizer: Localizer, reading: Reading) -> bool:
-    return localizer.on_campus(localizer.ood_score(reading.heads, reading.evidence))
-
-
-def _prior(localizer: Localizer, params: FusionParams) -> Prior:
-    manifest, gallery = localizer.bundle.manifest, localizer.bundle.gallery
-    stood_m = localizer.bundle.zones.centres_m if gallery is None else gallery.local_m
-    closed = closed_cells(manifest.grid, localizer.bundle.campus_map, manifest.frame)
-    return prior_of(manifest.grid, stood_m, manifest.posterior, params, closed)
+def _read(dataset: Dataset, local_m: Float, answered: Sequence[Answered]) -> Iterator[_Walk]:
+    time_s = times_s(dataset)
+    for part in answered:
+        grid, place = part.posterior.grid, {int(row): index for index, row in enumerate(part.rows)}
+        most = max(1, MAX_MAP_BYTES // (4 * grid.rows * grid.columns * len(answered)))
+        for walk in walks(dataset, part.rows[:most]):
+            order = [place[int(row)] for row in walk]
+            yield _Walk(
+                [part.posterior.map(part.heads.one(index)).mass for index in order],
+                [thumbnail(part.images[index]) for index in order],
+                time_s[walk],
+                local_m[walk],
+                part.posterior,
+            )
 
 
 class _Truth:
     """The log-likelihood of labelled places under a map, with labels that are a little off, or wrong."""
 
-    def __init__(self, localizer: Localizer) -> None:
-        self._grid = grid = localizer.bundle.manifest.grid
+    def __init__(self, grid: Grid) -> None:
+        self._grid = grid
         self._reach = int(np.ceil(2 * LABEL_WIDTH_M / grid.cell_m))
         offset = np.arange(-self._reach, self._reach + 1) * grid.cell_m
         weight = np.exp(-0.5 * (offset / LABEL_WIDTH_M) ** 2)
@@ -170,62 +172,42 @@ def _ascend(start: Params, choices: dict[str, tuple[float, ...]], score: Callabl
     return best
 
 
-def _fused(walk: _Walk, part: slice, prior: Prior, params: FusionParams) -> Float32:
-    shares = copy_shares(walk.thumbnails[part])
-    return together(walk.maps[part], prior, params, shares, walk.trust[part]).mass
-
-
-def _together_score(localizer: Localizer, read: Sequence[_Walk], params: FusionParams, truth: _Truth) -> float:
+def _together_score(read: Sequence[_Walk], params: FusionParams, truth: _Truth) -> float:
     """Each burst counts as one: its photos share their mistakes. Of long ones, parts of three and the whole."""
-    prior, total = _prior(localizer, params), 0.0
+    total = 0.0
     for walk in read:
+        prior = walk.prior(params)
         for burst in walk.bursts:
             if burst.stop - burst.start < 2:
                 continue
             parts = [burst, *windows(burst, 3)] if burst.stop - burst.start > 3 else [burst]
-            total += float(
-                np.mean([truth.score(_fused(walk, part, prior, params), walk.truth_m[part]) for part in parts])
-            )
+            scores = [truth.score(walk.fused(part, prior, params), walk.truth_m[part]) for part in parts]
+            total += float(np.mean(scores))
     return total
 
 
-def _walk_score(
-    localizer: Localizer, read: Sequence[_Walk], prior: Prior, params: FusionParams, motion: MotionParams, truth: _Truth
-) -> float:  # fmt: skip
+def _walk_score(read: Sequence[_Walk], params: FusionParams, motion: MotionParams, truth: _Truth) -> float:
     """The filtered places' log-likelihood, each burst as one."""
     total = 0.0
     for walk in read:
-        _, steps = _filtered(localizer, walk, prior, params, motion)
-        scores = [truth.score(mass, walk.truth_m[i : i + 1]) for i, (mass, _) in enumerate(steps)]
+        _, steps = walk.filtered(walk.prior(params), params, motion)
+        scores = [truth.score(step.mass, walk.truth_m[i : i + 1]) for i, step in enumerate(steps)]
         total += sum(float(np.mean(scores[burst])) for burst in walk.bursts)
     return total
 
 
-def _filtered(
-    localizer: Localizer, walk: _Walk, prior: Prior, params: FusionParams, motion: MotionParams
-) -> tuple[WalkFilter, list[tuple[Float32, Move]]]:
-    found = WalkFilter(localizer.bundle.manifest.grid, prior, params, motion)
-    steps = [
-        found.step(mass, float(time_s), seen, float(trust))
-        for mass, time_s, seen, trust in zip(walk.maps, walk.time_s, walk.thumbnails, walk.trust, strict=True)
-    ]
-    return found, [(step.mass, step.move) for step in steps]
-
-
-def _radii(
-    localizer: Localizer, read: Sequence[_Walk], prior: Prior, params: FusionParams, motion: MotionParams
-) -> dict[RadiusKind, RadiusFactors]:
+def _radii(read: Sequence[_Walk], params: FusionParams, motion: MotionParams) -> dict[RadiusKind, RadiusFactors]:
     """Conformal factors for each kind of fix of which there are enough."""
-    grid = localizer.bundle.manifest.grid
     rows: dict[RadiusKind, list[tuple[float, ...]]] = {"2": [], "3": [], "4+": [], "walk": [], "smoothed": []}
-
-    def judge(kind: RadiusKind, mass: Float32, truth_m: Float) -> None:
-        probability = ProbabilityMap(grid, mass)
-        at_m = probability.median_m()
-        raw = probability.radii_m(at_m, SHARES)
-        rows[kind] += [(float(np.linalg.norm(at_m - place)), *raw) for place in truth_m]
-
     for walk in read:
+        prior = walk.prior(params)
+
+        def judge(kind: RadiusKind, mass: Float32, truth_m: Float, grid: Grid = walk.posterior.grid) -> None:
+            probability = ProbabilityMap(grid, mass)
+            at_m = probability.median_m()
+            raw = probability.radii_m(at_m, SHARES)
+            rows[kind] += [(float(np.linalg.norm(at_m - place)), *raw) for place in truth_m]
+
         for burst in walk.bursts:
             whole = [burst] if burst.stop - burst.start >= 4 else []
             cuts: tuple[tuple[RadiusKind, list[slice]], ...] = (
@@ -233,15 +215,15 @@ def _radii(
             )  # fmt: skip
             for kind, parts in cuts:
                 for part in parts:
-                    judge(kind, _fused(walk, part, prior, params), walk.truth_m[part])
-        found, steps = _filtered(localizer, walk, prior, params, motion)
-        for index, (mass, _) in enumerate(steps):
-            judge("walk", mass, walk.truth_m[index : index + 1])
+                    judge(kind, walk.fused(part, prior, params), walk.truth_m[part])
+        found, steps = walk.filtered(prior, params, motion)
+        for index, step in enumerate(steps):
+            judge("walk", step.mass, walk.truth_m[index : index + 1])
 
-        def evidence(index: int, walk: _Walk = walk) -> Float32:
+        def evidence(index: int, walk: _Walk = walk, prior: Prior = prior) -> Float32:
             return log_evidence(walk.maps[index], prior.reference, params.floor)
 
-        moves, ones = [move for _, move in steps], np.ones_like(prior.standing)
+        moves, ones = [step.move for step in steps], np.ones_like(prior.standing)
         for index, mass, _ in smooth(found.motion, prior.standing, ones, moves, evidence):
             judge("smoothed", mass, walk.truth_m[index : index + 1])
     return {kind: _factors(np.array(found)) for kind, found in rows.items() if len(found) >= LEAST_FIXES}

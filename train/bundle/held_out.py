@@ -131,16 +131,6 @@ def cross_fitted(
     return Fitted(whole, rows, gallery, tuple(rows[mask] for mask in asked), tuple(held_out))
 
 
-def whitened_on_training(net: CampusNet, task: TrainingData) -> Fitted:
-    """As if there were no calibration photos: what a bundle's fusion of several photos is fitted with."""
-    from train.fit.whitened_net import pooled_features, sessions_of, whitened_on
-
-    training = task.rows["train"]
-    features, local_m = pooled_features(net, task.images[training]), task.local_m[training]
-    whitened = whitened_on(net, features, local_m, sessions_of(task.dataset, task.splits.config.group_by)[training])
-    return Fitted(whitened, training, gallery_of(heads_of(whitened, features), local_m), (), ())
-
-
 def held_out_split(net: CampusNet, task: TrainingData) -> Fitted:
     """A trained network has seen its training photos: it is calibrated on the calibration split alone."""
     import torch

@@ -22,7 +22,6 @@ from core.campus.zones import Zone, Zones
 from core.engines.choose import open_engine
 from core.errors import BundleError, DatasetError
 from core.locate.localizer import Localizer
-from train.bundle.fit_fusion import fusion_of_draft
 from train.bundle.parts import Parts, calibrated_parts
 from train.dataset.dataset import Dataset
 from train.dataset.expectation import expect
@@ -153,9 +152,6 @@ def make_bundle(
     )
     manifest, files = manifest_and_files(config, task.frame, parts, training, campus_map)
     files |= samples
-    draft = manifest.model_copy(update={"cpu_model": "model.onnx"}) if parts.draft else manifest
-    fusion = fusion_of_draft(draft, files | parts.draft, task.dataset, task.rows["calibration"])
-    manifest = manifest.model_copy(update={"fusion": fusion})
     test = _measure(manifest, files, task)
     return save_bundle(out, manifest.model_copy(update={"metrics": {"test": test}}), files, force)
 
@@ -182,6 +178,7 @@ def manifest_and_files(
         zones=parts.zones.zones,
         posterior=parts.posterior,
         calibration=parts.calibration,
+        fusion=parts.fusion,
         parity=parts.parity,
         training=training,
         cpu_model=parts.cpu_model,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from core.campus.fusion_parameters import Fusion
 from core.campus.gallery import Gallery
 from core.campus.grid import Grid
 from core.campus.manifest import Calibration, Parity
@@ -23,7 +25,8 @@ from core.errors import DatasetError
 from core.locate.parity import INT8_MAX_COST, int8_parity
 from train.bundle.calibrate import calibrate, fit_posterior, sharpened
 from train.bundle.calibration_photos import CALIBRATION, HELD_OUT, CalibrationPhotos
-from train.bundle.held_out import Fitted, Ground, HeldOut, cross_fitted, held_out_split, whitened_on_training
+from train.bundle.fit_fusion import Answered, fit_fusion
+from train.bundle.held_out import Fitted, Ground, HeldOut, cross_fitted, held_out_split
 
 if TYPE_CHECKING:  # torch is imported where it works, so that the command tells its options without it
     from core.network.campus_net import CampusNet
@@ -49,8 +52,7 @@ class Parts:
     parity: Parity | None
     cpu_model: Literal["model.onnx", "model.int8.onnx"]
     files: dict[str, bytes]
-    # The model and gallery that calibration photos have no part in, where the bundle's own were made with them too.
-    draft: dict[str, bytes] = field(default_factory=dict)
+    fusion: Fusion = field(default_factory=Fusion)
 
 
 def calibrated_parts(net: CampusNet, task: TrainingData, seed: int) -> Parts:
@@ -90,7 +92,7 @@ def calibrated_parts(net: CampusNet, task: TrainingData, seed: int) -> Parts:
         parity,
         "model.int8.onnx" if int8_pays else "model.onnx",
         {"model.onnx": fp32, "model.int8.onnx": int8, **_gallery_files(fitted, chosen, task)},
-        _without_calibration(net, task) if whitened else {},
+        _fusion(fitted.asked, fitted.held_out if whitened else chosen, ground, params, task),
     )
 
 
@@ -123,13 +125,19 @@ def _gallery_files(fitted: Fitted, by_model: list[HeldOut], task: TrainingData) 
     }
 
 
-def _without_calibration(net: CampusNet, task: TrainingData) -> dict[str, bytes]:
-    """The FP32 model and the gallery that a bundle would have without its calibration photos."""
-    from core.network.onnx_export import export_fp32
-
-    fitted = whitened_on_training(net, task)
-    gallery = npz(embedding=fitted.gallery.embedding.astype(np.float16), local_m=fitted.gallery.local_m)
-    return {"model.onnx": export_fp32(fitted.net), "gallery.npz": gallery}
+def _fusion(
+    asked: Sequence[NDArray[np.int64]],
+    held_out: Sequence[HeldOut],
+    ground: Ground,
+    params: PosteriorParams,
+    task: TrainingData,
+) -> Fusion:
+    """How several photos are fused, by those that the gallery was made without."""
+    answered = [
+        Answered(rows, part.heads, task.images[rows], ground.posterior(part.gallery, params))
+        for rows, part in zip(asked, held_out, strict=True)
+    ]
+    return fit_fusion(task.dataset, task.local_m, answered)
 
 
 def ground_of(task: TrainingData, rows: NDArray[np.int64]) -> Ground:

@@ -15,10 +15,12 @@ import train.__main__
 from core.campus.bundle import Bundle, save_bundle
 from core.campus.fusion_parameters import Fusion
 from core.cli.run import run_cli
+from core.engines.heads import run_all
 from core.locate.localizer import Localizer
 from tests.bundles import make_bundle, photo
-from train.bundle.fit_fusion import fit_fusion, fusion_of_draft
+from train.bundle.fit_fusion import Answered, fit_fusion
 from train.dataset.dataset import Dataset
+from train.dataset.images import decode_images
 from train.evaluate.fused import evaluate_fused
 
 BURSTS, PHOTOS = 24, 4
@@ -50,9 +52,17 @@ def walk(folder: Path, localizer: Localizer, seed: int, off_m: float = 14.0, tim
     return Dataset.load(folder)
 
 
+def fit(localizer: Localizer, dataset: Dataset, count: int | None = None) -> Fusion:
+    rows = np.arange(len(dataset))[:count]
+    images = decode_images([dataset.image_paths[row] for row in rows], localizer.bundle.manifest.image_size)
+    local_m = localizer.bundle.manifest.frame.to_local(*dataset.latlon.T)
+    answered = Answered(rows, run_all(localizer.engine, images), images, localizer.posterior)
+    return fit_fusion(dataset, local_m, [answered])
+
+
 def test_what_is_fitted_holds_for_another_walk(localizer: Localizer, tmp_path: Path) -> None:
     made = walk(tmp_path / "calibration", localizer, 1)
-    fusion = fit_fusion(localizer, made, np.arange(len(made)))
+    fusion = fit(localizer, made)
     assert set(fusion.radii) == {"2", "3", "4+", "walk", "smoothed"}
     assert (fusion.photos, fusion.walks) == (BURSTS * PHOTOS, 1)
     manifest = localizer.bundle.manifest
@@ -76,16 +86,16 @@ def test_what_is_fitted_holds_for_another_walk(localizer: Localizer, tmp_path: P
 
 def test_without_times_or_with_few_bursts_it_is_the_defaults(localizer: Localizer, tmp_path: Path) -> None:
     untimed = walk(tmp_path / "untimed", localizer, 1, timed=False)
-    assert fit_fusion(localizer, untimed, np.arange(len(untimed))) == Fusion()
+    assert fit(localizer, untimed) == Fusion()
     timed = walk(tmp_path / "timed", localizer, 1)
-    assert fit_fusion(localizer, timed, np.arange(8)) == Fusion()
+    assert fit(localizer, timed, 8) == Fusion()
 
 
 def test_the_section_survives_the_bundle_s_file(localizer: Localizer, tmp_path: Path) -> None:
     made = walk(tmp_path / "calibration", localizer, 1)
     bundle = localizer.bundle
     files = {name: bundle.read(name) for name in bundle.manifest.files}
-    fusion = fusion_of_draft(bundle.manifest, files, made, np.arange(48))
+    fusion = fit(localizer, made, 60)
     saved = save_bundle(tmp_path / "saved", bundle.manifest.model_copy(update={"fusion": fusion}), files)
     assert Bundle.load(saved.path).manifest.fusion == fusion
     assert Bundle.load(bundle.path).manifest.fusion == Fusion()
