@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from core.errors import EngineError, MissingDependency
 from core.network.net_config import BACKBONES, NetConfig
 
+# Of each backbone's last map, and of the map before its last layers where those only widen it.
+CHANNELS = {"efficientnet_lite0": (1280, 320), "resnet50": (2048, 0)}
 GEM_POWER = 3.0  # Radenović et al., Fine-tuning CNN image retrieval (PAMI 2018): where their learned powers end
 
 
@@ -23,10 +25,9 @@ def build_backbone(config: NetConfig) -> tuple[nn.Module, int, Iterable[float], 
         net = resnet50(weights=None)
         stages = [net.layer1, net.layer2, net.layer3, net.layer4]
         body = nn.Sequential(net.conv1, net.bn1, net.relu, net.maxpool, *_between(stages, config.spatial_dropout))
-        pool, width = _pool(config, last=2048, before=0)
         return (
-            nn.Sequential(*body, *pool),
-            width,
+            nn.Sequential(*body, *_pool(config)),
+            sum(pooled_widths(config)),
             (0.485, 0.456, 0.406),  # ImageNet, as torchvision's weights were trained
             (0.229, 0.224, 0.225),
         )
@@ -38,8 +39,7 @@ def build_backbone(config: NetConfig) -> tuple[nn.Module, int, Iterable[float], 
         net = timm.create_model("tf_efficientnet_lite0", pretrained=False, num_classes=0)
         head = [_BothMaps(net.conv_head, net.bn2)] if config.pooling == "multi" else [net.conv_head, net.bn2]
         body = nn.Sequential(net.conv_stem, net.bn1, *_between(list(net.blocks), config.spatial_dropout), *head)
-        pool, width = _pool(config, last=1280, before=320)
-        return nn.Sequential(*body, *pool), width, (0.5,) * 3, (0.5,) * 3
+        return nn.Sequential(*body, *_pool(config)), sum(pooled_widths(config)), (0.5,) * 3, (0.5,) * 3
     raise EngineError(f"backbone {config.backbone!r} is not one of {', '.join(BACKBONES)}")
 
 
@@ -51,11 +51,18 @@ def _between(stages: list[nn.Module], dropout: float) -> list[nn.Module]:
     return [*out, stages[-1]]
 
 
-def _pool(config: NetConfig, last: int, before: int) -> tuple[list[nn.Module], int]:
-    """The two modules that end a backbone, and how many features they give; `last` and `before` count channels."""
+def pooled_widths(config: NetConfig) -> tuple[int, ...]:
+    """How many features each pooling gives, in their order; the first is always the mean of the last map."""
+    last, before = CHANNELS[config.backbone]
     if config.pooling == "mean":
-        return [nn.AdaptiveAvgPool2d(1), nn.Flatten()], last
-    return [_MeanAndGem(last), nn.Flatten()], 2 * last + before
+        return (last,)
+    return tuple(width for width in (last, before, last) if width)
+
+
+def _pool(config: NetConfig) -> list[nn.Module]:
+    """The two modules that end a backbone."""
+    pool = nn.AdaptiveAvgPool2d(1) if config.pooling == "mean" else _MeanAndGem(CHANNELS[config.backbone][0])
+    return [pool, nn.Flatten()]
 
 
 class _BothMaps(nn.Sequential):

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from core.io.files import written_atomically
+from core.network.backbones import pooled_widths
 from core.network.campus_net import CampusNet
 from core.network.net_config import NetConfig
 from core.network.weights import load_imagenet_weights
@@ -63,11 +64,7 @@ def pretrained_net(config: WhitenedConfig) -> tuple[CampusNet, str]:
 
 def feature_blocks(net: CampusNet) -> tuple[int, ...]:
     """How wide each differently pooled part of the network's features is."""
-    width = len(net.whitening_mean)
-    if net.config.pooling == "mean":
-        return (width,)
-    last = {"efficientnet_lite0": 1280, "resnet50": 2048}[net.config.backbone]
-    return tuple(part for part in (last, width - 2 * last, last) if part)
+    return pooled_widths(net.config)
 
 
 def with_whitening(net: CampusNet, whitening: Whitening) -> CampusNet:
