@@ -7,7 +7,7 @@ from typing import Any
 
 from hatchling.metadata.plugin.interface import MetadataHookInterface
 
-EXTRAS = {"train": "requirements-train.txt", "dev": "requirements-dev.txt"}
+EXTRAS = ("train", "cluster", "receivers", "dev")  # each those of requirements-EXTRA.txt
 
 
 class RequirementsHook(MetadataHookInterface):
@@ -15,7 +15,9 @@ class RequirementsHook(MetadataHookInterface):
         """Fill in `dependencies` and `optional-dependencies`."""
         root = Path(self.root)
         metadata["dependencies"] = requirements(root / "requirements.txt")
-        metadata["optional-dependencies"] = {extra: requirements(root / file) for extra, file in EXTRAS.items()}
+        metadata["optional-dependencies"] = {
+            extra: list(dict.fromkeys(requirements(root / f"requirements-{extra}.txt"))) for extra in EXTRAS
+        }
 
 
 def requirements(file: Path) -> list[str]:
