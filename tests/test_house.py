@@ -47,3 +47,41 @@ def test_what_is_too_long_is_named(tmp_path: Path) -> None:
     assert "long has 61 lines" in line
     file.write_text("# a comment\n" * (MAX_LINES + 1))
     assert list(too_long(file)) == [f"{file}: 401 lines"]
+
+
+# The doors, where the environment is read: a command line's campus, the app's start, the XDG folders; and two settings
+# that libraries take in no other way.
+READS_ENVIRONMENT = {
+    "core/cli/campus.py", "core/io/private_files.py", "app/settings.py",
+    "app/serve/__main__.py", "app/trial.py", "edge/__main__.py", "edge/device/mavlink_sink.py",
+}  # fmt: skip
+
+
+def reads_environment(path: Path) -> bool:
+    """Whether a file names `os.environ` or `os.getenv`."""
+    return any(
+        isinstance(node, ast.Attribute) and node.attr in ("environ", "getenv")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+    )
+
+
+def test_settings_travel_as_arguments() -> None:
+    files = [file for room in ROOMS for file in sorted((REPOSITORY / room).rglob("*.py"))]
+    found = {file.relative_to(REPOSITORY).as_posix() for file in files if reads_environment(file)}
+    assert found == READS_ENVIRONMENT
+
+
+def test_the_core_names_no_command_of_a_room_above_it() -> None:
+    """In what it says to people; comments and docstrings may."""
+    commands = ("python -m train", "python -m edge", "python -m app", "predict.py")
+    for file in sorted((REPOSITORY / "core").rglob("*.py")):
+        tree = ast.parse(file.read_text("utf-8"))
+        documents = {
+            id(node.body[0].value)
+            for node in ast.walk(tree)
+            if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and node.body
+            and isinstance(node.body[0], ast.Expr)
+        }  # fmt: skip
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in documents:
+                assert not any(command in node.value for command in commands), f"{file}:{node.lineno}"
