@@ -17,6 +17,7 @@ COMMANDS = {
     "zones": Command("train.dataset.zone_names", "list a campus's zones, and name them by hand", TRAIN),
     "import-checkpoint": Command("train.bundle.import_checkpoint", "the original's best_model.pth -> a bundle", TRAIN),
     "refresh": Command("train.grow.refresh", "more photos for a bundle: gallery and radii, no training", TRAIN),
+    "health": Command("train.grow.health", "field photos: do a bundle's radii still hold, and what to do", TRAIN),
     "evaluate": Command("train.evaluate.evaluate", "errors and coverage of a bundle on held-out photos", TRAIN),
     "compare": Command("train.compare", "ways to train side by side, on the same folds", TRAIN),
     "protocol": Command("train.protocol", "baselines and recipes on sessions never seen, as one table", TRAIN),

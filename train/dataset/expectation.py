@@ -56,6 +56,8 @@ class Expectation:
             return [told]
         more = max(25, 25 * round(1.5 * self.places / 25))
         then_m = _round(self.with_more(more).median_m)
+        if then_m >= _round(self.median_m):
+            return [told]
         return [told, f"{more * PER_PLACE} more, {PER_PLACE} at each of {more} places in between: about {then_m} m"]
 
 

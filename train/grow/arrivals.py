@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import tempfile
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +17,13 @@ from numpy.typing import NDArray
 from core.campus.seen import photo_digest
 from core.errors import DatasetError
 from core.locate.verification import Verifier
+from core.photo.capture import parse_local_time, utc_by_place
+from train.dataset.columns import is_night
 from train.dataset.dataset import Dataset
 from train.dataset.images import decode_images
 from train.dataset.ingest import find_photos, ingest
 
+_TIMES = ("time_utc", "local_time")
 _COLUMNS = ("image_name", "lat", "lon", "error_m", "time_utc", "heading_deg", "session")
 
 
@@ -26,9 +31,10 @@ _COLUMNS = ("image_name", "lat", "lon", "error_m", "time_utc", "heading_deg", "s
 class Arrivals:
     """N photos with positions: images (N, S, S, 3) uint8 RGB, latlon (N, 2) degrees, heading_deg (N,) or NaN.
 
-    `walk` says which photos were taken together: a session, or a person's day. `is_night` is False where unknown.
-    `digest` (N,) are the hashes of the files that were read. `local`: each photo's local features, (n, 64) unit
-    descriptors, for a campus with a second look; none where they were not asked for.
+    `walk` says which photos were taken together: a session, or a person's day. `is_night` is False where unknown,
+    `time_s` (N,) seconds since 1970, NaN where unknown. `digest` (N,) are the hashes of the files that were read.
+    `local`: each photo's local features, (n, 64) unit descriptors, for a campus with a second look; none where they were
+    not asked for.
     """
 
     names: tuple[str, ...]
@@ -37,6 +43,7 @@ class Arrivals:
     heading_deg: NDArray[np.float64]
     walk: tuple[str, ...]
     is_night: NDArray[np.bool_]
+    time_s: NDArray[np.float64]
     digest: NDArray[np.uint64]
     local: tuple[NDArray[np.float32], ...] = ()
 
@@ -52,6 +59,7 @@ class Arrivals:
             self.heading_deg[rows],
             tuple(self.walk[row] for row in rows),
             self.is_night[rows],
+            self.time_s[rows],
             self.digest[rows],
             tuple(self.local[row] for row in rows) if self.local else (),
         )
@@ -118,16 +126,36 @@ def _of_dataset(
     if originals is not None and dataset.has("source"):
         files = [originals / source for source in dataset.column("source")]
         files = [file if file.is_file() else image for file, image in zip(files, dataset.image_paths, strict=True)]
+    times = _times(dataset)
+    night = dataset.is_night
+    if not night.any():  # a table that does not tell is filled with False
+        dark = [is_night(lat, lon, time) for (lat, lon), time in zip(dataset.latlon.tolist(), times, strict=True)]
+        night = np.array(dark, np.bool_)
     return Arrivals(
         tuple(dataset.names),
         decode_images(dataset.image_paths, image_size),
         dataset.latlon,
         dataset.numbers("heading_deg"),
         tuple(walks(dataset)),
-        dataset.is_night,
+        night,
+        np.array([math.nan if time is None else time.timestamp() for time in times]),
         np.array([photo_digest(file) for file in files], np.uint64),
         () if verifier is None else tuple(verifier.features_of(path) for path in dataset.image_paths),
     )
+
+
+def _times(dataset: Dataset) -> list[datetime | None]:
+    """(N) when each photo was taken, aware, by its UTC or its camera's clock; None where neither is told."""
+    utc, clock = (dataset.column(name) if dataset.has(name) else [""] * len(dataset) for name in _TIMES)
+    found: list[datetime | None] = []
+    for text, local_text, (_, lon) in zip(utc, clock, dataset.latlon.tolist(), strict=True):
+        try:
+            time = datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
+            found.append(time if time.tzinfo else time.replace(tzinfo=timezone.utc))
+        except ValueError:
+            local = parse_local_time(local_text)
+            found.append(None if local is None else utc_by_place(local, lon))
+    return found
 
 
 def walks(dataset: Dataset) -> list[str]:

@@ -1,0 +1,119 @@
+"""Is a campus well? Field photos that carry their position tell, and cron can ask."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core.campus.bundle import Bundle, save_bundle
+from core.cli.run import run_cli
+from core.errors import DatasetError
+from tests.train.grow.walks import scattered, write_walks
+from train.__main__ import main
+from train.grow.arrivals import read_arrivals
+from train.grow.checkup import Limits, checkup
+from train.grow.refresh import refreshed
+
+SIZE = 64
+OFF_M = 20.0
+
+
+@pytest.fixture(scope="module")
+def campus(pristine: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A campus whose radii are true of photos 20 m off, by day."""
+    folder = tmp_path_factory.mktemp("health")
+    bundle = Bundle.load(pristine)
+    days = {name: scattered(80, seed, OFF_M) for seed, name in enumerate(("mon", "tue", "wed"))}
+    result = refreshed(bundle, read_arrivals(write_walks(folder / "days", days), SIZE))
+    return save_bundle(folder / "campus", result.manifest, result.files).path
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *words: object) -> int:
+    monkeypatch.setattr(sys, "argv", ["train", "health", *map(str, words)])
+    return run_cli(main)
+
+
+def test_photos_like_those_it_was_made_of_raise_no_alarm(
+    campus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for seed in (11, 12, 13):
+        later = write_walks(
+            tmp_path / str(seed), {"thu": scattered(60, seed, OFF_M), "fri": scattered(60, -seed % 99, OFF_M)}
+        )
+        assert run(monkeypatch, campus, later) == 0
+        assert "ALARM" not in capsys.readouterr().out
+
+
+def test_a_night_that_it_does_not_know_raises_the_alarm_and_is_named(
+    campus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    night = write_walks(tmp_path / "night", {"late": scattered(60, 5, 80.0)}, night=True)
+    out = tmp_path / "health.json"
+    assert run(monkeypatch, campus, night, "--json", out) == 1
+    said = capsys.readouterr().out
+    assert re.search(r"ALARM .*night: the 68 % radius holds", said)
+    assert "by night" in said
+    told = json.loads(out.read_text())
+    assert told["factor68"] > 1.5
+    assert {alarm["what"] for alarm in told["alarms"]} >= {"68 % radius", "error"}
+
+
+def test_only_the_light_that_is_wrong_is_named(campus: Path, tmp_path: Path) -> None:
+    bundle = Bundle.load(campus)
+    day = read_arrivals(write_walks(tmp_path / "day", {"thu": scattered(90, 6, OFF_M)}), SIZE)
+    night = read_arrivals(write_walks(tmp_path / "night", {"late": scattered(90, 7, 80.0)}, night=True), SIZE)
+    assert checkup(bundle, day, Limits()).well
+    found = checkup(bundle, night, Limits())
+    assert not found.well
+    assert not any("day" in alarm.name.split(", ") for alarm in found.alarms)
+
+
+def test_photos_of_another_place_are_told_as_refused_and_drift(campus: Path, tmp_path: Path) -> None:
+    fence = write_walks(tmp_path / "fence", {"thu": scattered(40, 8)}, kind="elsewhere")
+    found = checkup(Bundle.load(campus), read_arrivals(fence, SIZE), Limits())
+    assert {"refused", "drift"} <= {alarm.what for alarm in found.alarms}
+    assert found.refused.mean() > 0.9
+
+
+def test_its_own_photos_say_nothing(campus: Path, tmp_path: Path) -> None:
+    bundle = Bundle.load(campus)
+    own = write_walks(tmp_path / "own", {"mon": scattered(80, 0, OFF_M)})
+    with pytest.raises(DatasetError, match="was made of all 80 photos"):
+        checkup(bundle, read_arrivals(own, SIZE), Limits())
+    mixed = write_walks(tmp_path / "mixed", {"mon": scattered(80, 0, OFF_M), "thu": scattered(20, 9, OFF_M)})
+    found = checkup(bundle, read_arrivals(mixed, SIZE), Limits())
+    assert (found.known, len(found.names)) == (80, 20)
+
+
+def test_limits_are_the_caller_s(campus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    later = write_walks(tmp_path / "later", {"thu": scattered(60, 11, OFF_M)})
+    assert run(monkeypatch, campus, later) == 0
+    assert run(monkeypatch, campus, later, "--most-growth", "0.01") == 1
+
+
+def test_the_page_asks_the_network_for_nothing_and_escapes_every_name(
+    campus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    night = write_walks(tmp_path / "night", {"x": scattered(60, 5, 80.0)}, night=True)
+    table = night / "gt.csv"
+    table.write_text(table.read_text().replace(",1,x", ",1,<script>alert(1)</script>"))
+    page = tmp_path / "health.html"
+    assert run(monkeypatch, campus, night, "--html", page) == 1
+    text = page.read_text(encoding="utf-8")
+    assert "<script" not in text
+    assert "&lt;script&gt;alert(1)" in text
+    assert not re.search(r"(?:src|href|srcset)=\"(?!data:)", text)
+    assert text.count("<figure>") == 4
+    assert run(monkeypatch, campus, night, "--html", page) == 2  # without --force
+
+
+def test_few_photos_raise_no_alarm_by_chance(campus: Path, tmp_path: Path) -> None:
+    """Four photos of one standpoint, all wrong in the same way, are one observation."""
+    place = np.zeros((4, 2))
+    one = write_walks(tmp_path / "one", {"thu": (place, place + 90.0)})
+    assert checkup(Bundle.load(campus), read_arrivals(one, SIZE), Limits()).well

@@ -1,0 +1,259 @@
+"""Field photos with GPS -> how well a campus is: do its radii hold, where and when do errors grow, has it changed."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import binomtest
+
+from core.campus.bundle import Bundle
+from core.campus.manifest import Metrics
+from core.campus.seen import seen_photos
+from core.engines.choose import open_engine
+from core.engines.heads import Engine, run_all
+from core.errors import CampusError, DatasetError
+from core.locate.localizer import Localizer
+from train.bundle.calibrate import errors_and_raw_radii
+from train.evaluate.breakdown import place_names
+from train.evaluate.coverage import CONFIDENCE, Group, group
+from train.evaluate.photo_needs import Need, photo_needs, photos_near
+from train.grow.adaptive import adapted_factor, standpoints
+from train.grow.arrivals import Arrivals
+from train.grow.refresh import refreshed
+
+Float = NDArray[np.float64]
+
+USUAL = 0.9
+LEAST_STANDPOINTS = 5  # of a group that an alarm may be raised for: fewer are a matter of luck
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When an alarm is raised; shares 0 to 1."""
+
+    coverage68: float = 0.60
+    coverage95: float = 0.88
+    refused: float = 0.10
+    unlike: float = 0.25  # of the photos, whose OOD score is above that of USUAL of the campus's own
+    error_growth: float = 2.0  # times the median error that was measured when the bundle was made
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """A limit that is passed: in which group of photos, and what was found, in words."""
+
+    by: str
+    name: str
+    what: str
+    told: str
+
+
+@dataclass(frozen=True, eq=False)
+class Checkup:
+    """N field photos in the order of time, by the bundle as it is. Refused photos have no radius, and count in none.
+
+    truth_m, fix_m (N, 2) local metres; error_m, radius68_m, radius95_m, refused (N,); factor68 and factor95 (M,) of the
+    M photos that are not refused: how much larger their radii would have had to be, so far. `walk`, `light` and
+    `place` (N,) name groups.
+    """
+
+    names: tuple[str, ...]
+    truth_m: Float
+    fix_m: Float
+    error_m: Float
+    radius68_m: Float
+    radius95_m: Float
+    refused: NDArray[np.bool_]
+    factor68: Float
+    factor95: Float
+    known: int
+    groups: tuple[Group, ...]
+    alarms: tuple[Alarm, ...]
+    needs: tuple[Need, ...]
+    measured: Metrics | None
+    after: Metrics | None
+    advice: tuple[str, ...]
+
+    @property
+    def well(self) -> bool:
+        """Whether no limit is passed."""
+        return not self.alarms
+
+    def as_json(self) -> dict[str, Any]:
+        """What is worth keeping, as JSON."""
+        kept = ("known", "groups", "alarms", "needs", "advice")
+        return {
+            "photos": len(self.names),
+            "refused": float(self.refused.mean()),
+            "factor68": float(self.factor68[-1]) if len(self.factor68) else None,
+            "factor95": float(self.factor95[-1]) if len(self.factor95) else None,
+            "after_refresh": None if self.after is None else self.after.model_dump(),
+            **{name: value for name, value in asdict(self).items() if name in kept},
+        }
+
+
+def checkup(bundle: Bundle, arrivals: Arrivals, limits: Limits, engine: Engine | None = None) -> Checkup:
+    """How a campus does on field photos that carry their position. Photos that it was made of are left out.
+
+    Raises DatasetError where no photo is new to it.
+    """
+    engine = engine or open_engine(bundle)
+    seen = seen_photos(bundle)
+    new = np.array([digest not in seen for digest in arrivals.digest.tolist()], bool)
+    if not new.any():
+        raise DatasetError(f"{bundle.path}: was made of all {len(arrivals)} photos: give photos that it does not know")
+    kept = np.flatnonzero(new)
+    arrivals = arrivals.at(kept[np.argsort(np.nan_to_num(arrivals.time_s[kept]), kind="stable")])
+    heads = run_all(engine, arrivals.images)
+    localizer, manifest = Localizer(bundle, engine), bundle.manifest
+    truth_m = manifest.frame.to_local(*arrivals.latlon.T)
+    error_m, raw_m = errors_and_raw_radii(localizer.posterior, heads, truth_m)
+    radii_m = np.array([manifest.calibration.radii_m((row[0], row[1])) for row in raw_m])
+    fix_m = np.array([localizer.posterior.map(heads.one(row)).median_m() for row in range(len(heads))])
+    ood = np.array([localizer.ood_score(heads.one(row)) for row in range(len(heads))])
+    refused = np.array([not localizer.on_campus(score) for score in ood.tolist()])
+
+    place = place_names(bundle, truth_m)
+    light = np.where(arrivals.is_night, "night", "day")
+    walk = np.array(arrivals.walk)
+    where = {"walk": walk, "light": light, "place": place}
+    stands = standpoints(truth_m, arrivals.time_s, walk)
+    measured = manifest.metrics.get("test") or manifest.metrics.get("refresh")
+    hit68, hit95 = (error_m <= radii_m[:, column] for column in (0, 1))
+    photos = _Photos(where, stands, hit68, hit95, refused, ood > USUAL, error_m)
+    alarms = _alarms(photos, limits, measured)
+    gallery_m = np.empty((0, 2)) if bundle.gallery is None else bundle.gallery.local_m.astype(np.float64)
+    needs = photo_needs(_by_light(place, light), truth_m, error_m, photos_near(truth_m, gallery_m))
+    after = _after_refresh(bundle, arrivals, engine)
+    accepted = ~refused
+    return Checkup(
+        arrivals.names, truth_m, fix_m, error_m, radii_m[:, 0], radii_m[:, 1], refused,
+        adapted_factor(error_m[accepted], radii_m[accepted, 0], 0.68),
+        adapted_factor(error_m[accepted], radii_m[accepted, 1], 0.95),
+        int((~new).sum()), _groups(where, error_m, radii_m, accepted), alarms, needs, measured, after,
+        _advice(alarms, needs, error_m, measured, after),
+    )  # fmt: skip
+
+
+def _by_light(place: NDArray[np.str_], light: NDArray[np.str_]) -> NDArray[np.str_]:
+    if len(set(light.tolist())) == 1:
+        return place
+    return np.array([f"{where}, by {when}" for where, when in zip(place, light, strict=True)])
+
+
+def _groups(
+    where: dict[str, NDArray[np.str_]], error_m: Float, radii_m: Float, accepted: NDArray[np.bool_]
+) -> tuple[Group, ...]:
+    """All photos, and each walk, light and place; refused photos have no radius."""
+    found = []
+    for by, names in {"all": np.full(len(error_m), "all photos"), **where}.items():
+        for name in np.unique(names):
+            rows = (names == name) & accepted
+            if rows.any() and (by == "all" or name):
+                found.append(group(by, str(name), error_m[rows], radii_m[rows, 0], radii_m[rows, 1]))
+    return tuple(found)
+
+
+@dataclass(frozen=True, eq=False)
+class _Photos:
+    """What alarms are judged by, (N,) each: groups by name, standpoints, what held, what was refused, errors."""
+
+    where: dict[str, NDArray[np.str_]]
+    stands: NDArray[np.int64]
+    hit68: NDArray[np.bool_]
+    hit95: NDArray[np.bool_]
+    refused: NDArray[np.bool_]
+    unlike: NDArray[np.bool_]
+    error_m: Float
+
+    def groups(self) -> list[tuple[str, str, NDArray[np.bool_]]]:
+        """All photos and each group of enough standpoints: what it is by, its name, and its (N,) photos.
+
+        Groups of the same photos are one, by all of their names: `all photos, night`.
+        """
+        found = [("all", "all photos", np.ones(len(self.error_m), np.bool_))]
+        for by, names in self.where.items():
+            found += [(by, str(name), names == name) for name in np.unique(names) if name]
+        merged: dict[bytes, tuple[str, str, NDArray[np.bool_]]] = {}
+        for by, name, rows in found:
+            first = merged.get(key := rows.tobytes())
+            merged[key] = (by, name, rows) if first is None else (first[0], f"{first[1]}, {name}", rows)
+        return [part for part in merged.values() if len(np.unique(self.stands[part[2]])) >= LEAST_STANDPOINTS]
+
+    def share(
+        self, hit: NDArray[np.bool_], rows: NDArray[np.bool_], confidence: float
+    ) -> tuple[float, float, float, int]:
+        """The share of `rows` that is hit, its interval (Clopper and Pearson), and of how many standpoints.
+
+        Photos of one standpoint hold or fail together, so it is the standpoints that are counted.
+        """
+        number = len(np.unique(self.stands[rows]))
+        share = float(hit[rows].mean())
+        interval = binomtest(round(share * number), number).proportion_ci(confidence, "exact")
+        return share, float(interval.low), float(interval.high), number
+
+
+def _alarms(photos: _Photos, limits: Limits, measured: Metrics | None) -> tuple[Alarm, ...]:
+    """The limits that are passed by more than chance allows, all groups together (Bonferroni)."""
+    out, groups = [], photos.groups()
+    confidence = 1 - (1 - CONFIDENCE) / max(1, len(groups))
+    for by, name, rows in groups:
+        accepted = rows & ~photos.refused
+        for label, promised, least, held in (
+            ("68 % radius", 0.68, limits.coverage68, photos.hit68),
+            ("95 % radius", 0.95, limits.coverage95, photos.hit95),
+        ):
+            if accepted.any():
+                share, _, high, number = photos.share(held, accepted, confidence)
+                if share < least and high < promised:
+                    told = f"the {label} holds {share:.0%} (at most {high:.0%}, {number} standpoints)"
+                    out.append(Alarm(by, name, label, told))
+        share, low, _, number = photos.share(photos.refused, rows, confidence)
+        if share > limits.refused and low > limits.refused / 2:
+            told = f"{share:.0%} are refused as another place (at least {low:.0%}, {number} standpoints)"
+            out.append(Alarm(by, name, "refused", told))
+        share, low, _, number = photos.share(photos.unlike, rows, confidence)
+        if share > limits.unlike and low > 1 - USUAL:
+            told = (
+                f"{share:.0%} look unlike what the campus was made of, where {1 - USUAL:.0%} did ({number} standpoints)"
+            )
+            out.append(Alarm(by, name, "drift", told))
+        if measured is not None and accepted.any():
+            grown = float(np.median(photos.error_m[accepted])) / measured.median_m
+            if grown > limits.error_growth:
+                told = f"the median error is {np.median(photos.error_m[accepted]):.0f} m, {grown:.1f} times what it was"
+                out.append(Alarm(by, name, "error", told))
+    return tuple(out)
+
+
+def _after_refresh(bundle: Bundle, arrivals: Arrivals, engine: Engine) -> Metrics | None:
+    """What a refresh with these photos would give; None where the bundle cannot be refreshed."""
+    try:
+        return refreshed(bundle, arrivals, engine).after
+    except CampusError:
+        return None
+
+
+def _advice(
+    alarms: tuple[Alarm, ...], needs: tuple[Need, ...], error_m: Float, measured: Metrics | None, after: Metrics | None
+) -> tuple[str, ...]:
+    """What to do, the cheapest first."""
+    if not alarms:
+        return ("nothing to do: the radii hold",)
+    out = []
+    nights = any("night" in alarm.name.split(", ") for alarm in alarms)
+    if after is not None and after.coverage68 >= 0.62:
+        out.append(
+            f"refresh with these photos: radii then hold {after.coverage68:.0%} and {after.coverage95:.0%} of them, "
+            f"the mean error is {after.mean_m:.0f} m, each walk located without its own photos"
+        )
+    thin = [need for need in needs[:5] if need.near < 10]
+    if thin:
+        told = "; ".join(f"{need.place} ({need.mean_m:.0f} m off)" for need in thin)
+        out.append(f"photograph these places{' by night' if nights else ''}, four photos at each stop, turning: {told}")
+    if measured is not None and np.median(error_m) > 2 * measured.median_m:
+        out.append("train again with these photos once there are several walks of them: errors have grown twofold")
+    return tuple(out) or ("take more photos of the places and the light that the alarms name, then refresh",)
