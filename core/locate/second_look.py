@@ -15,6 +15,8 @@ from core.locate.posterior import Posterior
 from core.locate.verification import Verifier, open_verifier
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from core.campus.bundle import Bundle
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from core.locate.probability_map import ProbabilityMap
 
     Float = NDArray[np.float64]
+    Float32 = NDArray[np.float32]
 
 log = logging.getLogger(__name__)
 
@@ -72,11 +75,15 @@ class SecondReader:
 
         `ood_score`: 0 to 1, the first look's.
         """
+        return self.evidence_of(heads, lambda: self.verifier.features(rgb), ood_score)
+
+    def evidence_of(self, heads: Heads, features: Callable[[], Float32], ood_score: float) -> Evidence | None:
+        """The same of a photo whose (n, D) local features are given, or read where they are wanted."""
         gallery = self.posterior.gallery
         if heads.embedding is None or gallery is None or not self._wanted(heads, ood_score):
             return None
         rows = nearest_neighbours(heads.embedding, gallery, self.look.candidates)[0][0]
-        return self.verifier.evidence(self.verifier.features(rgb), rows).scaled(self.look.match_weight)
+        return self.verifier.evidence(features(), rows).scaled(self.look.match_weight)
 
     def _wanted(self, heads: Heads, ood_score: float) -> bool:
         if ood_score > self.look.beyond_ood_score:

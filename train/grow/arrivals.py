@@ -33,8 +33,8 @@ class Arrivals:
 
     `walk` says which photos were taken together: a session, or a person's day. `is_night` is False where unknown,
     `time_s` (N,) seconds since 1970, NaN where unknown. `digest` (N,) are the hashes of the files that were read.
-    `local`: each photo's local features, (n, 64) unit descriptors, for a campus with a second look; none where they were
-    not asked for.
+    `local`: each photo's local features, (n, 64) unit descriptors, for a campus with a second look; none where they
+    were not asked for.
     """
 
     names: tuple[str, ...]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,10 +13,10 @@ from core.campus.bundle import Bundle
 from core.campus.manifest import Metrics
 from core.campus.seen import seen_photos
 from core.engines.choose import open_engine
-from core.engines.heads import Engine, run_all
+from core.engines.heads import Engine, Heads, run_all
 from core.errors import CampusError, DatasetError
+from core.locate.fix import Fix
 from core.locate.localizer import Localizer
-from train.bundle.calibrate import errors_and_raw_radii
 from train.evaluate.breakdown import place_names
 from train.evaluate.coverage import CONFIDENCE, Group, group
 from train.evaluate.photo_needs import Need, photo_needs, photos_near
@@ -110,11 +110,12 @@ def checkup(bundle: Bundle, arrivals: Arrivals, limits: Limits, engine: Engine |
     heads = run_all(engine, arrivals.images)
     localizer, manifest = Localizer(bundle, engine), bundle.manifest
     truth_m = manifest.frame.to_local(*arrivals.latlon.T)
-    error_m, raw_m = errors_and_raw_radii(localizer.posterior, heads, truth_m)
-    radii_m = np.array([manifest.calibration.radii_m((row[0], row[1])) for row in raw_m])
-    fix_m = np.array([localizer.posterior.map(heads.one(row)).median_m() for row in range(len(heads))])
-    ood = np.array([localizer.ood_score(heads.one(row)) for row in range(len(heads))])
-    refused = np.array([not localizer.on_campus(score) for score in ood.tolist()])
+    fixes = [_fix(localizer, heads.one(row), arrivals, row) for row in range(len(heads))]
+    fix_m = manifest.frame.to_local([fix.lat for fix in fixes], [fix.lon for fix in fixes])
+    error_m = np.linalg.norm(fix_m - truth_m, axis=1)
+    radii_m = np.array([(fix.radius68_m, fix.radius95_m) for fix in fixes], np.float64)
+    ood = np.array([fix.ood_score for fix in fixes])
+    refused = np.array([not fix.on_campus for fix in fixes])
 
     place = place_names(bundle, truth_m)
     light = np.where(arrivals.is_night, "night", "day")
@@ -136,6 +137,14 @@ def checkup(bundle: Bundle, arrivals: Arrivals, limits: Limits, engine: Engine |
         int((~new).sum()), _groups(where, error_m, radii_m, accepted), alarms, needs, measured, after,
         _advice(alarms, needs, error_m, measured, after),
     )  # fmt: skip
+
+
+def _fix(localizer: Localizer, heads: Heads, arrivals: Arrivals, row: int) -> Fix:
+    """The fix of one photo, with a second look where the campus has one and the photo's local features were read."""
+    evidence, reader = None, localizer.second_reader
+    if reader is not None and arrivals.local:
+        evidence = reader.evidence_of(heads, lambda: arrivals.local[row], localizer.ood_score(heads))
+    return replace(localizer.fix(heads, evidence=evidence), probability=None)
 
 
 def _by_light(place: NDArray[np.str_], light: NDArray[np.str_]) -> NDArray[np.str_]:
