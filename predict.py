@@ -11,6 +11,8 @@ from statistics import fmean, median
 from typing import TYPE_CHECKING
 
 from core.archive import options
+from core.archive.photos import archive_photos
+from core.archive.walks import check_track, walked, write_track
 from core.campus.frame import distance_m
 from core.campus.seen import photo_digest, seen_photos
 from core.cli.campus import chosen_bundle
@@ -38,6 +40,9 @@ def predict_gps(image: NDArray[np.uint8]) -> NDArray[np.float32]:
     return campus.predict_gps(image, chosen_bundle())
 
 
+TABLE_HEAD = f"{'photo':<28} {'latitude':>11} {'longitude':>12} {'68 %':>8} {'95 %':>8}  zone"
+
+
 def table_row(photo: str, fix: Fix) -> str:
     """One line of the table that a person reads."""
     doubt = "" if fix.on_campus else "  (does not look like this campus)"
@@ -58,7 +63,7 @@ def locate(photos: list[Path], localizer: Localizer, as_json: bool) -> int:
             failed = True
             continue
         if head:
-            print(f"{'photo':<28} {'latitude':>11} {'longitude':>12} {'68 %':>8} {'95 %':>8}  zone")
+            print(TABLE_HEAD)
             head = False
         print(json.dumps({"photo": str(photo), **fix.as_dict()}) if as_json else table_row(photo.name, fix))
     return 2 if failed else 0
@@ -94,6 +99,24 @@ def check(labels: Path, images: Path, localizer: Localizer) -> int:
     return 2 if missing else 0
 
 
+def locate_several(args: argparse.Namespace, localizer: Localizer) -> int:
+    """Print the one fix of photos of a standpoint, or the smoothed fixes of a walk, in the order of time."""
+    photos = archive_photos(args.photos)
+    if args.together:
+        found = [(", ".join(photos), localizer.locate_together([Path(photo) for photo in photos]))]
+    else:
+        passed = walked(photos, localizer, args.times)
+        for track in args.track or []:
+            write_track(track, passed)
+        found = [(one.photo, one.fix) for one in passed]
+    if not args.json:
+        print(TABLE_HEAD)
+    for photo, fix in found:
+        name = f"{fix.photos} photos" if args.together else Path(photo).name
+        print(json.dumps({"photo": photo, **fix.as_dict()}) if args.json else table_row(name, fix))
+    return 0
+
+
 def _summary(which: str, errors: list[float]) -> str:
     return f"{len(errors)} {which}, mean error {fmean(errors):.2f} m, median {median(errors):.2f} m"
 
@@ -108,8 +131,21 @@ def main(program: str = "predict.py") -> int:
     parser.add_argument(
         "--no-second-look", action="store_true", help="never match local features, even where the answer is in doubt"
     )
+    several = parser.add_argument_group("photos that belong together")
+    several.add_argument("--together", action="store_true", help="all photos are of one standpoint: one fix")
+    several.add_argument("--walk", action="store_true", help="all photos are of one walk, ordered by their EXIF time")
+    several.add_argument("--times", type=Path, metavar="CSV", help="a walk's times: image_name and local_time")
+    several.add_argument(
+        "--track", type=Path, action="append", metavar="FILE", help="write the walk there: .geojson or .gpx; repeatable"
+    )
     options.add_arguments(parser)
     args = parser.parse_args()
+    if args.together + args.walk + bool(args.check) + bool(args.out) > 1:
+        parser.error("give one of --together, --walk, --check and --out")
+    if (args.times or args.track) and not args.walk:
+        parser.error("--times and --track need --walk")
+    for track in args.track or []:
+        check_track(track)
     if bool(args.check) != bool(args.images) or bool(args.check) == bool(args.photos):
         parser.error("give photos, or --check GT_CSV with --images DIR")
     bundle = chosen_bundle(args.bundle) or DEMO_BUNDLE
@@ -120,6 +156,8 @@ def main(program: str = "predict.py") -> int:
     localizer = Localizer.load(bundle, second_look=not args.no_second_look)
     if args.check:
         return check(args.check, args.images, localizer)
+    if args.together or args.walk:
+        return locate_several(args, localizer)
     return locate([Path(photo) for photo in args.photos], localizer, args.json)
 
 

@@ -1,0 +1,129 @@
+"""Photos of one walk on a command line: their order, their fixes, and the walk's track as a file."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from xml.etree import ElementTree
+
+from core.errors import CampusError
+from core.io.files import written_atomically
+from core.locate.fix import Fix
+from core.locate.localizer import Localizer
+from core.locate.reading import Reading
+from core.photo.capture import parse_local_time
+
+_TIMES = ("time_utc", "local_time")
+TRACK_SUFFIXES = (".geojson", ".gpx")
+
+
+@dataclass(frozen=True)
+class Passed:
+    """A photo of a walk, when it was taken, and where the walker was by all photos of the walk."""
+
+    photo: str
+    time: datetime
+    fix: Fix
+
+
+def walked(photos: Sequence[str], localizer: Localizer, times: Path | None = None) -> list[Passed]:
+    """The smoothed walk through photos, in the order of time: by a CSV with image_name and local_time, else by EXIF.
+
+    Raises PhotoError for a photo that cannot be read, CampusError for one without a time, naming it.
+    """
+    known = {} if times is None else read_times(times)
+    readings = [(photo, localizer.read(Path(photo))) for photo in photos]
+    dated = [(_taken(photo, reading, known), photo, reading) for photo, reading in readings]
+    taken = sorted(dated, key=lambda one: one[:2])
+    walk = localizer.walk(keep=len(taken))
+    for time, _, reading in taken:
+        walk.add_reading(reading, time)
+    return [Passed(photo, time, fix) for (time, photo, _), fix in zip(taken, walk.smoothed(), strict=True)]
+
+
+def _taken(photo: str, reading: Reading, known: dict[str, datetime]) -> datetime:
+    capture = reading.capture
+    time = known.get(Path(photo).name) or capture.time_utc or capture.local_time
+    if time is None:
+        raise CampusError(f"{photo}: has no time: give --times CSV with its image_name and local_time")
+    return time if time.tzinfo is not None else time.replace(tzinfo=timezone.utc)
+
+
+def read_times(path: Path) -> dict[str, datetime]:
+    """When each image_name of a CSV was taken, by its time_utc or local_time. Raises CampusError."""
+    with path.open(newline="", encoding="utf-8-sig") as stream:
+        table = csv.DictReader(stream)
+        names = table.fieldnames or []
+        column = next((name for name in _TIMES if name in names), None)
+        if "image_name" not in names or column is None:
+            raise CampusError(f"{path}: needs the columns image_name and local_time (or time_utc)")
+        return {Path(row["image_name"]).name: time for row in table if (time := _parsed(row[column] or "")) is not None}
+
+
+def _parsed(text: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
+    except ValueError:
+        return parse_local_time(text)
+
+
+def write_track(path: Path, passed: Sequence[Passed]) -> None:
+    """The walk as GeoJSON (a point a photo, and the line through them) or GPX, by the file's suffix.
+
+    Raises CampusError for another suffix.
+    """
+    check_track(path)
+    text = _gpx(passed) if path.suffix.lower() == ".gpx" else _geojson(passed)
+    with written_atomically(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def check_track(path: Path) -> None:
+    """Raise CampusError where a track cannot be of that name; asked before the work, not after."""
+    if path.suffix.lower() not in TRACK_SUFFIXES:
+        raise CampusError(f"{path}: a track is {' or '.join(TRACK_SUFFIXES)}: choose a name that ends so")
+
+
+def _geojson(passed: Sequence[Passed]) -> str:
+    here = [one for one in passed if one.fix.on_campus]
+    line = [[round(one.fix.lon, 7), round(one.fix.lat, 7)] for one in here]
+    features = [
+        {
+            "type": "Feature",
+            "geometry": {"type": "Point", "coordinates": at},
+            "properties": {
+                "photo": one.photo,
+                "time": one.time.isoformat(),
+                "radius68_m": one.fix.radius68_m,
+                "radius95_m": one.fix.radius95_m,
+                "zone": one.fix.zone.name,
+                "course_deg": one.fix.course_deg,
+                "speed_m_s": one.fix.speed_m_s,
+            },
+        }
+        for one, at in zip(here, line, strict=True)
+    ]
+    if len(line) > 1:
+        way = {"type": "LineString", "coordinates": line}
+        features.append({"type": "Feature", "geometry": way, "properties": {"photos": len(line)}})
+    return json.dumps({"type": "FeatureCollection", "features": features}, ensure_ascii=False, indent=1) + "\n"
+
+
+def _gpx(passed: Sequence[Passed]) -> str:
+    """GPX 1.1: a track with the time of each photo that shows this campus."""
+    root = ElementTree.Element(
+        "gpx", {"version": "1.1", "creator": "Campus GPS", "xmlns": "http://www.topografix.com/GPX/1/1"}
+    )
+    segment = ElementTree.SubElement(ElementTree.SubElement(root, "trk"), "trkseg")
+    for one in passed:
+        if one.fix.on_campus:
+            where = {"lat": f"{one.fix.lat:.7f}", "lon": f"{one.fix.lon:.7f}"}
+            point = ElementTree.SubElement(segment, "trkpt", where)
+            utc = one.time.astimezone(timezone.utc)
+            ElementTree.SubElement(point, "time").text = utc.strftime("%Y-%m-%dT%H:%M:%SZ")
+    ElementTree.indent(root)
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"

@@ -1,0 +1,93 @@
+"""`predict.py --together` and `--walk`: photos that belong together, by EXIF or by a CSV of times."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from PIL import Image
+
+from tests import REPOSITORY
+from tests.bundles import make_bundle, photo
+
+GPX = "{http://www.topografix.com/GPX/1/1}"
+
+
+@pytest.fixture(scope="module")
+def field(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_bundle(tmp_path_factory.mktemp("bundles") / "field")
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """A walk to the east whose names do not tell its order; times stand in EXIF and in times.csv."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    with (tmp_path / "times.csv").open("w", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["image_name", "local_time"])
+        for number, name in enumerate("dbacfe"):
+            image, exif = Image.open(io.BytesIO(photo(east_m=-50 + 12 * number, view=number + 1))), Image.Exif()
+            exif.get_ifd(0x8769).update({0x9003: f"2026:03:01 10:00:{10 * number:02d}", 0x9011: "+00:00"})
+            image.save(folder / f"{name}.jpg", exif=exif)
+            writer.writerow([f"{name}.jpg", f"2026-03-01T12:00:{50 - 10 * number:02d}"])  # the other way round
+    return folder
+
+
+def predict(*words: object) -> subprocess.CompletedProcess[str]:
+    line = [sys.executable, "predict.py", *map(str, words)]
+    return subprocess.run(line, cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=120)
+
+
+def test_a_walk_is_in_the_order_of_its_exif_and_becomes_a_track(field: Path, photos: Path, tmp_path: Path) -> None:
+    tracks = ("--track", tmp_path / "walk.geojson", "--track", tmp_path / "walk.gpx")
+    done = predict(photos, "--walk", "--bundle", field, "--json", *tracks)
+    assert done.returncode == 0, done.stderr
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert "".join(Path(line["photo"]).stem for line in lines) == "dbacfe"
+    assert [line["lon"] for line in lines] == sorted(line["lon"] for line in lines)
+    features = json.loads((tmp_path / "walk.geojson").read_text())["features"]
+    assert [feature["geometry"]["type"] for feature in features] == ["Point"] * 6 + ["LineString"]
+    assert features[0]["properties"]["time"] == "2026-03-01T10:00:00+00:00"
+    points = ElementTree.parse(tmp_path / "walk.gpx").getroot().findall(f".//{GPX}trkpt")
+    assert [point.findtext(f"{GPX}time") for point in points][-1] == "2026-03-01T10:00:50Z"
+    assert float(points[0].attrib["lon"]) == pytest.approx(lines[0]["lon"], abs=1e-6)
+
+
+def test_times_of_a_csv_go_before_exif(field: Path, photos: Path, tmp_path: Path) -> None:
+    done = predict(photos, "--walk", "--bundle", field, "--json", "--times", tmp_path / "times.csv")
+    assert "".join(Path(json.loads(line)["photo"]).stem for line in done.stdout.splitlines()) == "efcabd"
+
+
+def test_photos_together_are_one_fix(field: Path, tmp_path: Path) -> None:
+    for view in (1, 2, 3):
+        (tmp_path / f"{view}.jpg").write_bytes(photo(east_m=10 + view, view=view))
+    done = predict(tmp_path, "--together", "--bundle", field, "--json")
+    (line,) = done.stdout.splitlines()
+    assert json.loads(line)["photos"] == 3
+    table = predict(tmp_path, "--together", "--bundle", field).stdout.splitlines()
+    assert table[0].startswith("photo ")
+    assert table[1].startswith("3 photos ")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--walk", "--together"), "one of"),
+        (("--track", "a.gpx"), "need --walk"),
+        (("--walk", "--track", "a.kml"), ".geojson or .gpx"),
+        (("--walk",), "has no time: give --times"),
+    ],
+)
+def test_what_cannot_be_is_said_in_a_line(field: Path, tmp_path: Path, words: tuple[str, ...], said: str) -> None:
+    (tmp_path / "a.jpg").write_bytes(photo())
+    done = predict(tmp_path / "a.jpg", "--bundle", field, *words)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
