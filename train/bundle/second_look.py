@@ -123,26 +123,15 @@ def fit_second_look(
 def fit_evidence(asked: Sequence[Asked]) -> tuple[PosteriorParams, float]:
     """The parameters and the match weight under which the true positions are likeliest.
 
-    Matches change what retrieval says and how much it counts; regression and zones keep their proportion. A Gaussian
-    prior about the first look's parameters and MATCH_WEIGHT, worth PRIOR_PHOTOS photos, keeps few photos from extremes.
+    Only the match weight and the retrieval temperature are fitted: widths and weights fitted along with them suit the
+    sessions they were fitted to, and cost 0.3 nats a photo on others of the real campus. A Gaussian prior about the
+    first look's temperature and MATCH_WEIGHT, worth PRIOR_PHOTOS photos, keeps few photos from extremes.
     """
     first = asked[0].posterior.params
 
     def params_at(at: Float) -> tuple[PosteriorParams, float]:
-        weight, temperature, width, retrieval, floor = np.exp(np.clip(at, -6, 6)).tolist()
-        shares = {
-            "regression_weight": first.regression_weight,
-            "zone_weight": first.zone_weight,
-            "retrieval_weight": first.retrieval_weight * retrieval,
-            "floor_weight": first.floor_weight * floor,
-        }
-        total = sum(shares.values())
-        params = replace(
-            first,
-            retrieval_temperature=first.retrieval_temperature * temperature,
-            retrieval_width_m=first.retrieval_width_m * width,
-            **{name: share / total for name, share in shares.items()},
-        )
+        weight, temperature = np.exp(np.clip(at, -4, 4)).tolist()
+        params = replace(first, retrieval_temperature=first.retrieval_temperature * temperature)
         return params, MATCH_WEIGHT * weight
 
     def cost(at: Float) -> float:
@@ -150,7 +139,7 @@ def fit_evidence(asked: Sequence[Asked]) -> tuple[PosteriorParams, float]:
         likelihood = sum(float(part.with_params(params).log_likelihood(weight).sum()) for part in asked)
         return float(0.5 * PRIOR_PHOTOS * (at**2).mean() - likelihood)
 
-    found = minimize(cost, np.zeros(5), method="Powell", options={"maxiter": 6, "xtol": 2e-2, "ftol": 1e-4})
+    found = minimize(cost, np.zeros(2), method="Powell", options={"maxiter": 6, "xtol": 2e-2, "ftol": 1e-5})
     return params_at(np.asarray(found.x))
 
 
