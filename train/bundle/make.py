@@ -104,6 +104,7 @@ class BundleConfig:
     name: str
     description: str = ""
     rendered: bool = False
+    second_look: bool = True  # where it pays
 
 
 def read_map(path: Path | None) -> dict[str, Any]:
@@ -138,7 +139,7 @@ def make_bundle(
     check_may_save(out, force)
     task = replace(run.task, zones=name_zones(run.task.zones, campus_map, run.task.frame))
     round_weights(run.net)
-    parts = calibrated_parts(run.net, task, run.fit.seed)
+    parts = calibrated_parts(run.net, task, run.fit.seed, config.second_look)
     training = Training(
         recipe=run.fit.recipe,
         backbone=run.fit.backbone,
@@ -179,6 +180,7 @@ def manifest_and_files(
         posterior=parts.posterior,
         calibration=parts.calibration,
         fusion=parts.fusion,
+        second_look=parts.second_look,
         parity=parts.parity,
         training=training,
         cpu_model=parts.cpu_model,
@@ -229,6 +231,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="test photos to carry along for trying (default: none, since people may be in them)",
     )
+    parser.add_argument(
+        "--no-second-look", action="store_true", help="leave local features out: 15 kB a photo, and 2.8 MB"
+    )
 
 
 def add_bundle_arguments(parser: argparse.ArgumentParser) -> None:
@@ -241,7 +246,7 @@ def add_bundle_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    config = BundleConfig(args.name or args.out.stem, args.description)
+    config = BundleConfig(args.name or args.out.stem, args.description, second_look=not args.no_second_look)
     run, campus_map = Run.load(args.run), read_map(args.map)
     bundle = make_bundle(run, args.out, config, campus_map, test_samples(run.task, args.samples), args.force)
     print(f"{bundle.path}: try it with `python predict.py PHOTO --bundle {bundle.path}`")

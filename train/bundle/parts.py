@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from core.campus.fusion_parameters import Fusion
 from core.campus.gallery import Gallery
 from core.campus.grid import Grid
-from core.campus.manifest import Calibration, Parity
+from core.campus.manifest import Calibration, Parity, SecondLook
 from core.campus.parameters import PosteriorParams
 from core.campus.seen import SEEN, photo_digest, seen_file
 from core.campus.zones import Zones
@@ -27,6 +27,7 @@ from train.bundle.calibrate import calibrate, fit_posterior, sharpened
 from train.bundle.calibration_photos import CALIBRATION, HELD_OUT, CalibrationPhotos
 from train.bundle.fit_fusion import Answered, fit_fusion
 from train.bundle.held_out import Fitted, Ground, HeldOut, cross_fitted, held_out_split
+from train.bundle.look_again import Questioned, look_again
 
 if TYPE_CHECKING:  # torch is imported where it works, so that the command tells its options without it
     from core.network.campus_net import CampusNet
@@ -53,10 +54,13 @@ class Parts:
     cpu_model: Literal["model.onnx", "model.int8.onnx"]
     files: dict[str, bytes]
     fusion: Fusion = field(default_factory=Fusion)
+    second_look: SecondLook | None = None
 
 
-def calibrated_parts(net: CampusNet, task: TrainingData, seed: int) -> Parts:
+def calibrated_parts(net: CampusNet, task: TrainingData, seed: int, second_look: bool = True) -> Parts:
     """Gallery, posterior and radii, the last two by photos that the gallery was made without; and the choice of INT8.
+
+    With `second_look`, local features, too, where they pay.
 
     Whitened features are cross-fitted over the sessions of training and calibration photos together, and their gallery
     holds both; a trained network's gallery is the training split, and the calibration split is held out.
@@ -83,6 +87,12 @@ def calibrated_parts(net: CampusNet, task: TrainingData, seed: int) -> Parts:
     chosen = by8 if int8_pays else by32
     if not whitened:  # the radii are those of the model that will be run
         calibration = calibrate(chosen, ground, params, task.heading_deg[fitted.asked_rows])
+    look, look_files = None, dict[str, bytes]()
+    if second_look:
+        by = fitted.held_out if whitened else chosen
+        look, look_files = look_again(
+            task.dataset.image_paths, _questioned(fitted, by, ground, params), fitted.rows, calibration
+        )
     return Parts(
         fitted.net,
         ground.grid,
@@ -91,9 +101,26 @@ def calibrated_parts(net: CampusNet, task: TrainingData, seed: int) -> Parts:
         calibration,
         parity,
         "model.int8.onnx" if int8_pays else "model.onnx",
-        {"model.onnx": fp32, "model.int8.onnx": int8, **_gallery_files(fitted, chosen, task)},
+        {"model.onnx": fp32, "model.int8.onnx": int8, **_gallery_files(fitted, chosen, task), **look_files},
         _fusion(fitted.asked, fitted.held_out if whitened else chosen, ground, params, task),
+        look,
     )
+
+
+def _questioned(
+    fitted: Fitted, held_out: Sequence[HeldOut], ground: Ground, params: PosteriorParams
+) -> list[Questioned]:
+    """The held-out photos as a second look is fitted to them."""
+    return [
+        Questioned(
+            ground.posterior(part.gallery, params),
+            part.heads,
+            part.truth_m,
+            asked,
+            fitted.rows[~np.isin(fitted.rows, asked)],
+        )
+        for asked, part in zip(fitted.asked, held_out, strict=True)
+    ]
 
 
 def _models(fitted: Fitted, task: TrainingData, seed: int) -> tuple[bytes, bytes]:

@@ -32,9 +32,9 @@ Rows = NDArray[np.int64]  # of the dataset
 
 CANDIDATES = 24  # 12 to 50 give the same metres on the real campus
 MATCH_WEIGHT = 2.0  # where the fit starts, and what few calibration photos stay near
-# Photos are looked at twice where their first radius is above a limit, the largest one that costs at most this share
-# of the mean error which all photos looked at twice would have.
-LOOK_COST = 0.01
+# Photos are looked at twice where their first radius is above a limit: the largest one with which mean and median error
+# are at most this share above those of all photos looked at twice.
+LOOK_COST = 0.002
 LEAST_LOOKED_AT = 30  # fewer photos make no radii of their own
 
 
@@ -214,7 +214,9 @@ def look_limit_m(first_m: Float, second_m: Float, radius68_m: Float, split: NDAr
 
     first_m, second_m (N,) errors of both looks; radius68_m (N,) of the first, and whether it was split.
     """
-    most = second_m.mean() * (1 + LOOK_COST)
     limits = [0.0, *np.quantile(radius68_m, np.linspace(0, 0.9, 19)).tolist()]
-    costs = [np.where((radius68_m > limit) | split, second_m, first_m).mean() for limit in limits]
-    return float(max(limit for limit, cost in zip(limits, costs, strict=True) if cost <= most or limit == 0))
+    errors = [np.where((radius68_m > limit) | split, second_m, first_m) for limit in limits]
+    worse = [
+        max(error.mean() / second_m.mean(), np.median(error) / np.median(second_m)) > 1 + LOOK_COST for error in errors
+    ]
+    return float(max(limit for limit, lost in zip(limits, worse, strict=True) if limit == 0 or not lost))

@@ -68,7 +68,7 @@ def make_demo(out: Path, seed: int, epochs: int, workers: int) -> Bundle:
     return make_bundle(
         Run.load(run),
         out / "bundle",
-        BundleConfig(NAME, DESCRIPTION, rendered=True),
+        BundleConfig(NAME, DESCRIPTION, rendered=True, second_look=False),  # 15 MB more than the repository needs
         campus_map(world),
         {f"{SAMPLES}{path.parent.name}-{path.name}": path.read_bytes() for path in large},
         force=True,
