@@ -14,7 +14,7 @@ from tests.interrupted.harness import Forks
 PHOTOS_PER_SESSION = 5  # of the 18 or 12 of each session: 20 to train on
 SPLIT = ("--group-by", "session", "--calibration", "calibration-afternoon,calibration-night",
          "--test", "test-evening,test-night")  # fmt: skip
-FIT = (*SPLIT, "--image-size", "64", "--epochs", "2")
+FIT = (*SPLIT, "--recipe", "campus", "--image-size", "64", "--epochs", "2")
 
 
 @pytest.fixture(scope="session")

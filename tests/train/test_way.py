@@ -45,7 +45,7 @@ def way(tmp_path_factory: pytest.TempPathFactory) -> Path:
         assert train_cli(patch, "ingest", SLICE, "--out", folder / "dataset", "--workers", 1) == 0
         split = ["--group-by", "session", "--calibration", "calibration-afternoon,calibration-night"]
         split += ["--test", "test-evening,test-night"]
-        size = ("--image-size", SIZE, "--epochs", EPOCHS)
+        size = ("--recipe", "campus", "--image-size", SIZE, "--epochs", EPOCHS)
         assert train_cli(patch, "fit", folder / "dataset", "--out", folder / "run", *split, *size) == 0
         assert train_cli(patch, "bundle", folder / "run", "--out", folder / "bundle", "--samples", 2) == 0
     return folder
@@ -204,7 +204,7 @@ def test_an_interrupted_run_resumes_to_the_bit(way: Path, tmp_path: Path, monkey
             raise StopError
         return train_epoch(trainer)
 
-    size = ("--image-size", SIZE, "--epochs", EPOCHS)
+    size = ("--recipe", "campus", "--image-size", SIZE, "--epochs", EPOCHS)
     with monkeypatch.context() as patch:
         patch.setattr(trainer_module.Trainer, "train_epoch", stop_in_the_second)
         with pytest.raises(StopError):

@@ -20,7 +20,7 @@ from core.io.files import check_replaceable
 from train.dataset.dataset import Dataset
 from train.dataset.expectation import expect
 from train.dataset.split import SPLITS, add_split_arguments, config_of, split_or_load
-from train.fit.config import CONFIGS, FitConfig, WhitenedConfig, new_config
+from train.fit.config import CONFIGS, DEFAULT_RECIPE, FitConfig, WhitenedConfig, new_config
 from train.fit.run_folder import (
     BEST,
     CONFIG,
@@ -178,7 +178,11 @@ def _finished(epochs: Sequence[Epoch], config: FitConfig) -> str | None:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("dataset", type=Path, metavar="DATASET", help="folder made by `ingest`")
     parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="run folder to write")
-    parser.add_argument("--recipe", choices=CONFIGS, help="default campus; original: the original project's training")
+    parser.add_argument(
+        "--recipe",
+        choices=CONFIGS,
+        help="default whitened, which trains nothing; campus and original: this project's and the original's training",
+    )
     parser.add_argument("--backbone", metavar="NAME", help=f"efficientnet_lite0 or resnet50; {_defaults('backbone')}")
     parser.add_argument("--weights", metavar="FILE", help="local ImageNet weights for the backbone")
     parser.add_argument(
@@ -209,7 +213,7 @@ def _config(args: argparse.Namespace, photos: int) -> FitConfig:
     given = {f.name: value for f in fields(FitConfig) if (value := getattr(args, f.name, None)) is not None}
     if args.resume and (args.out / CONFIG).exists():
         return replace(read_config(args.out), **given)
-    return new_config(given.pop("recipe", "campus"), photos=photos, **given)
+    return new_config(given.pop("recipe", DEFAULT_RECIPE), photos=photos, **given)
 
 
 def main(args: argparse.Namespace) -> int:

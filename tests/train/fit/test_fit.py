@@ -12,18 +12,29 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from accelerate.state import AcceleratorState
 from PIL import Image
+from safetensors.torch import load_file
 
 from core.errors import CampusError, DatasetError, OccupiedError
 from core.network.campus_net import CampusNet
 from core.network.net_config import NetConfig
+from core.network.weights import load_state, saved_net_config
 from tests import REPOSITORY
 from tests.train.fit.training_sets import SIZE, make_task
 from train.fit import fit as fit_module
-from train.fit.config import EVERY_STAGE, CampusConfig, FitConfig, OriginalConfig, new_config, saved_config
+from train.fit.config import (
+    DEFAULT_RECIPE,
+    EVERY_STAGE,
+    CampusConfig,
+    FitConfig,
+    OriginalConfig,
+    new_config,
+    saved_config,
+)
 from train.fit.fit import fit
 from train.fit.run_folder import read_log
 from train.fit.trainer import Trainer
@@ -180,3 +191,20 @@ def test_what_is_unknown_is_refused_by_name() -> None:
         saved_config({"recipe": "campus", "sparkle": 1}, "run")
     with pytest.raises(CampusError, match=r"recipe 'mine' is not one of campus, original"):
         new_config("mine")
+
+
+def test_the_default_recipe_leaves_a_run_of_one_line_whose_network_knows_the_place(tmp_path: Path) -> None:
+    config = new_config(DEFAULT_RECIPE, image_size=SIZE)
+    task = make_task(tmp_path / "dataset", config)
+    run = fit(task, tmp_path / "run", config)
+    (line,) = read_log(run)
+    net = CampusNet(saved_net_config(json.loads((run / "config.json").read_text())["net"]))
+    load_state(net, load_file(run / "best.safetensors"))
+    images = torch.from_numpy(task.images).permute(0, 3, 1, 2).float()
+    with torch.inference_mode():
+        embedding = net.eval().heads(net.features(images)).embedding.numpy()
+    known, asked = task.rows["train"], task.rows["calibration"]
+    nearest = task.local_m[known][(embedding[asked] @ embedding[known].T).argmax(axis=1)]
+    error_m = np.linalg.norm(nearest - task.local_m[asked], axis=1).mean()
+    assert error_m == pytest.approx(line.score_m, rel=0.02)
+    assert error_m < 0.8 * line.regression_m  # always the middle
