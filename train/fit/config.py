@@ -128,7 +128,7 @@ class WhitenedConfig(FitConfig):
     backbone: str = "efficientnet_lite0"
     layout: Literal["campus", "original", "whitened"] = "whitened"
     pooling: Literal["mean", "multi"] = "multi"
-    embedding: int = 512  # at most: photos span no more axes than there are of them
+    embedding: int = 512  # at most: photos span no more axes than there are of them; 256 to 800 do on the real campus
     photos_per_zone: int = 8
     epochs: int = 1
     learning_rate: float = 0.0

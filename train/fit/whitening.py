@@ -14,10 +14,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from train.fit.config import WhitenedConfig
+
 Float = NDArray[np.float64]
 Float32 = NDArray[np.float32]
 
-MOST_AXES = 512  # of the features' principal axes; 256 to 800 give the same errors on the real campus
+MOST_AXES = WhitenedConfig.embedding  # of the features' principal axes
 PARTNERS = 3  # photos of other sessions that each photo is paired with; 1 to 12 do
 NEARBY = 10  # a place reaches as far as this many photos of other sessions lie, between the two limits
 NEAR_M, FAR_M = 10.0, 45.0
