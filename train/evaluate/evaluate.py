@@ -62,7 +62,7 @@ def main(args: argparse.Namespace) -> int:
         with written_atomically(args.json) as temporary:
             temporary.write_text(json.dumps(as_json(evaluation, breakdown, fused), indent=1) + "\n", encoding="utf-8")
     if args.report:
-        write_report(args.report, evaluation, breakdown, dataset, localizer)
+        write_report(args.report, evaluation, breakdown, dataset, localizer, fused)
         print(f"{args.report / 'report.html'}: open it in a browser; it holds photos of the dataset")
     return 0
 

@@ -33,7 +33,9 @@ _TICKS_M = (2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000)
 
 def error_map(bundle: Bundle, truth_m: Float, fix_m: Float, error_m: Float, scope: str, theme: Theme) -> Figure:
     """Arrows from (N, 2) true positions to the fixes, local metres, coloured by error."""
-    figure, axes = _campus("Error map: from where a photo was taken to its fix", bundle, [truth_m, fix_m], scope, theme)
+    figure, axes = campus_axes(
+        "Error map: from where a photo was taken to its fix", bundle, [truth_m, fix_m], scope, theme
+    )
     order = np.argsort(error_m)  # the worst on top
     start, step = truth_m[order], (fix_m - truth_m)[order]
     colours = _ramp(theme)
@@ -62,7 +64,7 @@ def zone_error_map(
         if (places == place).sum() >= LEAST_IN_ZONE
     }
     norm, colours = _norm(np.array([*medians.values(), 10.0])), _ramp(theme)
-    figure, axes = _campus("Median error by zone", bundle, [truth_m], scope, theme, names=False)
+    figure, axes = campus_axes("Median error by zone", bundle, [truth_m], scope, theme, names=False)
     for zone, place in zip(bundle.manifest.zones, place_of_zone, strict=True):
         if len(zone.outline_m) < 3:
             continue
@@ -88,7 +90,7 @@ def zone_error_map(
 def needs_map(bundle: Bundle, needs: Sequence[Need], gallery_m: Float, scope: str, theme: Theme) -> Figure:
     """Training photos as dots, and the places to photograph next as numbers in the list's order."""
     spots = np.array([need.at_m for need in needs])
-    figure, axes = _campus("Where more training photos would help most", bundle, [spots, gallery_m], scope, theme)
+    figure, axes = campus_axes("Where more training photos would help most", bundle, [spots, gallery_m], scope, theme)
     axes.scatter(gallery_m[:, 0], gallery_m[:, 1], s=3, color=theme.series[0], alpha=0.6, linewidths=0, zorder=4)
     for number, at in enumerate(_apart(spots, 0.055 * np.ptp(axes.get_xlim())), start=1):
         axes.text(
@@ -116,7 +118,7 @@ def _apart(spots_m: Float, least_m: float) -> Float:
     return placed
 
 
-def _campus(
+def campus_axes(
     title: str, bundle: Bundle, shown: Sequence[Float], scope: str, theme: Theme, names: bool = True
 ) -> tuple[Figure, Axes]:
     """A figure of the basemap about the (N, 2) local metres that will be drawn on it, with a scale bar."""

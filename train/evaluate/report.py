@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from core.campus.bundle import Bundle
 from core.campus.frame import distance_m
 from core.errors import OccupiedError
 from core.io.files import check_replaceable, written_atomically
@@ -27,6 +28,8 @@ from train.dataset.zoning import place_of
 from train.evaluate.breakdown import BY_RADIUS, Breakdown, gallery_rows, heading_off_deg, place_names
 from train.evaluate.coverage import Proportion
 from train.evaluate.evaluation import NEIGHBOURS, Evaluation
+from train.evaluate.fused import Fused
+from train.evaluate.fused_plots import error_by_photos, first_walk, walk_map, worst_bursts
 from train.evaluate.map_plots import error_map, needs_map, zone_error_map
 from train.evaluate.photo_needs import NEAR_M
 from train.evaluate.plots import (
@@ -41,6 +44,7 @@ from train.evaluate.plots import (
     heading_plot,
     png,
 )
+from train.evaluate.sequences import walks
 
 PAGE = "report.html"
 BEST, WORST, NEEDS = 4, 8, 10  # how many photos and places are shown
@@ -67,7 +71,12 @@ def check_report_folder(folder: Path) -> None:
 
 
 def write_report(
-    folder: Path, evaluation: Evaluation, breakdown: Breakdown, dataset: Dataset, localizer: Localizer
+    folder: Path,
+    evaluation: Evaluation,
+    breakdown: Breakdown,
+    dataset: Dataset,
+    localizer: Localizer,
+    fused: Fused | None = None,
 ) -> None:
     """Write `folder`/report.html and its figures as PNGs, whole or not at all; an earlier report is replaced.
 
@@ -76,6 +85,7 @@ def write_report(
     check_report_folder(folder)
     scope = Scope(localizer.bundle.manifest.name, breakdown.rendered, f"split {breakdown.split} ({breakdown.divided})")
     drawings = list(draw_all(evaluation, breakdown, dataset, localizer, scope))
+    drawings += draw_fused(fused or Fused(), dataset, localizer.bundle, scope)
     with written_atomically(folder.resolve()) as temporary:
         temporary.mkdir()
         figures = []
@@ -154,6 +164,28 @@ def _radius_drawings(breakdown: Breakdown, n: int, said: str) -> Iterator[Drawin
         yield Drawing(
             "coverage-by-group", "radius", "Coverage by what is known of the photos. Dashed: 68 and 95 %.", n,
             partial(coverage_plot, others, "Coverage by group", said),
+        )  # fmt: skip
+
+
+def draw_fused(fused: Fused, dataset: Dataset, bundle: Bundle, scope: Scope) -> Iterator[Drawing]:
+    """The figures of bursts and walks, where they were evaluated."""
+    if "bursts" in fused.together:
+        whole = fused.together["bursts"]
+        yield Drawing(
+            "error-by-photos", "errors", f"Photos of one walker at most {fused.gap_s:g} s apart, located together.",
+            len(whole.row), partial(error_by_photos, fused, scope.of(len(whole.row))),
+        )  # fmt: skip
+        yield Drawing(
+            "worst-bursts", "errors", "Whole bursts by their mean error, with their first photos.", len(whole.row),
+            partial(worst_bursts, whole, dataset.image_paths, scope.of(len(whole.row))),
+        )  # fmt: skip
+    if fused.walk is not None and fused.smoothed is not None:
+        count = len(walks(dataset, fused.walk.row)[0])
+        walk, smoothed = first_walk(fused.walk, count), first_walk(fused.smoothed, count)
+        truth_m = bundle.manifest.frame.to_local(*dataset.latlon[walk.row].T)
+        yield Drawing(
+            "walk-map", "errors", f"One walk of {count} photos; circles are its 68 % radii on the way.", count,
+            partial(walk_map, bundle, walk, smoothed, truth_m, scope.of(count)),
         )  # fmt: skip
 
 

@@ -114,6 +114,7 @@ def test_evaluate_prints_and_writes_bursts_and_walks(
         "--json",
         tmp_path / "m.json",
     ]
+    words += ["--report", tmp_path / "report"]
     monkeypatch.setattr(sys, "argv", ["train", *map(str, words)])
     assert run_cli(train.__main__.main) == 0
     printed = capsys.readouterr().out
@@ -124,3 +125,5 @@ def test_evaluate_prints_and_writes_bursts_and_walks(
     assert figures["together"]["1"]["mean_m"] == pytest.approx(figures["mean_m"], rel=1e-6)
     for found in (*figures["together"].values(), figures["walk"], figures["smoothed"]):
         assert {"n", "mean_m", "median_m", "coverage68", "coverage95"} <= set(found)
+    drawn = {path.name for path in (tmp_path / "report").iterdir()}
+    assert {"error-by-photos.png", "walk-map.png", "worst-bursts.png"} <= drawn
