@@ -84,6 +84,24 @@ def _truth(sighting: Sighting, texts: Texts) -> str:
     return f"{said} {texts.say('truth_error', error=texts.distance(known_m))}"
 
 
+def together(sighting: Sighting, first_m: float | None, texts: Texts) -> str:
+    """What the photos in play say together that the first alone did not; empty where nothing can be said."""
+    fix, said = sighting.fix, []
+    if fix.photos < 2:
+        said.append(texts["together_same"])
+    elif first_m is not None and sighting.radii_m is not None:
+        before, after = texts.distance(first_m), texts.distance(sighting.radii_m[0])
+        said.append(texts.say("together", count=fix.photos, before=before, after=after))
+    said += [texts.say("together_outlier", number=place + 1) for place in fix.outliers]
+    return "".join(f"<p class='together'>{escape(sentence)}</p>" for sentence in said)
+
+
+def played(thumbnail: str, number: int, outliers: Sequence[int]) -> str:
+    """The small picture of a photo in play; one that contradicts the others is marked."""
+    mark = " outlier" if number in outliers else ""
+    return f"<img class='played{mark}' src='{escape(thumbnail)}' alt='{number + 1}'>"
+
+
 def candidates(sighting: Sighting, bundle: Bundle, texts: Texts) -> str:
     """The places that fit, numbered as on the map, with zone and share; empty where there is but one."""
     found = candidate_names(sighting.fix, bundle, texts)

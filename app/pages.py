@@ -8,7 +8,7 @@ import streamlit as st
 
 from app import campuses, cards, session_log
 from app.gate import BusyError
-from app.map.deck import HEIGHT_PX, coverage_deck, coverage_legend
+from app.map.deck import coverage_legend
 from app.shared import dark, edge_pack, trial_gate, trouble
 from app.sighting import Sighting
 from app.texts import Texts
@@ -63,8 +63,6 @@ def campus_page(localizer: Localizer | None, texts: Texts) -> None:
         st.html(cards.campus(bundle, localizer.engine.name, texts))
         st.html(cards.heldout(bundle, texts))
         st.subheader(texts["coverage"], anchor=False)
-        alt = texts.say("coverage_alt", campus=bundle.manifest.name)
-        st.pydeck_chart(coverage_deck(bundle, dark=dark()), height=HEIGHT_PX, alt=alt)
         st.html(cards.legend_row(coverage_legend(dark=dark()), texts) + cards.map_credit(bundle))
         st.download_button(
             texts["campus_download"],
@@ -106,7 +104,7 @@ def change_campus() -> None:
 
 def use_campus(path: Path) -> None:
     state = st.session_state
-    state.campus, state.current, state.trouble, state.sample = path, None, None, None
+    state.campus, state.current, state.trouble, state.sample, state.play = path, None, None, None, []
 
 
 def add_campus(texts: Texts) -> None:

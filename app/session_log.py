@@ -19,9 +19,9 @@ from core.locate.confidence import confidence
 
 MAX_ENTRIES = 500  # thumbnails of some kilobytes: a long day in the field stays at a few megabytes
 _COLUMNS = (
-    "time_utc", "photo", "campus", "answer", "lat", "lon", "radius68_m", "radius95_m", "zone", "zone_probability",
-    "heading_deg", "heading_spread_deg", "ood_score",
-    "truth_lat", "truth_lon", "truth_error_m", "truth_source", "error_m",
+    "time_utc", "campus", "lat", "lon", "radius68_m", "radius95_m", "zone", "zone_probability", "answer",
+    "ood_score", "truth_lat", "truth_lon", "truth_error_m", "truth_source", "error_m",
+    "photo", "heading_deg", "heading_spread_deg",
 )  # fmt: skip
 
 

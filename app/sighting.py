@@ -5,22 +5,18 @@ from __future__ import annotations
 import base64
 import io
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from app.map.deck import Place
-from app.places import on_campus
 from core.campus.frame import distance_m
 from core.locate.fix import Fix
-from core.photo.capture import Capture
-from core.photo.load import load_photo
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from core.locate.localizer import Localizer
 
 TruthSource = Literal["photo", "phone"]
 
@@ -62,42 +58,6 @@ class Sighting:
         if self.truth is None or self.place is None:
             return None
         return float(distance_m(self.fix.lat, self.fix.lon, self.truth.lat, self.truth.lon))
-
-
-def locate(
-    localizer: Localizer,
-    photo: bytes,
-    *,
-    recorded: Capture | None = None,
-    phone: Place | None = None,
-    name: str = "",
-) -> Sighting:
-    """Locate the bytes of a photo file. Raises PhotoError.
-
-    `recorded` is what the camera wrote where the bytes no longer hold it; `phone` the browser's own position,
-    the truth only where the photo has none. `name` is a browser's word: control characters go, 80 stay.
-    """
-    loaded = load_photo(photo, min_side=localizer.bundle.manifest.image_size)
-    capture = recorded if recorded is not None and recorded.has_position else loaded.capture
-    truth, source = _truth(capture), "photo"
-    if truth is None and phone is not None:
-        truth, source = phone, "phone"
-    fix = localizer.locate(loaded)
-    return Sighting(
-        fix=fix,
-        time_utc=datetime.now(timezone.utc).replace(microsecond=0),
-        thumbnail=thumbnail(loaded.rgb),
-        truth=truth,
-        truth_source="phone" if source == "phone" else "photo",
-        truth_on_campus=truth is None or on_campus(truth, localizer.bundle),
-        name="".join(char for char in name if char.isprintable())[-80:],
-    )
-
-
-def _truth(capture: Capture) -> Place | None:
-    if capture.lat_deg is None or capture.lon_deg is None:
-        return None
-    return Place(capture.lat_deg, capture.lon_deg, capture.error_m)
 
 
 def thumbnail(rgb: NDArray[np.uint8], side_px: int = THUMBNAIL_PX) -> str:

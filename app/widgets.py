@@ -55,16 +55,22 @@ def _ignore() -> None:
     """A trigger reruns the script by itself."""
 
 
-def camera(texts: Texts, *, share_location: bool) -> Shot | None:
-    """The rear camera's button; gives the photo in the run after it was taken. Raises PhotoError."""
+def camera(texts: Texts, *, share_location: bool, another: bool = False) -> Shot | None:
+    """The rear camera's button; gives the photo in the run after it was taken. Raises PhotoError.
+
+    `another` is the button that asks to turn and take one more.
+    """
+    words = {key: texts[key] for key in _CAMERA_TEXTS}
     data = {
-        "texts": {key: texts[key] for key in _CAMERA_TEXTS},
+        "texts": words | {"take_photo": texts["another"]} if another else words,
+        "another": another,
         "max_side_px": MAX_SIDE_PX,
         "quality": JPEG_QUALITY,
         "max_bytes": MAX_PHOTO_BYTES,
         "share_location": share_location,
     }
-    value = _component("camera")(key="camera", data=data, on_photo_change=_ignore).photo
+    key = "camera_another" if another else "camera"
+    value = _component("camera")(key=key, data=data, on_photo_change=_ignore).photo
     return None if value is None else shot_from(value)
 
 
@@ -107,21 +113,30 @@ def samples(items: Sequence[Mapping[str, str]], texts: Texts, chosen: str | None
     return picked if picked in names else None
 
 
-def page_head(texts: Texts) -> None:
-    """Set the page's language and direction, and its home-screen name and icon."""
+def place_actions(lat: float, lon: float, texts: Texts) -> None:
+    """Share a place, open it in the phone's own maps, or copy it: one tap each."""
+    words = {key: texts[key] for key in ("share_place", "open_maps", "copy_place", "copied", "app")}
+    _component("actions")(key="actions", data={"lat": round(lat, 6), "lon": round(lon, 6), "texts": words})
+
+
+def page_head(texts: Texts) -> bool:
+    """Set the page's language and direction, its home-screen name and icon; tell whether the browser has WebGL.
+
+    It also says what Streamlit does not: why an upload failed, and that the connection to the server is lost.
+    """
     data = {
         "lang": texts.lang,
         "dir": "rtl" if texts.right_to_left else "ltr",
         "title": texts["app"],
-        "texts": {key: texts[key] for key in ("upload_too_large", "upload_lost", "upload_wrong_kind")},
+        "texts": {key: texts[key] for key in ("upload_too_large", "upload_lost", "upload_wrong_kind", "offline")},
         "most_mb": {"gallery": MAX_PHOTO_BYTES >> 20, "campus_file": MAX_CAMPUS_MB},
     }
-    _component("page")(key="page_head", data=data)
+    return not _component("page")(key="page_head", data=data, on_no_webgl_change=_ignore).no_webgl
 
 
 @lru_cache(maxsize=4)
 def stylesheet(lang: Lang) -> str:
     """The page's own CSS, as an element, with the words that Streamlit's uploader has in English only."""
-    words = {"choose": "choose_photo", "choose-file": "choose_file"}
+    words = {"choose": "gallery", "choose-file": "choose_file"}
     names = "".join(f'--campus-{name}: "{Texts(lang)[key]}";' for name, key in words.items())
     return f"<style>:root {{{names}}}{(_FRONTEND / 'page.css').read_text('utf-8')}</style>"

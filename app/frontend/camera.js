@@ -5,6 +5,7 @@ export default function ({ parentElement: root, setTriggerValue, data }) {
   const file = find(".file"), video = find("video"), live = find(".live"), snap = find(".snap");
   const take = find(".take"), say = find(".say");
   const texts = data.texts;
+  root.querySelector(".camera").classList.toggle("another", data.another);
   let stream = null, closed = false, busy = false;
 
   find(".take-text").textContent = texts.take_photo;
@@ -12,7 +13,7 @@ export default function ({ parentElement: root, setTriggerValue, data }) {
   find(".live-text").textContent = texts.live_view;
   snap.textContent = texts.snap;
   const hasLive = window.isSecureContext && !!navigator.mediaDevices?.getUserMedia;
-  live.hidden = !hasLive;
+  live.hidden = !hasLive || data.another;
 
   function working(text) {
     busy = !!text;

@@ -25,7 +25,40 @@ function sayWhyNot(data) {
   }
 }
 
-export default function ({ data }) {
+// A tap that reaches no server must not look like one that did.
+function watchConnection(data) {
+  let bar = document.querySelector(".campus-offline");
+  if (!bar) {
+    bar = document.createElement("div");
+    bar.className = "campus-offline";
+    bar.setAttribute("role", "alert");
+    document.body.append(bar);
+  }
+  const status = document.querySelector('[data-testid="stApp"]')?.dataset.testConnectionState;
+  const lost = !navigator.onLine || (status !== undefined && !["CONNECTED", "INITIAL", "CONNECTING"].includes(status));
+  document.documentElement.classList.toggle("campus-lost", lost);
+  const text = lost ? data.texts.offline : "";
+  if (bar.textContent !== text) bar.textContent = text;
+}
+
+function hasWebgl() {
+  try {
+    const context = document.createElement("canvas").getContext("webgl2");
+    context?.getExtension("WEBGL_lose_context")?.loseContext();
+    return !!context;
+  } catch {
+    return false;
+  }
+}
+
+let webgl;
+
+export default function ({ data, setStateValue }) {
+  webgl ??= hasWebgl();
+  if (!webgl && !document.documentElement.classList.contains("no-webgl")) {
+    document.documentElement.classList.add("no-webgl");
+    setStateValue("no_webgl", true);
+  }
   const page = document.documentElement;
   page.lang = data.lang;
   page.dir = data.dir;
@@ -47,7 +80,14 @@ export default function ({ data }) {
     }
     meta.content = content;
   }
-  const watcher = new MutationObserver(() => sayWhyNot(data));
-  watcher.observe(document.body, { subtree: true, childList: true, attributes: true, attributeFilter: ["aria-invalid"] });
-  return () => watcher.disconnect();
+  const look = () => (sayWhyNot(data), watchConnection(data));
+  const watcher = new MutationObserver(look);
+  const attributeFilter = ["aria-invalid", "data-test-connection-state"];
+  watcher.observe(document.body, { subtree: true, childList: true, attributes: true, attributeFilter });
+  for (const name of ["online", "offline"]) window.addEventListener(name, look);
+  look();
+  return () => {
+    watcher.disconnect();
+    for (const name of ["online", "offline"]) window.removeEventListener(name, look);
+  };
 }

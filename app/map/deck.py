@@ -50,12 +50,12 @@ if TYPE_CHECKING:
 
 Shape = Literal["dot", "circle", "dashed", "area", "outline", "heat", "number", "cross", "line", "cone"]
 
-HEIGHT_PX = 380  # at most 400: a thumb that lands on the map must still find page beside it to scroll
-_WIDTH_PX = 350  # of a narrow phone
+_WIDTH_PX, _HEIGHT_PX = 340, 400  # of the map on a phone, which the first view fits; larger screens show more around
 _CONE_HALF_DEG = 30.0  # half of a phone's horizontal field of view, where the model gives no spread of its own
 _MOST_SPREAD_DEG = 90.0  # a view that may be towards half the horizon is no direction
 _LEAST_HEAT = 0.03  # cells below this share of the likeliest one are left clear
 _TRACK_LENGTH = 200
+_MOST_PHOTOS = 3000  # dots that are drawn; more would only lie on one another
 _CAMPUSES = 4  # whose outlines, names and styles are kept; the app keeps as many open
 
 
@@ -66,6 +66,18 @@ class Place:
     lat: float
     lon: float
     error_m: float | None = None
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a map draws only where it is asked for: zones, likelihood, training photos."""
+
+    zones: bool = False
+    heat: bool = False
+    photos: bool = False
+
+
+NOTHING_MORE = Shown()
 
 
 @dataclass(frozen=True)
@@ -95,21 +107,24 @@ def campus_deck(
     *,
     truth: Place | None = None,
     track: Sequence[Place] = (),
-    zones: bool = False,
+    shown: Shown = NOTHING_MORE,
+    recentred: int = 0,
     dark: bool = False,
 ) -> pydeck.Deck:
     """The campus, and on it a fix with its circles, probability and candidates.
 
-    `truth` is where the photo says it was taken; `track` the earlier fixes of a session, oldest first; `zones` asks for
-    the outlines of the zones. Without a fix, or with one that is not of this campus, the whole campus is shown. Raises
-    MissingDependency where pydeck is not installed.
+    `truth` is where the photo says it was taken; `track` the earlier fixes of a session, oldest first; `shown` what is
+    drawn beside them; another number in `recentred` takes the page's view back to the first one. Without a fix, or with
+    one that is not of this campus, the whole campus is shown. Raises MissingDependency where pydeck is not installed.
     """
     theme = DARK if dark else LIGHT
     if fix is not None and not fix.on_campus:
         fix = None
-    view = _view(bundle, fix, truth)
-    layers = [_zone_layer(bundle, fix, theme)] if zones else []
-    if fix is not None and fix.probability is not None:
+    view = view_of(bundle, fix, truth)
+    layers = [_zone_layer(bundle, fix, theme)] if shown.zones else []
+    if shown.photos:
+        layers.append(_photo_layer(bundle, theme))
+    if fix is not None and fix.probability is not None and draws_heat(fix, shown):
         mass = fix.probability.mass.astype(np.float64)
         layers.append(_heat_layer(bundle, fix.probability.grid, mass, theme, "probability"))
     layers.append(_label_layer(bundle, view, theme))
@@ -119,19 +134,28 @@ def campus_deck(
         layers += _fix_layers(bundle, fix, theme)
         if truth is not None:
             layers += _truth_layers(bundle, fix, truth, theme)
-    return _deck(bundle, view, layers, dark)
+    return _deck(bundle, view, layers, dark, recentred)
 
 
-def coverage_deck(bundle: Bundle, *, zones: bool = False, dark: bool = False) -> pydeck.Deck:
+def draws_heat(fix: Fix, shown: Shown) -> bool:
+    """Whether the probability is drawn: where it is asked for, and where one circle cannot tell it."""
+    return fix.probability is not None and (shown.heat or confidence(fix) in ("split", "wide"))
+
+
+def coverage_deck(
+    bundle: Bundle, *, shown: Shown = NOTHING_MORE, recentred: int = 0, dark: bool = False
+) -> pydeck.Deck:
     """The campus, and where its training photos stand thick or thin."""
     theme = DARK if dark else LIGHT
-    view = _view(bundle, None, None)
-    layers = [_zone_layer(bundle, None, theme)] if zones else []
+    view = view_of(bundle)
+    layers = [_zone_layer(bundle, None, theme)] if shown.zones else []
+    if shown.photos:
+        layers.append(_photo_layer(bundle, theme))
     if bundle.gallery is not None:
         counts = photo_density(bundle.manifest.grid, bundle.gallery.local_m.astype(np.float64))
         layers.append(_heat_layer(bundle, bundle.manifest.grid, np.sqrt(counts), theme, "coverage"))
     layers.append(_label_layer(bundle, view, theme))
-    return _deck(bundle, view, layers, dark)
+    return _deck(bundle, view, layers, dark, recentred)
 
 
 def photo_density(grid: Grid, local_m: Float, width_m: float = 6.0) -> Float:
@@ -147,7 +171,7 @@ def legend(
     *,
     truth: Place | None = None,
     track: Sequence[Place] = (),
-    zones: bool = False,
+    shown: Shown = NOTHING_MORE,
     dark: bool = False,
 ) -> list[LegendItem]:
     """What `campus_deck` draws for the same arguments, in the order of importance."""
@@ -160,7 +184,7 @@ def legend(
             LegendItem("radius68", "circle", theme.fix),
             LegendItem("radius95", "dashed", theme.fix),
         ]
-        if fix.probability is not None:
+        if draws_heat(fix, shown):
             items.append(LegendItem("probability", "heat", theme.heat[1]))
         if places_to_name(fix):
             items.append(LegendItem("candidate", "number", theme.candidate))
@@ -168,8 +192,10 @@ def legend(
             items.append(LegendItem("heading", "cone", theme.fix))
         if truth is not None:
             items.append(LegendItem("truth", "cross", theme.truth))
-    if zones:
+    if shown.zones:
         items.append(LegendItem("zones", "outline", theme.zone))
+    if shown.photos:
+        items.append(LegendItem("coverage", "dot", theme.track))
     if track:
         items.append(LegendItem("track", "line", theme.track))
     return items
@@ -181,13 +207,14 @@ def coverage_legend(*, dark: bool = False) -> list[LegendItem]:
     return [LegendItem("coverage", "heat", theme.heat[1])]
 
 
-def _view(bundle: Bundle, fix: Fix | None, truth: Place | None) -> View:
+def view_of(bundle: Bundle, fix: Fix | None = None, truth: Place | None = None) -> View:
+    """Where a map of a fix looks at first, or of the whole campus without one."""
     frame, grid = bundle.manifest.frame, bundle.manifest.grid
     edges = np.array([[grid.west_m, grid.south_m], [grid.east_m[-1], grid.north_m[-1]]])
     if fix is None:
-        return fitted_view(edges, frame, _WIDTH_PX, HEIGHT_PX)
+        return fitted_view(edges, frame, _WIDTH_PX, _HEIGHT_PX)
     at = frame.to_local(fix.lat, fix.lon)
-    radius68_m, radius95_m = _radii(fix)
+    radius68_m, radius95_m = radii_m(fix)
     reach = max(1.25 * radius68_m, min(1.1 * radius95_m, 90.0), 25.0)
     points = [at - reach, at + reach]
     if (cone := view_cone(fix)) is not None:
@@ -198,24 +225,30 @@ def _view(bundle: Bundle, fix: Fix | None, truth: Place | None) -> View:
         there = frame.to_local(truth.lat, truth.lon)
         if np.hypot(*(there - at)) < 2_000.0:  # a truth in another town would shrink the campus to a dot
             points += [there - 8.0, there + 8.0]
-    return fitted_view(np.array(points), frame, _WIDTH_PX, HEIGHT_PX)
+    return fitted_view(np.array(points), frame, _WIDTH_PX, _HEIGHT_PX)
 
 
-def _radii(fix: Fix) -> tuple[float, float]:
+def radii_m(fix: Fix) -> tuple[float, float]:
     """The radii of a fix on the campus; no other is drawn."""
     if fix.radius68_m is None or fix.radius95_m is None:
         raise ValueError("a fix that is not of this campus has no circle")
     return fix.radius68_m, fix.radius95_m
 
 
-def _deck(bundle: Bundle, view: View, layers: list[pydeck.Layer], dark: bool) -> pydeck.Deck:
+def _deck(bundle: Bundle, view: View, layers: list[pydeck.Layer], dark: bool, recentred: int = 0) -> pydeck.Deck:
     pdk = pydeck_module()
     from app.map.compact_deck import CompactDeck  # a pydeck class, so not before pydeck is known to be there
 
     return CompactDeck(
         layers=layers,
+        # North stays up. The page looks anew at what of the first view differs from the one before, by however little.
+        views=[pdk.View("MapView", controller={"dragRotate": False, "touchRotate": False})],
         initial_view_state=pdk.ViewState(
-            latitude=view.lat, longitude=view.lon, zoom=view.zoom, min_zoom=13, max_zoom=21
+            latitude=view.lat + 1e-9 * recentred,
+            longitude=view.lon + 1e-9 * recentred,
+            zoom=view.zoom + 1e-7 * recentred,
+            min_zoom=13,
+            max_zoom=21,
         ),
         # Without a provider and with the style in a data URL, nothing is asked of the network.
         map_provider=None,
@@ -235,7 +268,7 @@ def _outlines(bundle: Bundle) -> list[tuple[int, list[list[float]]]]:
 
 
 @lru_cache(maxsize=_CAMPUSES)
-def _map(bundle: Bundle) -> dict[str, Any]:
+def campus_map_of(bundle: Bundle) -> dict[str, Any]:
     """The bundle's own map, or one of its training photos, so that no campus is blank."""
     if any(drawable(bundle.campus_map)):
         return bundle.campus_map
@@ -244,13 +277,13 @@ def _map(bundle: Bundle) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=_CAMPUSES)
-def _names(bundle: Bundle) -> list[Name]:
-    return names(_map(bundle), bundle.manifest.frame)
+def names_of(bundle: Bundle) -> list[Name]:
+    return names(campus_map_of(bundle), bundle.manifest.frame)
 
 
 @lru_cache(maxsize=2 * _CAMPUSES)
 def _style(bundle: Bundle, dark: bool) -> str:
-    return style_url(_map(bundle), dark=dark)
+    return style_url(campus_map_of(bundle), dark=dark)
 
 
 def _zone_layer(bundle: Bundle, fix: Fix | None, theme: Theme) -> pydeck.Layer:
@@ -306,15 +339,22 @@ def _heat_png(share: Float, theme: Theme) -> str:
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
+def _photo_layer(bundle: Bundle, theme: Theme) -> pydeck.Layer:
+    """The places of the training photos, at most _MOST_PHOTOS of them."""
+    local_m = np.empty((0, 2)) if bundle.gallery is None else bundle.gallery.local_m
+    rows = [{"at": at} for at in lonlat(bundle, local_m[:: 1 + len(local_m) // _MOST_PHOTOS])]
+    return dots("photos", rows, 2.5, [*theme.track, 190], [*theme.halo, 200], 1)
+
+
 def _label_layer(bundle: Bundle, view: View, theme: Theme) -> pydeck.Layer:
-    shown = labels(_names(bundle), bundle.manifest.frame, view.zoom)
+    shown = labels(names_of(bundle), bundle.manifest.frame, view.zoom)
     rows = [{"at": [label.lon, label.lat], "text": label.text} for label in shown]
     return text_layer("names", rows, theme, size=12, colour=theme.text)
 
 
 def _fix_layers(bundle: Bundle, fix: Fix, theme: Theme) -> list[pydeck.Layer]:
     at = bundle.manifest.frame.to_local(fix.lat, fix.lon)
-    radius68_m, radius95_m = _radii(fix)
+    radius68_m, radius95_m = radii_m(fix)
     here = [{"at": rounded([fix.lon, fix.lat])}]
     layers = []
     if (cone := view_cone(fix)) is not None:

@@ -13,7 +13,11 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.request import urlopen
 
+import numpy as np
+from PIL import Image
+
 from tests import REPOSITORY
+from tests.bundles import photo
 
 SCREENSHOTS = REPOSITORY / "screenshots"
 PHONE, DESKTOP = (390, 844), (1280, 800)
@@ -124,3 +128,16 @@ _POOR_CONTRAST = """() => {
 }"""
 
 Open = Callable[..., Visit]
+
+
+def two_views(east_m: float, north_m: float) -> list[bytes]:
+    """Two photos that the test network places 5 m apart and that are no copies: brighter to one side, and below."""
+    ramp = np.linspace(-18, 18, 256)[None, :, None] + np.zeros((256, 1, 1))
+    out = []
+    for aside_m, shade in ((0.0, ramp), (5.0, ramp.transpose(1, 0, 2))):
+        striped = Image.open(io.BytesIO(photo(east_m=east_m + aside_m, north_m=north_m))).convert("RGB")
+        colour = np.asarray(striped, np.float64).mean(axis=(0, 1))
+        buffer = io.BytesIO()
+        Image.fromarray(np.clip(colour + shade, 0, 255).round().astype(np.uint8)).save(buffer, "PNG")
+        out.append(buffer.getvalue())
+    return out

@@ -16,7 +16,8 @@ import pytest
 from app import kept_photos
 from app.kept_photos import PhotoKeeper, photo_keeper
 from app.settings import KEEP_PHOTOS
-from app.sighting import Sighting, locate
+from app.sighting import Sighting
+from app.standpoint import locate
 from core.locate.localizer import Localizer
 from tests.bundles import photo
 

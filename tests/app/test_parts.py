@@ -27,7 +27,8 @@ from app.language import Lang, language_of
 from app.map.deck import Place
 from app.map.shapes import DARK, LIGHT
 from app.places import candidate_names
-from app.sighting import Sighting, locate
+from app.sighting import Sighting
+from app.standpoint import locate
 from app.texts import Texts
 from app.widgets import shot_from
 from core.campus.bundle import Bundle

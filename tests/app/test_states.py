@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from tests import REPOSITORY
+from tests.app.harness import two_views
 from tests.bundles import make_bundle, photo
 
 Start = Callable[..., AppTest]
@@ -19,13 +21,12 @@ Start = Callable[..., AppTest]
 
 @pytest.fixture
 def start(monkeypatch: pytest.MonkeyPatch, bundle: Path) -> Start:
-    """Start the app: start(bundle=None, lang="en", way="gallery")."""
+    """Start the app: start(bundle=None, lang="en")."""
 
-    def run(campus: Path = bundle, lang: str = "en", way: str = "gallery") -> AppTest:
+    def run(campus: Path = bundle, lang: str = "en") -> AppTest:
         monkeypatch.setenv("CAMPUS_BUNDLE", str(campus))
         app = AppTest.from_file(REPOSITORY / "streamlit_app.py", default_timeout=30)
         app.query_params["lang"] = lang
-        app.session_state["way"] = way
         app.run()
         assert not app.exception
         return app
@@ -34,13 +35,26 @@ def start(monkeypatch: pytest.MonkeyPatch, bundle: Path) -> Start:
 
 
 def give(app: AppTest, data: bytes, name: str = "photo.jpg", kind: str = "image/jpeg") -> AppTest:
-    app.file_uploader(key="upload").set_value((name, data, kind)).run()
+    return give_all(app, [(name, data, kind)])
+
+
+def give_all(app: AppTest, files: list[tuple[str, bytes, str]]) -> AppTest:
+    """Several photos at once from the gallery."""
+    app.file_uploader[0].set_value(files).run()
     assert not app.exception
     return app
 
 
 def html(app: AppTest) -> str:
-    return "".join(str(part.proto.body) for part in app.get("html") if "<style>" not in part.proto.body)
+    """The page's own pieces, without its styles and the map's still picture."""
+    parts = [str(part.proto.body) for part in app.get("html")]
+    return "".join(part for part in parts if "<style>" not in part and "class='still'" not in part)
+
+
+def layers(app: AppTest) -> set[str]:
+    """What the page's one map draws."""
+    (shown,) = maps(app)
+    return {layer["id"] for layer in shown["layers"]}
 
 
 def maps(app: AppTest) -> list[dict[str, Any]]:
@@ -48,10 +62,10 @@ def maps(app: AppTest) -> list[dict[str, Any]]:
 
 
 def test_before_a_photo_the_page_is_short_and_says_what_to_do(start: Start) -> None:
-    app = start(way="camera")
+    app = start()
     assert "not a real place" in html(app)
     assert any("Photograph buildings" in caption.value for caption in app.caption)
-    assert not maps(app)  # the map's scripts are large: they load with the first answer
+    assert layers(app) == {"names"}  # the map is there before the first photo: its scripts load while the page rests
 
 
 def test_a_clear_answer(start: Start) -> None:
@@ -86,7 +100,7 @@ def test_another_place_is_not_pretended_to_be_this_campus(start: Start) -> None:
     app = give(start(), photo("elsewhere", east_m=20))
     assert "does not look like Testfield" in html(app)
     assert "within" not in html(app)
-    assert not maps(app)
+    assert layers(app) == {"names"}
     app.button_group(key="page").set_value("log").run()
     assert "not this campus" in html(app)
     assert "within" not in html(app)
@@ -121,10 +135,10 @@ def test_a_bad_photo_gives_one_clear_message_and_the_next_one_works(start: Start
     assert len(app.error) == 1
     assert "This photo cannot be used." in app.error[0].value
     assert "the photo:" not in app.error[0].value
-    assert not maps(app)
+    assert "fix" not in layers(app)
     give(app, photo())
     assert not app.error
-    assert len(maps(app)) == 1
+    assert "fix" in layers(app)
 
 
 def test_no_campus_gives_one_clear_message(start: Start, tmp_path: Path) -> None:
@@ -154,7 +168,7 @@ def test_hebrew(start: Start) -> None:
     assert "Gymnasium" in said
     app = give(start(lang="he"), photo(east_m=-70, north_m=0))
     assert "Law, צד צפון" in html(app)
-    app.button[0].click().run()
+    next(button for button in app.button if button.label == "English").click().run()
     assert "Law, north side" in html(app)
 
 
@@ -230,7 +244,6 @@ def test_two_campuses(start: Start, bundle: Path, tmp_path: Path) -> None:
     assert "Hillside" in html(app)
     assert "not a real place" not in html(app)
     app.button_group(key="page").set_value("locate").run()
-    app.button_group(key="way").set_value("gallery").run()
     give(app, photo(east_m=-52, north_m=68))
     assert float(app.code[0].value.split(",")[0]) == pytest.approx(-33.9, abs=0.01)
     app.button_group(key="page").set_value("campus").run()
@@ -267,3 +280,56 @@ def _closed(gate: Any) -> None:
     from threading import Condition
 
     gate._free, gate._room, gate._waiting, gate._changed = 0, 0, 0, Condition()
+
+
+def test_photos_of_one_standpoint_are_one_answer_and_each_can_be_taken_out(start: Start) -> None:
+    app = give_all(
+        start(),
+        [(name, data, "image/png") for name, data in zip(("one.png", "other.png"), two_views(-52, 68), strict=True)],
+    )
+    assert [taken.name for taken in app.session_state["play"]] == ["one.png", "other.png"]
+    together = app.session_state["current"].fix
+    assert together.photos == 2
+    assert len(app.session_state["log"]) == 1, "one standpoint is one line of the log"
+    assert re.search(r"2 photos: \d+ m → \d+ m", html(app))
+    assert html(app).count("class='played") == 2
+    next(button for button in app.button if button.key == "remove-0-2").click().run()
+    assert not app.exception
+    alone = app.session_state["current"].fix
+    assert alone.photos == 1
+    assert alone.radius68_m >= together.radius68_m
+    assert [taken.name for taken in app.session_state["play"]] == ["other.png"]
+    assert "played" not in html(app)
+    assert len(app.session_state["log"]) == 1
+
+
+def test_the_next_photo_is_a_standpoint_of_its_own(start: Start) -> None:
+    app = give(give(start(), photo(east_m=-52, north_m=68)), photo(east_m=50, north_m=68))
+    assert len(app.session_state["play"]) == 1
+    assert len(app.session_state["log"]) == 2
+
+
+def test_the_same_picture_again_is_said_to_add_nothing(start: Start) -> None:
+    same = photo(east_m=-52, north_m=68)
+    app = give_all(start(), [("a.jpg", same, "image/jpeg"), ("b.jpg", same, "image/jpeg")])
+    assert "the same picture" in html(app)
+
+
+def test_layers_are_drawn_only_where_asked_for_and_stay(start: Start) -> None:
+    app = give(start(), photo(east_m=-52, north_m=68))
+    assert not {"zones", "probability", "photos"} & layers(app)
+    for name in ("zones", "heat", "photos"):
+        app.toggle(key=f"layer_{name}").set_value(True).run()
+    assert {"zones", "probability", "photos"} <= layers(app)
+    app.button_group(key="page").set_value("log").run()
+    assert {"zones", "photos", "track"} <= layers(app)
+
+
+def test_recentring_gives_the_page_another_view_of_the_same_place(start: Start) -> None:
+    app = give(start(), photo(east_m=-52, north_m=68))
+    before = maps(app)[0]["initialViewState"]
+    app.button(key="recentre").click().run()
+    after = maps(app)[0]["initialViewState"]
+    for key in ("latitude", "longitude", "zoom"):
+        assert before[key] != after[key]
+        assert before[key] == pytest.approx(after[key], abs=1e-6)

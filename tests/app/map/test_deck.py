@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.map.deck import Place, campus_deck, coverage_deck, coverage_legend, legend, photo_density, view_cone
+from app.map.deck import Place, Shown, campus_deck, coverage_deck, coverage_legend, legend, photo_density, view_cone
 from core.campus.basemap import MAX_STYLE_BYTES, fitted_view, labels, names, style_url, visual_order
 from core.campus.frame import LocalFrame, distance_m
 from core.campus.grid import Grid
@@ -78,10 +78,10 @@ def test_what_all_maps_of_a_campus_share_is_made_once(
         return [deck.map_style, *(outlines[name] for name in sorted(outlines))]
 
     bundle = localizer.bundle
-    one, other = (shared(campus_deck(bundle, located(kind), zones=True)) for kind in ("good", "split"))
+    one, other = (shared(campus_deck(bundle, located(kind), shown=Shown(zones=True))) for kind in ("good", "split"))
     assert len(one) > 2
     assert all(mine is others for mine, others in zip(one, other, strict=True))
-    dark = campus_deck(bundle, located("good"), zones=True, dark=True)
+    dark = campus_deck(bundle, located("good"), shown=Shown(zones=True), dark=True)
     assert dark.map_style != one[0]
     assert shared(dark)[1] is one[1]
     bare = Localizer.load(make_bundle(tmp_path / "bare", with_map=False)).bundle
@@ -101,10 +101,10 @@ def test_circle_is_in_true_metres(localizer: Localizer, located: Callable[[Kind]
 
 def test_only_the_answers_zone_is_filled(localizer: Localizer, located: Callable[[Kind], Fix]) -> None:
     fix = located("good")
-    rows = layers(campus_deck(localizer.bundle, fix, zones=True))["zones"]["data"]
+    rows = layers(campus_deck(localizer.bundle, fix, shown=Shown(zones=True)))["zones"]["data"]
     assert len(rows) == len(localizer.bundle.manifest.zones)
     assert [row["name"] for row in rows if row["fill"][3]] == [fix.zone.name]
-    assert "zones" in {item.key for item in legend(fix, zones=True)}
+    assert "zones" in {item.key for item in legend(fix, shown=Shown(zones=True))}
 
 
 def test_zones_are_drawn_only_where_asked_for(localizer: Localizer, located: Callable[[Kind], Fix]) -> None:
@@ -202,7 +202,7 @@ def test_heat_lies_where_the_probability_is(localizer: Localizer, located: Calla
     from PIL import Image
 
     fix = located("good")
-    heat = layers(campus_deck(localizer.bundle, fix))["probability"]
+    heat = layers(campus_deck(localizer.bundle, fix, shown=Shown(heat=True)))["probability"]
     png = Image.open(io.BytesIO(base64.b64decode(heat["image"].partition(",")[2])))
     alpha = np.asarray(png)[..., 3]
     row, column = np.unravel_index(int(alpha.argmax()), alpha.shape)

@@ -1,0 +1,65 @@
+"""The sheet beside the map: the answer, the photos that it comes from, other places, details."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from app import cards, widgets
+from app.capture import from_camera, removed, start_anew
+from app.map.deck import legend
+from app.shared import dark
+from app.stage import earlier_places, shown
+
+if TYPE_CHECKING:
+    from app.sighting import Sighting
+    from app.standpoint import Taken
+    from app.texts import Texts
+    from core.locate.localizer import Localizer
+
+
+def answer(sighting: Sighting, localizer: Localizer, texts: Texts) -> None:
+    """The headline, then what a curious person wants beside it."""
+    fix, bundle = sighting.fix, localizer.bundle
+    st.html(cards.answer(sighting, bundle, texts))
+    photos_in_play(localizer, texts)
+    if sighting.radii_m is None:
+        return
+    if places := cards.candidates(sighting, bundle, texts):
+        st.html(places)
+    widgets.place_actions(fix.lat, fix.lon, texts)
+    truth = sighting.truth if sighting.truth_on_campus else None
+    items = legend(fix, truth=truth, track=earlier_places(bundle, but_last=True), shown=shown(), dark=dark())
+    st.html(cards.legend_row(items, texts) + cards.map_credit(bundle))
+    with st.expander(texts["details"]):
+        st.caption(texts["position"])
+        st.code(f"{fix.lat:.6f}, {fix.lon:.6f}", language=None)
+        st.html(cards.zone_table(fix, texts))
+        total = round(sum(fix.timings_ms.values()))
+        st.caption(texts.say("timing", total=total, engine=localizer.engine.name))
+
+
+def photos_in_play(localizer: Localizer, texts: Texts) -> None:
+    """The photos of this standpoint, each removable, and the button that adds another."""
+    state = st.session_state
+    play: list[Taken] = state.play
+    current: Sighting = state.current
+    if len(play) > 1:
+        if said := cards.together(current, state.first_m, texts):
+            st.html(said)
+        with st.container(key="play", horizontal=True):
+            for number, taken in enumerate(play):
+                with st.container(key=f"play-{number}", width="content"):
+                    st.html(cards.played(taken.thumbnail, number, current.fix.outliers))
+                    st.button(
+                        texts.say("remove_photo", number=number + 1),
+                        icon=":material/close:",
+                        key=f"remove-{number}-{len(play)}",
+                        on_click=removed,
+                        args=(localizer, number),
+                    )
+    with st.container(key="next"):
+        from_camera(localizer, texts, another=True)
+        if len(play) > 1:
+            st.button(texts["anew"], icon=":material/restart_alt:", on_click=start_anew, key="anew")

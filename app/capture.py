@@ -1,0 +1,146 @@
+"""The ways in which photos come: the phone's camera, its gallery, the campus's samples; and what is done with them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from app import campuses, session_log, widgets
+from app.gate import BusyError
+from app.kept_photos import photo_keeper
+from app.shared import changed_ns, gate, sample_pictures
+from app.standpoint import MOST_PHOTOS, Taken, read, sighted
+from core.errors import CampusError
+from core.photo.names import PHOTO_SUFFIXES
+
+if TYPE_CHECKING:
+    from app.sighting import Sighting
+    from app.texts import Texts
+    from core.locate.localizer import Localizer
+
+
+def from_camera(localizer: Localizer, texts: Texts, *, another: bool = False) -> None:
+    """The camera's button; with `another` the photo joins those in play."""
+    try:
+        shot = widgets.camera(texts, share_location=bool(st.session_state.get("share_location")), another=another)
+    except CampusError as error:
+        st.session_state.trouble = (texts["photo_error"], texts.reason(error))
+        return
+    if shot is not None:
+        photo, name = shot.photo, shot.name
+        take(
+            localizer,
+            texts,
+            [lambda: (read(localizer, photo, recorded=shot.recorded, phone=shot.phone, name=name), photo)],
+            another=another,
+            own=True,
+        )
+        if another:
+            st.rerun()  # the answer above it was drawn already
+
+
+def from_gallery(localizer: Localizer, texts: Texts) -> None:
+    """The gallery's button; several photos at once are of one standpoint."""
+    state = st.session_state
+    turn = int(state.get("uploads", 0))  # another widget each time, so that no photo stays with the server
+    with st.container(key="gallery"):
+        files = st.file_uploader(
+            texts["upload"],
+            type=list(PHOTO_SUFFIXES),
+            key=f"upload-{turn}",
+            accept_multiple_files=True,
+            max_upload_size=widgets.MAX_PHOTO_BYTES >> 20,
+            label_visibility="collapsed",
+        )
+    if not files:
+        return
+    state.uploads = turn + 1
+
+    def reader(data: bytes, name: str) -> Callable[[], tuple[Taken, bytes]]:
+        return lambda: (read(localizer, data, name=name), data)
+
+    take(localizer, texts, [reader(file.getvalue(), file.name) for file in files[:MOST_PHOTOS]], own=True)
+    st.rerun()  # the button is there again, empty
+
+
+def from_samples(localizer: Localizer, texts: Texts) -> None:
+    """A strip of the campus's own photos."""
+    path = localizer.bundle.path
+    pictures = sample_pictures(path, changed_ns(path))
+    if not pictures:
+        return
+    items = [
+        {
+            "name": name,
+            "url": url,
+            "label": texts.say("sample", number=number, name=campuses.sample_label(name)),
+        }
+        for number, (name, url) in enumerate(pictures, start=1)
+    ]
+    picked = widgets.samples(items, texts, st.session_state.get("sample"))
+    if picked is not None:
+        st.session_state.sample = picked
+        data = localizer.bundle.read(picked)
+        take(localizer, texts, [lambda: (read(localizer, data, name=Path(picked).name), data)])
+
+
+def take(
+    localizer: Localizer,
+    texts: Texts,
+    readers: list[Callable[[], tuple[Taken, bytes]]],
+    *,
+    another: bool = False,
+    own: bool = False,
+) -> None:
+    """Read photos of one standpoint and remember their answer, or why there is none.
+
+    `another`: they join those in play; `own`: they are the visitor's, not samples.
+    """
+    state = st.session_state
+    state.trouble = None
+    before: list[Taken] = list(state.play) if another else []
+    try:
+        with st.spinner(texts["working"]), gate().turn():
+            new = [reader() for reader in readers]
+            found = answered(localizer, [*before, *(taken for taken, _ in new)][-MOST_PHOTOS:], joined=bool(before))
+    except BusyError as busy:
+        state.trouble = (texts.say("busy", waiting=busy.waiting), "")
+    except CampusError as error:
+        state.trouble = (texts["photo_error"], texts.reason(error))
+        if not another:
+            start_anew()
+    else:
+        keeper = photo_keeper() if own else None
+        if keeper is not None:
+            for _, photo in new:
+                keeper.keep(photo, found)
+
+
+def answered(localizer: Localizer, play: list[Taken], *, joined: bool) -> Sighting:
+    """Locate the photos in play; `joined`: their answer takes the place of the log's last one."""
+    state = st.session_state
+    found = sighted(localizer, play)
+    first = sighted(localizer, play[:1]) if len(play) > 1 else found
+    state.first_m = first.radii_m[0] if first.radii_m is not None else None
+    state.play, state.current = play, found
+    state.log = session_log.added(state.log[:-1] if joined else state.log, found)
+    return found
+
+
+def start_anew() -> None:
+    state = st.session_state
+    state.play, state.current, state.sample, state.first_m = [], None, None, None
+
+
+def removed(localizer: Localizer, number: int) -> None:
+    """Take one of the photos in play out again."""
+    state = st.session_state
+    rest = [taken for place, taken in enumerate(state.play) if place != number]
+    if rest:
+        with gate().turn():
+            answered(localizer, rest, joined=True)
+    else:
+        start_anew()

@@ -1,0 +1,103 @@
+"""The map as a still picture: there at once while deck.gl's code loads, and for good in a browser without WebGL."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import numpy as np
+
+from app.map.deck import Place, campus_map_of, names_of, radii_m, view_of
+from app.map.shapes import DARK, LIGHT
+from core.campus import basemap
+from core.locate.confidence import confidence, places_to_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from core.campus.bundle import Bundle
+    from core.locate.fix import Fix
+
+    At = Callable[[float, float], tuple[float, float]]
+
+WIDTH_PX, HEIGHT_PX = 1600, 1200  # as large as a screen's map; the page shows its middle
+_LETTERS = "font-family='system-ui,sans-serif' font-weight='700' font-size='12' text-anchor='middle'"
+_EQUATOR_M, _TILE_PX = 40_075_016.686, 512
+
+
+def still_map(bundle: Bundle, fix: Fix | None = None, *, truth: Place | None = None, dark: bool = False) -> str:
+    """The map that `campus_deck` draws at first, as an SVG in a data URL, at the same scale about the same middle."""
+    if fix is not None and not fix.on_campus:
+        fix = None
+    view = view_of(bundle, fix, truth)
+    frame = bundle.manifest.frame
+    px_per_m = _TILE_PX * 2**view.zoom / (_EQUATOR_M * float(np.cos(np.radians(view.lat))))
+    middle = frame.to_local(view.lat, view.lon)
+
+    def at(lat: float, lon: float) -> tuple[float, float]:
+        east, north = frame.to_local(lat, lon) - middle
+        return round(WIDTH_PX / 2 + east * px_per_m, 1), round(HEIGHT_PX / 2 - north * px_per_m, 1)
+
+    colours, theme = (basemap.DARK, DARK) if dark else (basemap.LIGHT, LIGHT)
+    parts = [f"<rect width='100%' height='100%' fill='{colours['ground']}'/>"]
+    features = sorted(
+        basemap.drawable(campus_map_of(bundle)), key=lambda one: basemap.KINDS.index(one["properties"]["kind"])
+    )
+    parts += [_drawn(feature, at, px_per_m, colours) for feature in features]
+    text, halo = (_hex(colour) for colour in (theme.text, theme.halo))
+    style = f"fill='{text}' stroke='{halo}' stroke-width='3' paint-order='stroke'"
+    for label in basemap.labels(names_of(bundle), frame, view.zoom):
+        x, y = at(label.lat, label.lon)
+        for row, line in enumerate(label.text.split("\n")):
+            parts.append(f"<text x='{x}' y='{y + 13 * row}' {style}>{escape(line)}</text>")
+    if fix is not None:
+        parts += _answer(fix, at, px_per_m, _hex(theme.fix), _hex(theme.candidate), halo)
+    head = f"<svg xmlns='http://www.w3.org/2000/svg' width='{WIDTH_PX}' height='{HEIGHT_PX}' {_LETTERS}>"
+    return "data:image/svg+xml," + quote(f"{head}{''.join(parts)}</svg>", safe="/ ='<>:;.,()-")
+
+
+def _drawn(feature: dict[str, Any], at: At, px_per_m: float, colours: dict[str, str]) -> str:
+    """One feature of the map: an area, a line or a dot."""
+    kind, geometry = feature["properties"]["kind"], feature["geometry"]
+    colour = colours.get(kind, colours["path"])
+    shape, coordinates = geometry["type"], geometry["coordinates"]
+    if shape == "Point":
+        x, y = at(coordinates[1], coordinates[0])
+        return f"<circle cx='{x}' cy='{y}' r='{max(2.0, round(2.2 * px_per_m, 1))}' fill='{colour}' opacity='.75'/>"
+    lines = {"LineString": [coordinates], "MultiLineString": coordinates, "Polygon": coordinates}.get(shape)
+    if lines is None:
+        lines = [ring for polygon in coordinates for ring in polygon] if shape == "MultiPolygon" else []
+    closed = "Polygon" in shape
+    path = "".join(
+        "M" + "L".join(f"{x} {y}" for x, y in (at(point[1], point[0]) for point in line)) + ("Z" if closed else "")
+        for line in lines
+    )
+    if not closed:
+        width = max(1.0, round(2.5 * px_per_m, 1))
+        return f"<path d='{path}' fill='none' stroke='{colour}' stroke-width='{width}'/>"
+    edge = f" stroke='{colours['building_edge']}'" if kind in ("building", "tower") else ""
+    return f"<path d='{path}' fill='{colour}' fill-rule='evenodd'{edge}/>"
+
+
+def _answer(fix: Fix, at: At, px_per_m: float, blue: str, red: str, halo: str) -> list[str]:
+    """The circles, the dot where there is one place, and the numbered places where there are several."""
+    x, y = at(fix.lat, fix.lon)
+    inner, outer = (round(radius_m * px_per_m, 1) for radius_m in radii_m(fix))
+    parts = [
+        f"<circle cx='{x}' cy='{y}' r='{inner}' fill='{blue}' fill-opacity='.14' stroke='{blue}' stroke-width='2'/>",
+        f"<circle cx='{x}' cy='{y}' r='{outer}' fill='none' stroke='{blue}' stroke-dasharray='8 8'/>",
+    ]
+    if confidence(fix) != "split":
+        parts.append(f"<circle cx='{x}' cy='{y}' r='8' fill='{blue}' stroke='{halo}' stroke-width='3'/>")
+    for number, place in enumerate(places_to_name(fix), start=1):
+        x, y = at(place.lat, place.lon)
+        parts.append(
+            f"<circle cx='{x}' cy='{y}' r='12' fill='{red}' stroke='{halo}' stroke-width='2'/>"
+            f"<text x='{x}' y='{y + 5}' fill='{halo}'>{number}</text>"
+        )
+    return parts
+
+
+def _hex(colour: tuple[int, int, int]) -> str:
+    return "#{:02x}{:02x}{:02x}".format(*colour)

@@ -1,0 +1,66 @@
+"""The map: the same one on every page, over the whole screen of a phone and beside the text elsewhere."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from app.map.deck import Place, Shown, campus_deck, coverage_deck
+from app.map.still import still_map
+from app.shared import dark
+
+if TYPE_CHECKING:
+    import pydeck
+
+    from app.sighting import Sighting
+    from app.texts import Texts
+    from core.campus.bundle import Bundle
+
+
+def shown() -> Shown:
+    """What the visitor asked to see on the map."""
+    state = st.session_state
+    return Shown(*(bool(state.get(f"layer_{name}")) for name in ("zones", "heat", "photos")))
+
+
+def earlier_places(bundle: Bundle, *, but_last: bool) -> list[Place]:
+    """The places of the session's log on this campus, oldest first."""
+    log: list[Sighting] = st.session_state.log
+    entries = log[:-1] if but_last else log
+    name = bundle.manifest.name
+    return [place for entry in entries if entry.fix.campus == name and (place := entry.place) is not None]
+
+
+def stage(bundle: Bundle, page: str, texts: Texts, *, webgl: bool) -> None:
+    """Draw the map of a page into the current container."""
+    current: Sighting | None = st.session_state.current if page == "locate" else None
+    located = current if current is not None and current.place is not None else None
+    name = bundle.manifest.name
+    alt = texts.say("map_alt_empty", campus=name)
+    fix, truth = None, None
+    if located is not None and located.radii_m is not None:
+        fix, truth = located.fix, located.truth if located.truth_on_campus else None
+        zone, radius = texts.zone_name(fix.zone.name), texts.distance(located.radii_m[0])
+        alt = texts.say("map_alt", zone=zone, radius=radius)
+    st.html(f"<img class='still' src=\"{still_map(bundle, fix, truth=truth, dark=dark())}\" alt=''>")
+    recentred = int(st.session_state.get("recentred", 0))
+    deck: pydeck.Deck
+    if page == "campus":
+        alt = texts.say("coverage_alt", campus=name)
+        deck = coverage_deck(bundle, shown=shown(), recentred=recentred, dark=dark())
+    else:
+        track = earlier_places(bundle, but_last=located is not None)
+        deck = campus_deck(bundle, fix, truth=truth, track=track, shown=shown(), recentred=recentred, dark=dark())
+    if webgl:
+        st.pydeck_chart(deck, height="stretch", alt=alt)
+    with st.container(key="controls"):
+        st.html(f"<span class='north' role='img' aria-label='{texts['towards_north']}'>N</span>")
+        st.button(texts["recentre"], icon=":material/my_location:", key="recentre", on_click=_recentre)
+        with st.popover(texts["layers"], icon=":material/layers:"):
+            for layer in ("zones", "heat", "photos"):
+                st.toggle(texts[f"layer_{layer}"], key=f"layer_{layer}", persist_state="session")
+
+
+def _recentre() -> None:
+    st.session_state.recentred = (int(st.session_state.get("recentred", 0)) + 1) % 1000

@@ -1,0 +1,92 @@
+"""The photos of one standpoint: each is read once, and what they say together is one answer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+from app.map.deck import Place
+from app.places import on_campus
+from app.sighting import Sighting, TruthSource, thumbnail
+from core.locate.several import fix_together
+from core.photo.capture import Capture
+from core.photo.load import Photo, load_photo
+
+if TYPE_CHECKING:
+    from core.locate.localizer import Localizer
+    from core.locate.reading import Reading
+
+MOST_PHOTOS = 8  # of one standpoint; more of them show the same again
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A photo in play: what was read from it, and what the page shows and logs of it."""
+
+    reading: Reading = field(repr=False)
+    thumbnail: str = field(repr=False)
+    truth: Place | None
+    truth_source: TruthSource
+    name: str
+
+
+def read(
+    localizer: Localizer,
+    photo: bytes,
+    *,
+    recorded: Capture | None = None,
+    phone: Place | None = None,
+    name: str = "",
+) -> Taken:
+    """Read the bytes of a photo file. Raises PhotoError.
+
+    `recorded` is what the camera wrote where the bytes no longer hold it; `phone` the browser's own position, the truth
+    only where the photo has none. `name` is a browser's word: control characters go, 80 characters stay.
+    """
+    started = time.perf_counter()
+    loaded = load_photo(photo, min_side=localizer.bundle.manifest.image_size)
+    decode_ms = 1e3 * (time.perf_counter() - started)
+    capture = recorded if recorded is not None and recorded.has_position else loaded.capture
+    truth = None
+    if capture.lat_deg is not None and capture.lon_deg is not None:
+        truth = Place(capture.lat_deg, capture.lon_deg, capture.error_m)
+    reading = localizer.read(Photo(loaded.rgb, capture))
+    # The Localizer was given a decoded photo, so the decoding that it timed was none.
+    reading = replace(reading, timings_ms={**reading.timings_ms, "decode": decode_ms})
+    return Taken(
+        reading,
+        thumbnail(loaded.rgb),
+        truth if truth is not None else phone,
+        "phone" if truth is None and phone is not None else "photo",
+        "".join(char for char in name if char.isprintable())[-80:],
+    )
+
+
+def sighted(localizer: Localizer, taken: Sequence[Taken]) -> Sighting:
+    """The answer that N >= 1 photos of one standpoint give; the last one's picture and truth stand beside it."""
+    last = taken[-1]
+    fix = fix_together(localizer, [photo.reading for photo in taken])
+    return Sighting(
+        fix=fix,
+        time_utc=datetime.now(timezone.utc).replace(microsecond=0),
+        thumbnail=last.thumbnail,
+        truth=last.truth,
+        truth_source=last.truth_source,
+        truth_on_campus=last.truth is None or on_campus(last.truth, localizer.bundle),
+        name=" ".join(photo.name for photo in taken if photo.name)[:200],
+    )
+
+
+def locate(
+    localizer: Localizer,
+    photo: bytes,
+    *,
+    recorded: Capture | None = None,
+    phone: Place | None = None,
+    name: str = "",
+) -> Sighting:
+    """The answer of one photo, by itself. Raises PhotoError."""
+    return sighted(localizer, [read(localizer, photo, recorded=recorded, phone=phone, name=name)])

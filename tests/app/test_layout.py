@@ -1,0 +1,120 @@
+"""Where things stand on the screens that people hold, and what stays when WebGL or the server is gone."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from benchmarks.browser import launch
+from tests.app.harness import DESKTOP, PHONE, Open, Visit, two_views
+
+pytestmark = pytest.mark.slow
+
+SMALL, LANDSCAPE = (320, 568), (844, 390)
+SIZES = [pytest.param(size, id=f"{size[0]}x{size[1]}") for size in (PHONE, SMALL, LANDSCAPE, DESKTOP)]
+
+
+def box(seen: Visit, selector: str) -> dict[str, float]:
+    return dict(seen.page.locator(selector).first.bounding_box())
+
+
+def views() -> list[dict[str, Any]]:
+    """Two photos of one place that are no copies."""
+    return [
+        {"name": f"{number}.png", "mimeType": "image/png", "buffer": data}
+        for number, data in enumerate(two_views(-52, 68), start=1)
+    ]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_map_answer_and_camera_share_one_screen(visit: Open, size: tuple[int, int]) -> None:
+    seen = visit(size)
+    page, (width, height) = seen.page, size
+    page.locator("img.still").wait_for()
+    before = box(seen, ".st-key-stage")
+    camera = box(seen, ".camera:not(.another) .take")
+    assert camera["height"] >= 44
+    assert camera["y"] > height / 2, "where the thumb is"
+    assert camera["y"] + camera["height"] <= height
+    page.locator(".strip button").first.click()
+    page.locator("section.answer").wait_for()
+    seen.map_drawn()
+    after = box(seen, ".st-key-stage")
+    assert after == before, "nothing jumps when the answer comes"
+    side_by_side = width >= 900 or height <= 540
+    assert after["width"] >= 0.55 * width if side_by_side else after["width"] == width
+    assert after["height"] == height if side_by_side else after["height"] >= 0.38 * height
+    headline = box(seen, "section.answer h2")
+    assert headline["y"] + headline["height"] <= box(seen, ".st-key-bar")["y"], "the bar cuts no answer"
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    seen.screenshot(f"layout-{width}x{height}")
+    seen.clean()
+
+
+def test_the_sheet_scrolls_over_the_map_and_the_map_stays(visit: Open) -> None:
+    seen = visit(PHONE)
+    page = seen.page
+    page.locator(".strip button").first.click()
+    page.locator("section.answer").wait_for()
+    at = box(seen, ".st-key-stage")
+    start = box(seen, "section.answer")["y"]
+    page.locator("section.answer").hover()
+    page.mouse.wheel(0, 250)
+    page.wait_for_timeout(500)
+    assert box(seen, "section.answer")["y"] < start - 100
+    assert box(seen, ".st-key-stage") == at
+    seen.screenshot("layout-sheet-open")
+
+
+def test_without_webgl_the_map_is_a_still_picture_with_its_circle(visit: Open, browser: Any) -> None:
+    without = launch(browser.browser_type, "--disable-3d-apis")
+    try:
+        seen = visit(PHONE, browser=without)
+        page = seen.page
+        page.locator(".strip button").first.click()
+        page.locator("section.answer").wait_for()
+        page.wait_for_function("document.documentElement.classList.contains('no-webgl')")
+        page.wait_for_function("!document.querySelector('[data-testid=stDeckGlJsonChart]')")
+        assert "stroke-dasharray" in page.locator("img.still").get_attribute("src")
+        picture = page.locator(".st-key-stage").screenshot()
+        assert len(Image.open(io.BytesIO(picture)).convert("RGB").getcolors(1 << 20) or []) > 50
+        seen.screenshot("layout-no-webgl")
+        assert seen.outside == []
+    finally:
+        without.close()
+
+
+def test_offline_the_page_says_so_and_pretends_nothing(visit: Open) -> None:
+    seen = visit(PHONE)
+    page = seen.page
+    page.locator(".strip button").first.wait_for()
+    page.context.set_offline(True)
+    page.get_by_role("alert").get_by_text("No connection to the server").wait_for()
+    seen.screenshot("layout-offline")
+    assert page.locator(".st-key-bar").evaluate("bar => getComputedStyle(bar).pointerEvents") == "none"
+    page.context.set_offline(False)
+    page.get_by_text("No connection to the server").wait_for(state="detached")
+
+
+def test_several_gallery_photos_are_one_standpoint_and_one_can_be_removed(visit: Open) -> None:
+    seen = visit(PHONE)
+    page = seen.page
+    field = page.locator(".st-key-gallery input[type=file]")
+    field.wait_for(state="attached")
+    field.set_input_files(views())
+    page.get_by_text("2 photos:").wait_for()
+    assert page.locator("img.played").count() == 2
+    seen.map_drawn()
+    page.locator("img.played").first.scroll_into_view_if_needed()
+    seen.screenshot("layout-together")
+    page.get_by_role("button", name="Remove photo 1").click()
+    page.get_by_text("2 photos:").wait_for(state="detached")
+    assert page.locator("section.answer").count() == 1
+    page.locator(".camera.another .file").set_input_files(views()[0])
+    page.get_by_text("2 photos:").wait_for()
+    page.get_by_role("button", name="Start anew").click()
+    page.locator("section.answer").wait_for(state="detached")
+    seen.clean()
