@@ -20,6 +20,8 @@ from starlette.requests import HTTPConnection
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.serve.addresses import counted_as
+from app.serve.connections import show_key
 from core.errors import CampusError
 from core.io.private_files import read_private, write_private
 
@@ -109,17 +111,8 @@ class Attempts:
 
 
 def client_of(scope: Scope) -> str:
-    """Whom to count: an IPv4 address, or an IPv6 network of 64 bits, in which one client has all addresses."""
-    host = (scope.get("client") or ("", 0))[0]
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return str(host)
-    if isinstance(address, ipaddress.IPv4Address):
-        return str(address)
-    if address.ipv4_mapped:
-        return str(address.ipv4_mapped)
-    return str(ipaddress.ip_network((address, 64), strict=False))
+    """Whom to count, by `counted_as`."""
+    return counted_as(str((scope.get("client") or ("", 0))[0]))
 
 
 class Lock:
@@ -148,6 +141,8 @@ class Lock:
         cookie = request.cookies.get(COOKIE, "")
         bearer = _bearer_token(request)
         known = same(cookie, self._cookie) or (bearer is not None and same(bearer, self._key))
+        if known:
+            show_key(scope)
         if given is not None and not websocket:
             await self._answer_to_key(request, given, known)(scope, receive, send)
         elif known or (not websocket and scope["path"] in self._open_paths):
@@ -164,11 +159,11 @@ class Lock:
         given = given.strip()
         if known:  # whatever the key is, an old one in a bookmark for example
             return _without_key(request)
-        if self._attempts.wait_s(client_of(request.scope)):
-            return self._locked(request, "too many")
         if not same(given, self._key):
             self._note(request.scope, given)
             return self._locked(request, "wrong key" if given else "no key")
+        # The right key is never made to wait: a neighbour's wrong ones would lock its owner out.
+        show_key(request.scope)
         response = _without_key(request)
         response.set_cookie(
             COOKIE, self._cookie, max_age=COOKIE_DAYS * 86400, path="/", secure=True, httponly=True, samesite="lax"

@@ -70,3 +70,16 @@ def _of_own_name() -> list[str]:
     except OSError:
         return []
     return [str(answer[4][0]) for answer in answers]
+
+
+def counted_as(host: str) -> str:
+    """Whom to count an address as: an IPv4 address, or an IPv6 network of 64 bits, in which one client has all."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    if isinstance(address, ipaddress.IPv4Address):
+        return str(address)
+    if address.ipv4_mapped:
+        return str(address.ipv4_mapped)
+    return str(ipaddress.ip_network((address, 64), strict=False))

@@ -7,6 +7,7 @@ this machine's names only (name constraints, RFC 5280 section 4.2.1.10): whoever
 from __future__ import annotations
 
 import ipaddress
+import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -19,10 +20,13 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from core.errors import CampusError
 from core.io.private_files import read_private, write_private
 
+log = logging.getLogger(__name__)
+
 AUTHORITY_FILE, SERVER_FILE = "ca.pem", "server.pem"
 AUTHORITY_DAYS = 3650
 LEAF_DAYS = 397  # phones distrust a server's certificate that lives longer
 RENEW_DAYS = 30
+PROGRAM_DATE = datetime(2026, 6, 1, tzinfo=timezone.utc)  # no right clock is behind it
 _SKEW = timedelta(days=1)  # a phone's clock may be behind
 
 
@@ -75,8 +79,12 @@ def ensure(folder: Path, names: Names, now: datetime | None = None) -> tuple[Ide
     A host name that the authority may not vouch for (the machine was renamed) is left out: phones use the address.
     Raises CampusError for a file that holds something else, OSError where the folder cannot be used.
     """
-    now = now or datetime.now(timezone.utc)
+    # A clock that went back to 1970, as where no battery keeps it, is no reason to replace what phones trust.
+    now = max(now or datetime.now(timezone.utc), PROGRAM_DATE)
     authority = _read(folder / AUTHORITY_FILE)
+    if authority is not None and authority.certificate.not_valid_before_utc > now:
+        log.warning("the certificate authority was made under a wrong clock: another is made, to be installed again")
+        authority = None
     if authority is None or authority.certificate.not_valid_after_utc - now < timedelta(days=LEAF_DAYS):
         authority = make_authority(names, now)
         write_private(folder / AUTHORITY_FILE, authority.pem)

@@ -6,6 +6,7 @@ import argparse
 import errno
 import io
 import ipaddress
+import logging
 import os
 import socket
 import sys
@@ -25,6 +26,7 @@ from app.serve.api.application import Service, api_app
 from app.serve.api.walks import Walks
 from app.serve.api.workers import LocateWorkers
 from app.serve.certificates import Names, ensure
+from app.serve.connections import KEEP_ALIVE_S, Connections, GuardedServer, LineAMinute, room_for_connections
 from app.serve.web import INSTALL_PATH, Site, field_app, redirect_app
 from app.settings import Settings, give, settings
 from core.campus.bundle import Bundle
@@ -35,6 +37,8 @@ from core.locate.localizer import DEMO_BUNDLE
 HTTPS_PORT, HTTP_PORT = 8443, 8080
 EVERY_ADDRESS = "0.0.0.0"
 _BACKLOG = 256
+# Of TLS 1.2: only those with forward secrecy and authenticated encryption, as all of TLS 1.3's are. No CBC.
+CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -168,10 +172,8 @@ def serve(
     import uvicorn
     from streamlit import config as streamlit_config
 
-    class Announcing(uvicorn.Server):
-        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-            await super().startup(sockets)
-            print(announcement(site, plain.getsockname()[1], addresses, settings().keep_photos), flush=True)
+    def announce() -> None:
+        print(announcement(site, plain.getsockname()[1], addresses, settings().keep_photos), flush=True)
 
     app = field_app(site, api)
     # Streamlit marks its own cookies as secure where it knows of a certificate.
@@ -181,19 +183,27 @@ def serve(
         "access_log": False,  # an address may hold the key
         "server_header": False,
         "proxy_headers": False,  # nothing stands in front, so whoever claims to be another is not believed
+        "timeout_keep_alive": KEEP_ALIVE_S,
     }
-    redirect = uvicorn.Server(uvicorn.Config(redirect_app(site), lifespan="off", ws="none", **quiet))
+    logging.getLogger("uvicorn.error").addFilter(LineAMinute())
+    room = room_for_connections()
+    redirect = GuardedServer(
+        uvicorn.Config(redirect_app(site), lifespan="off", ws="none", **quiet), Connections(room // 4)
+    )
     redirecting = threading.Thread(target=redirect.run, kwargs={"sockets": [plain]}, daemon=True)
     redirecting.start()
-    server = Announcing(
+    server = GuardedServer(
         uvicorn.Config(
             app,
             ssl_certfile=server_file,
+            ssl_ciphers=CIPHERS,
             ws="websockets-sansio",
             ws_max_size=int(streamlit_config.get_option("server.maxMessageSize")) * 1_000_000,
             timeout_graceful_shutdown=2,  # open pages hold their connection until it is closed
             **quiet,
-        )
+        ),
+        Connections(room - room // 4, lock=site.key is not None),
+        announce,
     )
     try:
         with suppress(

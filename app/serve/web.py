@@ -21,7 +21,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
 from app.language import Lang, language_of
-from app.serve.access import KEY_PARAMETER, Attempts, Lock, Reason, SameOrigin, host_of
+from app.serve.access import KEY_PARAMETER, Attempts, Lock, Reason, SameOrigin, host_of, is_address
 from app.serve.addresses import host_names
 from app.serve.api.application import PATHS as API_PATHS
 from app.serve.api.problems import problem_response
@@ -119,13 +119,19 @@ def install_routes(site: Site) -> list[BaseRoute]:
 
 
 def redirect_app(site: Site) -> Starlette:
-    """Everything asked over http goes to https, except the certificate and its page: they must come before trust."""
+    """Everything asked over http goes to https, except the certificate and its page: they must come before trust.
+
+    It goes to an address or one of this machine's names; whoever asks for another name is led to the address.
+    """
+    names = host_names()
 
     async def to_https(request: Request) -> Response:
         path = "/" + request.url.path.lstrip("/")
         query = f"?{request.url.query}" if request.url.query else ""
         # Not a permanent redirect: the port may serve something else another day.
-        return RedirectResponse(f"https://{host_of(request) or site.host}:{site.port}{path}{query}", 307)
+        asked = host_of(request)
+        host = asked if asked and (is_address(asked) or asked in names) else site.host
+        return RedirectResponse(f"https://{host}:{site.port}{path}{query}", 307)
 
     methods = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"]
     return Starlette(routes=[*install_routes(site), Route("/{path:path}", to_https, methods=methods)])

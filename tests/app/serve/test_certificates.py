@@ -234,3 +234,21 @@ def test_this_machines_own_names(monkeypatch: pytest.MonkeyPatch) -> None:
     assert host_names() == ("localhost", "lab-pc.campus.example", "lab-pc.local")
     monkeypatch.setattr(socket, "gethostname", lambda: "no_name in a certificate")
     assert host_names() == ("localhost",)
+
+
+def test_an_authority_of_a_clock_that_ran_ahead_is_made_anew(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    ahead, _ = ensure(tmp_path, NAMES, NOW + timedelta(days=2000))
+    assert "wrong clock" not in caplog.text
+    right, server = ensure(tmp_path, NAMES, NOW)
+    assert right.fingerprint != ahead.fingerprint
+    assert "made under a wrong clock" in caplog.text
+    leaf = x509.load_pem_x509_certificate(server.read_bytes())
+    assert leaf.not_valid_before_utc <= NOW
+    leaf.verify_directly_issued_by(right.certificate)
+
+
+def test_a_clock_without_a_battery_takes_no_authority_from_phones(tmp_path: Path) -> None:
+    made, _ = ensure(tmp_path, NAMES, datetime(1970, 1, 1, tzinfo=timezone.utc))
+    assert made.certificate.not_valid_before_utc.year >= 2026
+    assert ensure(tmp_path, NAMES, datetime(1970, 1, 2, tzinfo=timezone.utc))[0].fingerprint == made.fingerprint
+    assert ensure(tmp_path, NAMES, NOW)[0].fingerprint == made.fingerprint

@@ -66,8 +66,10 @@ def test_http_leads_to_https_on_the_host_that_was_asked_for(served: Served) -> N
     assert answer.status == 307
     assert answer.headers["location"] == f"https://localhost:{served.port}/any/where?lang=he"
     assert served.ask("/", "POST", secure=False).status == 307
-    strange = served.ask("/", secure=False, Host="evil.example/x?")
-    assert strange.headers["location"] == f"https://127.0.0.1:{served.port}/"
+    for name in ("evil.example/x?", "evil.example", "evil.example:80", ""):
+        strange = served.ask("/", secure=False, Host=name)
+        assert strange.headers["location"] == f"https://127.0.0.1:{served.port}/"
+    assert served.ask("/", secure=False, Host="10.1.2.3").headers["location"] == f"https://10.1.2.3:{served.port}/"
 
 
 def test_the_certificate_is_given_out_over_both_and_is_the_one_that_verifies(served: Served) -> None:

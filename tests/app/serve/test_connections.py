@@ -1,0 +1,278 @@
+"""Connections that say nothing, say it slowly, or are too many: they end, and whoever has the key goes on."""
+
+from __future__ import annotations
+
+import logging
+import resource
+import socket
+import ssl
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+import pytest
+import uvicorn
+from starlette.types import Receive, Scope, Send
+
+from app.serve import connections
+from app.serve.connections import Connection, Connections, GuardedServer, LineAMinute, room_for_connections, show_key
+from app.serve.serve import CIPHERS, listen
+from benchmarks.serving import Served, start
+from tests.bundles import make_bundle
+
+
+class Clock:
+    now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+Take = Callable[[Connections, str], tuple[Connection | None, socket.socket]]
+
+
+@pytest.fixture
+def take() -> Iterator[Take]:
+    """Offers a connection from an address; gives it, or None where it is not taken in, and the client's end of it."""
+    with ExitStack() as stack:
+
+        def offered(held: Connections, host: str) -> tuple[Connection | None, socket.socket]:
+            ours, theirs = (stack.enter_context(end) for end in socket.socketpair())
+            return held.admit(ours, host), theirs
+
+        yield offered
+
+
+def answer(client: socket.socket) -> bytes:
+    """All of the small server's answer."""
+    data = b""
+    while not data.endswith(b"hello"):
+        more = client.recv(300)
+        assert more, data
+        data += more
+    return data
+
+
+def ended(client: socket.socket) -> bool:
+    client.setblocking(False)
+    try:
+        return client.recv(1) == b""
+    except BlockingIOError:
+        return False
+
+
+def test_a_stranger_s_time_ends_and_a_known_one_s_does_not(take: Take) -> None:
+    clock = Clock()
+    held = Connections(100, clock=clock)
+    (stranger, silent), (known, phone) = take(held, "10.0.0.1"), take(held, "10.0.0.2")
+    assert stranger is not None
+    assert known is not None
+    show_key({"state": {connections._STATE_KEY: known}})
+    clock.now_s = connections.STRANGER_S - 0.1
+    held.sweep()
+    assert len(held) == 2
+    clock.now_s = connections.STRANGER_S + 0.1
+    held.sweep()
+    assert ended(silent)
+    assert not ended(phone)
+    assert len(held) == 1
+
+
+@pytest.mark.parametrize("host", ["10.0.0.1", "2001:db8::{}"])
+def test_the_oldest_stranger_of_an_address_makes_room(take: Take, host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "STRANGERS_OF_AN_ADDRESS", 3)
+    held = Connections(100)
+    known, phone = take(held, host.format(1))
+    assert known is not None
+    known.known = True
+    other = take(held, "10.9.9.9")[1]
+    clients = [take(held, host.format(number))[1] for number in range(2, 7)]
+    assert [ended(client) for client in clients] == [True, True, False, False, False]
+    assert not ended(phone)
+    assert not ended(other)
+
+
+def test_a_full_house_has_room_as_long_as_a_stranger_is_in_it(take: Take) -> None:
+    held = Connections(3)
+    first = take(held, "10.0.0.1")
+    guests = [take(held, f"10.0.1.{number}") for number in range(2)]
+    for connection, _ in guests:
+        assert connection is not None
+        connection.known = True
+    newcomer = take(held, "10.0.2.1")
+    assert newcomer[0] is not None
+    assert ended(first[1])
+    newcomer[0].known = True
+    assert take(held, "10.0.3.1")[0] is None  # all have the key and are busy
+    assert len(held) == 3
+
+
+def test_a_message_is_logged_once_a_minute() -> None:
+    seldom = LineAMinute()
+    record = logging.LogRecord("uvicorn.error", 30, "", 0, "Invalid HTTP request received.", None, None)
+    other = logging.LogRecord("uvicorn.error", 30, "", 0, "something else", None, None)
+    assert [seldom.filter(record), seldom.filter(record), seldom.filter(other)] == [True, False, True]
+
+
+def test_the_limit_of_handles_is_raised_as_far_as_it_may_be() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (300, hard))
+        room = room_for_connections()
+        raised = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        assert raised > 300 or hard <= 300
+        assert 0 < room <= raised - connections.RESERVED_HANDLES
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+async def greeting(scope: Scope, receive: Receive, send: Send) -> None:
+    """Says hello; `/key` shows the key; reads a body to its end first."""
+    if "key" in scope["path"]:
+        show_key(scope)
+    while (await receive()).get("more_body"):
+        pass
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"5")]})
+    await send({"type": "http.response.body", "body": b"hello"})
+
+
+@contextmanager
+def running(lock: bool = True, most: int = 100) -> Iterator[int]:
+    """A small server with the bounds of the real one, on a thread; its port."""
+    opened = threading.Event()
+    with listen("127.0.0.1", 0, "--port") as listener:
+        config = uvicorn.Config(greeting, lifespan="off", log_level="warning", ws="none", timeout_keep_alive=60)
+        server = GuardedServer(config, Connections(most, lock=lock), opened.set)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            assert opened.wait(20)
+            yield int(listener.getsockname()[1])
+        finally:
+            server.should_exit = server.force_exit = True
+            thread.join(20)
+
+
+def is_closed_in_time(client: socket.socket, drip: bytes = b"") -> bool:
+    """Whether the server ends a connection that sends `drip` again and again."""
+    client.settimeout(0.2)
+    for _ in range(100):
+        with suppress(TimeoutError):
+            try:
+                client.sendall(drip)
+                if client.recv(100) == b"":
+                    return True
+            except (ConnectionResetError, BrokenPipeError):
+                return True
+    return False
+
+
+@pytest.mark.parametrize("lock", [True, False], ids=["with a key", "open"])
+def test_headers_that_never_end_are_ended(lock: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "STRANGER_S", 1.0)
+    monkeypatch.setattr(connections, "SILENT_S", 1.0)
+    with running(lock) as port, ExitStack() as stack:
+        silent, dripping = (stack.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(2))
+        dripping.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n")
+        assert is_closed_in_time(dripping, b"x: y\r\n")
+        assert is_closed_in_time(silent)
+
+
+def test_a_body_that_stands_still_is_ended_and_one_that_goes_on_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "STRANGER_S", 1.0)
+    monkeypatch.setattr(connections, "SILENT_S", 1.5)
+    request = b"POST /key HTTP/1.1\r\nHost: x\r\nContent-Length: 12\r\n\r\n"
+    with running() as port, ExitStack() as stack:
+        still, slow = (stack.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(2))
+        still.sendall(request)
+        slow.sendall(request)
+        for byte in b"slow and sure"[:12]:
+            time.sleep(0.3)
+            slow.sendall(bytes([byte]))
+        slow.settimeout(10)
+        assert answer(slow)
+        assert is_closed_in_time(still)
+
+
+def test_whoever_has_shown_the_key_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "STRANGER_S", 0.5)
+    with running(most=4) as port, ExitStack() as stack:
+        phone = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+        phone.settimeout(10)
+        for pause_s in (0.0, 2.5):
+            time.sleep(pause_s)
+            phone.sendall(b"GET /key HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert answer(phone)
+        for _ in range(50):  # more than there is room for, and each is taken in
+            stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+        phone.sendall(b"GET /key HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert answer(phone)
+
+
+# --- the server itself -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    campus = make_bundle(tmp_path_factory.mktemp("campuses") / "testfield")
+    server = start(tmp_path_factory.mktemp("served") / "keys", campus)
+    yield server
+    server.stop()
+
+
+def said(served: Served) -> str:
+    return served.folder.with_suffix(".said").read_text("utf-8")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit of another process is Linux's")
+def test_out_of_handles_the_key_still_opens_and_one_line_is_logged(served: Served) -> None:
+    handles = len(list(Path(f"/proc/{served.process.pid}/fd").iterdir())) + 30
+    limit = resource.prlimit(served.process.pid, resource.RLIMIT_NOFILE)
+    with ExitStack() as stack:
+        resource.prlimit(served.process.pid, resource.RLIMIT_NOFILE, (handles, limit[1]))
+        try:
+            for _ in range(200):
+                stack.enter_context(socket.create_connection(("127.0.0.1", served.port)))
+            cookie = served.cookie()
+            assert served.ask("/", Cookie=cookie).status == 200
+        finally:
+            resource.prlimit(served.process.pid, resource.RLIMIT_NOFILE, limit)
+    text = said(served)
+    assert text.count("out of handles") == 1
+    assert "Traceback" not in text
+    assert len(text) < 20_000
+
+
+def test_old_ciphers_are_refused(served: Served) -> None:
+    with served.trusting.wrap_socket(
+        socket.create_connection(("127.0.0.1", served.port)), server_hostname="localhost"
+    ) as wire:
+        assert wire.version() == "TLSv1.3"
+    old = ssl.create_default_context(cadata=None)
+    old.check_hostname, old.verify_mode = False, ssl.CERT_NONE
+    old.maximum_version = ssl.TLSVersion.TLSv1_2
+    for ciphers, taken_up in (("ECDHE+AES:!AESGCM:!AESCCM", False), (CIPHERS, True)):
+        old.set_ciphers(ciphers)
+        with socket.create_connection(("127.0.0.1", served.port)) as plain:
+            if taken_up:
+                old.wrap_socket(plain).close()
+            else:
+                with pytest.raises(ssl.SSLError):
+                    old.wrap_socket(plain)
+
+
+@pytest.mark.parametrize(
+    "request_", [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n", b"\0\1\r\n\r\n"]
+)
+def test_odd_requests_leave_no_traceback(served: Served, request_: bytes) -> None:
+    with served.trusting.wrap_socket(
+        socket.create_connection(("127.0.0.1", served.port)), server_hostname="localhost"
+    ) as wire:
+        wire.settimeout(20)
+        wire.sendall(request_)
+        answer = wire.recv(1000)
+    assert answer.startswith(b"HTTP/1.1 4")
+    assert "Traceback" not in said(served)
