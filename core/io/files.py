@@ -29,7 +29,11 @@ def read_regular(path: Path, limit: int) -> bytes:
     with os.fdopen(handle, "rb") as file:
         if not stat.S_ISREG(os.fstat(handle).st_mode):
             raise OSError(errno.EINVAL, "not a regular file", str(path))
-        return file.read(limit)
+        pieces = []
+        while limit and (piece := file.read(min(limit, 1 << 20))):  # asked for all at once, memory is taken for all
+            pieces.append(piece)
+            limit -= len(piece)
+        return b"".join(pieces)
 
 
 def check_replaceable(out: Path, force: bool, kind: str, marker: str | None) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import math
+from array import array
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,7 +28,10 @@ OWN_COLUMNS = (
     "utm_x", "utm_y", "is_night", "label", "session", "device", "contributor", "heading_deg", "error_m",
     "time_utc", "local_time", "source", "outlier",
 )  # fmt: skip
-MAX_CSV_BYTES = 256 * 2**20
+MAX_CSV_BYTES = 64 * 2**20  # a million photos take about 50
+MAX_COLUMNS = 256
+MAX_CELLS = 20_000_000
+MAX_KNOWN = 10_000
 _SEPARATORS = ",;\t|"
 
 
@@ -44,39 +49,64 @@ def read_labels(path: Path | str, *, strict: bool = True) -> pd.DataFrame:
 
     path = Path(path)
     rows = _rows(path)
-    header = [name.strip() for name in rows[0]]
+    header = [name.strip() for name in next(rows)]
     names = _column_names(path, header)
-    for number, row in enumerate(rows[1:], start=2):
-        if len(row) > len(header) and any(cell.strip() for cell in row[len(header) :]):
-            raise DatasetError(
-                f"row {number} has {len(row)} values for {len(header)} columns",
-                path=path,
-                remedy="put text with commas in quotes",
-            )
-    body = [[as_it_was(cell.strip()) for cell in row[: len(header)]] for row in rows[1:]]
-    body = [row + [""] * (len(header) - len(row)) for row in body]
-    if not body:
+    columns: dict[str, list[str] | array[float]] = {
+        name: array("d") if name in ("lat", "lon") else [] for name in names
+    }
+    known: dict[str, str] = {}  # one text for all cells that say the same, as sessions and devices do
+    for number, row in enumerate(rows, start=2):
+        _check_row(path, number, row, len(header))
+        if number * len(header) > MAX_CELLS:
+            raise DatasetError(f"has more than {MAX_CELLS} cells", path=path, remedy="split it")
+        cells = dict(zip(names, (as_it_was(cell.strip()) for cell in row), strict=False))
+        position = _position(path, number, cells) if strict else _position_or_nan(cells)
+        for name, column in columns.items():
+            if isinstance(column, list):
+                cell = cells.get(name, "")
+                column.append(known.setdefault(cell, cell) if len(known) < MAX_KNOWN else known.get(cell, cell))
+            else:
+                column.append(position[name == "lon"])
+    if not columns["lat"]:
         raise DatasetError("has no rows below its column names", path=path, remedy="add one row for each photo")
-    table = pd.DataFrame(body, columns=names, dtype=object)
-    lat, lon = ([_degrees(cell) for cell in table[name]] for name in ("lat", "lon"))
-    for index, (lat_deg, lon_deg) in enumerate(zip(lat, lon, strict=True)):
-        if abs(lat_deg) <= 90 and abs(lon_deg) <= 180:  # false for NaN
-            continue
-        if strict:
-            name, *given = (in_a_line(str(table[column].iloc[index])) for column in ("image_name", "lat", "lon"))
-            raise DatasetError(
-                f"row {index + 2} ({name or 'no name'}): lat {given[0]!r}, lon {given[1]!r} is not a position in "
-                "degrees",
-                path=path,
-                remedy="mend or remove the row",
-            )
-        lat[index] = lon[index] = math.nan
-    table["lat"], table["lon"] = pd.Series(lat, dtype="float64"), pd.Series(lon, dtype="float64")
-    return table
+    return pd.DataFrame(
+        {
+            name: pd.Series(column, dtype=object if isinstance(column, list) else "float64")
+            for name, column in columns.items()
+        }
+    )
 
 
-def _rows(path: Path) -> list[list[str]]:
-    """The rows of the file that hold anything; the first is the header."""
+def _check_row(path: Path, number: int, row: list[str], columns: int) -> None:
+    if len(row) > columns and any(cell.strip() for cell in row[columns:]):
+        raise DatasetError(
+            f"row {number} has {len(row)} values for {columns} columns",
+            path=path,
+            remedy="put text with commas in quotes",
+        )
+
+
+def _position_or_nan(cells: dict[str, str]) -> tuple[float, float]:
+    """(lat, lon) in degrees, both NaN where they are no position."""
+    lat_deg, lon_deg = (_degrees(cells.get(name, "")) for name in ("lat", "lon"))
+    return (lat_deg, lon_deg) if abs(lat_deg) <= 90 and abs(lon_deg) <= 180 else (math.nan, math.nan)
+
+
+def _position(path: Path, number: int, cells: dict[str, str]) -> tuple[float, float]:
+    """(lat, lon) in degrees. Raises DatasetError naming the row where they are no position."""
+    position = _position_or_nan(cells)
+    if math.isnan(position[0]):
+        name, *given = (in_a_line(cells.get(column, "")) for column in ("image_name", "lat", "lon"))
+        raise DatasetError(
+            f"row {number} ({name or 'no name'}): lat {given[0]!r}, lon {given[1]!r} is not a position in degrees",
+            path=path,
+            remedy="mend or remove the row",
+        )
+    return position
+
+
+def _rows(path: Path) -> Iterator[list[str]]:
+    """The rows of the file that hold anything, one at a time; the first is the header."""
     try:
         data = read_regular(path, MAX_CSV_BYTES + 1)
     except FileNotFoundError:
@@ -91,16 +121,36 @@ def _rows(path: Path) -> list[list[str]]:
         raise DatasetError("is not a text file", path=path, remedy="save the table as CSV")
     header = text.lstrip().split("\n", 1)[0]
     separator = max(_SEPARATORS, key=header.count)
+    lines = _BoundedLines(text, separator)
+    del data, text
+    empty = True
     try:
-        rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True))
+        for row in csv.reader(lines, delimiter=separator, skipinitialspace=True):
+            lines.separators = 0
+            if any(cell.strip() for cell in row):
+                empty = False
+                yield row
     except csv.Error as error:
         raise DatasetError(
             f"is not a CSV file ({reason_of(error)})", path=path, remedy="save the table as CSV"
         ) from None
-    rows = [row for row in rows if any(cell.strip() for cell in row)]
-    if not rows:
+    if empty:
         raise DatasetError("is empty", path=path, remedy="it needs the columns image_name, lat, lon")
-    return rows
+
+
+class _BoundedLines:
+    """The lines of a text for csv.reader, which would make a list of any length of one row."""
+
+    def __init__(self, text: str, separator: str) -> None:
+        self.separators = 0  # in the row so far
+        self._lines, self._separator = io.StringIO(text, newline=""), separator
+
+    def __iter__(self) -> Iterator[str]:
+        for line in self._lines:
+            self.separators += line.count(self._separator)
+            if self.separators > MAX_COLUMNS * 4:  # commas within quoted text count too
+                raise csv.Error(f"a row of more than {MAX_COLUMNS} columns")
+            yield line
 
 
 def _decode(data: bytes) -> str:
@@ -114,6 +164,10 @@ def _decode(data: bytes) -> str:
 
 def _column_names(path: Path, header: list[str]) -> list[str]:
     """Our name for each column that we know, the given name for the others."""
+    if len(header) > MAX_COLUMNS:
+        raise DatasetError(
+            f"has {len(header)} columns, more than {MAX_COLUMNS}", path=path, remedy="keep those that are needed"
+        )
     plain = [name.lower().replace(" ", "").replace("_", "") for name in header]
     names = list(header)
     for own, spellings in ALIASES.items():
