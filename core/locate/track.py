@@ -45,14 +45,19 @@ class Track:
 
     def __init__(self) -> None:
         self._places: deque[tuple[float, float, float]] = deque(maxlen=_KEPT)
+        self._velocity: Velocity | None = None
 
     def add(self, time_s: float, east_m: float, north_m: float) -> None:
         self._places.append((time_s, east_m, north_m))
         while time_s - self._places[0][0] > _WINDOW_S:
             self._places.popleft()
+        self._velocity = self._line()
 
     def velocity(self) -> Velocity | None:
         """The straight line through the last places, by least squares; None while there are too few of them."""
+        return self._velocity
+
+    def _line(self) -> Velocity | None:
         if len(self._places) < 3 or self._places[-1][0] - self._places[0][0] < _LEAST_SPAN_S:
             return None
         places = np.array(self._places)
