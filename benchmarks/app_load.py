@@ -151,7 +151,8 @@ class Phone:
             element = told.delta.new_element
             part = element.WhichOneof("type")
             if part == "bidi_component" and "campus_camera" in element.bidi_component.component_name:
-                self.camera = element.bidi_component.id
+                if not element.bidi_component.id.endswith("camera_another"):  # that one's photos join those before
+                    self.camera = element.bidi_component.id
             elif part == "exception":
                 texts[part] += element.exception.message
             elif part in texts:

@@ -159,14 +159,22 @@ def test_without_the_network_the_page_says_so(
 
 
 def test_the_first_load_is_small(open_page: OpenPage, served: Served) -> None:
-    """What a phone fetches until the app is on its screen, counted by the browser as it came over the wire."""
+    """What a phone fetches, counted by the browser as it came over the wire: the page, and the map's code behind it."""
     seen = open_page("/")
     devtools = seen.page.context.new_cdp_session(seen.page)
     devtools.send("Network.enable")
-    received: list[float] = []
-    devtools.on("Network.loadingFinished", lambda event: received.append(event["encodedDataLength"]))
+    named: dict[str, str] = {}
+    received: dict[str, float] = {}
+    devtools.on("Network.responseReceived", lambda event: named.update({event["requestId"]: event["response"]["url"]}))
+    devtools.on(
+        "Network.loadingFinished", lambda event: received.update({event["requestId"]: event["encodedDataLength"]})
+    )
     seen.page.goto(f"{served.home}/?key={served.key}")
     seen.page.locator(".camera .take").wait_for()
-    seen.page.wait_for_timeout(1500)
-    print(f"first load: {sum(received) / 1e6:.3f} MB in {len(received)} answers")
-    assert 0.3e6 < sum(received) <= 1.3e6
+    seen.map_drawn()
+    of_map = sum(size for key, size in received.items() if "DeckGl" in named.get(key, ""))
+    all_of_it = sum(received.values())
+    print(f"first load: {(all_of_it - of_map) / 1e6:.3f} MB, and {of_map / 1e6:.3f} MB for the map")
+    assert of_map > 0.3e6
+    assert 0.3e6 < all_of_it - of_map <= 1.35e6
+    assert all_of_it <= 2.4e6
