@@ -72,8 +72,6 @@ def fit(task: TrainingData, run: Path, config: FitConfig, resume: bool = False, 
         _begin(run, task, config, trainer.net, trainer.weights, keep=resume)
     photos, zones = len(task.rows["train"]), len(task.zones)
     log.info("%d training photos, %d zones, %s on %s", photos, zones, config.backbone, trainer.device.type)
-    for line in expect(task.dataset.latlon[task.rows["train"]]).lines():
-        log.info("%s", line)
     try:
         while (reason := _finished(epochs, config)) is None:
             epochs.append(_one_epoch(trainer, task))
@@ -230,6 +228,8 @@ def main(args: argparse.Namespace) -> int:
         splits = split_or_load(dataset, config_of(args))
         config = _config(args, len(splits.of("train")))
         log.info("split %s: %s", splits.describe(), ", ".join(f"{split} {len(splits.of(split))}" for split in SPLITS))
+        for line in expect(dataset.latlon[splits.indices(dataset, "train")]).lines():
+            log.info("%s", line)
         task = prepare(dataset, splits, config)
     try:
         fit(task, args.out, config, args.resume, args.force)
