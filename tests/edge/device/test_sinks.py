@@ -134,6 +134,7 @@ def test_clients_that_never_read_are_let_go_without_a_wait(localizer: Localizer)
 
 
 def test_the_port_takes_clients_again_after_the_process_was_out_of_handles(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("WARNING", "edge")  # whatever a command line that ran before made of the loggers
     sink = NmeaTcp("127.0.0.1", 0)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     clients = [socket.socket() for _ in range(3)]
