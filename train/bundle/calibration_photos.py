@@ -32,7 +32,8 @@ class CalibrationPhotos:
     """The heads of N calibration photos, truth_m (N, 2) local metres, heading_deg (N,) NaN where unknown.
 
     walk (N,) is HELD_OUT, or the number of the later walk that a photo is of; gallery_walk (G,) the same of each photo
-    of the gallery.
+    of the gallery. judged (N, 3) holds metres of error and the map's own two radii, as a network that never saw it
+    gave them when the bundle was made; NaN where today's network and gallery may judge.
     """
 
     heads: Heads
@@ -40,6 +41,7 @@ class CalibrationPhotos:
     heading_deg: Float
     walk: NDArray[np.int32]
     gallery_walk: NDArray[np.int32]
+    judged: Float
 
     def __len__(self) -> int:
         return len(self.truth_m)
@@ -48,7 +50,7 @@ class CalibrationPhotos:
     def held_out(cls, heads: Heads, truth_m: Float, heading_deg: Float, gallery: int) -> CalibrationPhotos:
         """Those of a new bundle, whose gallery holds `gallery` training photos."""
         walk, gallery_walk = (np.full(count, HELD_OUT, np.int32) for count in (len(heads), gallery))
-        return cls(heads, truth_m, heading_deg, walk, gallery_walk)
+        return cls(heads, truth_m, heading_deg, walk, gallery_walk, np.full((len(heads), 3), np.nan))
 
     @classmethod
     def of(cls, bundle: Bundle) -> CalibrationPhotos | None:
@@ -57,7 +59,7 @@ class CalibrationPhotos:
             return None
         damaged = f"{bundle.path}: {CALIBRATION} cannot be used (%s): make the bundle again"
         try:
-            arrays = read_npz(bundle.read(CALIBRATION), ("offset", *_OURS), _HEADS[1:])
+            arrays = read_npz(bundle.read(CALIBRATION), ("offset", *_OURS), (*_HEADS[1:], "judged"))
         except ValueError as error:
             raise BundleError(damaged % error) from error
         heads = Heads(**{name: arrays[name].astype(np.float32) for name in _HEADS if name in arrays})
@@ -67,14 +69,18 @@ class CalibrationPhotos:
         if len(arrays["gallery_walk"]) != len(bundle.gallery):
             raise BundleError(damaged % "it is of another gallery")
         walk, gallery_walk = (arrays[name].astype(np.int32) for name in ("walk", "gallery_walk"))
-        return cls(heads, arrays["truth_m"].astype(float), arrays["heading_deg"].astype(float), walk, gallery_walk)
+        judged = arrays.get("judged", np.full((count, 3), np.nan)).astype(float)
+        if judged.shape != (count, 3):
+            raise BundleError(damaged % "it judges in other columns")
+        truth_m, heading_deg = (arrays[name].astype(float) for name in ("truth_m", "heading_deg"))
+        return cls(heads, truth_m, heading_deg, walk, gallery_walk, judged)
 
     def file(self) -> bytes:
         """The file `calibration.npz`; the heads in half precision, as the gallery is."""
         known = {name: value for name in _HEADS if (value := getattr(self.heads, name)) is not None}
         stream = io.BytesIO()
         halves = {name: value if name == "offset" else value.astype(np.float16) for name, value in known.items()}
-        ours = {name: getattr(self, name) for name in _OURS}
+        ours = {name: getattr(self, name) for name in (*_OURS, "judged")}
         np.savez_compressed(stream, **halves, **{name: value.astype(_small(value)) for name, value in ours.items()})
         return stream.getvalue()
 
@@ -88,6 +94,7 @@ class CalibrationPhotos:
             np.concatenate([self.heading_deg, heading_deg]),
             np.concatenate([self.walk, new]),
             np.concatenate([self.gallery_walk, new]),
+            np.concatenate([self.judged, np.full((len(new), 3), np.nan)]),
         )
 
     def gallery_without(self, walk: int, gallery: Gallery) -> Gallery:

@@ -23,7 +23,7 @@ from core.engines.heads import joined, run_all
 from core.engines.onnx_engine import OnnxEngine
 from core.errors import DatasetError
 from core.locate.parity import INT8_MAX_COST, int8_parity
-from train.bundle.calibrate import calibrate, fit_posterior, sharpened
+from train.bundle.calibrate import calibrate, fit_posterior, readings, sharpened
 from train.bundle.calibration_photos import CALIBRATION, HELD_OUT, CalibrationPhotos
 from train.bundle.fit_fusion import Answered, fit_fusion
 from train.bundle.held_out import Fitted, Ground, HeldOut, cross_fitted, held_out_split
@@ -101,7 +101,12 @@ def calibrated_parts(net: CampusNet, task: TrainingData, seed: int, second_look:
         calibration,
         parity,
         "model.int8.onnx" if int8_pays else "model.onnx",
-        {"model.onnx": fp32, "model.int8.onnx": int8, **_gallery_files(fitted, chosen, task), **look_files},
+        {
+            "model.onnx": fp32,
+            "model.int8.onnx": int8,
+            **_gallery_files(fitted, chosen, ground, params, task),
+            **look_files,
+        },
         _fusion(fitted.asked, fitted.held_out if whitened else chosen, ground, params, task),
         look,
     )
@@ -133,7 +138,9 @@ def _models(fitted: Fitted, task: TrainingData, seed: int) -> tuple[bytes, bytes
     return fp32, quantize_int8(fp32, task.images[np.sort(chosen)])
 
 
-def _gallery_files(fitted: Fitted, by_model: list[HeldOut], task: TrainingData) -> dict[str, bytes]:
+def _gallery_files(
+    fitted: Fitted, by_model: list[HeldOut], ground: Ground, params: PosteriorParams, task: TrainingData
+) -> dict[str, bytes]:
     """The gallery; the calibration photos, each with the walk that its gallery lacks; and which photos these are."""
     gallery, asked = fitted.gallery, fitted.asked_rows
     heads, truth_m = joined([part.heads for part in by_model]), task.local_m[asked]
@@ -143,7 +150,12 @@ def _gallery_files(fitted: Fitted, by_model: list[HeldOut], task: TrainingData) 
         walk, gallery_walk = (
             np.array([fold.get(int(row), HELD_OUT) for row in rows], np.int32) for rows in (asked, fitted.rows)
         )
-        photos = replace(photos, walk=walk, gallery_walk=gallery_walk)
+        judged = np.concatenate(
+            [np.column_stack(readings(part, ground, params)[:2]) for part in fitted.held_out]
+        )  # as the network would, had it not been whitened on these very photos
+        ood_score = np.concatenate([part.heads.ood_score for part in fitted.held_out])
+        heads = replace(heads, ood_score=ood_score)
+        photos = replace(photos, heads=heads, walk=walk, gallery_walk=gallery_walk, judged=judged)
     seen = np.unique(np.concatenate([fitted.rows, asked]))
     return {
         "gallery.npz": npz(embedding=gallery.embedding.astype(np.float16), local_m=gallery.local_m),

@@ -204,11 +204,15 @@ def _grown(grid: Grid, gallery: Gallery, source: Path) -> Grid:
 
 
 def _judged(photos: CalibrationPhotos, gallery: Gallery, grid: Grid, bundle: Bundle) -> tuple[Float, Float]:
-    """(N,) errors and (N, 2) the map's own radii of the calibration photos, each walk by a gallery without it."""
+    """(N,) errors and (N, 2) the map's own radii of the calibration photos.
+
+    Each walk is judged by a gallery without it; photos that were judged as the bundle was made keep what was said then.
+    """
     manifest = bundle.manifest
-    error_m, raw_m = np.empty(len(photos)), np.empty((len(photos), len(SHARES)))
-    for walk in np.unique(photos.walk):
-        rows = np.flatnonzero(photos.walk == walk)
+    error_m, raw_m = photos.judged[:, 0].copy(), photos.judged[:, 1:].copy()
+    open_ = np.isnan(error_m)
+    for walk in np.unique(photos.walk[open_]):
+        rows = np.flatnonzero(open_ & (photos.walk == walk))
         others = photos.gallery_without(int(walk), gallery)
         posterior = Posterior(grid, bundle.zones, others, manifest.posterior, manifest.scale_m)
         error_m[rows], raw_m[rows] = errors_and_raw_radii(posterior, photos.heads.at(rows), photos.truth_m[rows])
@@ -229,7 +233,8 @@ def _calibration(old: Calibration, photos: CalibrationPhotos, error_m: Float, ra
     }
     if photos.heads.ood_score is not None:
         scores = photos.heads.ood_score.astype(np.float64)
-        if old.ood_quantiles and not (photos.walk == HELD_OUT).any():
+        unseen = (photos.walk == HELD_OUT) | np.isfinite(photos.judged[:, 0])
+        if old.ood_quantiles and not unseen.any():
             # An older bundle carries no held-out photos; its quantiles stand for them.
             spread = np.interp(
                 np.linspace(0, 1, old.photos), np.linspace(0, 1, len(old.ood_quantiles)), old.ood_quantiles
@@ -245,7 +250,12 @@ def _newest(photos: CalibrationPhotos) -> CalibrationPhotos:
         return photos
     rows = np.arange(len(photos) - MOST_CALIBRATION, len(photos))
     return CalibrationPhotos(
-        photos.heads.at(rows), photos.truth_m[rows], photos.heading_deg[rows], photos.walk[rows], photos.gallery_walk
+        photos.heads.at(rows),
+        photos.truth_m[rows],
+        photos.heading_deg[rows],
+        photos.walk[rows],
+        photos.gallery_walk,
+        photos.judged[rows],
     )
 
 
