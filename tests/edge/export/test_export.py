@@ -137,7 +137,7 @@ def test_the_real_backbones_fold_halve_and_pass_every_check(backbone: Backbone, 
 
 def test_a_bundle_without_torch_weights_says_what_to_do(tmp_path: Path) -> None:
     plain = Bundle.load(make_bundle(tmp_path / "plain"))
-    with pytest.raises(BundleError, match=r"carries no model\.safetensors.*python -m train bundle"):
+    with pytest.raises(BundleError, match=r"carries no model\.safetensors.*make the bundle again"):
         export(plain, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
