@@ -7,8 +7,9 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from core.errors import EngineError, MissingDependency
-from core.network.net_config import BACKBONES, NetConfig
+from core.errors import MissingDependency
+from core.network.net_config import NetConfig
+from core.network.timm_backbone import timm_body, timm_width
 
 # Of each backbone's last map, and of the map before its last layers where those only widen it.
 CHANNELS = {"efficientnet_lite0": (1280, 320), "resnet50": (2048, 0)}
@@ -40,7 +41,10 @@ def build_backbone(config: NetConfig) -> tuple[nn.Module, int, Iterable[float], 
         head = [_BothMaps(net.conv_head, net.bn2)] if config.pooling == "multi" else [net.conv_head, net.bn2]
         body = nn.Sequential(net.conv_stem, net.bn1, *_between(list(net.blocks), config.spatial_dropout), *head)
         return nn.Sequential(*body, *_pool(config)), sum(pooled_widths(config)), (0.5,) * 3, (0.5,) * 3
-    raise EngineError(f"backbone {config.backbone!r} is not one of {', '.join(BACKBONES)}")
+    maps, mean, std = timm_body(
+        config.backbone, config.image_size, config.spatial_dropout, token=config.pooling == "token"
+    )
+    return nn.Sequential(maps, *_pool(config)), sum(pooled_widths(config)), mean, std
 
 
 def _between(stages: list[nn.Module], dropout: float) -> list[nn.Module]:
@@ -53,15 +57,20 @@ def _between(stages: list[nn.Module], dropout: float) -> list[nn.Module]:
 
 def pooled_widths(config: NetConfig) -> tuple[int, ...]:
     """How many features each pooling gives, in their order; the first is always the mean of the last map."""
-    last, before = CHANNELS[config.backbone]
-    if config.pooling == "mean":
+    last, before = _channels(config)
+    if config.pooling != "multi":
         return (last,)
     return tuple(width for width in (last, before, last) if width)
 
 
+def _channels(config: NetConfig) -> tuple[int, int]:
+    known = CHANNELS.get(config.backbone)
+    return known or (timm_width(config.backbone, config.image_size), 0)
+
+
 def _pool(config: NetConfig) -> list[nn.Module]:
     """The two modules that end a backbone."""
-    pool = nn.AdaptiveAvgPool2d(1) if config.pooling == "mean" else _MeanAndGem(CHANNELS[config.backbone][0])
+    pool = _MeanAndGem(_channels(config)[0]) if config.pooling == "multi" else nn.AdaptiveAvgPool2d(1)
     return [pool, nn.Flatten()]
 
 

@@ -5,20 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Backbone = Literal["efficientnet_lite0", "resnet50"]
-BACKBONES: tuple[Backbone, ...] = ("efficientnet_lite0", "resnet50")
+# Those whose stages are known; any other is a model of timm by its name there.
+BACKBONES: tuple[str, ...] = ("efficientnet_lite0", "resnet50")
 
 
 @dataclass(frozen=True)
 class NetConfig:
     """What a CampusNet is built from; saved beside its weights."""
 
-    backbone: Backbone = "efficientnet_lite0"
+    backbone: str = "efficientnet_lite0"
     zones: int = 1
     image_size: int = 224
     # Of the heads: the original's regression says no spread; whitened ones only centre and whiten the pooled features.
     layout: Literal["campus", "original", "whitened"] = "campus"
-    pooling: Literal["mean", "multi"] = "mean"  # multi: mean and GeM of the last map, and the mean of the map before it
+    # multi: mean and GeM of the last map, and the mean of the map before it; token: a transformer's class token.
+    pooling: Literal["mean", "multi", "token"] = "mean"
     hidden: int = 256  # width of the hidden layer of each of the campus layout's heads
     embedding: int = 128
     spatial_dropout: float = 0.1  # the original's, between the backbone's stages

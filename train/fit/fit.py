@@ -181,7 +181,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=CONFIGS,
         help="default whitened, which trains nothing; campus and original: this project's and the original's training",
     )
-    parser.add_argument("--backbone", metavar="NAME", help=f"efficientnet_lite0 or resnet50; {_defaults('backbone')}")
+    parser.add_argument(
+        "--backbone",
+        metavar="NAME",
+        help=f"any model of timm, or resnet50; {_defaults('backbone')}",
+    )
     parser.add_argument("--weights", metavar="FILE", help="local ImageNet weights for the backbone")
     parser.add_argument(
         "--epochs", type=int, metavar="N", help=f"at most; {_defaults('epochs')}; campus: more on a small dataset"

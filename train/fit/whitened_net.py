@@ -52,7 +52,7 @@ def pretrained_net(config: WhitenedConfig) -> tuple[CampusNet, str]:
     """The backbone with its ImageNet weights, in evaluation mode, not whitened yet; and where they came from."""
     net = CampusNet(
         NetConfig(
-            backbone=config.backbone,  # type: ignore[arg-type]
+            backbone=config.backbone,
             image_size=config.image_size,
             layout="whitened",
             pooling=config.pooling,
