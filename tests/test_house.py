@@ -49,10 +49,10 @@ def test_what_is_too_long_is_named(tmp_path: Path) -> None:
     assert list(too_long(file)) == [f"{file}: 401 lines"]
 
 
-# The doors, where the environment is read: a command line's campus, the app's start, the XDG folders; and two settings
-# that libraries take in no other way.
+# The doors, where the environment is read: a command line's campus, the app's start, the XDG folders, systemd;
+# and two settings that libraries take in no other way.
 READS_ENVIRONMENT = {
-    "core/cli/campus.py", "core/io/private_files.py", "app/settings.py",
+    "core/cli/campus.py", "core/cli/service_manager.py", "core/io/private_files.py", "app/settings.py",
     "app/serve/__main__.py", "app/trial.py", "edge/__main__.py", "edge/device/mavlink_sink.py",
 }  # fmt: skip
 

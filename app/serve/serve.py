@@ -27,9 +27,12 @@ from app.serve.api.walks import Walks
 from app.serve.api.workers import LocateWorkers
 from app.serve.certificates import Names, ensure
 from app.serve.connections import KEEP_ALIVE_S, Connections, GuardedServer, LineAMinute, room_for_connections
+from app.serve.watched_server import WatchedServer
 from app.serve.web import INSTALL_PATH, Site, field_app, redirect_app
 from app.settings import Settings, give, settings
 from core.campus.bundle import Bundle
+from core.cli.log_lines import add_log_argument, use_log
+from core.cli.service_manager import ServiceManager
 from core.errors import CampusError
 from core.io.private_files import data_folder
 from core.locate.localizer import DEMO_BUNDLE
@@ -66,6 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="processes that locate photos for the HTTP interface, started with its first photo (%(default)s)",
     )
+    add_log_argument(parser)
     lock = parser.add_mutually_exclusive_group()
     lock.add_argument("--new-key", action="store_true", help="make another access key; the former one opens no more")
     lock.add_argument("--open", action="store_true", help="no key: whoever reaches this machine can use the app")
@@ -86,6 +90,7 @@ def _workers(text: str) -> int:
 
 
 def main(args: argparse.Namespace) -> int:
+    use_log(args.log)
     default = Settings.from_environment()
     chosen = Settings(
         args.bundle.resolve() if args.bundle else default.bundle,
@@ -180,6 +185,7 @@ def serve(
     streamlit_config.set_option("server.sslCertFile", str(server_file))
     quiet: dict[str, Any] = {
         "log_level": "warning",
+        "log_config": None,  # its loggers write as the others do
         "access_log": False,  # an address may hold the key
         "server_header": False,
         "proxy_headers": False,  # nothing stands in front, so whoever claims to be another is not believed
@@ -192,7 +198,7 @@ def serve(
     )
     redirecting = threading.Thread(target=redirect.run, kwargs={"sockets": [plain]}, daemon=True)
     redirecting.start()
-    server = GuardedServer(
+    server = WatchedServer(
         uvicorn.Config(
             app,
             ssl_certfile=server_file,
@@ -204,6 +210,7 @@ def serve(
         ),
         Connections(room - room // 4, lock=site.key is not None),
         announce,
+        ServiceManager.from_environment(),
     )
     try:
         with suppress(

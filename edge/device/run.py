@@ -7,12 +7,14 @@ import logging
 import signal
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from core.cli.campus import chosen_bundle
+from core.cli.log_lines import add_log_argument, use_log
 from core.cli.run import run_cli
+from core.cli.service_manager import ServiceManager
 from core.engines.choose import BACKENDS
 from core.errors import EngineError, PhotoError
 from core.locate.localizer import Localizer
@@ -47,15 +49,21 @@ class Tally:
 
 
 def run(
-    locate: Locate, frames: Iterable[Frame], sinks: Sequence[SinkThread], tally: Tally, every_s: float = 0.0
+    locate: Locate,
+    frames: Iterable[Frame],
+    sinks: Sequence[SinkThread],
+    tally: Tally,
+    every_s: float = 0.0,
+    alive: Callable[[], None] = lambda: None,
 ) -> None:
     """Locate each frame and give its fix to every sink; counts in `tally`, also when it is interrupted.
 
     A frame that cannot be read is skipped and counted. Ends early where no sink is left. `every_s`: at most one fix in
-    so many seconds.
+    so many seconds. `alive` is called at each frame.
     """
     due = 0.0
     for frame in frames:
+        alive()
         if sinks and all(sink.failure for sink in sinks):
             return
         if time.monotonic() < due:
@@ -76,8 +84,17 @@ def run(
             sink.put(frame, fix)
 
 
-def open_frames(args: argparse.Namespace) -> Iterable[Frame]:
-    """The source that the command line names. Raises EngineError unless it names exactly one."""
+def open_frames(args: argparse.Namespace, alive: Callable[[], None] = lambda: None) -> Iterable[Frame]:
+    """The source that the command line names; it calls `alive` while it waits for a photo or for a lost camera.
+
+    Raises EngineError unless the command line names exactly one.
+    """
+
+    # A camera whose read hangs gives no sign of life: no frame comes, and no sleep.
+    def sleep(seconds: float) -> None:
+        alive()
+        time.sleep(seconds)
+
     if sum((bool(args.photos), args.watch is not None, args.camera is not None)) != 1:
         raise EngineError(
             "give photos, or --watch FOLDER, or --camera CAMERA: one of the three (`-` is standard input)"
@@ -85,11 +102,11 @@ def open_frames(args: argparse.Namespace) -> Iterable[Frame]:
     if args.every and args.camera is None:
         raise EngineError("--every drops frames of a camera or video; it needs --camera")
     if args.camera is not None:
-        source = camera(args.camera, say=lambda text: log.warning("%s", text))
+        source = camera(args.camera, sleep, say=lambda text: log.warning("%s", text))
         # A video file is not in a hurry; a camera is.
         return source if Path(args.camera).is_file() else Newest(source)
     if args.watch is not None:
-        return watched(args.watch, say=lambda text: log.warning("%s", text))
+        return watched(args.watch, sleep, say=lambda text: log.warning("%s", text))
     return standard_input() if args.photos == [Path("-")] else files(args.photos)
 
 
@@ -117,9 +134,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     how.add_argument("--single", action="store_true", help="read each frame of a camera by itself")
     parser.add_argument("--every", type=float, default=0.0, metavar="SECONDS", help="at most one fix in so long (0)")
+    add_log_argument(parser)
 
 
 def main(args: argparse.Namespace) -> int:
+    use_log(args.log)
     tally = Tally()
     # A service is stopped by SIGTERM: it ends as by Ctrl-C, with its sinks closed and its counts said.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -133,7 +152,8 @@ def main(args: argparse.Namespace) -> int:
 
 def _run(args: argparse.Namespace, tally: Tally) -> int:
     """0, or 1 where a sink was dropped on the way."""
-    frames = open_frames(args)
+    manager = ServiceManager.from_environment()
+    frames = open_frames(args, manager.alive)
     localizer = Localizer.load(chosen_bundle(args.bundle), args.backend, not args.no_second_look)
     as_walk = args.walk or (args.camera is not None and not args.single)
     locate = Follow(localizer) if as_walk else single(localizer)
@@ -143,11 +163,13 @@ def _run(args: argparse.Namespace, tally: Tally) -> int:
     try:
         for address in args.to or ["json"]:
             sinks.append(SinkThread(address, open_sink(address, args.nmea_quality)))
-        run(locate, frames, sinks, tally, args.every)
+        manager.ready()
+        run(locate, frames, sinks, tally, args.every, manager.alive)
         patient = True
     except KeyboardInterrupt:
         print(file=sys.stderr)  # below the ^C
     finally:
+        manager.stopping()
         if isinstance(frames, Newest):
             tally.dropped += frames.dropped
         close_all(sinks, patient)

@@ -170,3 +170,11 @@ def test_a_camera_s_frame_that_cannot_be_read_leaves_the_walk(localizer: Localiz
     frames = [Frame("0", photo(view=1), 0.0), Frame("1", b"damaged", 1.0), Frame("2", photo(view=2), 2.0)]
     run(Follow(localizer), frames, [], tally)
     assert (tally.located, tally.skipped) == (2, 1)
+
+
+def test_each_frame_is_a_sign_of_life_read_or_not(localizer: Localizer) -> None:
+    frames = [Frame("good", photo(), 1.0), Frame("bad", None, 2.0, unreadable="torn"), Frame("dropped", photo(), 3.0)]
+    signs: list[int] = []
+    tally = Tally()
+    run(single(localizer), frames, [], tally, 60.0, alive=lambda: signs.append(tally.frames))
+    assert (signs, tally.frames) == ([0, 1, 2], 3)
