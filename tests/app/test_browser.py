@@ -153,6 +153,7 @@ def test_campus_page_adding_one_and_changing_language(visit: Open, tmp_path: Pat
     assert Bundle.load(tmp_path / "again.campus").manifest.name == "Testfield"
     page.locator("[data-testid=stFileUploaderDropzoneInput]").set_input_files(packed)
     page.get_by_role("heading", name="Hillside").wait_for()
+    page.locator("[data-testid=stMain]").evaluate("main => main.scrollTo(0, 0)")  # the sheet lies over the head
     page.get_by_role("button", name="עברית").click()
     page.get_by_text("על מודל הקמפוס").wait_for()  # still on the campus page
     assert page.evaluate("document.documentElement.dir") == "rtl"
