@@ -8,7 +8,7 @@ import streamlit as st
 
 from app import cards, widgets
 from app.capture import from_camera, removed, start_anew
-from app.map.deck import legend
+from app.map.legend import legend
 from app.shared import dark
 from app.stage import earlier_places, shown
 

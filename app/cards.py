@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from html import escape
 from urllib.parse import quote
 
-from app.map.deck import LegendItem, view_cone
+from app.map.deck import view_cone
+from app.map.legend import LegendItem
 from app.places import candidate_names, named_zones, place_name, thin
 from app.session_log import FieldTest
 from app.sighting import Sighting

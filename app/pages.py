@@ -8,7 +8,7 @@ import streamlit as st
 
 from app import campuses, cards, session_log
 from app.gate import BusyError
-from app.map.deck import coverage_legend
+from app.map.legend import coverage_legend
 from app.shared import dark, edge_pack, trial_gate, trouble
 from app.sighting import Sighting
 from app.texts import Texts

@@ -80,15 +80,6 @@ class Shown:
 NOTHING_MORE = Shown()
 
 
-@dataclass(frozen=True)
-class LegendItem:
-    """One line of the legend: `key` names what it is, `shape` and `colour` how it looks on the map."""
-
-    key: str
-    shape: Shape
-    colour: Colour
-
-
 def view_cone(fix: Fix) -> tuple[float, float] | None:
     """(heading, half the cone's width) in degrees, or None where there is no direction to show.
 
@@ -164,47 +155,6 @@ def photo_density(grid: Grid, local_m: Float, width_m: float = 6.0) -> Float:
     east = np.exp(-0.5 * ((grid.east_m - local_m[:, :1]) / width) ** 2)
     north = np.exp(-0.5 * ((grid.north_m - local_m[:, 1:]) / width) ** 2)
     return np.asarray(north.T @ east / (2 * np.pi * width**2))
-
-
-def legend(
-    fix: Fix | None,
-    *,
-    truth: Place | None = None,
-    track: Sequence[Place] = (),
-    shown: Shown = NOTHING_MORE,
-    dark: bool = False,
-) -> list[LegendItem]:
-    """What `campus_deck` draws for the same arguments, in the order of importance."""
-    theme = DARK if dark else LIGHT
-    items = []
-    if fix is not None and fix.on_campus:
-        if confidence(fix) != "split":
-            items.append(LegendItem("fix", "dot", theme.fix))
-        items += [
-            LegendItem("radius68", "circle", theme.fix),
-            LegendItem("radius95", "dashed", theme.fix),
-        ]
-        if draws_heat(fix, shown):
-            items.append(LegendItem("probability", "heat", theme.heat[1]))
-        if places_to_name(fix):
-            items.append(LegendItem("candidate", "number", theme.candidate))
-        if view_cone(fix) is not None:
-            items.append(LegendItem("heading", "cone", theme.fix))
-        if truth is not None:
-            items.append(LegendItem("truth", "cross", theme.truth))
-    if shown.zones:
-        items.append(LegendItem("zones", "outline", theme.zone))
-    if shown.photos:
-        items.append(LegendItem("coverage", "dot", theme.track))
-    if track:
-        items.append(LegendItem("track", "line", theme.track))
-    return items
-
-
-def coverage_legend(*, dark: bool = False) -> list[LegendItem]:
-    """What `coverage_deck` draws."""
-    theme = DARK if dark else LIGHT
-    return [LegendItem("coverage", "heat", theme.heat[1])]
 
 
 def view_of(bundle: Bundle, fix: Fix | None = None, truth: Place | None = None) -> View:

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.map.deck import Place, Shown, campus_deck, coverage_deck, coverage_legend, legend, photo_density, view_cone
+from app.map.deck import Place, Shown, campus_deck, coverage_deck, photo_density, view_cone
+from app.map.legend import coverage_legend, legend
 from core.campus.basemap import MAX_STYLE_BYTES, fitted_view, labels, names, style_url, visual_order
 from core.campus.frame import LocalFrame, distance_m
 from core.campus.grid import Grid

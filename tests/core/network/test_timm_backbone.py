@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
@@ -57,7 +58,7 @@ def test_poolings_have_the_widths_they_say() -> None:
 def test_weights_of_another_picture_size_are_resampled_and_others_refused() -> None:
     other = timm_model(VIT.backbone, 96).state_dict()
     net = _net(VIT)
-    body = net.backbone.get_submodule("0")
+    body: Any = net.backbone.get_submodule("0")
     load_timm_weights(body, VIT.backbone, SIZE, dict(other))
     assert torch.equal(body.model.blocks[0].attn.qkv.weight, other["blocks.0.attn.qkv.weight"])
     with pytest.raises(EngineError, match="do not fit"):
