@@ -156,7 +156,8 @@ def arguments(*words: str) -> argparse.Namespace:
 
 
 def test_flags_stand_over_the_recipe_s_defaults() -> None:
-    assert fit_module._config(arguments(), photos=100_000) == CampusConfig()
+    assert fit_module._config(arguments(), photos=100_000).recipe == "whitened"
+    assert fit_module._config(arguments("--recipe", "campus"), photos=100_000) == CampusConfig()
     assert fit_module._config(arguments("--recipe", "original"), photos=9) == OriginalConfig()
     given = arguments("--recipe", "original", "--backbone", "efficientnet_lite0", "--minutes", "5", "--batch", "8")
     wanted = OriginalConfig(backbone="efficientnet_lite0", minutes=5.0, batch=8)
@@ -164,9 +165,9 @@ def test_flags_stand_over_the_recipe_s_defaults() -> None:
 
 
 def test_a_few_photos_get_more_epochs_and_leave_the_backbone_as_it_was() -> None:
-    few = fit_module._config(arguments(), photos=154)
+    few = fit_module._config(arguments("--recipe", "campus"), photos=154)
     assert few == replace(CampusConfig(), epochs=60, frozen_stages=EVERY_STAGE)
-    assert fit_module._config(arguments("--epochs", "2"), photos=154) == replace(few, epochs=2)
+    assert fit_module._config(arguments("--recipe", "campus", "--epochs", "2"), photos=154) == replace(few, epochs=2)
     net = CampusNet(NetConfig(zones=1, image_size=32))
     net.freeze(EVERY_STAGE)
     assert not any(parameter.requires_grad for parameter in net.backbone.parameters())
