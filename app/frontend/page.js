@@ -1,28 +1,37 @@
 // What only the document's head and root can carry: language, direction, home-screen manifest and icon.
 // Streamlit marks an upload that failed only by a colour, and then waits; here it becomes a sentence under the
-// uploader, and the failed file is taken out so that the next one counts.
+// uploader, and the failed file is taken out so that the next one counts. The page may be drawn anew in between, so what
+// was said is kept until a file is taken.
+const troubles = {};
+
 function sayWhyNot(data) {
   for (const [key, megabytes] of Object.entries(data.most_mb)) {
     const place = document.querySelector(`.st-key-${key}`);
     const chip = place?.querySelector('[data-testid="stFileChip"]');
-    let sentence = place?.querySelector(":scope > .upload-trouble");
-    if (!chip) continue;
-    const failed = place.querySelector('[data-testid="stFileChip"][aria-invalid="true"]');
-    if (!failed) {
-      sentence?.remove();
-      continue;
+    const failed = place?.querySelector('[data-testid="stFileChip"][aria-invalid="true"]');
+    if (failed) {
+      const why = failed.querySelector('[role="alert"]')?.textContent ?? "";
+      const kind = /or smaller/.test(why) ? "upload_too_large" : /not allowed/.test(why) ? "upload_wrong_kind" : "upload_lost";
+      troubles[key] = data.texts[kind].replace("{megabytes}", megabytes);
+      failed.querySelector('[data-testid="stFileChipDeleteBtn"] button')?.click();
+    } else if (chip) {
+      delete troubles[key];
     }
-    const why = failed.querySelector('[role="alert"]')?.textContent ?? "";
-    const kind = /or smaller/.test(why) ? "upload_too_large" : /not allowed/.test(why) ? "upload_wrong_kind" : "upload_lost";
-    if (!sentence) {
-      sentence = document.createElement("p");
-      sentence.className = "upload-trouble";
-      sentence.setAttribute("role", "alert");
-      place.append(sentence);
-    }
-    sentence.textContent = data.texts[kind].replace("{megabytes}", megabytes);
-    failed.querySelector('[data-testid="stFileChipDeleteBtn"] button')?.click();
+    say(place, troubles[key]);
   }
+}
+
+function say(place, text) {
+  let sentence = place?.querySelector(":scope > .upload-trouble");
+  if (!text) sentence?.remove();
+  if (!place || !text) return;
+  if (!sentence) {
+    sentence = document.createElement("p");
+    sentence.className = "upload-trouble";
+    sentence.setAttribute("role", "alert");
+    place.append(sentence);
+  }
+  if (sentence.textContent !== text) sentence.textContent = text;
 }
 
 // A tap that reaches no server must not look like one that did.

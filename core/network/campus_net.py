@@ -51,7 +51,7 @@ class CampusNet(nn.Module):
 
         self._add_heads(features)
         if config.in_distribution_rank:
-            plain = pooled_widths(config)[0]
+            plain = pooled_widths(config)[0] if config.pooling == "multi" else features
             self.register_buffer("in_distribution_mean", torch.zeros(plain))
             self.register_buffer("in_distribution_axes", torch.zeros(plain, config.in_distribution_rank))
 
