@@ -27,7 +27,9 @@ LOOKS = [
 
 
 def upload(seen: Visit, data: bytes, name: str = "photo.jpg", kind: str = "image/jpeg") -> None:
-    field = seen.page.locator("[data-testid=stFileUploaderDropzoneInput]")
+    field = seen.page.locator(
+        "[class*=st-key-upload-] [data-testid=stFileUploaderDropzoneInput]"
+    ).last  # while the page is drawn anew, the former one is still there
     field.wait_for(state="attached")
     field.set_input_files({"name": name, "mimeType": kind, "buffer": data})
 
@@ -151,7 +153,7 @@ def test_campus_page_adding_one_and_changing_language(visit: Open, tmp_path: Pat
     assert download.value.suggested_filename == "Testfield.campus"
     download.value.save_as(tmp_path / "again.campus")
     assert Bundle.load(tmp_path / "again.campus").manifest.name == "Testfield"
-    page.locator("[data-testid=stFileUploaderDropzoneInput]").set_input_files(packed)
+    page.locator(".st-key-campus_file [data-testid=stFileUploaderDropzoneInput]").set_input_files(packed)
     page.get_by_role("heading", name="Hillside").wait_for()
     page.locator("[data-testid=stMain]").evaluate("main => main.scrollTo(0, 0)")  # the sheet lies over the head
     page.get_by_role("button", name="עברית").click()
@@ -218,7 +220,7 @@ def test_a_campus_file_of_the_demo_s_size_is_taken_and_one_that_is_too_large_say
     seen = visit()
     page = seen.page
     page.locator(".st-key-nav button").nth(2).click()
-    field = page.locator("[data-testid=stFileUploaderDropzoneInput]")
+    field = page.locator(".st-key-campus_file [data-testid=stFileUploaderDropzoneInput]")
     field.wait_for(state="attached")
     large = tmp_path / "large.campus"
     with large.open("wb") as file:
