@@ -49,18 +49,17 @@ class MotionParams:
         return self.speed_m_s * sqrt(max(keep * dt_s + keep**2 * expm1(-dt_s / keep), 0.0))
 
 
-class RadiusFactors(BaseModel):
-    """Split-conformal factors of the two radii of one kind of fix, interpolated as `Calibration`'s are."""
+class RadiusCurve(BaseModel):
+    """Split-conformal factors of both radii at some of the map's own 68 % radii (ascending), interpolated between."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    fixes: int = Field(ge=1)
     radius_at_m: tuple[float, ...] = Field(min_length=1, max_length=10_000)
     radius68_factors: tuple[Annotated[float, Field(gt=0, le=1e6)], ...]
     radius95_factors: tuple[Annotated[float, Field(gt=0, le=1e6)], ...]
 
     @model_validator(mode="after")
-    def _one_factor_for_each_radius(self) -> RadiusFactors:
+    def _one_factor_for_each_radius(self) -> RadiusCurve:
         if not len(self.radius_at_m) == len(self.radius68_factors) == len(self.radius95_factors):
             raise ValueError("radius_at_m and both lists of factors must be of one length")
         if sorted(self.radius_at_m) != list(self.radius_at_m):
@@ -75,6 +74,12 @@ class RadiusFactors(BaseModel):
         )
         radius68_m = raw_m[0] * factor68
         return radius68_m, max(raw_m[1] * factor95, radius68_m)
+
+
+class RadiusFactors(RadiusCurve):
+    """The factors of one kind of fix, and how many held-out fixes they were taken from."""
+
+    fixes: int = Field(ge=1)
 
 
 RadiusKind = Literal["2", "3", "4+", "walk", "smoothed"]

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal, TypeVar
 
-import numpy as np
 from pydantic import (
     AfterValidator,
     AliasChoices,
@@ -21,7 +20,7 @@ from pydantic import (
 )  # fmt: skip
 
 from core.campus.frame import LocalFrame
-from core.campus.fusion_parameters import Fusion
+from core.campus.fusion_parameters import Fusion, RadiusCurve
 from core.campus.grid import Grid
 from core.campus.parameters import PosteriorParams
 from core.campus.zones import Zone
@@ -80,7 +79,7 @@ class Metrics(_Frozen):
     baselines: dict[str, dict[str, float]] = Field(default_factory=dict)
 
 
-class Calibration(_Frozen):
+class Calibration(RadiusCurve):
     """Split-conformal factors of the radii, and the out-of-distribution (OOD) scores of held-out photos of this campus.
 
     Factors differ with the doubt itself: `radius68_factors` and `radius95_factors` hold where the map's own 68 % radius
@@ -90,33 +89,15 @@ class Calibration(_Frozen):
     spread of its heading hold 68 % of the photos; None where no calibration photo has a heading.
     """
 
+    model_config = ConfigDict(populate_by_name=True)
+
     photos: int
-    radius_at_m: tuple[float, ...] = Field(min_length=1, max_length=10_000)
-    radius68_factors: tuple[Annotated[float, Field(gt=0, le=1e6)], ...]
-    radius95_factors: tuple[Annotated[float, Field(gt=0, le=1e6)], ...]
     heading_factor: float | None = Field(default=None, gt=0, le=1e6)
     # Bundles made before 0.2.0 call these `novelty`.
     ood_quantiles: tuple[float, ...] = Field(
         default=(), max_length=10_000, validation_alias=AliasChoices("ood_quantiles", "novelty")
     )
     off_campus_share: float = Field(default=0.02, ge=0, le=1)
-
-    @model_validator(mode="after")
-    def _one_factor_for_each_radius(self) -> Calibration:
-        if not len(self.radius_at_m) == len(self.radius68_factors) == len(self.radius95_factors):
-            raise ValueError("radius_at_m and both lists of factors must be of one length")
-        if sorted(self.radius_at_m) != list(self.radius_at_m):
-            raise ValueError("radius_at_m must ascend")
-        return self
-
-    def radii_m(self, raw_m: tuple[float, ...]) -> tuple[float, float]:
-        """The map's own radii for 68 and 95 % of its mass -> those that hold as many held-out photos."""
-        factor68, factor95 = (
-            float(np.interp(raw_m[0], self.radius_at_m, factors))
-            for factors in (self.radius68_factors, self.radius95_factors)
-        )
-        radius68_m = raw_m[0] * factor68
-        return radius68_m, max(raw_m[1] * factor95, radius68_m)
 
 
 class SecondLook(_Frozen):
