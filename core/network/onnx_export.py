@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import tempfile
 import warnings
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,17 +32,21 @@ def export_fp32(net: CampusNet) -> bytes:
     except ImportError as error:
         raise MissingDependency("onnxscript", "requirements-train.txt") from error
     size = net.config.image_size
+    return traced(net.eval().cpu(), (size, size), net.output_names)
+
+
+def traced(net: nn.Module, shape: tuple[int, int], outputs: Sequence[str]) -> bytes:
+    """A network on (B, H, W, 3) uint8 of `shape` (H, W) as an ONNX file: input `image` with B from 1 to 16."""
     batch = torch.export.Dim("batch", min=1, max=MAX_BATCH)
-    net = net.eval().cpu()
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's own deprecations, none of which we can act on
         path = Path(folder) / "model.onnx"
         torch.onnx.export(
             net,
-            (torch.zeros(2, size, size, 3, dtype=torch.uint8),),
+            (torch.zeros(2, *shape, 3, dtype=torch.uint8),),
             path,
             input_names=["image"],
-            output_names=list(net.output_names),
+            output_names=list(outputs),
             dynamic_shapes=({0: batch},),
             opset_version=OPSET,
             external_data=False,

