@@ -19,14 +19,9 @@ class LocateActor:
     """A Localizer on a node of the cluster; called with a batch of files by Ray Data."""
 
     def __init__(self, bundle: str) -> None:
-        from core.campus.bundle import Bundle
-        from core.engines.choose import open_engine
         from core.locate.localizer import Localizer
 
-        opened = Bundle.load(bundle)
-        self._localizer = Localizer(
-            opened, open_engine(opened, threads=1), threads=1
-        )  # Ray counts a core for each actor
+        self._localizer = Localizer.load(bundle, threads=1)  # Ray counts a core for each actor
 
     def __call__(self, batch: dict[str, Any]) -> Any:
         """`path` and `bytes` of a batch -> a table of rows."""

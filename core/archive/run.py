@@ -13,8 +13,6 @@ from pathlib import Path
 
 from core.archive.journal import Journal
 from core.archive.rows import Row, Tally, row_of
-from core.campus.bundle import Bundle
-from core.engines.choose import open_engine
 from core.errors import MissingDependency, PhotoError
 from core.locate.localizer import Localizer
 
@@ -79,8 +77,7 @@ def _by_a_pool(photos: Sequence[str], bundle: Path, jobs: int) -> Iterator[Row]:
 
 def _open(path: Path) -> None:
     global _opened
-    bundle = Bundle.load(path)
-    _opened = Localizer(bundle, open_engine(bundle, threads=1), threads=1)  # a core for each process
+    _opened = Localizer.load(path, threads=1)  # a core for each process
 
 
 def _located(photo: str) -> Row:

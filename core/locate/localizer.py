@@ -54,10 +54,16 @@ class Localizer:
             self.posterior.matched = self.second_reader.posterior
 
     @classmethod
-    def load(cls, path: str | Path | None = None, backend: Backend = "auto", second_look: bool = True) -> Localizer:
-        """Open a bundle (None: the demo campus). Raises BundleError or EngineError."""
+    def load(
+        cls,
+        path: str | Path | None = None,
+        backend: Backend = "auto",
+        second_look: bool = True,
+        threads: int | None = None,
+    ) -> Localizer:
+        """Open a bundle (None: the demo campus), with at most so many threads. Raises BundleError or EngineError."""
         bundle = Bundle.load(path if path is not None else DEMO_BUNDLE)
-        return cls(bundle, open_engine(bundle, backend), second_look)
+        return cls(bundle, open_engine(bundle, backend, threads), second_look, threads)
 
     def locate(self, photo: Any) -> Fix:
         """Locate a photo: path, bytes, file object, PIL image, Photo or (H, W, 3) uint8 RGB. Raises PhotoError."""

@@ -10,8 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 
-from core.campus.bundle import Bundle
-from core.engines.choose import open_engine
 from core.locate.fix import Fix
 from core.locate.localizer import Localizer
 
@@ -62,8 +60,7 @@ class LocateWorkers:
 
 def _open(path: Path) -> None:
     global _opened
-    bundle = Bundle.load(path)
-    _opened = Localizer(bundle, open_engine(bundle, threads=1))  # a core for each process
+    _opened = Localizer.load(path, threads=1)  # a core for each process
 
 
 def _locate(photos: tuple[bytes, ...]) -> Fix:
