@@ -54,8 +54,7 @@ class _Plan:
 
     @property
     def work(self) -> Path:
-        """Where unfinished work lies."""
-        return self.out.with_name(f"{self.out.name}.partial")
+        return work_folder(self.out)
 
     @property
     def settings(self) -> str:
@@ -71,6 +70,11 @@ class _Counts:
     found: int
     others: int
     left_out: tuple[Note, ...]
+
+
+def work_folder(out: Path) -> Path:
+    """Where unfinished work on the dataset `out` lies; the last thing that an import does is to remove it."""
+    return out.with_name(f"{out.name}.partial")
 
 
 def ingest(
