@@ -121,6 +121,10 @@ class SecondLook(_Frozen):
     beyond_ood_score: float = Field(default=0.8, ge=0, le=1)
     strength_quantiles: tuple[float, ...] = Field(min_length=2, max_length=10_000)
 
+    def wanted(self, radius68_m: Any, split: Any, ood_score: Any) -> Any:
+        """Whether a first look leaves such doubt that a second is worth it; numbers or arrays alike."""
+        return (radius68_m > self.beyond_radius68_m) | split | (ood_score > self.beyond_ood_score)
+
 
 class Parity(_Frozen):
     """Mean errors of FP32 and INT8 on the calibration split, and the mean distance between their fixes, in metres."""

@@ -86,10 +86,8 @@ class SecondReader:
         return self.verifier.evidence(features(), rows).scaled(self.look.match_weight)
 
     def _wanted(self, heads: Heads, ood_score: float) -> bool:
-        if ood_score > self.look.beyond_ood_score:
-            return True
         doubt = Doubt.of(self._first.map(heads), self._calibration)
-        return doubt.split or doubt.radius68_m > self.look.beyond_radius68_m
+        return bool(self.look.wanted(doubt.radius68_m, doubt.split, ood_score))
 
     def ood_score(self, first: float, evidence: Evidence) -> float:
         """0 to 1, the share of calibration photos that looked more like the campus by both looks together."""

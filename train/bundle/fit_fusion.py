@@ -15,6 +15,7 @@ from core.campus.grid import Grid
 from core.engines.heads import Heads
 from core.errors import DatasetError
 from core.locate.bayes_filter import Step, WalkFilter, smooth
+from core.locate.evidence import Evidence
 from core.locate.fusion import copy_shares, log_evidence, thumbnail, together
 from core.locate.posterior import Posterior
 from core.locate.prior import Prior, prior_of
@@ -55,13 +56,15 @@ _MOTION = {
 class Answered:
     """Photos that a network and a gallery were made without: `rows` (N,) of the dataset, and what was said of them.
 
-    images (N, S, S, 3) uint8 RGB, the network's input; posterior: with the gallery that lacks them.
+    images (N, S, S, 3) uint8 RGB, the network's input; posterior: with the gallery that lacks them, and the one for
+    photos with evidence as its `matched`. evidence: what a second look says of each photo, None where it takes none.
     """
 
     rows: Rows
     heads: Heads
     images: NDArray[np.uint8]
     posterior: Posterior
+    evidence: tuple[Evidence | None, ...]
 
 
 @dataclass(frozen=True)
@@ -125,7 +128,7 @@ def _read(dataset: Dataset, local_m: Float, answered: Sequence[Answered]) -> Ite
         for walk in walks(dataset, part.rows[:most]):
             order = [place[int(row)] for row in walk]
             yield _Walk(
-                [part.posterior.map(part.heads.one(index)).mass for index in order],
+                [part.posterior.map(part.heads.one(index), part.evidence[index]).mass for index in order],
                 [thumbnail(part.images[index]) for index in order],
                 time_s[walk],
                 local_m[walk],

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from core.campus.manifest import Calibration, SecondLook
 from core.engines.heads import Heads
+from core.locate.evidence import Evidence
 from core.locate.posterior import Posterior
 from train.bundle.second_look import Asked, fit_second_look
 
@@ -36,10 +37,28 @@ class Questioned:
     gallery_rows: Rows
 
 
+@dataclass(frozen=True)
+class LookedAgain:
+    """A bundle's second look and its files; None and none where it has no second look.
+
+    evidence: for each part of the held-out photos, what the second look says of each of its photos; None where it takes
+    no second look.
+    """
+
+    look: SecondLook | None
+    files: dict[str, bytes]
+    evidence: tuple[tuple[Evidence | None, ...], ...]
+
+    @classmethod
+    def none(cls, held_out: Sequence[Questioned]) -> LookedAgain:
+        return cls(None, {}, tuple((None,) * len(part.rows) for part in held_out))
+
+
 def look_again(
     paths: Sequence[Path], held_out: Sequence[Questioned], gallery_rows: Rows, calibration: Calibration
-) -> tuple[SecondLook | None, dict[str, bytes]]:
-    """The second look of a campus whose first look is fitted, and its files; None and none, with the reason logged.
+) -> LookedAgain:
+    """The second look of a campus whose first look is fitted; none, with the reason logged, where it cannot or does not
+    pay.
 
     paths: of all photos of the dataset. gallery_rows: of the bundle's own gallery, in its order.
     """
@@ -57,12 +76,14 @@ def look_again(
     }
     if reason := next((reason for reason, holds in reasons.items() if holds), None):
         log.info("no second look: %s", reason)
-        return None, {}
+        return LookedAgain.none(held_out)
     every = [gallery_rows, *(rows for part in held_out for rows in (part.rows, part.gallery_rows))]
     features = LocalFeatures.of(paths, np.unique(np.concatenate(every)))
     asked = [
         Asked.of(part.posterior, part.heads, part.truth_m, features.gallery(part.gallery_rows), features.at(part.rows))
         for part in held_out
     ]
-    look = fit_second_look(asked, calibration, features.size, KEYPOINTS)
-    return look, {} if look is None else features.files(gallery_rows)
+    fitted = fit_second_look(asked, calibration, features.size, KEYPOINTS)
+    if fitted is None:
+        return LookedAgain.none(held_out)
+    return LookedAgain(fitted.look, features.files(gallery_rows), fitted.evidence)

@@ -27,7 +27,7 @@ from train.bundle.calibrate import calibrate, fit_posterior, readings, sharpened
 from train.bundle.calibration_photos import CALIBRATION, HELD_OUT, CalibrationPhotos
 from train.bundle.fit_fusion import Answered, fit_fusion
 from train.bundle.held_out import Fitted, Ground, HeldOut, cross_fitted, held_out_split
-from train.bundle.look_again import Questioned, look_again
+from train.bundle.look_again import LookedAgain, Questioned, look_again
 
 if TYPE_CHECKING:  # torch is imported where it works, so that the command tells its options without it
     from core.network.campus_net import CampusNet
@@ -87,12 +87,10 @@ def calibrated_parts(net: CampusNet, task: TrainingData, seed: int, second_look:
     chosen = by8 if int8_pays else by32
     if not whitened:  # the radii are those of the model that will be run
         calibration = calibrate(chosen, ground, params, task.heading_deg[fitted.asked_rows])
-    look, look_files = None, dict[str, bytes]()
+    questioned = _questioned(fitted, fitted.held_out if whitened else chosen, ground, params)
+    again = LookedAgain.none(questioned)
     if second_look:
-        by = fitted.held_out if whitened else chosen
-        look, look_files = look_again(
-            task.dataset.image_paths, _questioned(fitted, by, ground, params), fitted.rows, calibration
-        )
+        again = look_again(task.dataset.image_paths, questioned, fitted.rows, calibration)
     return Parts(
         fitted.net,
         ground.grid,
@@ -105,10 +103,10 @@ def calibrated_parts(net: CampusNet, task: TrainingData, seed: int, second_look:
             "model.onnx": fp32,
             "model.int8.onnx": int8,
             **_gallery_files(fitted, chosen, ground, params, task),
-            **look_files,
+            **again.files,
         },
-        _fusion(fitted.asked, fitted.held_out if whitened else chosen, ground, params, task),
-        look,
+        _fusion(questioned, again, ground, task),
+        again.look,
     )
 
 
@@ -164,18 +162,14 @@ def _gallery_files(
     }
 
 
-def _fusion(
-    asked: Sequence[NDArray[np.int64]],
-    held_out: Sequence[HeldOut],
-    ground: Ground,
-    params: PosteriorParams,
-    task: TrainingData,
-) -> Fusion:
-    """How several photos are fused, by those that the gallery was made without."""
-    answered = [
-        Answered(rows, part.heads, task.images[rows], ground.posterior(part.gallery, params))
-        for rows, part in zip(asked, held_out, strict=True)
-    ]
+def _fusion(questioned: Sequence[Questioned], again: LookedAgain, ground: Ground, task: TrainingData) -> Fusion:
+    """How several photos are fused, by those that the gallery was made without, as the Localizer will read them."""
+    answered = []
+    for part, evidence in zip(questioned, again.evidence, strict=True):
+        posterior = part.posterior
+        if again.look is not None:
+            posterior.matched = ground.posterior(posterior.gallery, again.look.posterior)
+        answered.append(Answered(part.rows, part.heads, task.images[part.rows], posterior, evidence))
     return fit_fusion(task.dataset, task.local_m, answered)
 
 

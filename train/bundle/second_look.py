@@ -79,9 +79,20 @@ class Asked:
         return self.posterior.log_likelihood(self.heads, self.truth_m, self.evidence.scaled(weight))
 
 
+@dataclass(frozen=True)
+class FittedLook:
+    """A second look, and what it says of the photos that it was fitted to.
+
+    evidence: for each part that was asked, of each of its photos; None where the first look is not in doubt.
+    """
+
+    look: SecondLook
+    evidence: tuple[tuple[Evidence | None, ...], ...]
+
+
 def fit_second_look(
     asked: Sequence[Asked], calibration: Calibration, size: tuple[int, int], keypoints: int
-) -> SecondLook | None:
+) -> FittedLook | None:
     """How matches re-weigh a campus whose first look is fitted; None, with the reason logged, where they do not pay.
 
     `size` (height, width) of the canvas, and how many keypoints a photo has, are those of the features.
@@ -93,31 +104,45 @@ def fit_second_look(
         return None
     params, weight = fit_evidence(asked)
     first, second = _errors(asked, calibration, params, weight)
-    limit_m = look_limit_m(first.error_m, second.error_m, first.radius68_m, first.split)
-    looked = (first.radius68_m > limit_m) | first.split
-    log.info(
-        "second look for %.0f %% of the calibration photos: mean error %.1f -> %.1f m",
-        100 * looked.mean(),
-        first.error_m.mean(),
-        np.where(looked, second.error_m, first.error_m).mean(),
-    )
     best = np.concatenate([part.evidence.log_ratio.max(axis=1) for part in asked])
     strengths = np.quantile(best, np.linspace(0, 1, 101))
-    statistic = [
-        ood_statistic(share, share_below(strengths, strength))
-        for share, strength in zip(first.ood_score.tolist(), best.tolist(), strict=True)
-    ]
-    return SecondLook(
+    look = SecondLook(
         height=size[0],
         width=size[1],
         keypoints=keypoints,
         candidates=CANDIDATES,
         match_weight=weight,
         posterior=params,
-        calibration=_radii(calibration, second, looked, np.array(statistic)),
-        beyond_radius68_m=limit_m,
+        calibration=calibration,  # until the photos that are looked at twice have told their own
+        beyond_radius68_m=look_limit_m(first.error_m, second.error_m, first.radius68_m, first.split),
         strength_quantiles=tuple(strengths.tolist()),
     )
+    looked = look.wanted(first.radius68_m, first.split, first.ood_score)
+    log.info(
+        "second look for %.0f %% of the calibration photos: mean error %.1f -> %.1f m",
+        100 * looked.mean(),
+        first.error_m.mean(),
+        np.where(looked, second.error_m, first.error_m).mean(),
+    )
+    statistic = [
+        ood_statistic(share, share_below(strengths, strength))
+        for share, strength in zip(first.ood_score.tolist(), best.tolist(), strict=True)
+    ]
+    own = _radii(calibration, second, looked, np.array(statistic))
+    return FittedLook(look.model_copy(update={"calibration": own}), _evidence(asked, looked, weight))
+
+
+def _evidence(
+    asked: Sequence[Asked], looked: NDArray[np.bool_], weight: float
+) -> tuple[tuple[Evidence | None, ...], ...]:
+    """What matches say of each photo, of those alone that are looked at twice: (N,) over all parts."""
+    found, seen = [], 0
+    for part in asked:
+        weighed, count = part.evidence.scaled(weight), len(part.heads)
+        wanted = looked[seen : seen + count]
+        found.append(tuple(weighed.of(slice(row, row + 1)) if wanted[row] else None for row in range(count)))
+        seen += count
+    return tuple(found)
 
 
 def fit_evidence(asked: Sequence[Asked]) -> tuple[PosteriorParams, float]:

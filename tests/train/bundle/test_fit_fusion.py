@@ -14,9 +14,12 @@ import pytest
 import train.__main__
 from core.campus.bundle import Bundle, save_bundle
 from core.campus.fusion_parameters import Fusion
+from core.campus.parameters import PosteriorParams
 from core.cli.run import run_cli
 from core.engines.heads import run_all
+from core.locate.evidence import Evidence
 from core.locate.localizer import Localizer
+from core.locate.posterior import Posterior
 from tests.bundles import make_bundle, photo
 from train.bundle.fit_fusion import Answered, fit_fusion
 from train.dataset.dataset import Dataset
@@ -52,11 +55,18 @@ def walk(folder: Path, localizer: Localizer, seed: int, off_m: float = 14.0, tim
     return Dataset.load(folder)
 
 
-def fit(localizer: Localizer, dataset: Dataset, count: int | None = None) -> Fusion:
+def fit(
+    localizer: Localizer,
+    dataset: Dataset,
+    count: int | None = None,
+    posterior: Posterior | None = None,
+    evidence: tuple[Evidence | None, ...] = (),
+) -> Fusion:
     rows = np.arange(len(dataset))[:count]
     images = decode_images([dataset.image_paths[row] for row in rows], localizer.bundle.manifest.image_size)
     local_m = localizer.bundle.manifest.frame.to_local(*dataset.latlon.T)
-    answered = Answered(rows, run_all(localizer.engine, images), images, localizer.posterior)
+    heads = run_all(localizer.engine, images)
+    answered = Answered(rows, heads, images, posterior or localizer.posterior, evidence or (None,) * len(rows))
     return fit_fusion(dataset, local_m, [answered])
 
 
@@ -127,3 +137,20 @@ def test_evaluate_prints_and_writes_bursts_and_walks(
         assert {"n", "mean_m", "median_m", "coverage68", "coverage95"} <= set(found)
     drawn = {path.name for path in (tmp_path / "report").iterdir()}
     assert {"error-by-photos.png", "walk-map.png", "worst-bursts.png"} <= drawn
+
+
+def test_photos_looked_at_twice_are_fused_by_their_second_maps(localizer: Localizer, tmp_path: Path) -> None:
+    made, first = walk(tmp_path / "calibration", localizer, 1), localizer.posterior
+    gallery = first.gallery
+    assert gallery is not None
+    twice = Posterior(first.grid, first.zones, gallery, first.params, first.scale_m)
+    twice.matched = Posterior(
+        first.grid, first.zones, gallery, PosteriorParams(0.01, 0.0, 0.97, 0.02, neighbours=len(gallery)), first.scale_m
+    )
+    truth_m = localizer.bundle.manifest.frame.to_local(*made.latlon.T)
+    nearest = np.linalg.norm(gallery.local_m - truth_m[:, None], axis=2).argmin(axis=1)
+    evidence = tuple(Evidence(np.array([[row]]), np.array([[50.0]])) for row in nearest)
+    seen_twice = fit(localizer, made, posterior=twice, evidence=evidence)
+    seen_once = fit(localizer, made)
+    for kind in ("2", "walk"):
+        assert seen_twice.radii[kind].radius_at_m[0] < 0.7 * seen_once.radii[kind].radius_at_m[0]

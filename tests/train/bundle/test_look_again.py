@@ -20,7 +20,7 @@ from core.io.arrays import read_npz
 from core.locate.evidence import Evidence
 from core.locate.posterior import Posterior
 from tests.second_looks import PLACES_M, facade, needs_xfeat
-from train.bundle.look_again import Questioned, look_again
+from train.bundle.look_again import LookedAgain, Questioned, look_again
 from train.bundle.second_look import Asked, cross_fitted_gain, fit_evidence, look_limit_m
 
 PLACES = len(PLACES_M)
@@ -86,13 +86,18 @@ def test_a_dataset_gets_its_second_look_and_files(tmp_path: Path, monkeypatch: p
         Image.fromarray(pixels).save(paths[-1])
     gallery_rows, rows = np.arange(PLACES), np.arange(PLACES, PLACES + ASKED)
     asked = Questioned(_posterior(), _heads(ASKED), np.array(PLACES_M)[place], rows, gallery_rows)
-    look, files = look_again(paths, [asked], gallery_rows, CALIBRATION)
+    again = look_again(paths, [asked], gallery_rows, CALIBRATION)
+    look, files = again.look, again.files
     assert look is not None
     assert (look.height, look.width) == (192, 256)
     assert look.match_weight > 0.5
+    (evidence,) = again.evidence
+    assert len(evidence) == ASKED
+    assert any(one is not None for one in evidence)
+    assert all(one is None or one.rows.shape == (1, PLACES) for one in evidence)
     assert set(files) == {LOCAL_MODEL, LOCAL_GALLERY, LOCAL_LICENCE}
     descriptor = read_npz(files[LOCAL_GALLERY], ("descriptor",))["descriptor"]
     assert descriptor.dtype == np.int8
     assert descriptor[0].nbytes <= 16_000
     few = replace(asked, heads=_heads(5), truth_m=asked.truth_m[:5], rows=rows[:5])
-    assert look_again(paths, [few], gallery_rows, CALIBRATION) == (None, {})
+    assert look_again(paths, [few], gallery_rows, CALIBRATION) == LookedAgain(None, {}, ((None,) * 5,))
