@@ -10,6 +10,8 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from core.archive import options
 from core.archive.photos import archive_photos
 from core.archive.walks import check_track, walked, write_track
@@ -17,15 +19,15 @@ from core.campus.frame import distance_m
 from core.campus.seen import photo_digest, seen_photos
 from core.cli.campus import chosen_bundle
 from core.cli.run import run_cli
-from core.errors import CampusError
+from core.errors import CampusError, PhotoError
 from core.io.csv_cells import harmless
 from core.io.labels import read_labels
 from core.locate import localizer as campus
 from core.locate.fix import Fix
 from core.locate.localizer import DEMO_BUNDLE, Localizer
+from core.locate.many import all_readable
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 __all__ = ["main", "predict_gps"]
@@ -55,11 +57,9 @@ def table_row(photo: str, fix: Fix) -> str:
 def locate(photos: list[Path], localizer: Localizer, as_json: bool) -> int:
     """Print a fix per photo; a photo that cannot be used is named on stderr and makes the exit code 2."""
     failed, head = False, not as_json
-    for photo in photos:
-        try:
-            fix = localizer.locate(photo)
-        except CampusError as error:
-            print(f"error: {error}", file=sys.stderr)
+    for photo, fix in zip(photos, localizer.locate_many(photos), strict=True):
+        if isinstance(fix, PhotoError):
+            print(f"error: {fix}", file=sys.stderr)
             failed = True
             continue
         if head:
@@ -77,13 +77,14 @@ def check(labels: Path, images: Path, localizer: Localizer) -> int:
     missing = 0
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(["image_name", "lat", "lon", "error_m", "radius68_m"])
-    for name, lat, lon in zip(table["image_name"], table["lat"], table["lon"], strict=True):
-        photo = images / name
-        if not photo.exists():
-            missing += 1
-            print(f"error: {photo}: named in {labels} but not there", file=sys.stderr)
-            continue
-        fix = localizer.locate(photo)
+    there = [(images / name).exists() for name in table["image_name"]]
+    for name in table["image_name"][~np.array(there, bool)]:
+        missing += 1
+        print(f"error: {images / name}: named in {labels} but not there", file=sys.stderr)
+    found = table[there]
+    photos = [images / name for name in found["image_name"]]
+    fixes = all_readable(localizer.locate_many(photos))
+    for photo, name, lat, lon, fix in zip(photos, found["image_name"], found["lat"], found["lon"], fixes, strict=True):
         error_m = float(distance_m(lat, lon, fix.lat, fix.lon))
         errors.append(error_m)
         of_known.append(bool(known) and photo_digest(photo) in known)

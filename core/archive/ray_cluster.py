@@ -9,10 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from core.archive.rows import Row, Tally, row_of, schema
-from core.errors import MissingDependency, PhotoError
-
-BATCH = 16
+from core.archive.rows import Tally, row_of, schema
+from core.errors import MissingDependency
+from core.locate.many import BATCH
 
 
 class LocateActor:
@@ -27,14 +26,9 @@ class LocateActor:
         """`path` and `bytes` of a batch -> a table of rows."""
         import pyarrow
 
-        rows = [self._located(str(path), bytes(data)) for path, data in zip(batch["path"], batch["bytes"], strict=True)]
-        return pyarrow.Table.from_pylist([row.as_dict() for row in rows], schema=schema())
-
-    def _located(self, path: str, data: bytes) -> Row:
-        try:
-            return row_of(path, self._localizer.locate(data))
-        except PhotoError as error:
-            return Row(path, error=str(error))
+        fixes = self._localizer.locate_many(map(bytes, batch["bytes"]), BATCH)
+        rows = [row_of(str(path), fix).as_dict() for path, fix in zip(batch["path"], fixes, strict=True)]
+        return pyarrow.Table.from_pylist(rows, schema=schema())
 
 
 def locate_on_cluster(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any
 
+from core.errors import PhotoError
 from core.locate.fix import Fix
 
 
@@ -49,8 +50,10 @@ class Tally:
     before: int
 
 
-def row_of(photo: str, fix: Fix) -> Row:
-    """The row of a fix."""
+def row_of(photo: str, fix: Fix | PhotoError) -> Row:
+    """The row of a fix, or of why there is none."""
+    if isinstance(fix, PhotoError):
+        return Row(photo, error=str(fix))
     held = fix.on_campus
     return Row(
         photo=photo,

@@ -27,7 +27,7 @@ def locate_archive(photos: Sequence[str], bundle: Path, journal: Journal, jobs: 
     """
     left = [photo for photo in photos if not journal.has(photo)]
     failed = 0
-    rows = _one_by_one(left, bundle) if jobs == 1 else _by_processes(left, bundle, jobs)
+    rows = _by_batches(left, bundle) if jobs == 1 else _by_processes(left, bundle, jobs)
     for row in _with_progress(rows, len(photos), len(photos) - len(left)):
         journal.add(row)
         failed += row.error is not None
@@ -35,17 +35,8 @@ def locate_archive(photos: Sequence[str], bundle: Path, journal: Journal, jobs: 
     return Tally(len(left) - failed, failed, len(photos) - len(left))
 
 
-def located(photo: str, localizer: Localizer) -> Row:
-    """The row of one photo, whatever becomes of it."""
-    try:
-        return row_of(photo, localizer.locate(Path(photo)))
-    except (PhotoError, OSError) as error:
-        return Row(photo, error=str(error))
-
-
-def _one_by_one(photos: Sequence[str], bundle: Path) -> Iterator[Row]:
-    localizer = Localizer.load(bundle)
-    return (located(photo, localizer) for photo in photos)
+def _by_batches(photos: Sequence[str], bundle: Path) -> Iterator[Row]:
+    return map(row_of, photos, Localizer.load(bundle).locate_many(map(Path, photos)))
 
 
 def _by_processes(photos: Sequence[str], bundle: Path, jobs: int) -> Iterator[Row]:
@@ -82,7 +73,10 @@ def _open(path: Path) -> None:
 
 def _located(photo: str) -> Row:
     assert _opened is not None
-    return located(photo, _opened)
+    try:
+        return row_of(photo, _opened.locate(Path(photo)))
+    except PhotoError as error:
+        return row_of(photo, error)
 
 
 def _with_progress(rows: Iterator[Row], total: int, before: int) -> Iterator[Row]:

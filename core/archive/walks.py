@@ -14,6 +14,7 @@ from core.errors import CampusError
 from core.io.files import written_atomically
 from core.locate.fix import Fix
 from core.locate.localizer import Localizer
+from core.locate.many import all_readable
 from core.locate.reading import Reading
 from core.photo.capture import parse_local_time
 
@@ -36,8 +37,8 @@ def walked(photos: Sequence[str], localizer: Localizer, times: Path | None = Non
     Raises PhotoError for a photo that cannot be read, CampusError for one without a time, naming it.
     """
     known = {} if times is None else read_times(times)
-    readings = [(photo, localizer.read(Path(photo))) for photo in photos]
-    dated = [(_taken(photo, reading, known), photo, reading) for photo, reading in readings]
+    readings = all_readable(localizer.read_many(map(Path, photos)))
+    dated = [(_taken(photo, reading, known), photo, reading) for photo, reading in zip(photos, readings, strict=True)]
     taken = sorted(dated, key=lambda one: one[:2])
     walk = localizer.walk(keep=len(taken))
     for time, _, reading in taken:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,9 +16,10 @@ from core.engines.choose import Backend, open_engine
 from core.engines.heads import Engine, Heads
 from core.locate.fix import Candidate, Fix, ZoneOdds
 from core.locate.heading import direction_deg, raw_spread_deg
+from core.locate.many import BATCH, all_readable, each_of_many
 from core.locate.posterior import Posterior
 from core.locate.prior import Prior, closed_cells, prior_of
-from core.locate.reading import Reading
+from core.locate.reading import Prepared, Reading
 from core.locate.second_look import SecondReader, share_below
 from core.locate.several import fix_together
 from core.locate.threads import one_blas_thread
@@ -29,8 +31,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from core.campus.manifest import Calibration
+    from core.errors import PhotoError
     from core.locate.evidence import Evidence
     from core.locate.probability_map import ProbabilityMap
+    from core.photo.canvas import Canvas
 
 
 DEMO_BUNDLE = Path(__file__).resolve().parents[2] / "campuses" / "demo"
@@ -43,8 +47,9 @@ class Localizer:
     def __init__(self, bundle: Bundle, engine: Engine, second_look: bool = True, threads: int | None = None) -> None:
         """Without `second_look`, photos in doubt are not matched by local features; many bundles carry none anyway.
 
-        `threads`: at most so many for the second look's network.
+        `threads`: at most so many for the second look's network and for `locate_many` (None: one for each core).
         """
+        self.threads = threads or os.cpu_count() or 1
         self.bundle, self.engine = bundle, engine
         manifest = bundle.manifest
         self.posterior = Posterior(manifest.grid, bundle.zones, bundle.gallery, manifest.posterior, manifest.scale_m)
@@ -67,8 +72,7 @@ class Localizer:
 
     def locate(self, photo: Any) -> Fix:
         """Locate a photo: path, bytes, file object, PIL image, Photo or (H, W, 3) uint8 RGB. Raises PhotoError."""
-        reading = self.read(photo)
-        return self.fix(reading.heads, reading.timings_ms, reading.evidence)
+        return self.fix_of(self.read(photo))
 
     def locate_together(self, photos: Sequence[Any]) -> Fix:
         """Locate the one standpoint of N >= 1 photos, each as `locate` takes it, in any order.
@@ -76,7 +80,7 @@ class Localizer:
         Of one photo it is what `locate` gives; near copies count once. Raises PhotoError for no photo, and for one that
         cannot be read.
         """
-        return fix_together(self, [self.read(photo) for photo in photos])
+        return fix_together(self, list(all_readable(self.read_many(photos))))
 
     def walk(self, keep: int = KEPT_PHOTOS, **motion: float) -> Walk:
         """A walk to add photos to, in the order of time; it remembers `keep` of them for smoothing.
@@ -96,21 +100,43 @@ class Localizer:
 
     def read(self, photo: Any) -> Reading:
         """All that is read from a photo itself, and how long each step took. Raises PhotoError."""
+        prepared = self.prepare(photo)
+        started = time.perf_counter()
+        heads = self.engine.run(prepared.image[None])
+        return self.reading(prepared, heads, 1e3 * (time.perf_counter() - started))
+
+    def prepare(self, photo: Any) -> Prepared:
+        """Decode and shrink a photo, without asking the network. Raises PhotoError."""
         loaded = photo if isinstance(photo, Photo) else load_photo(photo, min_side=self.least_side)
         started = time.perf_counter()
         image = network_image(loaded.rgb, self.bundle.manifest.image_size)
-        prepared = time.perf_counter()
-        heads = self.engine.run(image[None])
-        answered = time.perf_counter()
-        timings_ms = {
-            "decode": loaded.decode_ms,
-            "preprocess": 1e3 * (prepared - started),
-            "network": 1e3 * (answered - prepared),
-        }
-        evidence = self.evidence(heads, loaded.rgb)
+        timings_ms = {"decode": loaded.decode_ms, "preprocess": 1e3 * (time.perf_counter() - started)}
+        canvas = None if self.second_reader is None else self.second_reader.verifier.canvas_of(loaded.rgb)
+        return Prepared(image, canvas, loaded.capture, timings_ms)
+
+    def reading(self, prepared: Prepared, heads: Heads, network_ms: float) -> Reading:
+        """What the network said of a photo (a batch of 1, after so long), with what a second look adds."""
+        timings_ms = {**prepared.timings_ms, "network": network_ms}
+        started = time.perf_counter()
+        evidence = None if prepared.canvas is None else self.evidence(heads, prepared.canvas)
         if evidence is not None:
-            timings_ms["second_look"] = 1e3 * (time.perf_counter() - answered)
-        return Reading(heads, image, timings_ms, loaded.capture, evidence)
+            timings_ms["second_look"] = 1e3 * (time.perf_counter() - started)
+        return Reading(heads, prepared.image, timings_ms, prepared.capture, evidence)
+
+    def locate_many(self, photos: Iterable[Any], batch: int = BATCH) -> Iterator[Fix | PhotoError]:
+        """The fix of each photo that `locate` would give, in order and as they are asked for, on all cores.
+
+        In place of a photo that cannot be read stands its PhotoError. Memory does not grow with the number of photos.
+        """
+        return each_of_many(self, photos, self.fix_of, batch)
+
+    def read_many(self, photos: Iterable[Any], batch: int = BATCH) -> Iterator[Reading | PhotoError]:
+        """The same of `read`."""
+        return each_of_many(self, photos, lambda reading: reading, batch)
+
+    def fix_of(self, reading: Reading) -> Fix:
+        """The fix of one photo that was read."""
+        return self.fix(reading.heads, reading.timings_ms, reading.evidence)
 
     @property
     def least_side(self) -> int:
@@ -118,15 +144,12 @@ class Localizer:
         size = self.bundle.manifest.image_size
         return size if self.second_reader is None else max(size, self.second_reader.verifier.least_side)
 
-    def evidence(self, heads: Heads, rgb: NDArray[np.uint8]) -> Evidence | None:
-        """What a second look at one photo (a batch of 1) says; None where the first is not in doubt.
-
-        rgb: (h, w, 3) uint8, the photo upright.
-        """
-        if self.second_reader is None:
+    def evidence(self, heads: Heads, canvas: Callable[[], Canvas]) -> Evidence | None:
+        """What a second look at one photo (a batch of 1) says; None where the first is not in doubt."""
+        if (second := self.second_reader) is None:
             return None
         with one_blas_thread():
-            return self.second_reader.evidence(heads, rgb, self.ood_score(heads))
+            return second.evidence(heads, lambda: second.verifier.features_on(canvas()), self.ood_score(heads))
 
     def fix(self, heads: Heads, timings_ms: dict[str, float] | None = None, evidence: Evidence | None = None) -> Fix:
         """Read the fix of one photo (a batch of 1) off its probability map."""

@@ -70,15 +70,11 @@ class SecondReader:
             return None
         return None if look is None or verifier is None else cls(look, bundle.manifest.calibration, posterior, verifier)
 
-    def evidence(self, heads: Heads, rgb: NDArray[np.uint8], ood_score: float) -> Evidence | None:
-        """What matches say of the gallery, of one photo (a batch of 1) of (h, w, 3) uint8 RGB; None without doubt.
+    def evidence(self, heads: Heads, features: Callable[[], Float32], ood_score: float) -> Evidence | None:
+        """What matches say of the gallery, of one photo (a batch of 1); None without doubt.
 
-        `ood_score`: 0 to 1, the first look's.
+        features: reads the photo's (n, D) local features, where they are wanted. ood_score: 0 to 1, the first look's.
         """
-        return self.evidence_of(heads, lambda: self.verifier.features(rgb), ood_score)
-
-    def evidence_of(self, heads: Heads, features: Callable[[], Float32], ood_score: float) -> Evidence | None:
-        """The same of a photo whose (n, D) local features are given, or read where they are wanted."""
         gallery = self.posterior.gallery
         if heads.embedding is None or gallery is None or not self._wanted(heads, ood_score):
             return None

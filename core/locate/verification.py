@@ -6,6 +6,7 @@ is what is wrong. Details that match one to one say which of them show the same 
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,10 +19,13 @@ from core.photo.canvas import fitted
 from core.photo.load import load_photo
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from core.campus.bundle import Bundle
     from core.campus.local_gallery import LocalGallery
+    from core.photo.canvas import Canvas
 
     Float = NDArray[np.float64]
     Float32 = NDArray[np.float32]
@@ -59,7 +63,14 @@ class Verifier:
 
     def features(self, rgb: NDArray[np.uint8]) -> Float32:
         """(h, w, 3) uint8 RGB -> (n, 64) float32 descriptors, as many as a gallery photo has at most."""
-        canvas = fitted(rgb, self.height, self.width)
+        return self.features_on(self.canvas_of(rgb)())
+
+    def canvas_of(self, rgb: NDArray[np.uint8]) -> Callable[[], Canvas]:
+        """What puts a photo on this network's canvas, once that is wanted."""
+        return partial(fitted, rgb, self.height, self.width)
+
+    def features_on(self, canvas: Canvas) -> Float32:
+        """The same of a photo on its canvas."""
         return local_features(self.engine.run(canvas.image), canvas, self.gallery.descriptor.shape[1])
 
     def features_of(self, photo: Any) -> Float32:

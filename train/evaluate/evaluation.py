@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from core.campus.frame import distance_m
 from core.campus.gallery import nearest_neighbours
 from core.campus.manifest import Metrics
-from core.engines.heads import Heads, run_all
+from core.engines.heads import Heads, joined
 from core.errors import DatasetError
-from core.locate.evidence import Evidence
 from core.locate.fix import Fix
 from core.locate.localizer import Localizer
-from core.photo.load import load_photo
+from core.locate.many import all_readable, each_of_many
+from core.locate.reading import Reading
 from train.dataset.dataset import Dataset
-from train.dataset.images import decode_images
 from train.dataset.ingest import find_photos
 from train.dataset.split import Splits
 from train.evaluate.coverage import LEVELS
@@ -88,15 +89,9 @@ def evaluate(localizer: Localizer, dataset: Dataset, split: str | None = None) -
 
 def evaluate_rows(localizer: Localizer, dataset: Dataset, rows: NDArray[np.int64], split: str) -> Evaluation:
     """Evaluate on the photos in `rows` (N,) of a dataset; `split` is only their name."""
-    paths = [dataset.image_paths[row] for row in rows]
-    images = decode_images(paths, localizer.bundle.manifest.image_size)
-    heads = run_all(localizer.engine, images)
+    answers = list(_answers(localizer, [dataset.image_paths[row] for row in rows]))
+    heads, fixes = joined([answer.heads for answer in answers]), tuple(answer.fix for answer in answers)
     truth = dataset.latlon[rows]
-    fixes, level_radii = [], []
-    for index in range(len(rows)):
-        fix = localizer.fix(heads.one(index), evidence=evidence_of(localizer, heads.one(index), paths[index]))
-        level_radii.append(radii_at_levels(localizer, fix))
-        fixes.append(replace(fix, probability=None))  # thousands of maps would fill the memory
     at = np.array([(fix.lat, fix.lon) for fix in fixes])
     error = distance_m(*truth.T, *at.T)
     baselines = {
@@ -109,17 +104,36 @@ def evaluate_rows(localizer: Localizer, dataset: Dataset, rows: NDArray[np.int64
         rows=rows,
         names=tuple(dataset.names[row] for row in rows),
         truth=truth,
-        fixes=tuple(fixes),
+        fixes=fixes,
         error_m=error,
         radius68_m=radius68,
         radius95_m=radius95,
-        level_radius_m=np.array(level_radii),
+        level_radius_m=np.array([answer.level_radius_m for answer in answers]),
         baseline_error_m=baselines,
         neighbours=None
         if gallery is None or heads.embedding is None
         else nearest_neighbours(heads.embedding, gallery, NEIGHBOURS)[0],
         metrics=summarise(error, radius68, radius95, baselines),
     )
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """What is kept of a photo: thousands of probability maps would fill the memory. level_radius_m: (len(LEVELS),)."""
+
+    heads: Heads
+    fix: Fix
+    level_radius_m: NDArray[np.float64]
+
+
+def _answers(localizer: Localizer, paths: list[Path]) -> Iterator[_Answer]:
+    """Each photo's answer, as `Localizer.locate` gives it. Raises PhotoError for one that cannot be read."""
+
+    def answer(reading: Reading) -> _Answer:
+        fix = localizer.fix_of(reading)
+        return _Answer(reading.heads, replace(fix, probability=None), radii_at_levels(localizer, fix))
+
+    yield from tqdm(all_readable(each_of_many(localizer, paths, answer)), "locating", len(paths), disable=None)
 
 
 def radii_at_levels(localizer: Localizer, fix: Fix) -> NDArray[np.float64]:
@@ -140,19 +154,7 @@ def refused(localizer: Localizer, other_places: Path) -> NDArray[np.bool_]:
     Raises DatasetError when the folder holds no photo, PhotoError when one cannot be read.
     """
     paths = [other_places / name for name in find_photos(other_places)[0]]
-    heads = run_all(localizer.engine, decode_images(paths, localizer.bundle.manifest.image_size))
-    fixes = (
-        localizer.fix(heads.one(index), evidence=evidence_of(localizer, heads.one(index), path))
-        for index, path in enumerate(paths)
-    )
-    return np.array([not fix.on_campus for fix in fixes])
-
-
-def evidence_of(localizer: Localizer, heads: Heads, path: Path) -> Evidence | None:
-    """What a second look at a photo file says; None where the first is not in doubt, or the bundle has none."""
-    if localizer.second_reader is None:
-        return None
-    return localizer.evidence(heads, load_photo(path, min_side=localizer.least_side).rgb)
+    return np.array([not answer.fix.on_campus for answer in _answers(localizer, paths)])
 
 
 def describe(evaluation: Evaluation, localizer: Localizer) -> str:

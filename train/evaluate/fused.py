@@ -12,6 +12,7 @@ from core.campus.frame import distance_m
 from core.campus.manifest import Metrics
 from core.locate.fix import Fix
 from core.locate.localizer import Localizer
+from core.locate.many import all_readable
 from core.locate.several import fix_together
 from train.dataset.dataset import Dataset
 from train.evaluate.metrics import summarise
@@ -71,7 +72,7 @@ def evaluate_fused(
     time_s = times_s(dataset)
     parts: dict[str, list[tuple[Fix, Rows]]] = {name: [] for name in (*NUMBERS, "walk", "smoothed")}
     for walk in walks(dataset, rows):
-        readings = [localizer.read(dataset.image_paths[row]) for row in walk]
+        readings = list(all_readable(localizer.read_many(dataset.image_paths[row] for row in walk)))
         if gap_s is not None:
             for burst in bursts(time_s[walk], gap_s):
                 cuts = {name: windows(burst, number) for number, name in enumerate(NUMBERS[:3], 1)}

@@ -143,7 +143,7 @@ def _fix(localizer: Localizer, heads: Heads, arrivals: Arrivals, row: int) -> Fi
     """The fix of one photo, with a second look where the campus has one and the photo's local features were read."""
     evidence, reader = None, localizer.second_reader
     if reader is not None and arrivals.local:
-        evidence = reader.evidence_of(heads, lambda: arrivals.local[row], localizer.ood_score(heads))
+        evidence = reader.evidence(heads, lambda: arrivals.local[row], localizer.ood_score(heads))
     return replace(localizer.fix(heads, evidence=evidence), probability=None)
 
 
