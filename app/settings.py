@@ -1,6 +1,6 @@
-"""What the app was started with: the campus it opens with, and where photos are kept.
+"""What the app was started with: the campus it opens with, where photos are kept, and where sent ones wait.
 
-`app.serve` gives both as arguments; `scripts/app` starts Streamlit alone, so there they are environment variables.
+`app.serve` gives them as arguments; `scripts/app` starts Streamlit alone, so there they are environment variables.
 """
 
 from __future__ import annotations
@@ -10,21 +10,28 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.cli.campus import chosen_bundle
+from core.io.private_files import data_folder
 
-KEEP_PHOTOS = "CAMPUS_KEEP_PHOTOS"
+KEEP_PHOTOS, INBOX = "CAMPUS_KEEP_PHOTOS", "CAMPUS_INBOX"
 
 
 @dataclass(frozen=True)
 class Settings:
-    """`bundle`: None for the demo campus; `keep_photos`: a folder, or None where photos stay in memory."""
+    """`bundle`: None for the demo campus; `keep_photos`: a folder, or None where photos stay in memory.
+
+    `inbox` is the folder of photos that visitors send on purpose, or None where none are taken; `collects` says that
+    this server has the pages on which they are collected and reviewed.
+    """
 
     bundle: Path | None = None
     keep_photos: Path | None = None
+    inbox: Path | None = None
+    collects: bool = False
 
     @classmethod
     def from_environment(cls) -> Settings:
-        kept = os.environ.get(KEEP_PHOTOS)
-        return cls(chosen_bundle(), Path(kept) if kept else None)
+        kept, inbox = os.environ.get(KEEP_PHOTOS), os.environ.get(INBOX, str(data_folder() / "inbox"))
+        return cls(chosen_bundle(), Path(kept) if kept else None, Path(inbox) if inbox else None)
 
 
 _given: list[Settings] = []  # by whoever started this process: pages of Streamlit have no arguments

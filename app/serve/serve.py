@@ -19,6 +19,7 @@ from typing import Any
 import segno
 from starlette.types import ASGIApp
 
+from app.collect.inbox import process_inbox
 from app.gate import process_gate
 from app.serve.access import KEY_PARAMETER, access_key
 from app.serve.addresses import host_names, lan_addresses
@@ -62,6 +63,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="keep each located photo and its fix in DIR; the page says so (default: photos stay in memory)",
     )
+    inbox = parser.add_mutually_exclusive_group()
+    inbox.add_argument(
+        "--inbox",
+        type=Path,
+        metavar="DIR",
+        help=f"folder for photos that visitors send on purpose (default: $CAMPUS_INBOX, else {data_folder()}/inbox)",
+    )
+    inbox.add_argument("--no-inbox", action="store_true", help="take no photos: no Collect page, no corrections")
     parser.add_argument(
         "--workers",
         type=_workers,
@@ -92,9 +101,12 @@ def _workers(text: str) -> int:
 def main(args: argparse.Namespace) -> int:
     use_log(args.log)
     default = Settings.from_environment()
+    folder = None if args.no_inbox else args.inbox or default.inbox
     chosen = Settings(
         args.bundle.resolve() if args.bundle else default.bundle,
         args.keep_photos.resolve() if args.keep_photos else default.keep_photos,
+        folder.resolve() if folder else None,
+        collects=folder is not None,
     )
     bundle = Bundle.load(chosen.bundle or DEMO_BUNDLE)  # a wrong path is said here, not on the phones
     if chosen.keep_photos is not None:
@@ -121,7 +133,7 @@ def main(args: argparse.Namespace) -> int:
             plain,
             server_file,
             addresses,
-            api_app(bundle, Service(workers, Walks(bundle.path), process_gate())),
+            api_app(bundle, Service(workers, Walks(bundle.path), process_gate()), process_inbox()),
         )
     return 0
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import csv
-import json
 import math
 import tempfile
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from core.campus.inbox import read_sidecar
 from core.campus.seen import photo_digest
 from core.errors import DatasetError
 from core.locate.verification import Verifier
@@ -83,24 +82,30 @@ def read_arrivals(source: Path, image_size: int, verifier: Verifier | None = Non
 
 
 def write_inbox_labels(inbox: Path, labels: Path) -> bool:
-    """Write the accepted photos of an inbox as a CSV of positions; False where the folder is no inbox.
+    """Write the accepted photos of an inbox (`core.campus.inbox`) as a CSV of positions; False where it is no inbox.
 
-    An inbox holds each photo with its sidecar, NAME.json beside NAME.jpg: `lat`, `lon` in degrees, and where known
-    `error_m`, `time_utc`, `heading_deg`, `who`, and `review`: "accepted", "rejected" or "". Raises DatasetError where
-    none is accepted, or a sidecar is damaged.
+    A walk is what one person sent on one day. Raises DatasetError where none is accepted, CampusError where a sidecar
+    is damaged.
     """
     rows, sidecars = [], 0
     for name in find_photos(inbox)[0]:
-        sidecar = (inbox / name).with_suffix(".json")
-        if not sidecar.is_file():
-            continue
-        told = _sidecar(sidecar)
-        if "review" not in told:
+        told = read_sidecar((inbox / name).with_suffix(".json"))
+        if told is None:
             continue
         sidecars += 1
-        if told["review"] == "accepted":
-            walk = f"{told.get('who') or 'someone'} {str(told.get('time_utc') or '')[:10]}".strip()
-            rows.append({**{key: told.get(key, "") for key in _COLUMNS}, "image_name": name, "session": walk})
+        if told.review == "accepted":
+            time = "" if told.time_utc is None else told.time_utc.isoformat()
+            rows.append(
+                {
+                    "image_name": name,
+                    "lat": told.lat,
+                    "lon": told.lon,
+                    "error_m": "" if told.error_m is None else told.error_m,
+                    "time_utc": time,
+                    "heading_deg": "" if told.heading_deg is None else told.heading_deg,
+                    "session": f"{told.who or 'someone'} {time[:10]}".strip(),
+                }
+            )
     if sidecars and not rows:
         raise DatasetError(f"{inbox}: none of its {sidecars} photos is accepted: review them on the app's inbox page")
     with labels.open("w", encoding="utf-8", newline="") as stream:
@@ -108,14 +113,6 @@ def write_inbox_labels(inbox: Path, labels: Path) -> bool:
         writer.writeheader()
         writer.writerows(rows)
     return bool(sidecars)
-
-
-def _sidecar(path: Path) -> dict[str, Any]:
-    try:
-        told = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise DatasetError(f"{path}: is no JSON: remove it and its photo, or mend it") from error
-    return told if isinstance(told, dict) else {}
 
 
 def _of_dataset(

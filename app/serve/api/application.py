@@ -15,6 +15,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
+from app.collect.inbox import Inbox
+from app.collect.routes import inbox_routes
 from app.gate import BusyError, Gate
 from app.serve.api import geopose, metrics, problems
 from app.serve.api.bodies import Asked, photos_of
@@ -108,8 +110,8 @@ class Service:
             return work()
 
 
-def api_app(bundle: Bundle, service: Service) -> FastAPI:
-    """The ASGI application; whoever mounts it guards it."""
+def api_app(bundle: Bundle, service: Service, inbox: Inbox | None = None) -> FastAPI:
+    """The ASGI application, with an inbox where photos are taken; whoever mounts it guards it."""
     api: FastAPI = FastAPIOffline(
         title="Campus GPS",
         version="1",
@@ -117,6 +119,8 @@ def api_app(bundle: Bundle, service: Service) -> FastAPI:
         redoc_url=None,
     )
     _add_routes(api, bundle, service)
+    if inbox is not None:
+        api.include_router(inbox_routes(inbox, bundle))
     _say_problems(api)
 
     @api.middleware("http")

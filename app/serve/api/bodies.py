@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
 from pydantic import ValidationError
-from starlette.datastructures import UploadFile
+from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
@@ -77,13 +77,36 @@ class _InMemory(MultiPartParser):
     spool_max_size = MAX_BODY_BYTES + 1  # a part larger than that would be spooled to a file
 
 
-async def _parts(request: Request) -> tuple[bytes, ...]:
+async def photo_and_field(request: Request, name: str) -> tuple[bytes, str]:
+    """The part `photo` and the text field `name` of a multipart body. Raises Problem as `photos_of` does."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "multipart/form-data":
+        raise Problem(415, f"send multipart/form-data with a part `photo` and a field `{name}`")
+    _check_length(request)
+    try:
+        form = await _form(request)
+    except ClientDisconnect as error:
+        raise Problem(400, "the body ended early: send it again") from error
+    try:
+        photo, field = form.get("photo"), form.get(name)
+        if not isinstance(photo, UploadFile) or not isinstance(field, str):
+            raise Problem(422, f"the request lacks a part `photo` with a file name, or the field `{name}`")
+        return _some((await photo.read(),))[0], field
+    finally:
+        await form.close()
+
+
+async def _form(request: Request) -> FormData:
     parser = _InMemory(request.headers, _bounded(request), max_files=MAX_PHOTOS, max_fields=8)
     try:
-        form = await parser.parse()
+        return await parser.parse()
     except (MultiPartException, KeyError, UnicodeDecodeError) as error:
         reason = getattr(error, "message", "the multipart body is damaged")
         raise Problem(400, f"{reason}: send at most {MAX_PHOTOS} parts called `photo`") from error
+
+
+async def _parts(request: Request) -> tuple[bytes, ...]:
+    form = await _form(request)
     try:
         return _some(tuple([await part.read() for part in form.getlist("photo") if isinstance(part, UploadFile)]))
     finally:

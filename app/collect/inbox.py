@@ -1,0 +1,143 @@
+"""The server's inbox: photos with their sidecars, written whole or not at all, each once, within a quota."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from threading import Lock
+
+from app.settings import settings
+from core.campus.inbox import Sidecar, read_sidecar
+from core.errors import CampusError
+from core.io.files import written_atomically
+from core.photo.load import load_photo
+from core.photo.names import is_photo
+from core.photo.sniff import kind_of
+
+MAX_INBOX_BYTES = 5 * 10**9  # 10,000 photos or so
+LEAST_FREE_BYTES = 2 * 10**8
+_ENDINGS = {"jpeg": ".jpg", "heif": ".heic", "tiff": ".tif"}
+_ID = re.compile(r"[0-9a-f]{64}")
+_LOOK_PX = 64  # decoded this small, a photo shows whether it can be read at all
+
+
+class InboxFull(CampusError):
+    """The inbox holds as much as it may, or its disk is nearly full."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A photo in the inbox; `id` is the sha256 of its file, in hexadecimal."""
+
+    id: str
+    path: Path
+    sidecar: Sidecar
+
+
+class Inbox:
+    """A folder of photos and sidecars, up to `most_bytes`; made, for this user alone, with its first photo."""
+
+    def __init__(self, folder: Path, most_bytes: int = MAX_INBOX_BYTES) -> None:
+        self.folder, self.most_bytes = folder, most_bytes
+        self._lock = Lock()
+
+    def add(self, photo: bytes, sidecar: Sidecar) -> tuple[Entry, bool]:
+        """Store a photo unless it is there already; the entry as it stands, and whether it is new.
+
+        A photo that nobody placed takes the position in its own EXIF. Raises PhotoError where the photo cannot be read,
+        InboxFull where there is no room, OSError where the disk refuses.
+        """
+        seen = load_photo(photo, min_side=_LOOK_PX).capture
+        if not sidecar.placed and seen.lat_deg is not None:
+            sidecar = sidecar.changed(lat=seen.lat_deg, lon=seen.lon_deg, error_m=seen.error_m, source="photo")
+        if sidecar.time_utc is None and seen.time_utc is not None:
+            sidecar = sidecar.changed(time_utc=seen.time_utc)
+        name, kind = hashlib.sha256(photo).hexdigest(), kind_of("photo", photo)
+        path = self.folder / f"{name}{_ENDINGS.get(kind, '.' + kind)}"
+        with self._lock:
+            if (known := self._entry(path)) is not None:
+                return known, False
+            self._check_room(len(photo))
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            # The photo comes last: whoever sees one finds its sidecar, and a sidecar alone is written again.
+            _write(path.with_suffix(".json"), _json(sidecar))
+            _write(path, photo)
+        return Entry(name, path, sidecar), True
+
+    def entries(self) -> list[Entry]:
+        """All photos, the newest first; those without a time last."""
+        found = [entry for path in self._photos() if (entry := self._entry(path)) is not None]
+        return sorted(found, key=lambda entry: (-_seconds(entry.sidecar), entry.id))
+
+    def find(self, name: str) -> Entry | None:
+        """The photo of an id, or None."""
+        if not _ID.fullmatch(name) or not self.folder.is_dir():
+            return None
+        photos = (path for path in self.folder.glob(f"{name}.*") if is_photo(path))
+        return next((entry for path in photos if (entry := self._entry(path)) is not None), None)
+
+    def change(self, name: str, **changes: object) -> Entry | None:
+        """Give a photo another place or another review; None where there is no such photo.
+
+        Raises pydantic's ValidationError where no sidecar says that, as of an accepted photo without a place.
+        """
+        with self._lock:
+            entry = self.find(name)
+            if entry is None:
+                return None
+            sidecar = entry.sidecar.changed(**changes)
+            _write(entry.path.with_suffix(".json"), _json(sidecar))
+            return Entry(entry.id, entry.path, sidecar)
+
+    def held_bytes(self) -> int:
+        """How much the folder holds."""
+        return sum(file.stat().st_size for file in self.folder.iterdir()) if self.folder.is_dir() else 0
+
+    def _photos(self) -> Iterator[Path]:
+        if self.folder.is_dir():
+            yield from (path for path in self.folder.iterdir() if is_photo(path) and _ID.fullmatch(path.stem))
+
+    def _entry(self, path: Path) -> Entry | None:
+        """The photo at a path with its sidecar; None where either is missing."""
+        if not path.is_file() or (sidecar := read_sidecar(path.with_suffix(".json"))) is None:
+            return None
+        return Entry(path.stem, path, sidecar)
+
+    def _check_room(self, more: int) -> None:
+        if self.held_bytes() + more > self.most_bytes:
+            raise InboxFull(f"holds its {self.most_bytes / 1e9:g} GB", path=self.folder, remedy="move photos out of it")
+        at = next(folder for folder in (self.folder, *self.folder.absolute().parents) if folder.exists())
+        if shutil.disk_usage(at).free < LEAST_FREE_BYTES + more:
+            raise InboxFull(
+                f"less than {LEAST_FREE_BYTES / 1e6:.0f} MB are free on its disk", path=self.folder,
+                remedy="make room there",
+            )  # fmt: skip
+
+
+def _write(path: Path, data: bytes) -> None:
+    with written_atomically(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def _json(sidecar: Sidecar) -> bytes:
+    return sidecar.model_dump_json(indent=1).encode() + b"\n"
+
+
+def _seconds(sidecar: Sidecar) -> float:
+    return sidecar.time_utc.timestamp() if sidecar.time_utc else 0.0
+
+
+def process_inbox() -> Inbox | None:
+    """The inbox of this process, or None where it takes no photos."""
+    folder = settings().inbox
+    return _inbox(folder) if folder else None
+
+
+@lru_cache(maxsize=1)
+def _inbox(folder: Path) -> Inbox:
+    return Inbox(folder)

@@ -1,0 +1,132 @@
+"""The inbox: each photo once, whole or not at all, within its quota, and read by `train refresh` as it stands."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from app.collect import inbox as module
+from app.collect.inbox import Inbox, InboxFull
+from core.campus.frame import LocalFrame
+from core.campus.inbox import Sidecar, read_sidecar
+from core.errors import CampusError, PhotoError
+from tests.bundles import photo
+from train.grow.arrivals import read_arrivals
+
+HERE = photo(east_m=20.0)
+FRAME = LocalFrame.about(47.0, 8.4)
+PLACED = Sidecar.model_validate(
+    {"lat": 47.0001, "lon": 8.4002, "error_m": 6.0, "source": "gps", "time_utc": "2026-11-02T09:00:00Z", "who": "Ada"}
+)
+
+
+@pytest.fixture
+def inbox(tmp_path: Path) -> Inbox:
+    return Inbox(tmp_path / "inbox")
+
+
+def test_a_photo_is_stored_once_under_its_hash_and_for_this_user_alone(inbox: Inbox) -> None:
+    entry, new = inbox.add(HERE, PLACED)
+    assert new
+    assert entry.id == hashlib.sha256(HERE).hexdigest()
+    assert entry.path.read_bytes() == HERE
+    assert read_sidecar(entry.path.with_suffix(".json")) == PLACED
+    assert inbox.folder.stat().st_mode & 0o077 == 0
+    inbox.change(entry.id, review="accepted")
+    again, new = inbox.add(HERE, PLACED.changed(who="someone else"))
+    assert not new
+    assert (again.sidecar.who, again.sidecar.review) == ("Ada", "accepted")
+    assert len(list(inbox.folder.iterdir())) == 2
+
+
+def test_a_photo_that_nobody_placed_takes_its_own_position_and_else_waits_for_one(inbox: Inbox) -> None:
+    own, _ = inbox.add(photo(east_m=30.0, frame=FRAME), Sidecar())
+    assert own.sidecar.source == "photo"
+    assert own.sidecar.lat is not None
+    waiting, _ = inbox.add(HERE, Sidecar())
+    assert not waiting.sidecar.placed
+    with pytest.raises(ValidationError, match="without a place"):
+        inbox.change(waiting.id, review="accepted")
+    placed = inbox.change(waiting.id, lat=47.0, lon=8.4, source="tap", review="accepted")
+    assert placed is not None
+    assert inbox.find(waiting.id) == placed
+    assert inbox.change("0" * 64, review="accepted") is None
+
+
+@pytest.mark.parametrize("call", [1, 2])
+def test_a_disk_that_refuses_leaves_no_photo_without_its_sidecar(
+    inbox: Inbox, monkeypatch: pytest.MonkeyPatch, call: int
+) -> None:
+    replace, calls = os.replace, []
+
+    def refusing(source: object, target: object) -> None:
+        calls.append(target)
+        if len(calls) == call:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        replace(source, target)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(os, "replace", refusing)
+    with pytest.raises(OSError, match="No space"):
+        inbox.add(HERE, PLACED)
+    assert inbox.entries() == []
+    entry, new = inbox.add(HERE, PLACED)
+    assert new
+    assert inbox.entries() == [entry]
+
+
+def test_what_is_no_photo_or_too_much_is_refused(inbox: Inbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(PhotoError):
+        inbox.add(b"no photo", PLACED)
+    assert not inbox.folder.exists()
+    small = Inbox(tmp_path / "small", most_bytes=len(HERE) + 1000)
+    small.add(HERE, PLACED)
+    with pytest.raises(InboxFull, match="holds its"):
+        small.add(photo(east_m=21.0), PLACED)
+    monkeypatch.setattr(module, "LEAST_FREE_BYTES", 10**18)
+    with pytest.raises(InboxFull, match="are free on its disk"):
+        inbox.add(HERE, PLACED)
+
+
+def test_a_sidecar_says_nothing_impossible() -> None:
+    for wrong in ({"lat": 47.0}, {"lat": 95.0, "lon": 8.0}, {"heading_deg": 360.0}, {"error_m": float("nan")},
+                  {"review": "accepted"}, {"time_utc": "noon"}, {"source": "hearsay"}):  # fmt: skip
+        with pytest.raises(ValidationError):
+            Sidecar.model_validate(wrong)
+    named = Sidecar.model_validate({"who": "A\x00da\n" + "x" * 100, "time_utc": "2026-11-02T09:00:00"})
+    assert named.who == "A da " + "x" * 35
+    assert named.time_utc is not None
+    assert named.time_utc.tzinfo is not None
+
+
+def test_a_damaged_sidecar_is_named_and_another_programs_is_passed_over(inbox: Inbox) -> None:
+    entry, _ = inbox.add(HERE, PLACED)
+    sidecar = entry.path.with_suffix(".json")
+    sidecar.write_text("{")
+    with pytest.raises(CampusError, match="is no JSON"):
+        inbox.entries()
+    sidecar.write_text(json.dumps({"review": "", "lat": 200, "lon": 8.4}))
+    with pytest.raises(CampusError, match="lat"):
+        inbox.entries()
+    sidecar.write_text(json.dumps({"title": "of some album"}))
+    assert inbox.entries() == []
+
+
+def test_refresh_reads_what_was_accepted(inbox: Inbox) -> None:
+    kept = []
+    for index, review in enumerate(("accepted", "rejected", "")):
+        lat, lon = FRAME.to_latlon([10.0 * index, 20.0]).tolist()
+        entry, _ = inbox.add(
+            photo(east_m=10.0 * index, north_m=20.0), PLACED.changed(lat=lat, lon=lon, heading_deg=90.0)
+        )
+        inbox.change(entry.id, review=review)
+        kept.append((lat, lon))
+    arrivals = read_arrivals(inbox.folder, 64)
+    assert arrivals.latlon.tolist() == [pytest.approx(kept[0])]
+    assert arrivals.heading_deg.tolist() == [90.0]
+    assert arrivals.walk == ("Ada 2026-11-02",)
