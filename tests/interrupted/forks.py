@@ -110,7 +110,8 @@ def _shrink_the_demo() -> None:
     make.plan_shots = few
     make.render_shots = partial(make.render_shots, width=48, height=36, spp=1)
     make.render_large = partial(make.render_large, width=64, height=48, spp=1)
-    make.SAMPLES_BY_DAY = make.SAMPLES_BY_NIGHT = 1
+    make.SINGLE_SAMPLES = {"test-evening": 1, "test-night": 1}
+    make.SAMPLE_BURSTS = {}
     make.SLICE_PHOTOS = {"train": 4, "calibration": 2, "test": 2}
     make.IMAGE_SIZE = 48
 

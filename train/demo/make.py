@@ -8,6 +8,7 @@ import logging
 import os
 import shutil
 from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 
 from core.campus.bundle import Bundle
@@ -31,7 +32,8 @@ NAME = "Demo campus"
 IMAGE_SIZE = 192  # the rendered photos are 256 × 192
 EPOCHS = 24
 DESCRIPTION = "A rendered campus at a fictional place: every photo was drawn by a computer."
-SAMPLES_BY_DAY, SAMPLES_BY_NIGHT = 12, 4
+SINGLE_SAMPLES = {"test-evening": 4, "test-night": 4}
+SAMPLE_BURSTS = {"test-walk": 2}
 SLICE_EAST_M, SLICE_NORTH_M = 70.0, 70.0  # half the sides of the area whose photos are the tests' slice
 SLICE_PHOTOS = {"train": 96, "calibration": 24, "test": 24}
 
@@ -76,13 +78,19 @@ def make_demo(out: Path, seed: int, epochs: int, workers: int) -> Bundle:
 
 
 def sample_shots(shots: Sequence[Shot]) -> list[Shot]:
-    """Test shots spread over the walk, by day and by night: what the bundle lets people try."""
+    """Test shots spread over the walks, by day and by night, and all shots of some standpoints: what the bundle lets
+    people try.
+    """
     chosen: list[Shot] = []
-    for session, count in zip(
-        (s for s in SESSIONS if s.split == "test"), (SAMPLES_BY_DAY, SAMPLES_BY_NIGHT), strict=True
-    ):
-        walk = [shot for shot in shots if shot.session == session.name]
+    for name, count in SINGLE_SAMPLES.items():
+        walk = [shot for shot in shots if shot.session == name]
         chosen += [walk[(2 * index + 1) * len(walk) // (2 * count)] for index in range(count)]
+    for name, count in SAMPLE_BURSTS.items():
+        of_walk = groupby(
+            (shot for shot in shots if shot.session == name), key=lambda shot: (shot.east_m, shot.north_m)
+        )
+        stops = [list(stop) for _, stop in of_walk]
+        chosen += [shot for index in range(count) for shot in stops[(2 * index + 1) * len(stops) // (2 * count)]]
     return chosen
 
 

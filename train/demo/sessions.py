@@ -17,6 +17,8 @@ from train.demo.world import World, wall_ahead_m
 
 Split = Literal["train", "calibration", "test"]
 BESIDE_M = 4.0  # standpoints lie at most this far from a path's centre line or inside the plaza
+BETWEEN_PHOTOS_S = 4.0  # at one standpoint, while turning
+PACE_M_S, SETTLING_S = 1.3, 14.0  # from one standpoint to the next: walking, then stopping and raising the phone
 SIGMA_PER_R68 = 1.51  # radius holding 68 % of a round 2-D normal distribution, in standard deviations per axis
 
 
@@ -93,6 +95,10 @@ SESSIONS: tuple[Session, ...] = (
             67.0, 1.55, 0.012, ("Eridanus", "Mini"), 1.5, False),
     Session("test-night", "test", _at(2025, 5, 6, 21, 0, 3), 100, "night", 3.0, 0.0, (1.02, 1.0, 0.95),
             67.0, 1.55, 0.038, ("Eridanus", "Mini"), 1.5, False),
+    Session("calibration-walk", "calibration", _at(2025, 3, 5, 11, 0, 2), 160, "overcast", 6.0, 0.0,
+            (0.99, 1.0, 1.02), 64.0, 1.66, 0.012, ("Dorado", "S1"), 4.0, False),
+    Session("test-walk", "test", _at(2025, 5, 7, 9, 30, 3), 160, "clear", 4.0, 0.05, (1.02, 1.0, 0.98),
+            67.0, 1.55, 0.011, ("Eridanus", "Mini"), 4.0, False),
 )  # fmt: skip
 
 
@@ -134,6 +140,7 @@ def _plan_session(world: World, blocked: BaseGeometry, session: Session, rng: np
         for (east, north), headings in zip(standpoints, turns, strict=True)
         for heading in _headings(world, east, north, int(headings), rng)
     ]
+    after_s = _clock(standpoints, turns)
     noise, error_m = _gps_noise(len(poses), rng)
     if not session.gps_noise:
         noise, error_m = np.zeros_like(noise), np.full(len(poses), 0.1)
@@ -144,11 +151,20 @@ def _plan_session(world: World, blocked: BaseGeometry, session: Session, rng: np
                 session.name, f"IMG_{number + 1:05d}.jpg", east, north,
                 float(np.clip(session.camera_m + rng.normal(0, 0.05), 1.4, 1.75)), heading,
                 float(np.clip(rng.normal(2.5, 2.5), -3, 8)), float(np.clip(rng.normal(0, 0.9), -2, 2)),
-                (session.start + timedelta(seconds=6 * number)).astimezone(timezone.utc),
+                (session.start + timedelta(seconds=int(after_s[number]))).astimezone(timezone.utc),
                 float(noise[number, 0]), float(noise[number, 1]), float(error_m[number]),
             )
         )  # fmt: skip
     return shots
+
+
+def _clock(standpoints: list[tuple[float, float]], turns: NDArray[np.int_]) -> NDArray[np.float64]:
+    """Seconds from the start of the session to each photo: some at a standpoint, then a walk to the next."""
+    walked_m = np.linalg.norm(np.diff(np.array(standpoints), axis=0), axis=1)
+    gaps_s = np.full(int(turns.sum()), BETWEEN_PHOTOS_S)
+    gaps_s[np.cumsum(turns)[:-1]] = SETTLING_S + walked_m / PACE_M_S
+    gaps_s[0] = 0.0
+    return np.cumsum(gaps_s)
 
 
 def _standpoints(

@@ -18,8 +18,10 @@ from shapely.geometry import Point, shape
 from train.demo.develop import DESCRIPTION, jpeg
 from train.demo.facades import wall
 from train.demo.layout import demo_world
+from train.demo.make import sample_shots
 from train.demo.sessions import SESSIONS, SIGMA_PER_R68, Shot, plan_shots, session_named, sun_direction
 from train.demo.world import World, campus_map, wall_ahead_m
+from train.evaluate.sequences import BURST_GAP_S
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +80,7 @@ def test_plan_has_the_sessions_and_sizes_asked_for(shots: list[Shot]) -> None:
     assert counts == {s.name: s.photos for s in SESSIONS}
     by_split = {k: sum(s.photos for s in SESSIONS if s.split == k) for k in ("train", "calibration", "test")}
     assert by_split["train"] == pytest.approx(2500, rel=0.05)
-    assert (by_split["calibration"], by_split["test"]) == (400, 400)
+    assert (by_split["calibration"], by_split["test"]) == (560, 560)
     assert len({(s.session, s.name) for s in shots}) == len(shots)
 
 
@@ -96,6 +98,27 @@ def test_standpoints_lie_beside_paths_or_on_the_plaza(world: World, shots: list[
         assert -3 <= shot.pitch_deg <= 8
         assert -2 <= shot.roll_deg <= 2
         assert 1.4 <= shot.height_m <= 1.75
+
+
+def test_photos_of_a_standpoint_are_a_burst_and_nobody_runs_to_the_next(shots: list[Shot]) -> None:
+    for before, after in itertools.pairwise(shots):
+        if before.session != after.session:
+            continue
+        waited_s = (after.time_utc - before.time_utc).total_seconds()
+        walked_m = math.dist((before.east_m, before.north_m), (after.east_m, after.north_m))
+        assert waited_s == 4 if walked_m == 0 else waited_s > max(BURST_GAP_S, walked_m / 1.5)
+
+
+def test_samples_hold_whole_bursts(shots: list[Shot]) -> None:
+    samples = sample_shots(shots)
+    walk = [shot for shot in samples if shot.session == "test-walk"]
+    assert len(samples) == 16
+    assert len(walk) == 8
+    assert len({(shot.east_m, shot.north_m) for shot in walk}) == 2
+    for place in {(shot.east_m, shot.north_m) for shot in walk}:
+        assert [s for s in shots if (s.east_m, s.north_m) == place] == [
+            s for s in walk if (s.east_m, s.north_m) == place
+        ]
 
 
 def test_sessions_share_no_standpoint(shots: list[Shot]) -> None:
