@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,6 +40,7 @@ from train.dataset.selection import (
 if TYPE_CHECKING:
     import pandas as pd
 
+WORK_PARTS = ("photos", "records")  # folders of the work folder
 DEFAULT_SIZE = 512  # the longest side of a dataset's images: twice what the networks see
 
 
@@ -73,8 +75,16 @@ class _Counts:
 
 
 def work_folder(out: Path) -> Path:
-    """Where unfinished work on the dataset `out` lies; the last thing that an import does is to remove it."""
+    """Where unfinished work on the dataset `out` lies."""
     return out.with_name(f"{out.name}.partial")
+
+
+def clear_work(out: Path) -> None:
+    """Remove the work folder of a dataset that is whole; what says so goes last, so that any kill is noticed."""
+    work = work_folder(out)
+    for part in WORK_PARTS:
+        shutil.rmtree(work / part, ignore_errors=True)
+    shutil.rmtree(work, ignore_errors=True)
 
 
 def ingest(
@@ -161,11 +171,13 @@ def main(args: argparse.Namespace) -> int:
 def _pick_up(plan: _Plan, force: bool) -> IngestReport | None:
     """The report of a killed run that had only its work folder left to remove; None where there is more to do."""
     out, done = plan.out, plan.work / "finished.json"
-    if not (done.is_file() and (out / "report.json").is_file()):
+    if not done.is_file() or not (out / "report.json").is_file():
+        with suppress(OSError):
+            plan.work.rmdir()  # where it is empty, the run was killed before its very last step
         return None
     if done.read_text("utf-8") != _finished(plan, out):
         return None  # killed before the dataset was in its place: what lies there is an older one
-    shutil.rmtree(plan.work, ignore_errors=True)
+    clear_work(out)
     return None if force else IngestReport.load(out / "report.json")
 
 
@@ -220,7 +232,7 @@ def find_photos(photos: Path, skip: tuple[Path, ...] = ()) -> tuple[list[str], i
 def _take_in(plan: _Plan, tasks: list[PhotoTask], workers: int | None, progress: bool) -> list[Record]:
     from tqdm import tqdm
 
-    for folder in ("photos", "records"):
+    for folder in WORK_PARTS:
         (plan.work / folder).mkdir(parents=True, exist_ok=True)
     records = []
     with tqdm(total=len(tasks), unit="photo", desc="ingest", disable=not progress) as bar:
@@ -269,7 +281,7 @@ def _publish(plan: _Plan, candidates: list[Candidate], counts: _Counts) -> Inges
     with written_atomically(plan.out) as dataset:
         _assemble(dataset, plan, chosen, table, report)
         write_atomically(plan.work / "finished.json", _finished(plan, dataset).encode())
-    shutil.rmtree(plan.work, ignore_errors=True)
+    clear_work(plan.out)
     return report
 
 

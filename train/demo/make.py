@@ -16,7 +16,7 @@ from core.campus.file_names import SAMPLES
 from core.io.files import check_writable, written_atomically
 from train.bundle.make import BundleConfig, Run, make_bundle
 from train.dataset.dataset import Dataset
-from train.dataset.ingest import ingest, work_folder
+from train.dataset.ingest import clear_work, ingest
 from train.dataset.split import SplitConfig, split_or_load
 from train.demo.layout import demo_world
 from train.demo.render import render_large, render_shots
@@ -54,7 +54,9 @@ def make_demo(out: Path, seed: int, epochs: int, workers: int) -> Bundle:
 
     log.info("2/5 importing")
     dataset_folder = out / "dataset"
-    if not dataset_folder.exists() or work_folder(dataset_folder).exists():
+    if dataset_folder.exists():
+        clear_work(dataset_folder)
+    else:
         ingest(photos, dataset_folder, workers=workers)
     dataset = Dataset.load(dataset_folder)
 
