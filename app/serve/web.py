@@ -6,6 +6,7 @@ import base64
 import html
 import json
 import re
+import ssl
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAGES = Path(__file__).resolve().parent / "pages"
 INSTALL_PATH, CERTIFICATE_PATH = "/install", "/campus-gps-ca.crt"
+PEM_PATH = "/campus-gps-ca.pem"  # for programs; phones take the other form
 _MESSAGES: dict[Reason, str] = {"no key": "no_key", "wrong key": "wrong_key", "too many": "too_many"}
 # Our own pages run no script and load nothing; only their form may be sent, and only here.
 _STRICT = {
@@ -64,7 +66,7 @@ def field_app(site: Site, api: ASGIApp, script: Path = REPOSITORY / "streamlit_a
 
     middleware = [Middleware(SameOrigin, names=host_names())]
     if site.key is not None:
-        open_paths = frozenset({INSTALL_PATH, CERTIFICATE_PATH, "/healthz"})
+        open_paths = frozenset({INSTALL_PATH, CERTIFICATE_PATH, PEM_PATH, "/healthz"})
         middleware.append(Middleware(Lock, key=site.key, page=lock_page, open_paths=open_paths, attempts=Attempts()))
     # Streamlit leaves its scripts, the most of a first load, uncompressed: it expects a proxy in front. Level 6 is
     # within 1 % of level 9 in size on them.
@@ -115,7 +117,10 @@ def install_routes(site: Site) -> list[BaseRoute]:
             site.certificate, media_type="application/x-x509-ca-cert", headers={"Cache-Control": "no-store"}
         )
 
-    return [Route(INSTALL_PATH, page), Route(CERTIFICATE_PATH, certificate)]
+    async def pem(_: Request) -> Response:
+        return Response(ssl.DER_cert_to_PEM_cert(site.certificate), media_type="application/x-pem-file")
+
+    return [Route(INSTALL_PATH, page), Route(CERTIFICATE_PATH, certificate), Route(PEM_PATH, pem)]
 
 
 def redirect_app(site: Site) -> Starlette:

@@ -51,7 +51,8 @@ def each_of_many(
             elif not decoding:
                 return
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        # Not waited for: an iterator left half taken is closed by whichever thread collects it, one of these as well.
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def all_readable(found: Iterable[Result | PhotoError]) -> Iterator[Result]:

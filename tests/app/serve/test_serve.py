@@ -7,6 +7,9 @@ import base64
 import gzip
 import hashlib
 import json
+import os
+import re
+import shutil
 import signal
 import socket
 import ssl
@@ -14,6 +17,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
@@ -22,9 +26,11 @@ from cryptography import x509
 from app.serve import serve, web_texts
 from app.serve.web import Site, manifest, own_page, streamlit_page, with_head
 from benchmarks.serving import Served, start
+from campus_gps_client import Campus, Refused
 from core.errors import CampusError
+from core.locate.localizer import Localizer
 from tests import REPOSITORY
-from tests.bundles import make_bundle
+from tests.bundles import make_bundle, photo
 
 SITE = Site("192.168.7.20", 8443, b"der", "AA:BB", "k" * 22)
 
@@ -83,6 +89,46 @@ def test_the_certificate_is_given_out_over_both_and_is_the_one_that_verifies(ser
     fingerprint = hashlib.sha256(answer.body).digest().hex(":").upper()
     assert fingerprint in served.said
     assert x509.load_der_x509_certificate(answer.body).not_valid_after_utc.year > 2030
+
+
+def test_the_lines_for_other_programs_answer_as_documented(served: Served, tmp_path: Path) -> None:
+    if not shutil.which("curl"):
+        pytest.skip("curl is not installed")
+    document = (REPOSITORY / "docs" / "serving.md").read_text("utf-8")
+    lines = next(block for block in re.findall(r"```bash\n(.*?)```", document, re.DOTALL) if "curl" in block)
+    lines = lines.replace("192.168.1.20:8443", f"localhost:{served.port}")
+    lines = lines.replace("192.168.1.20:8080", f"localhost:{served.http_port}")
+    for name in ("photo", "a", "b"):
+        (tmp_path / f"{name}.jpg").write_bytes(photo(east_m=20.0))
+    script = lines.replace("curl ", "curl --silent --show-error --fail ")
+    done = subprocess.run(
+        ["bash", "-ec", script], cwd=tmp_path, env={**os.environ, "KEY": served.key}, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    answers = done.stdout.replace("}{", "}\n{").splitlines()
+    assert [json.loads(answer)["on_campus"] for answer in answers] == [True, True]
+
+
+def test_the_client_asks_for_all_that_the_interface_answers(served: Served, campus: Path, tmp_path: Path) -> None:
+    authority = tmp_path / "ca.pem"
+    authority.write_bytes(served.ask("/campus-gps-ca.pem", secure=False).body)
+    (tmp_path / "photo.jpg").write_bytes(here := photo(east_m=20.0))
+    fix = Localizer.load(campus).locate(here)
+    with Campus(served.home, served.key, authority) as asked:
+        assert asked.campus()["name"] == fix.campus
+        assert asked.locate(tmp_path / "photo.jpg")["lat"] == fix.lat
+        assert asked.locate(here, here)["lat"] == fix.lat
+        assert asked.geopose(here, height_m=7.0)["position"] == {"lat": fix.lat, "lon": fix.lon, "h": 7.0}
+        assert asked.walk("walker-one", here, datetime(2026, 5, 1, tzinfo=timezone.utc))["photos"] == 1
+        asked.end_walk("walker-one")
+        with pytest.raises(Refused, match="no such walk"):
+            asked.end_walk("walker-one")
+        with pytest.raises(Refused, match="422"):
+            asked.locate(b"no photo")
+    with Campus(served.home, "wrong", authority) as locked, pytest.raises(Refused) as refusal:
+        locked.campus()
+    assert refusal.value.status in (401, 403)
 
 
 @pytest.mark.parametrize(("lang", "word"), [("en", "Certificate Trust Settings"), ("he", "הגדרות אמון באישורים")])

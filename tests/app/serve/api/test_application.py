@@ -10,32 +10,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import schemathesis
 from fastapi.testclient import TestClient
-from hypothesis import HealthCheck, given, settings
 from prometheus_client.parser import text_string_to_metric_families
 
+from app.collect.inbox import Inbox
 from app.gate import Gate
 from app.serve.api import bodies
-from app.serve.api.application import Service, api_app
+from app.serve.api.application import RETRY_AFTER_S, Service, api_app
 from app.serve.api.walks import LEFT_ALONE_S, MOST_WALKS, TooManyWalks, Walks
 from app.serve.api.workers import LocateWorkers
+from campus_gps_client import Campus, Refused
 from core.campus.bundle import Bundle
 from core.locate.fix import Fix
 from core.locate.localizer import DEMO_BUNDLE, Localizer
 from tests.bundles import make_bundle, photo
+from tests.hostile.fuzz_http import InThisProcess, ask_everything
 
 HERE = photo(east_m=20.0)
-
-
-class InThisProcess:
-    """The real Localizer, without processes around it."""
-
-    def __init__(self, path: Path) -> None:
-        self.localizer = Localizer.load(path)
-
-    def locate(self, photos: Sequence[bytes]) -> Fix:
-        return self.localizer.locate_together(photos)
 
 
 @pytest.fixture(scope="module")
@@ -126,6 +117,25 @@ def test_a_full_queue_says_when_to_ask_again(campus: Path) -> None:
         answer = send(asking)
     assert answer.status_code == 429
     assert int(answer.headers["Retry-After"]) >= 1
+
+
+def test_the_client_waits_as_long_as_a_busy_server_says(campus: Path) -> None:
+    gate = Gate(at_once=1, waiting=0)
+    with TestClient(api_app(Bundle.load(campus), Service(InThisProcess(campus), Walks(campus), gate))) as asking:
+        turn = gate.turn()
+        turn.__enter__()
+        waits: list[float] = []
+
+        def wait(seconds: float) -> None:
+            waits.append(seconds)
+            if len(waits) == 2:
+                turn.__exit__(None, None, None)
+
+        assert Campus("", http=asking, sleep=wait).locate(HERE)["on_campus"]
+        assert waits == [RETRY_AFTER_S] * 2
+        with gate.turn(), pytest.raises(Refused) as refusal:
+            Campus("", http=asking, patience_s=1.0).locate(HERE)
+        assert refusal.value.status == 429
 
 
 def test_a_lost_process_is_said_and_not_hidden(campus: Path) -> None:
@@ -248,17 +258,10 @@ def test_the_framework_s_own_errors_are_problems_too(client: TestClient) -> None
         assert answer.json()["status"] == answer.status_code
 
 
-def test_no_request_that_the_description_allows_or_forbids_makes_it_fall(campus: Path, service: Service) -> None:
-    schema = schemathesis.openapi.from_asgi("/openapi.json", api_app(Bundle.load(campus), service))
-    for result in schema.get_all_operations():
-        operation: Any = result.ok()  # type: ignore[union-attr]  # an Err here is a fault of the description
-
-        @settings(max_examples=60, deadline=None, database=None, suppress_health_check=list(HealthCheck))
-        @given(case=operation.as_strategy())
-        def ask(case: Any) -> None:
-            assert case.call().status_code < 500
-
-        ask()
+def test_no_request_that_the_description_allows_or_forbids_makes_it_fall(
+    campus: Path, service: Service, tmp_path: Path
+) -> None:
+    assert ask_everything(api_app(Bundle.load(campus), service, Inbox(tmp_path)), 400).total() >= 400
 
 
 def test_processes_locate_photos_and_are_made_anew_when_one_dies(campus: Path) -> None:
