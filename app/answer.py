@@ -8,6 +8,7 @@ import streamlit as st
 
 from app import cards, widgets
 from app.capture import from_camera, removed, start_anew
+from app.collect.correction import correction
 from app.map.legend import legend
 from app.shared import dark
 from app.stage import earlier_places, shown
@@ -24,6 +25,7 @@ def answer(sighting: Sighting, localizer: Localizer, texts: Texts) -> None:
     fix, bundle = sighting.fix, localizer.bundle
     st.html(cards.answer(sighting, bundle, texts))
     photos_in_play(localizer, texts)
+    correction(sighting, localizer, texts)
     if sighting.radii_m is None:
         return
     if places := cards.candidates(sighting, bundle, texts):

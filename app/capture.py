@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -105,6 +106,8 @@ def take(
     try:
         with st.spinner(texts["working"]), gate().turn():
             new = [reader() for reader in readers]
+            if not own:
+                new = [(replace(taken, photo=b""), photo) for taken, photo in new]
             found = answered(localizer, [*before, *(taken for taken, _ in new)][-MOST_PHOTOS:], joined=bool(before))
     except BusyError as busy:
         state.trouble = (texts.say("busy", waiting=busy.waiting), "")
@@ -125,7 +128,8 @@ def answered(localizer: Localizer, play: list[Taken], *, joined: bool) -> Sighti
     found = sighted(localizer, play)
     first = sighted(localizer, play[:1]) if len(play) > 1 else found
     state.first_m = first.radii_m[0] if first.radii_m is not None else None
-    state.play, state.current = play, found
+    # Only the last photo can be corrected, so only its file is held.
+    state.play, state.current = [*(replace(taken, photo=b"") for taken in play[:-1]), play[-1]], found
     state.log = session_log.added(state.log[:-1] if joined else state.log, found)
     return found
 

@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-TruthSource = Literal["photo", "phone"]
+TruthSource = Literal["photo", "phone", "person"]
 
 THUMBNAIL_PX = 144
 
 
 @dataclass(frozen=True)
 class Sighting:
-    """A located photo. `truth` is the position that the photo or phone gave: shown, never used to predict.
+    """A located photo. `truth` is the position that photo, phone or person gave: shown, never used to predict.
 
     `name` is the photo's file name, empty where it has none; `truth_on_campus` whether the truth lies on the campus.
     """

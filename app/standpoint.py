@@ -20,17 +20,22 @@ if TYPE_CHECKING:
     from core.locate.reading import Reading
 
 MOST_PHOTOS = 8  # of one standpoint; more of them show the same again
+MOST_HELD_BYTES = 8 << 20  # of the photo that may yet be corrected: what phones write is smaller
 
 
 @dataclass(frozen=True)
 class Taken:
-    """A photo in play: what was read from it, and what the page shows and logs of it."""
+    """A photo in play: what was read from it, and what the page shows and logs of it.
+
+    `photo` is its file, so that its place can be corrected; empty where it is too large to be held.
+    """
 
     reading: Reading = field(repr=False)
     thumbnail: str = field(repr=False)
     truth: Place | None
     truth_source: TruthSource
     name: str
+    photo: bytes = field(default=b"", repr=False)
 
 
 def read(
@@ -62,6 +67,7 @@ def read(
         truth if truth is not None else phone,
         "phone" if truth is None and phone is not None else "photo",
         "".join(char for char in name if char.isprintable())[-80:],
+        photo if len(photo) <= MOST_HELD_BYTES else b"",
     )
 
 

@@ -25,6 +25,7 @@ from core.photo.capture import Capture, capture_from_tags
 from core.photo.exif import read_tags
 
 _FRONTEND = Path(__file__).resolve().parent / "frontend"
+_MAP_SCRIPT = Path(__file__).resolve().parent / "collect" / "pages" / "map.js"
 MAX_PHOTO_BYTES = 25 * 2**20
 MAX_SIDE_PX = 1600  # far more than any network here wants, and 12 megapixels become 0.4 MB on the way
 JPEG_QUALITY = 0.9
@@ -42,13 +43,16 @@ class Shot:
     phone: Place | None = None
 
 
-def _component(name: str) -> Any:
+def _component(name: str, *, before: Path | None = None) -> Any:
+    """The component of `frontend/NAME.*`; the script `before` stands before its own."""
+
     def part(kind: str) -> str | None:
         path = _FRONTEND / f"{name}.{kind}"
         # The last newline tells Streamlit that this is the text itself, not the path of a file.
         return path.read_text("utf-8") + "\n" if path.exists() else None
 
-    return st.components.v2.component(f"campus_{name}", html=part("html"), css=part("css"), js=part("js"))
+    script = (before.read_text("utf-8") if before else "") + (part("js") or "")
+    return st.components.v2.component(f"campus_{name}", html=part("html"), css=part("css"), js=script or None)
 
 
 def _ignore() -> None:
@@ -117,6 +121,14 @@ def place_actions(lat: float, lon: float, texts: Texts) -> None:
     """Share a place, open it in the phone's own maps, or copy it: one tap each."""
     words = {key: texts[key] for key in ("share_place", "open_maps", "copy_place", "copied", "app")}
     _component("actions")(key="actions", data={"lat": round(lat, 6), "lon": round(lon, 6), "texts": words})
+
+
+def place_on_map(texts: Texts, plan: Mapping[str, Any], fix: tuple[float, float] | None, *, dark: bool) -> Place | None:
+    """The campus's map (`app.collect.plan`) to tap on, and a button; gives the place in the run after it."""
+    words = {key: texts[key] for key in ("correct_tap", "correct_store")}
+    data = {"plan": plan, "fix": fix, "dark": dark, "texts": words}
+    told = _component("correct", before=_MAP_SCRIPT)(key="correct", data=data, on_place_change=_ignore).place
+    return _phone({**told, "error_m": 0.0}) if isinstance(told, Mapping) else None
 
 
 def page_head(texts: Texts) -> bool:

@@ -1,0 +1,177 @@
+// The campus's map as an SVG in local metres. One finger or the mouse moves it, two fingers or the wheel zoom, a tap tells
+// where; on a keyboard arrows, plus and minus, and Enter for the middle. It needs no library and asks the network for nothing.
+class CampusMap {
+  constructor(place, plan, { dark = false, label = "", onTap = () => {} } = {}) {
+    const [west, south, east, north] = plan.box;
+    this.plan = plan;
+    this.onTap = onTap;
+    this.svg = CampusMap.element("svg", { class: "campus-map", tabindex: 0, role: "application", "aria-label": label });
+    this.svg.style.cssText = "width:100%;height:100%;display:block;touch-action:none;user-select:none;-webkit-user-select:none";
+    this.world = CampusMap.element("g");
+    this.marks = CampusMap.element("g");
+    this.svg.append(this.world, this.marks);
+    place.replaceChildren(this.svg);
+    this.middle = [(west + east) / 2, -(south + north) / 2];
+    this.span = [east - west, north - south];
+    this.zoom = 1; // times the scale at which the whole campus fits
+    this.paint(dark);
+    this.listen();
+    this.watcher = new ResizeObserver(() => this.look());
+    this.watcher.observe(this.svg);
+    this.look();
+  }
+
+  static element(name, attributes = {}, ...children) {
+    const made = document.createElementNS("http://www.w3.org/2000/svg", name);
+    for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+    made.append(...children);
+    return made;
+  }
+
+  paint(dark) {
+    const colours = this.plan.colours[dark ? "dark" : "light"], still = "vector-effect:non-scaling-stroke";
+    this.svg.style.background = colours.ground;
+    this.halo = dark ? "#10141a" : "#ffffff";
+    this.ink = dark ? "#eef0f4" : "#26211b";
+    this.blue = dark ? "#78b4ff" : "#0b57d0";
+    this.world.replaceChildren(...this.plan.shapes.map(([kind, d, closed]) => {
+      const colour = colours[kind] ?? colours.path;
+      if (closed) {
+        const edge = kind === "building" || kind === "tower" ? colours.building_edge : "none";
+        return CampusMap.element("path", { d, fill: colour, "fill-rule": "evenodd", stroke: edge, style: still });
+      }
+      const width = { road: 5, photo: 2.4, tree: 4, scale: 0.8, walked: 1.6 }[kind] ?? 2.2; // metres
+      return CampusMap.element("path", {
+        d, fill: "none", stroke: kind === "walked" ? colours.grounds : colour, "stroke-width": width,
+        "stroke-linecap": "round", "stroke-linejoin": "round", opacity: kind === "photo" ? 0.75 : 1,
+      });
+    }));
+    // The letters come as they stand from left to right, so the browser must not turn them again.
+    this.names = this.plan.labels.map(([east, north, lines]) => this.dot(east, north, ...lines.map((line, row) =>
+      CampusMap.element("text", {
+        y: 13 * row, "text-anchor": "middle", "font-size": 12, "font-weight": 700, fill: this.ink, stroke: this.halo,
+        "stroke-width": 3, "paint-order": "stroke", style: "direction:ltr;unicode-bidi:bidi-override",
+      }, line))));
+    this.world.append(...this.names);
+    this.look();
+  }
+
+  // A group that keeps its size in pixels, whatever the zoom.
+  dot(east, north, ...children) {
+    const made = CampusMap.element("g", { class: "dot" }, ...children);
+    made.dataset.at = `${east} ${-north}`;
+    return made;
+  }
+
+  // marks: [{ at: [east, north], colour, text, radius_m, label, big, onTap }]
+  show(marks) {
+    this.marks.replaceChildren(...marks.flatMap(({ at, colour = this.blue, text = "", radius_m, label = "", big, onTap }) => {
+      const [east, north] = at, parts = [];
+      if (radius_m > 0) parts.push(CampusMap.element("circle", {
+        cx: east, cy: -north, r: radius_m, fill: colour, "fill-opacity": 0.15, stroke: colour, "stroke-width": 2,
+        style: "vector-effect:non-scaling-stroke;pointer-events:none",
+      }));
+      const round = CampusMap.element("circle", { r: big ? 13 : 9, fill: colour, stroke: this.halo, "stroke-width": 3 });
+      const said = CampusMap.element("text", {
+        y: 4.5, "text-anchor": "middle", "font-size": 13, "font-weight": 700, fill: this.halo, style: "pointer-events:none",
+      }, text);
+      const mark = this.dot(east, north, CampusMap.element("title", {}, label), round, said);
+      mark.setAttribute("class", "dot mark");
+      if (onTap) mark.tapped = onTap;
+      return [...parts, mark];
+    }));
+    this.look();
+  }
+
+  look() {
+    const { width, height } = this.svg.getBoundingClientRect();
+    if (!width || !height) return;
+    const fit = Math.min(width / this.span[0], height / this.span[1]);
+    this.scale = fit * this.zoom; // pixels a metre
+    const [wide, high] = [width / this.scale, height / this.scale];
+    this.svg.setAttribute("viewBox", `${this.middle[0] - wide / 2} ${this.middle[1] - high / 2} ${wide} ${high}`);
+    for (const dot of this.svg.querySelectorAll(".dot")) {
+      dot.setAttribute("transform", `translate(${dot.dataset.at}) scale(${1 / this.scale})`);
+    }
+  }
+
+  at(event) {
+    const point = new DOMPoint(event.clientX, event.clientY).matrixTransform(this.svg.getScreenCTM().inverse());
+    return [point.x, point.y];
+  }
+
+  zoomBy(factor, round = this.middle) {
+    const before = this.zoom;
+    this.zoom = Math.min(40, Math.max(0.5, this.zoom * factor));
+    const kept = before / this.zoom;
+    this.middle = [0, 1].map((axis) => round[axis] + (this.middle[axis] - round[axis]) * kept);
+    this.look();
+  }
+
+  // Bring a place into the middle, near enough to tell one side of a path from the other.
+  centre([east, north], zoom = this.zoom) {
+    this.middle = [east, -north];
+    this.zoom = zoom;
+    this.look();
+  }
+
+  listen() {
+    const down = new Map();
+    let moved = false, apart = 0;
+    const svg = this.svg;
+    svg.onpointerdown = (event) => {
+      svg.setPointerCapture(event.pointerId);
+      if (!down.size) moved = false;
+      down.set(event.pointerId, event);
+      apart = 0;
+    };
+    svg.onpointermove = (event) => {
+      const last = down.get(event.pointerId);
+      if (!last) return;
+      const [dx, dy] = [event.clientX - last.clientX, event.clientY - last.clientY];
+      if (!moved && Math.hypot(dx, dy) < 8 && down.size === 1) return;
+      moved = true;
+      this.middle = [this.middle[0] - dx / this.scale / down.size, this.middle[1] - dy / this.scale / down.size];
+      down.set(event.pointerId, event);
+      if (down.size === 2) {
+        const [one, other] = [...down.values()];
+        const now = Math.hypot(one.clientX - other.clientX, one.clientY - other.clientY);
+        if (apart) this.zoomBy(now / apart);
+        apart = now;
+      }
+      this.look();
+    };
+    svg.onpointerup = (event) => {
+      if (!down.delete(event.pointerId) || moved || down.size) return;
+      const mark = svg.getRootNode().elementFromPoint(event.clientX, event.clientY)?.closest(".mark");
+      if (mark?.tapped) return mark.tapped();
+      const [x, y] = this.at(event);
+      this.onTap([x, -y]);
+    };
+    svg.onpointercancel = (event) => down.delete(event.pointerId);
+    svg.onwheel = (event) => {
+      event.preventDefault();
+      this.zoomBy(Math.exp(-event.deltaY / 400), this.at(event));
+    };
+    svg.onkeydown = (event) => {
+      const step = 40 / this.scale;
+      const moves = { ArrowLeft: [-step, 0], ArrowRight: [step, 0], ArrowUp: [0, -step], ArrowDown: [0, step] };
+      if (moves[event.key]) this.middle = this.middle.map((value, axis) => value + moves[event.key][axis]);
+      else if (event.key === "+" || event.key === "=") return this.zoomBy(1.5);
+      else if (event.key === "-") return this.zoomBy(1 / 1.5);
+      else if (event.key === "Enter") return this.onTap([this.middle[0], -this.middle[1]]);
+      else return;
+      event.preventDefault();
+      this.look();
+    };
+  }
+
+  toLatLon([east, north]) {
+    return this.plan.to_latlon.map(([constant, byEast, byNorth]) => constant + byEast * east + byNorth * north);
+  }
+
+  toLocal(lat, lon) {
+    const [[a, b, c], [d, e, f]] = this.plan.to_latlon, whole = b * f - c * e;
+    return [(f * (lat - a) - c * (lon - d)) / whole, (b * (lon - d) - e * (lat - a)) / whole];
+  }
+}

@@ -1,0 +1,100 @@
+""" "No, I am here" under an answer: the state of the page, and in a real browser a tap on the map that is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from app.collect.inbox import Inbox
+from core.campus.frame import LocalFrame, distance_m
+from tests import REPOSITORY
+from tests.app.harness import DESKTOP, PHONE, Open, Server, Visit, start_app
+from tests.bundles import photo
+
+FRAME = LocalFrame.about(47.0, 8.4)
+
+
+@pytest.mark.parametrize(("inbox", "own", "offered"), [(True, True, True), (True, False, False), (False, True, False)])
+def test_only_ones_own_photo_can_be_corrected_and_only_where_there_is_an_inbox(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inbox: bool, own: bool, offered: bool
+) -> None:
+    monkeypatch.setenv("CAMPUS_BUNDLE", str(bundle))
+    monkeypatch.setenv("CAMPUS_INBOX", str(tmp_path / "inbox") if inbox else "")
+    app = AppTest.from_file(REPOSITORY / "streamlit_app.py", default_timeout=30).run()
+    app.file_uploader[0].set_value([("a.jpg", photo(east_m=20.0), "image/jpeg")]).run()
+    if not own:  # as a sample leaves it
+        app.session_state.play = [type(taken)(**{**vars(taken), "photo": b""}) for taken in app.session_state.play]
+        app.run()
+    assert not app.exception
+    assert ("not_here" in [button.key for button in app.button]) is offered
+    assert not (tmp_path / "inbox").exists()
+
+
+def test_of_several_photos_only_the_last_ones_file_is_held(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CAMPUS_BUNDLE", str(bundle))
+    app = AppTest.from_file(REPOSITORY / "streamlit_app.py", default_timeout=30).run()
+    files = [(f"{view}.jpg", photo(east_m=20.0, view=view), "image/jpeg") for view in (1, 2, 3)]
+    app.file_uploader[0].set_value(files).run()
+    assert [bool(taken.photo) for taken in app.session_state.play] == [False, False, True]
+
+
+@pytest.fixture(scope="module")
+def inbox(tmp_path_factory: pytest.TempPathFactory) -> Inbox:
+    return Inbox(tmp_path_factory.mktemp("sent") / "inbox")
+
+
+@pytest.fixture(scope="module")
+def correcting(bundle: Path, inbox: Inbox) -> Iterator[Server]:
+    running = start_app({"CAMPUS_BUNDLE": str(bundle), "CAMPUS_INBOX": str(inbox.folder)})
+    yield running
+    running.process.terminate()
+    running.process.wait(10)
+
+
+def upload(seen: Visit, data: bytes) -> None:
+    field = seen.page.locator("[class*=st-key-upload-] [data-testid=stFileUploaderDropzoneInput]").last
+    field.wait_for(state="attached")
+    field.set_input_files({"name": "photo.jpg", "mimeType": "image/jpeg", "buffer": data})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("size", "dark", "lang", "kind"),
+    [(PHONE, False, "en", "good"), (DESKTOP, True, "he", "elsewhere")],
+)
+def test_a_tap_on_the_map_stores_photo_fix_and_true_place(
+    visit: Open, correcting: Server, inbox: Inbox, size: tuple[int, int], dark: bool, lang: str, kind: str
+) -> None:
+    seen = visit(size, dark, lang, url=correcting.url)
+    page = seen.page
+    data = photo(kind, east_m=20.0, north_m=10.0, size=(400 + size[0], 300))  # type: ignore[arg-type]
+    upload(seen, data)
+    page.locator("section.answer").wait_for()
+    page.locator(".st-key-not_here button").click()
+    ground = page.locator(".correct svg")
+    ground.wait_for()
+    page.wait_for_timeout(800)
+    ground.scroll_into_view_if_needed()
+    box = ground.bounding_box()
+    page.mouse.click(box["x"] + 0.5 * box["width"], box["y"] + 0.5 * box["height"])
+    seen.screenshot(f"correct-{size[0]}-{'dark' if dark else 'light'}-{lang}")
+    assert seen.poor_contrast() == []
+    page.locator(".correct .store").click()
+    page.get_by_text("Stored: thank you" if lang == "en" else "נשמר, תודה").wait_for()
+    (entry,) = [entry for entry in inbox.entries() if entry.path.read_bytes() == data]
+    told = entry.sidecar
+    # The map's middle is the middle of the test campus's photos.
+    assert told.lat is not None
+    assert told.lon is not None
+    assert distance_m(told.lat, told.lon, *FRAME.to_latlon([0.0, 0.0]).tolist()) < 6
+    assert told.fix is not None
+    assert (told.fix.radius68_m is None) == (kind == "elsewhere")
+    assert (told.source, told.campus, told.review) == ("tap", "Testfield", "")
+    if kind == "good":
+        assert "from the place that you tapped" in page.locator("section.answer").inner_text()
+        page.locator(".st-key-nav button").nth(1).click()
+        page.get_by_text("Field test").first.wait_for()
+    seen.clean()
