@@ -23,7 +23,9 @@ from core.cli.run import run_cli
 from core.errors import CampusError
 from core.io.files import write_atomically
 
-NAMES = ("predicting", "photo_to_fix", "ingesting", "training", "growth", "edge_resnet50")
+NAMES = (
+    "predicting", "photo_to_fix", "many_photos", "http_requests", "ingesting", "training", "growth", "edge_resnet50",
+)  # fmt: skip
 PREFACE, RESULTS = ROOT / "benchmarks" / "PREFACE.md", ROOT / "benchmarks" / "RESULTS.md"
 PAGES = ROOT / "runs" / "benchmarks"
 IDLE_LOAD = 0.7  # of one core; what a desktop does by itself is below

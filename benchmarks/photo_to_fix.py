@@ -9,12 +9,14 @@ from statistics import median
 
 import numpy as np
 import pillow_heif
+from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from benchmarks import original
 from benchmarks.timing import PHOTOS, Effort, Section, Target, interleaved
 from core.locate.localizer import DEMO_BUNDLE, Localizer
 
+KINDS = ("JPEG", "HEIC", "array")
 STAGES = ("decode", "preprocess", "network", "posterior")
 
 
@@ -37,11 +39,13 @@ def run(effort: Effort) -> Section:
     size = localizer.bundle.manifest.image_size
     jpeg, source = twelve_megapixels(localizer, effort)
     picture = io.BytesIO()
-    pillow_heif.from_pillow(Image.open(io.BytesIO(jpeg)).convert("RGB")).save(picture, quality=80)
-    heic = picture.getvalue()
-    stages: dict[str, dict[str, list[float]]] = {kind: {stage: [] for stage in STAGES} for kind in ("JPEG", "HEIC")}
+    as_phones_do = pillow_heif.from_pillow(Image.open(io.BytesIO(jpeg)).convert("RGB"))
+    as_phones_do[0].info["thumbnails"] = [320]
+    as_phones_do.save(picture, quality=80, tile_size=512)
+    heic, pixels = picture.getvalue(), np.asarray(Image.open(io.BytesIO(jpeg)).convert("RGB"))
+    stages: dict[str, dict[str, list[float]]] = {kind: {stage: [] for stage in STAGES} for kind in KINDS}
 
-    def locate(kind: str, data: bytes) -> None:
+    def locate(kind: str, data: bytes | NDArray[np.uint8]) -> None:
         for stage, taken_ms in localizer.locate(data).timings_ms.items():
             stages[kind][stage].append(taken_ms)
 
@@ -59,6 +63,7 @@ def run(effort: Effort) -> Section:
         {
             "JPEG to fix": lambda: locate("JPEG", jpeg),
             "HEIC to fix": lambda: locate("HEIC", heic),
+            "array to fix": lambda: locate("array", pixels),
             "JPEG, Pillow in full and ResNet50 in torch, kept loaded": plainly,
             "JPEG, only its decoder (libjpeg at the smallest useful scale)": lambda: decode_jpeg(jpeg, size),
             "HEIC, only its decoder (libheif)": decode_heic,
@@ -68,8 +73,8 @@ def run(effort: Effort) -> Section:
     )
     section = Section(
         "A 12-megapixel photo to a fix",
-        f"{source[0].upper()}{source[1:]} ({len(jpeg) / 1e6:.1f} MB), and the same as HEIC of quality 80 "
-        f"({len(heic) / 1e6:.1f} MB); from bytes to the whole fix, with the demo bundle.",
+        f"{source[0].upper()}{source[1:]} ({len(jpeg) / 1e6:.1f} MB), and the same as HEIC of quality 80 in tiles "
+        f"of 512, with a thumbnail of 320 ({len(heic) / 1e6:.1f} MB); from bytes to the whole fix by the demo bundle.",
     )
     section.keep("photo", times)
     ours = times["JPEG to fix"].median
@@ -82,14 +87,15 @@ def run(effort: Effort) -> Section:
         + [(kind, *(f"{median(stages[kind][stage]):.2f} ms" for stage in STAGES)) for kind in stages]
     )
     decoder = times["JPEG, only its decoder (libjpeg at the smallest useful scale)"].median
-    section.targets.append(
-        Target(
-            "JPEG to fix in at most 60 ms",
-            f"{1e3 * ours:.0f} ms",
-            ours <= 0.06,
-            f"libjpeg alone takes {1e3 * decoder:.0f} ms of it here, in the same run.",
+    for name, most_ms, why in (
+        ("JPEG", 26, f"libjpeg alone takes {1e3 * decoder:.0f} ms of it here, in the same run."),
+        ("HEIC", 120, ""),
+        ("array", 15, "All of its pixels are read once, and shrunk."),
+    ):
+        taken_ms = 1e3 * times[f"{name} to fix"].median
+        section.targets.append(
+            Target(f"{name} to fix in at most {most_ms} ms", f"{taken_ms:.0f} ms", taken_ms <= most_ms, why)
         )
-    )
     return section
 
 

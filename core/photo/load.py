@@ -19,6 +19,7 @@ import numpy as np
 from core.errors import MissingDependency, PhotoError, reason_of
 from core.photo import exif
 from core.photo.capture import Capture, capture_from_tags, tags_of
+from core.photo.heif_thumbnail import heif_thumbnail
 from core.photo.sniff import FORMATS, heif_sizes, kind_of, webp_size
 
 if TYPE_CHECKING:
@@ -82,9 +83,9 @@ def load_photo(source: PhotoSource, *, min_side: int | None = None) -> Photo:
     `source` is a path, the bytes of a file, a binary file object, a Pillow image, or an (H, W, 3) uint8 RGB
     array, of any size from 1 x 1 up: JPEG, PNG, WebP, HEIC, also the first picture of a GIF, BMP,
     uncompressed TIFF or MPO. The EXIF orientation is applied; alpha is laid on white; greyscale, palette,
-    16-bit and CMYK become RGB. With `min_side`, a large JPEG is decoded at 1/2, 1/4 or 1/8 of its size, its
-    shorter side still at least `min_side` pixels; one of more than MAX_PIXELS always is, so a phone's 48
-    megapixels arrive as 12.
+    16-bit and CMYK become RGB. With `min_side`, a large JPEG is decoded at 1/2, 1/4 or 1/8 of its size, and a
+    HEIC as the thumbnail that it carries, the shorter side still at least `min_side` pixels; a JPEG of more than
+    MAX_PIXELS always is, so a phone's 48 megapixels arrive as 12.
 
     Raises PhotoError, naming the file, for anything that is not a whole photo within the limits of this
     module, and MissingDependency for a HEIC photo where pillow-heif is not installed.
@@ -219,7 +220,7 @@ def _decode(name: str, data: bytes, kind: str, min_side: int | None) -> Photo:
     if kind == "jpeg":
         return _decode_jpeg(name, data, min_side)
     if kind == "heif":
-        return _decode_heif(name, data)
+        return _decode_heif(name, data, min_side)
     if kind == "webp":
         _check_pixels(name, webp_size(data), MAX_WEBP_PIXELS)  # its decoder takes the memory on opening
     if kind == "tiff" and exif.tag_data_bytes(data) > _MAX_TIFF_TAG_BYTES:
@@ -247,8 +248,12 @@ def _decode(name: str, data: bytes, kind: str, min_side: int | None) -> Photo:
     return _finish(image, exif.read_tags(data), upright=True)
 
 
-def _decode_heif(name: str, data: bytes) -> Photo:
-    """libheif turns the picture upright by the file's own transformations; its EXIF orientation is only a note."""
+def _decode_heif(name: str, data: bytes, min_side: int | None) -> Photo:
+    """libheif turns the picture upright by the file's own transformations; its EXIF orientation is only a note.
+
+    It decodes no reduced scale, and 12 megapixels take it half a second: where the phone's own thumbnail is large
+    enough, that is the photo.
+    """
     try:
         from pillow_heif import open_heif
     except ImportError:
@@ -259,6 +264,8 @@ def _decode_heif(name: str, data: bytes) -> Photo:
     image = file[file.primary_index]
     _check_pixels(name, image.size, MAX_HEIF_PIXELS)
     tags = exif.read_tags(image.info.get("exif") or b"")
+    if min_side is not None and (small := heif_thumbnail(image, min_side)) is not None:
+        return Photo(small, capture_from_tags(tags))
     if image.mode == "RGB":
         # Not by way of Pillow, whose pixels would take as much memory again.
         return Photo(np.array(image, np.uint8, order="C"), capture_from_tags(tags))

@@ -21,6 +21,7 @@ from PIL import Image, ImageOps
 from core.errors import MissingDependency, PhotoError
 from core.photo import load as photo_module
 from core.photo.capture import Capture
+from core.photo.heif_thumbnail import stands_in
 from core.photo.load import MAX_PIXELS, load_photo
 from core.photo.preprocess import network_image
 from tests import REPOSITORY
@@ -338,6 +339,41 @@ def test_decompression_bombs_are_refused_before_decoding(bomb: Any) -> None:
     message = refusal(bomb(side, side))
     assert "megapixels" in message
     assert str(side) in message
+
+
+def heic_with_thumbnail(orientation: int = 1) -> bytes:
+    """A HEIC of 640 x 480 as phones make them: in tiles, with a thumbnail of 320 x 240."""
+    heif = pytest.importorskip("pillow_heif")
+    image = Image.fromarray(quartered(480, 640))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    image.info["exif"] = exif.tobytes()
+    file = heif.from_pillow(image)
+    file[0].info["thumbnails"] = [320]
+    out = io.BytesIO()
+    file.save(out, quality=90, tile_size=256)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_the_thumbnail_of_a_heic_is_enough_where_it_is_large_enough(orientation: int) -> None:
+    data = heic_with_thumbnail(orientation)
+    whole = load_photo(data).rgb
+    small = load_photo(data, min_side=240).rgb
+    assert sorted(whole.shape[:2]) == [480, 640]
+    assert small.shape[:2] == (whole.shape[0] // 2, whole.shape[1] // 2)
+    apart = np.abs(whole[::2, ::2].astype(int) - small)
+    assert np.median(apart) <= 2  # turned the same way: its quarters have colours far apart
+    assert load_photo(data, min_side=241).rgb.shape == whole.shape
+
+
+@pytest.mark.parametrize(
+    ("small", "whole", "will_do"),
+    [((320, 240), (4032, 3024), True), ((240, 320), (3024, 4032), True), ((320, 212), (9504, 6336), True),
+     ((160, 120), (4032, 3024), False), ((320, 240), (9504, 6336), False), ((240, 320), (4032, 3024), False)],
+)  # fmt: skip
+def test_a_cropped_thumbnail_does_not_stand_in(small: tuple[int, int], whole: tuple[int, int], will_do: bool) -> None:
+    assert stands_in(small, whole, 192) is will_do
 
 
 def test_a_heic_bomb_is_refused() -> None:
