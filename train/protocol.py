@@ -24,6 +24,7 @@ from core.io.files import written_atomically
 from train.compare import CENTRED, MIDDLE, RAW, SOFT, UNTRAINED, Answers, answers_of, way_config
 from train.dataset.dataset import Dataset
 from train.dataset.split import SplitConfig, Splits, groups_of, split_dataset
+from train.evaluate.coverage import MISLEADING, misleading
 
 Float = NDArray[np.float64]
 Rows = NDArray[np.int64]  # of the dataset
@@ -36,7 +37,6 @@ RESAMPLES = 2_000
 INTERVAL = (2.5, 97.5)  # percentiles of the resampled figures
 DEVICE_COLUMNS = ("phone", "device")
 TIME_COLUMNS = ("time_utc", "local_time")
-MISLEADING = 3.0  # an error of so many 68 % radii behind a claim of one clear place misleads
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def figures(answers: Answers, chosen: Mask) -> dict[str, float | int | None]:
         "coverage95": float((error_m <= radius95_m).mean()) if known else None,
         "median_radius68_m": float(np.median(radius68_m)) if known else None,
         "clear": float(clear.mean()) if known else None,
-        "misleading": float((clear & (error_m > MISLEADING * radius68_m)).mean()) if known else None,
+        "misleading": float(misleading(error_m, radius68_m, clear).mean()) if known else None,
     }
 
 

@@ -8,19 +8,23 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from core.locate.confidence import confidence
 from core.locate.heading import angle_between_deg
 from train.dataset.dataset import Dataset
 from train.dataset.split import Splits
 from train.dataset.zoning import place_of
 from train.evaluate.coverage import (
+    MISLEADING,
     CalibrationCurve,
     Group,
     Proportion,
     calibration_curve,
     group,
     groups,
+    misleading,
     proportion,
     radius_quarters,
+    risk_coverage,
 )
 from train.evaluate.photo_needs import Need, photo_needs, photos_near
 
@@ -45,13 +49,21 @@ class HeadingError:
 
 @dataclass(frozen=True)
 class Breakdown:
-    """Beside `Metrics`, the JSON keys of `python -m train evaluate`; `not_told` says what is missing and why."""
+    """Beside `Metrics`, the JSON keys of `python -m train evaluate`; `not_told` says what is missing and why.
+
+    risk_m: the mean error of the surest photos, averaged over all shares of them (the area under the risk-coverage
+    curve), by what tells the surest: `radius`, the nearest neighbour's `similarity`, or the `error` itself, the least
+    that there can be.
+    """
 
     split: str
     divided: str  # how the splits were made
     random_split: bool
     rendered: bool
     overall: Group
+    clear: Proportion  # claim one clear place
+    misleading: Proportion  # claim it, and are off by over MISLEADING times their 68 % radius
+    risk_m: dict[str, float]
     groups: tuple[Group, ...]
     calibration: CalibrationCurve
     on_campus: Proportion | None
@@ -67,6 +79,8 @@ class Breakdown:
         if quarters:
             covered = ", ".join(f"{these.coverage68.share:.0%}" for these in quarters)
             lines.append(f"  by quarter of the predicted radius, smallest first, the 68 % radius covers {covered}")
+        claimed = f"{words(self.clear)} claim one clear place, {self.misleading.share:.1%} mislead"
+        lines.append(f"  clear    {claimed} (off by over {MISLEADING:g} of their 68 % radii)")
         if self.on_campus:
             lines.append(f"  on campus: {words(self.on_campus)} are taken for this campus")
         if self.strangers_refused:
@@ -89,7 +103,7 @@ def break_down(
     `refused` says of each photo of another place whether it was refused.
     """
     rows, manifest = evaluation.rows, bundle.manifest
-    measured = (evaluation.error_m, evaluation.radius68_m, evaluation.radius95_m)
+    measured, clear = (evaluation.error_m, evaluation.radius68_m, evaluation.radius95_m), claims_clear(evaluation)
     splits = Splits.load(dataset.root)
     local_m = manifest.frame.to_local(*evaluation.truth.T)
     night = dataset.is_night[rows]
@@ -97,8 +111,7 @@ def break_down(
     not_told: list[str] = []
 
     names = {BY_RADIUS: radius_quarters(evaluation.radius68_m), BY_LIGHT: np.where(night, "night", "day")}
-    grouped_by = splits.config.group_by if splits else None
-    for column in dict.fromkeys(("device", "session", grouped_by)):
+    for column in dict.fromkeys(("device", "session", splits.config.group_by if splits else None)):
         if column and dataset.has(column):
             names[column] = np.array(dataset.column(column))[rows]
     found: list[Group] = []
@@ -131,6 +144,9 @@ def break_down(
         random_split=splits is not None and splits.config.group_by is None,
         rendered=manifest.rendered,
         overall=group("all", "photos", *measured),
+        clear=proportion(clear),
+        misleading=proportion(misleading(*measured[:2], clear)),
+        risk_m={name: float(curve.mean()) for name, curve in risk_curves(evaluation).items()},
         groups=tuple(found),
         calibration=calibration_curve(evaluation.error_m, evaluation.level_radius_m),
         on_campus=on_campus,
@@ -178,6 +194,20 @@ def gallery_rows(dataset: Dataset, splits: Splits | None, bundle: Bundle) -> NDA
         return None
     apart_m = np.abs(bundle.manifest.frame.to_local(*dataset.latlon[rows].T) - bundle.gallery.local_m)
     return rows if apart_m.max() < 1.0 else None  # gt.csv may have been changed since
+
+
+def claims_clear(evaluation: Evaluation) -> NDArray[np.bool_]:
+    """(N,) which fixes claim one clear place."""
+    return np.array([confidence(fix) == "good" for fix in evaluation.fixes])
+
+
+def risk_curves(evaluation: Evaluation) -> dict[str, Float]:
+    """(N,) metres of `risk_coverage` by radius, by the nearest neighbour's similarity, and by the error itself."""
+    doubts = {"radius": evaluation.radius68_m}
+    if evaluation.similarity is not None:
+        doubts["similarity"] = -evaluation.similarity.astype(np.float64)
+    doubts["error"] = evaluation.error_m
+    return {name: risk_coverage(evaluation.error_m, doubt) for name, doubt in doubts.items()}
 
 
 def _degrees(evaluation: Evaluation, name: str) -> Float:

@@ -14,6 +14,7 @@ Float = NDArray[np.float64]
 
 CONFIDENCE = 0.95
 LEVELS = tuple(round(0.05 * step, 2) for step in range(1, 20))  # of the calibration curve
+MISLEADING = 3.0  # an error of so many 68 % radii behind a claim of one clear place misleads
 LEAST_PHOTOS = 10  # a smaller group's coverage says next to nothing: its interval is wider than half of all
 
 
@@ -120,3 +121,20 @@ class CalibrationCurve:
 def calibration_curve(error_m: Float, level_radius_m: Float) -> CalibrationCurve:
     """(N,) errors and (N, len(LEVELS)) radii in metres -> the curve over LEVELS."""
     return CalibrationCurve(LEVELS, tuple(proportion(error_m <= radius) for radius in level_radius_m.T))
+
+
+def misleading(error_m: Float, radius68_m: Float, clear: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """(N,) which answers claim one clear place and are off by over MISLEADING times their 68 % radius."""
+    return np.asarray(clear & (error_m > MISLEADING * radius68_m), np.bool_)
+
+
+def risk_coverage(error_m: Float, doubt: Float) -> Float:
+    """(N,) the mean error of the k photos of least doubt, for k from 1 to N (El-Yaniv and Wiener, JMLR 2010).
+
+    error_m (N,) metres; doubt (N,) of any unit, larger where an answer is less sure. Photos of equal doubt are kept
+    together: each counts as their mean.
+    """
+    order = np.argsort(doubt, kind="stable")
+    first, count = np.unique(doubt[order], return_index=True, return_counts=True)[1:]
+    means = np.add.reduceat(error_m[order], first) / count if len(order) else np.empty(0)
+    return np.asarray(np.cumsum(np.repeat(means, count)) / np.arange(1, len(order) + 1))

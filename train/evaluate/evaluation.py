@@ -33,7 +33,8 @@ class Evaluation:
     """One row per photo, in the order of `names`; `rows` (N,) are the dataset's, `truth` is (N, 2) degrees.
 
     error_m, radius68_m, radius95_m and each of baseline_error_m: (N,) metres. level_radius_m: (N, len(LEVELS)) metres.
-    neighbours: (N, NEIGHBOURS) rows of the gallery, nearest first; None without a gallery.
+    neighbours: (N, NEIGHBOURS) rows of the gallery, nearest first; None without a gallery. similarity: (N,) the first
+    one's, -1 to 1.
     """
 
     split: str
@@ -47,6 +48,7 @@ class Evaluation:
     level_radius_m: NDArray[np.float64]
     baseline_error_m: dict[str, NDArray[np.float64]]
     neighbours: NDArray[np.int64] | None
+    similarity: NDArray[np.float32] | None
     metrics: Metrics
 
 
@@ -98,7 +100,10 @@ def evaluate_rows(localizer: Localizer, dataset: Dataset, rows: NDArray[np.int64
         name: distance_m(*truth.T, *position.T) for name, position in baseline_positions(localizer, heads).items()
     }
     radius68, radius95 = (np.array([getattr(fix, name) for fix in fixes]) for name in ("radius68_m", "radius95_m"))
-    gallery = localizer.posterior.gallery
+    gallery, neighbours, similarity = localizer.posterior.gallery, None, None
+    if gallery is not None and heads.embedding is not None:
+        neighbours, likeness = nearest_neighbours(heads.embedding, gallery, NEIGHBOURS)
+        similarity = likeness[:, 0]
     return Evaluation(
         split=split,
         rows=rows,
@@ -110,9 +115,8 @@ def evaluate_rows(localizer: Localizer, dataset: Dataset, rows: NDArray[np.int64
         radius95_m=radius95,
         level_radius_m=np.array([answer.level_radius_m for answer in answers]),
         baseline_error_m=baselines,
-        neighbours=None
-        if gallery is None or heads.embedding is None
-        else nearest_neighbours(heads.embedding, gallery, NEIGHBOURS)[0],
+        neighbours=neighbours,
+        similarity=similarity,
         metrics=summarise(error, radius68, radius95, baselines),
     )
 

@@ -19,7 +19,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, PercentFormatter
 from numpy.typing import NDArray
 
-from train.evaluate.coverage import CalibrationCurve, Group, Proportion
+from core.locate.confidence import WIDE_M
+from train.evaluate.coverage import MISLEADING, CalibrationCurve, Group, Proportion, misleading
 
 Float = NDArray[np.float64]
 
@@ -204,4 +205,66 @@ def heading_plot(off_deg: Float, scope: str, theme: Theme) -> Figure:
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0f}°"))
     axes.set_xlabel("angle between the fix's heading and the camera's")
     axes.set_ylabel("photos")
+    return figure
+
+
+def stanford_diagram(
+    error_m: Float, radius68_m: Float, clear: NDArray[np.bool_], refused: NDArray[np.bool_], scope: str, theme: Theme
+) -> Figure:
+    """Each photo's error against its own 68 % radius; below the lower line answers that claim a clear place mislead.
+
+    (N,) each; the diagram by which satellite navigation judges integrity (Tossaint et al., Navigation 2007).
+    """
+    figure, axes = framed("Error against radius (Stanford diagram)", scope, 4.6)
+    least, most = 1.0, 1.15 * float(max(error_m.max(), radius68_m.max(), 10.0))
+    ends = np.array([least, most])
+    axes.fill_between(ends, least, ends / MISLEADING, color=theme.series[1], alpha=0.16, linewidth=0)
+    axes.plot(ends, ends, color=theme.faint, linestyle=(0, (4, 3)), linewidth=1.2, label="as far off as the radius")
+    axes.axhline(WIDE_M, color=theme.faint, linestyle=":", linewidth=1.2, label=f"{WIDE_M:g} m, a clear one's widest")
+    shown = np.maximum(error_m, least)
+    wrong = misleading(error_m, radius68_m, clear)
+    kinds = (
+        ("claims one clear place", clear & ~wrong, "o", theme.series[0]),
+        ("in doubt, and says so", ~clear & ~refused, "+", theme.series[2]),
+        ("refused", refused, "x", theme.faint),
+        ("misleading", wrong, "s", theme.series[1]),
+    )
+    for name, chosen, marker, colour in kinds:
+        if chosen.any():
+            label = f"{name} ({chosen.sum()})"
+            axes.scatter(shown[chosen], radius68_m[chosen], s=16, marker=marker, color=colour, label=label, linewidth=1)
+    axes.set(xscale="log", yscale="log", xlim=(least, most), ylim=(least, most), aspect="equal")
+    ticks = [tick for tick in _TICKS_M if least <= tick <= most]
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_ticks(ticks, [f"{tick:,}" for tick in ticks])
+        axis.set_tick_params(which="minor", length=0)
+    axes.set_xlabel("error in metres (logarithmic; below 1 m drawn at 1 m)")
+    axes.set_ylabel("its 68 % radius in metres")
+    within = float((error_m <= radius68_m).mean())
+    axes.text(0.03, 0.95, f"{100 * within:.0f} % within their radius", transform=axes.transAxes, va="top", fontsize=8.5)
+    axes.text(
+        0.97, 0.04, f"off by over {MISLEADING:g} radii:\nmisleading, if clear", transform=axes.transAxes, ha="right",
+        fontsize=8.5, color=theme.series[1],
+    )  # fmt: skip
+    figure.legend(loc="outside lower left", ncols=2)
+    return figure
+
+
+def risk_coverage_plot(curves: dict[str, Float], scope: str, theme: Theme) -> Figure:
+    """The mean error of the surest photos against how large a share of them is kept; (N,) metres by name, as
+    `risk_coverage` gives them.
+    """
+    figure, axes = framed("Mean error of the surest photos", scope, 3.6)
+    dashes: Sequence[Any] = ("-", (0, (5, 2)), (0, (1.2, 1.4)))
+    for index, (name, curve) in enumerate(curves.items()):
+        axes.plot(
+            np.arange(1, len(curve) + 1) / len(curve), curve, color=theme.series[index], linestyle=dashes[index],
+            linewidth=2.2 if index == 0 else 1.6, label=f"{name}: {curve.mean():.1f} m on average",
+        )  # fmt: skip
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0, 1.05 * max(float(np.percentile(curve, 99)) for curve in curves.values()))
+    axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
+    axes.set_xlabel("photos kept, the surest first")
+    axes.set_ylabel("their mean error in metres")
+    figure.legend(loc="outside lower left", handlelength=3.5)
     return figure

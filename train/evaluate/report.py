@@ -25,8 +25,16 @@ from core.photo.load import load_photo
 from train.dataset.dataset import Dataset
 from train.dataset.split import Splits
 from train.dataset.zoning import place_of
-from train.evaluate.breakdown import BY_RADIUS, Breakdown, gallery_rows, heading_off_deg, place_names
-from train.evaluate.coverage import Proportion
+from train.evaluate.breakdown import (
+    BY_RADIUS,
+    Breakdown,
+    claims_clear,
+    gallery_rows,
+    heading_off_deg,
+    place_names,
+    risk_curves,
+)
+from train.evaluate.coverage import MISLEADING, Proportion
 from train.evaluate.evaluation import NEIGHBOURS, Evaluation
 from train.evaluate.fused import Fused
 from train.evaluate.fused_plots import error_by_photos, first_walk, walk_map, worst_bursts
@@ -43,6 +51,8 @@ from train.evaluate.plots import (
     cumulative_errors,
     heading_plot,
     png,
+    risk_coverage_plot,
+    stanford_diagram,
 )
 from train.evaluate.sequences import walks
 
@@ -138,6 +148,7 @@ def draw_all(
             partial(heading_plot, off_deg, scope.of(len(off_deg))),
         )  # fmt: skip
     yield from _radius_drawings(breakdown, n, said)
+    yield from _doubt_drawings(evaluation, n, said)
     if bundle.gallery is not None:
         gallery_m = bundle.gallery.local_m.astype(np.float64)
         yield Drawing(
@@ -165,6 +176,28 @@ def _radius_drawings(breakdown: Breakdown, n: int, said: str) -> Iterator[Drawin
             "coverage-by-group", "radius", "Coverage by what is known of the photos. Dashed: 68 and 95 %.", n,
             partial(coverage_plot, others, "Coverage by group", said),
         )  # fmt: skip
+
+
+def _doubt_drawings(evaluation: Evaluation, n: int, said: str) -> Iterator[Drawing]:
+    """Whether radii tell right answers from wrong ones."""
+    refused = np.array([not fix.on_campus for fix in evaluation.fixes])
+    yield Drawing(
+        "stanford-diagram", "radius",
+        f"Above the dashed line a photo lies within its radius. Shaded: off by over {MISLEADING:g} radii.", n,
+        partial(
+            stanford_diagram, evaluation.error_m, evaluation.radius68_m, claims_clear(evaluation), refused, said
+        ),
+    )  # fmt: skip
+    named = {
+        "radius": "radius",
+        "similarity": "nearest neighbour's similarity",
+        "error": "the error itself (the least)",
+    }
+    curves = {f"by {named[by]}": curve for by, curve in risk_curves(evaluation).items()}
+    yield Drawing(
+        "risk-coverage", "radius", "The mean error of the surest photos, by what tells the surest.", n,
+        partial(risk_coverage_plot, curves, said),
+    )  # fmt: skip
 
 
 def draw_fused(fused: Fused, dataset: Dataset, bundle: Bundle, scope: Scope) -> Iterator[Drawing]:
@@ -288,6 +321,10 @@ def _tiles(evaluation: Evaluation, breakdown: Breakdown) -> list[dict[str, str]]
         share("in their 68 % radius", breakdown.overall.coverage68),
         share("in their 95 % radius", breakdown.overall.coverage95),
     ]
+    share_clear, wrong = _percent(breakdown.clear.share), breakdown.misleading
+    tiles.append(
+        tile("misleading", f"{100 * wrong.share:.1f} %", f"{wrong.hits} of {wrong.n}; {share_clear} claim to be clear")
+    )
     if breakdown.on_campus:
         tiles.append(share("taken for this campus", breakdown.on_campus))
     if breakdown.strangers_refused:

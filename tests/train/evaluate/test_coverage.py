@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 
 from core.errors import DatasetError
-from train.evaluate.coverage import LEVELS, calibration_curve, groups, proportion, radius_quarters
+from train.evaluate.coverage import (
+    LEVELS,
+    calibration_curve,
+    groups,
+    misleading,
+    proportion,
+    radius_quarters,
+    risk_coverage,
+)
 
 
 @pytest.mark.parametrize(
@@ -66,3 +74,15 @@ def test_the_calibration_curve_of_a_hand_computed_case() -> None:
     assert curve.nominal == LEVELS == tuple(c.share for c in curve.covered)
     assert curve.mean_gap == pytest.approx(0)
     assert calibration_curve(error, exact - 1).mean_gap == pytest.approx(0.05)
+
+
+def test_a_clear_answer_misleads_beyond_three_radii() -> None:
+    error, radius, clear = np.array([31.0, 29.0, 31.0, 1.0]), np.full(4, 10.0), np.array([True, True, False, True])
+    assert misleading(error, radius, clear).tolist() == [True, False, False, False]
+
+
+def test_the_risk_of_the_surest_in_a_hand_computed_case() -> None:
+    error, doubt = np.array([8.0, 2.0, 5.0, 1.0]), np.array([3.0, 1.0, 2.0, 1.0])
+    assert risk_coverage(error, doubt).tolist() == [1.5, 1.5, 8 / 3, 4.0]  # photos of equal doubt count as their mean
+    assert risk_coverage(error, error).tolist() == [1.0, 1.5, 8 / 3, 4.0]
+    assert risk_coverage(np.empty(0), np.empty(0)).tolist() == []

@@ -110,6 +110,10 @@ def test_the_json_keeps_the_promised_keys_and_adds_the_breakdown(made: Made, eva
     assert (told["on_campus"]["hits"], told["on_campus"]["n"]) == (35, 36)
     assert (told["strangers_refused"]["hits"], told["strangers_refused"]["n"]) == (3, 4)
     assert told["heading"] is None
+    assert told["clear"]["n"] == told["misleading"]["n"] == 36
+    assert told["misleading"]["hits"] <= told["clear"]["hits"]
+    assert told["risk_m"]["error"] < told["risk_m"]["radius"]
+    assert told["risk_m"]["error"] < told["risk_m"]["similarity"]
     assert any("heading" in reason for reason in told["not_told"])
     assert "photos of other places: 75% of 4 photos" in made.printed
 
@@ -179,7 +183,7 @@ def test_the_report_holds_everything_and_asks_for_nothing(made: Made) -> None:
     figures = {path.stem for path in made.report.iterdir()} - {"report"}
     assert figures == {
         "error-map", "cumulative-error", "zone-error", "day-night", "calibration-curve", "coverage-by-radius",
-        "coverage-by-group", "photo-needs",
+        "coverage-by-group", "photo-needs", "stanford-diagram", "risk-coverage",
     }  # fmt: skip
     for name in figures:
         with Image.open(made.report / f"{name}.png") as image:
