@@ -86,13 +86,15 @@ class Calibration(RadiusCurve):
     is `radius_at_m` (ascending), and are interpolated between. `ood_quantiles` holds the calibration photos' OOD
     scores (the network's output `ood_score`) as 101 quantiles from 0 % to 100 %; a photo whose score is above all but
     the share `off_campus_share` of them is not taken to be of this campus. `heading_factor` makes the network's own
-    spread of its heading hold 68 % of the photos; None where no calibration photo has a heading.
+    spread of its heading hold 68 % of the photos; None where no calibration photo has a heading. `session_gain` is what
+    one more session in the gallery makes of 68 % radii; `radius68_factors` hold it already.
     """
 
     model_config = ConfigDict(populate_by_name=True)
 
     photos: int
     heading_factor: float | None = Field(default=None, gt=0, le=1e6)
+    session_gain: float = Field(default=1.0, gt=0, le=1)
     # Bundles made before 0.2.0 call these `novelty`.
     ood_quantiles: tuple[float, ...] = Field(
         default=(), max_length=10_000, validation_alias=AliasChoices("ood_quantiles", "novelty")

@@ -95,11 +95,11 @@ class _Walk:
         return found, [found.step(mass, float(time_s), thumb) for mass, time_s, thumb in seen]
 
 
-def fit_fusion(dataset: Dataset, local_m: Float, answered: Sequence[Answered]) -> Fusion:
+def fit_fusion(dataset: Dataset, local_m: Float, answered: Sequence[Answered], gain: float = 1.0) -> Fusion:
     """What the manifest says of several photos, from held-out photos of a dataset whose places are (M, 2) `local_m`.
 
     Coordinate ascent on the likelihood of their true places. Where they have no times or are too few it is the
-    defaults, without radii of its own.
+    defaults, without radii of its own. `gain`: that of `session_gain`, for the 68 % radii.
     """
     with one_blas_thread():
         try:
@@ -114,7 +114,7 @@ def fit_fusion(dataset: Dataset, local_m: Float, answered: Sequence[Answered]) -
         truth = _Truth(read[0].posterior.grid)
         params = _ascend(FusionParams(), _TOGETHER, lambda p: _together_score(read, p, truth))
         motion = _ascend(MotionParams(), _MOTION, lambda m: _walk_score(read, params, m, truth))
-        radii = _radii(read, params, motion)
+        radii = _radii(read, params, motion, gain)
     photos = sum(len(walk.maps) for walk in read)
     log.info("several photos: %s, %s, fitted on %d photos in %d bursts", params, motion, photos, len(several))
     return Fusion(together=params, motion=motion, radii=radii, photos=photos, walks=len(read))
@@ -199,7 +199,9 @@ def _walk_score(read: Sequence[_Walk], params: FusionParams, motion: MotionParam
     return total
 
 
-def _radii(read: Sequence[_Walk], params: FusionParams, motion: MotionParams) -> dict[RadiusKind, RadiusFactors]:
+def _radii(
+    read: Sequence[_Walk], params: FusionParams, motion: MotionParams, gain: float
+) -> dict[RadiusKind, RadiusFactors]:
     """Conformal factors for each kind of fix of which there are enough."""
     rows: dict[RadiusKind, list[tuple[float, ...]]] = {"2": [], "3": [], "4+": [], "walk": [], "smoothed": []}
     for walk in read:
@@ -229,19 +231,20 @@ def _radii(read: Sequence[_Walk], params: FusionParams, motion: MotionParams) ->
         moves, ones = [step.move for step in steps], np.ones_like(prior.standing)
         for index, mass, _ in smooth(found.motion, prior.standing, ones, moves, evidence):
             judge("smoothed", mass, walk.truth_m[index : index + 1])
-    return {kind: _factors(np.array(found)) for kind, found in rows.items() if len(found) >= LEAST_FIXES}
+    return {kind: _factors(np.array(found), gain) for kind, found in rows.items() if len(found) >= LEAST_FIXES}
 
 
-def _factors(rows: Float) -> RadiusFactors:
+def _factors(rows: Float, gain: float) -> RadiusFactors:
     """(N, 3) errors and raw radii -> factors. Photos of a burst share their error, so it takes more of them than single
     photos to tell small radii from large ones.
     """
     error_m, raw_m = rows[:, 0], rows[:, 1:]
     if len(rows) >= 4 * GROUP_PHOTOS:
-        at_m, factors = radius_factors(error_m, raw_m, SHARES)
+        at_m, factors = radius_factors(error_m, raw_m, SHARES, gain)
     else:
         at_m = np.array([float(np.median(raw_m[:, 0]))])
         factors = [np.array([conformal_factor(error_m, raw_m[:, i], share)]) for i, share in enumerate(SHARES)]
+        factors[0] *= gain
     return RadiusFactors(
         fixes=len(rows),
         radius_at_m=tuple(at_m.tolist()),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,6 +24,7 @@ Float = NDArray[np.float64]
 Rows = NDArray[np.int64]  # of the dataset
 
 MOST_FOLDS = 8  # of cross-fitting: sessions beyond these are held out together
+LEAST_SESSIONS = 4  # of fewer, leaving out two leaves too little to tell what one more brings
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,8 @@ class HeldOut:
 class Fitted:
     """A network ready to export, the `rows` that its gallery holds, and the photos to calibrate on.
 
-    `asked` are the rows of each of `held_out`.
+    `asked` are the rows of each of `held_out`. `fewer`: each of these again, once for each other one that network and
+    gallery lack as well; empty where they are not cross-fitted.
     """
 
     net: CampusNet
@@ -69,6 +72,7 @@ class Fitted:
     gallery: Gallery
     asked: tuple[Rows, ...]
     held_out: tuple[HeldOut, ...]
+    fewer: tuple[HeldOut, ...] = ()
 
     @property
     def asked_rows(self) -> Rows:
@@ -122,13 +126,16 @@ def cross_fitted(
         whitened = whitened_on(net, features[known], local_m[known], apart)
         return whitened, gallery_of(heads_of(whitened, features[known]), local_m[known])
 
+    def answered(*without: NDArray[np.bool_]) -> list[HeldOut]:
+        whitened, gallery = fitted(~np.any(without, axis=0))
+        return [HeldOut(heads_of(whitened, features[mask]), local_m[mask], gallery) for mask in without]
+
     asked = [mask for mask in folds(sessions) if not mask.all()]
-    held_out = []
-    for mask in asked:
-        whitened, gallery = fitted(~mask)
-        held_out.append(HeldOut(heads_of(whitened, features[mask]), local_m[mask], gallery))
+    held_out = [part for mask in asked for part in answered(mask)]
+    pairs = combinations(asked, 2) if len(asked) >= LEAST_SESSIONS else ()
+    fewer = [part for pair in pairs for part in answered(*pair)]
     whole, gallery = fitted(np.ones(len(rows), np.bool_))
-    return Fitted(whole, rows, gallery, tuple(rows[mask] for mask in asked), tuple(held_out))
+    return Fitted(whole, rows, gallery, tuple(rows[mask] for mask in asked), tuple(held_out), tuple(fewer))
 
 
 def held_out_split(net: CampusNet, task: TrainingData) -> Fitted:

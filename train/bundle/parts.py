@@ -23,7 +23,7 @@ from core.engines.heads import joined, run_all
 from core.engines.onnx_engine import OnnxEngine
 from core.errors import DatasetError
 from core.locate.parity import INT8_MAX_COST, int8_parity
-from train.bundle.calibrate import calibrate, fit_posterior, readings, sharpened
+from train.bundle.calibrate import calibrate, fit_posterior, readings, session_gain, sharpened
 from train.bundle.calibration_photos import CALIBRATION, HELD_OUT, CalibrationPhotos
 from train.bundle.fit_fusion import Answered, fit_fusion
 from train.bundle.held_out import Fitted, Ground, HeldOut, cross_fitted, held_out_split
@@ -105,7 +105,7 @@ def calibrated_parts(net: CampusNet, task: TrainingData, seed: int, second_look:
             **_gallery_files(fitted, chosen, ground, params, task),
             **again.files,
         },
-        _fusion(questioned, again, ground, task),
+        _fusion(questioned, again, ground, task, calibration.session_gain),
         again.look,
     )
 
@@ -162,7 +162,9 @@ def _gallery_files(
     }
 
 
-def _fusion(questioned: Sequence[Questioned], again: LookedAgain, ground: Ground, task: TrainingData) -> Fusion:
+def _fusion(
+    questioned: Sequence[Questioned], again: LookedAgain, ground: Ground, task: TrainingData, gain: float
+) -> Fusion:
     """How several photos are fused, by those that the gallery was made without, as the Localizer will read them."""
     answered = []
     for part, evidence in zip(questioned, again.evidence, strict=True):
@@ -170,7 +172,7 @@ def _fusion(questioned: Sequence[Questioned], again: LookedAgain, ground: Ground
         if again.look is not None:
             posterior.matched = ground.posterior(posterior.gallery, again.look.posterior)
         answered.append(Answered(part.rows, part.heads, task.images[part.rows], posterior, evidence))
-    return fit_fusion(task.dataset, task.local_m, answered)
+    return fit_fusion(task.dataset, task.local_m, answered, gain)
 
 
 def ground_of(task: TrainingData, rows: NDArray[np.int64]) -> Ground:
@@ -183,7 +185,9 @@ def ground_of(task: TrainingData, rows: NDArray[np.int64]) -> Ground:
 def fitted_and_calibrated(fitted: Fitted, ground: Ground, task: TrainingData) -> tuple[PosteriorParams, Calibration]:
     """Weights, widths and temperatures, then radii, by photos that the gallery was made without."""
     params = sharpened(fitted.held_out, ground, fit_posterior(fitted.held_out, ground))
-    return params, calibrate(fitted.held_out, ground, params, task.heading_deg[fitted.asked_rows])
+    gain = session_gain(fitted.held_out, fitted.fewer, ground, params)
+    log.info("68 %% radii: %.2f of what sessions left out need, for a gallery of all of them", gain)
+    return params, calibrate(fitted.held_out, ground, params, task.heading_deg[fitted.asked_rows], gain)
 
 
 def answered(model: bytes, fitted: Fitted, task: TrainingData) -> list[HeldOut]:

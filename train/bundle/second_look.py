@@ -222,7 +222,9 @@ def _errors(
 def _radii(first: Calibration, second: _Errors, looked: NDArray[np.bool_], statistic: Float) -> Calibration:
     """The calibration of photos that were looked at twice."""
     chosen = looked if looked.sum() >= LEAST_LOOKED_AT else np.ones_like(looked)
-    radius_at_m, (factors68, factors95) = radius_factors(second.error_m[chosen], second.raw_m[chosen], SHARES)
+    radius_at_m, (factors68, factors95) = radius_factors(
+        second.error_m[chosen], second.raw_m[chosen], SHARES, first.session_gain
+    )
     return first.model_copy(
         update={
             "photos": int(chosen.sum()),

@@ -223,7 +223,7 @@ def _calibration(old: Calibration, photos: CalibrationPhotos, error_m: Float, ra
     if len(photos) < LEAST_CALIBRATION:
         log.info("%d calibration photos are too few to fit radii: those that stand are kept", len(photos))
         return old
-    radius_at_m, (factors68, factors95) = radius_factors(error_m, raw_m, SHARES)
+    radius_at_m, (factors68, factors95) = radius_factors(error_m, raw_m, SHARES, old.session_gain)
     changes: dict[str, Any] = {
         "photos": len(photos),
         "radius_at_m": tuple(radius_at_m.tolist()),

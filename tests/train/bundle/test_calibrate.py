@@ -11,7 +11,15 @@ from core.engines.heads import Heads
 from core.locate.heading import angle_between_deg, direction_deg, raw_spread_deg
 from core.locate.mixture import LEAST_WIDTH_M
 from core.locate.posterior import Posterior
-from train.bundle.calibrate import SHARES, calibrate, fit_posterior, heading_factor, radius_factors
+from train.bundle.calibrate import (
+    LEAST_GAIN,
+    SHARES,
+    calibrate,
+    fit_posterior,
+    heading_factor,
+    radius_factors,
+    session_gain,
+)
 from train.bundle.held_out import Ground, HeldOut
 
 GRID = Grid(-150.0, -150.0, 3.0, 100, 100)
@@ -82,6 +90,25 @@ def test_calibrated_radii_cover_new_photos_as_promised() -> None:
     assert covered[0.95] / 800 == pytest.approx(0.95, abs=0.025)
     assert calibration.ood_quantiles == ()
     assert calibration.photos == 800
+
+
+def test_what_one_more_session_brings_is_read_off_what_one_less_costs() -> None:
+    """Five sessions answered by four of them and by three: each time fewer photos find their place."""
+
+    def parts(retrieval_right: float, count: int) -> list[HeldOut]:
+        made = (campus(120, 15.0, retrieval_right, seed) for seed in range(count))
+        return [HeldOut(heads, truth, gallery) for heads, truth, gallery in made]
+
+    by_four, by_three = parts(0.68, 5), parts(0.6, 20)
+    gain = session_gain(by_four, by_three, GROUND, PosteriorParams())
+    assert LEAST_GAIN < gain < 0.97
+    assert session_gain(by_four, [], GROUND, PosteriorParams()) == 1.0
+    assert session_gain(by_four, parts(0.9, 20), GROUND, PosteriorParams()) == 1.0  # nothing gets wider by it
+    headings = np.full(600, np.nan)
+    plain, gained = (calibrate(by_four, GROUND, PosteriorParams(), headings, by) for by in (1.0, gain))
+    assert np.array(gained.radius68_factors) == pytest.approx(gain * np.array(plain.radius68_factors))
+    assert gained.radius95_factors == plain.radius95_factors
+    assert (gained.session_gain, plain.session_gain) == (gain, 1.0)
 
 
 def test_the_heading_spread_holds_new_photos_as_promised() -> None:

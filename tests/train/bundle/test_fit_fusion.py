@@ -61,13 +61,14 @@ def fit(
     count: int | None = None,
     posterior: Posterior | None = None,
     evidence: tuple[Evidence | None, ...] = (),
+    gain: float = 1.0,
 ) -> Fusion:
     rows = np.arange(len(dataset))[:count]
     images = decode_images([dataset.image_paths[row] for row in rows], localizer.bundle.manifest.image_size)
     local_m = localizer.bundle.manifest.frame.to_local(*dataset.latlon.T)
     heads = run_all(localizer.engine, images)
     answered = Answered(rows, heads, images, posterior or localizer.posterior, evidence or (None,) * len(rows))
-    return fit_fusion(dataset, local_m, [answered])
+    return fit_fusion(dataset, local_m, [answered], gain)
 
 
 def test_what_is_fitted_holds_for_another_walk(localizer: Localizer, tmp_path: Path) -> None:
@@ -154,3 +155,11 @@ def test_photos_looked_at_twice_are_fused_by_their_second_maps(localizer: Locali
     seen_once = fit(localizer, made)
     for kind in ("2", "walk"):
         assert seen_twice.radii[kind].radius_at_m[0] < 0.7 * seen_once.radii[kind].radius_at_m[0]
+
+
+def test_a_further_session_s_gain_narrows_68_radii_alone(localizer: Localizer, tmp_path: Path) -> None:
+    made = walk(tmp_path / "calibration", localizer, 1)
+    plain, gained = fit(localizer, made, 60), fit(localizer, made, 60, gain=0.8)
+    for kind, radii in plain.radii.items():
+        assert gained.radii[kind].radius68_factors == pytest.approx([0.8 * factor for factor in radii.radius68_factors])
+        assert gained.radii[kind].radius95_factors == radii.radius95_factors
