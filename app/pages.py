@@ -7,8 +7,10 @@ from pathlib import Path
 import streamlit as st
 
 from app import campuses, cards, session_log
+from app.collect.words import WORDS
 from app.gate import BusyError
 from app.map.legend import coverage_legend
+from app.settings import settings
 from app.shared import dark, edge_pack, trial_gate, trouble
 from app.sighting import Sighting
 from app.texts import Texts
@@ -73,6 +75,7 @@ def campus_page(localizer: Localizer | None, texts: Texts) -> None:
             on_click="ignore",
         )
         for_a_device(localizer, texts)
+        collect_links(texts)
     add_campus(texts)
 
 
@@ -96,6 +99,15 @@ def for_a_device(localizer: Localizer, texts: Texts) -> None:
         if commands:
             st.code("\n".join(commands), language="bash", wrap_lines=True)
             st.caption(texts["edge_beside"])
+
+
+def collect_links(texts: Texts) -> None:
+    """The pages on which photos for the campus are collected and reviewed, where this server has them."""
+    if settings().collects:
+        with st.container(horizontal=True, key="collect"):
+            for name, icon in (("collect", "add_a_photo"), ("review", "rule")):
+                words = WORDS[texts.lang]
+                st.link_button(words[name], f"/{name}?lang={texts.lang}", icon=f":material/{icon}:")
 
 
 def change_campus() -> None:

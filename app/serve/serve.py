@@ -20,6 +20,7 @@ import segno
 from starlette.types import ASGIApp
 
 from app.collect.inbox import process_inbox
+from app.collect.web import collect_routes
 from app.gate import process_gate
 from app.serve.access import KEY_PARAMETER, access_key
 from app.serve.addresses import host_names, lan_addresses
@@ -190,9 +191,9 @@ def serve(
     from streamlit import config as streamlit_config
 
     def announce() -> None:
-        print(announcement(site, plain.getsockname()[1], addresses, settings().keep_photos), flush=True)
+        print(announcement(site, plain.getsockname()[1], addresses, settings()), flush=True)
 
-    app = field_app(site, api)
+    app = field_app(site, api, collect_routes() if settings().collects else ())
     # Streamlit marks its own cookies as secure where it knows of a certificate.
     streamlit_config.set_option("server.sslCertFile", str(server_file))
     quiet: dict[str, Any] = {
@@ -237,7 +238,7 @@ def serve(
     print("stopped", file=sys.stderr)
 
 
-def announcement(site: Site, http_port: int, addresses: tuple[str, ...], kept: Path | None = None) -> str:
+def announcement(site: Site, http_port: int, addresses: tuple[str, ...], chosen: Settings | None = None) -> str:
     """What the terminal shows: the QR code, the address it holds, and how a phone comes to trust it."""
     address = f"https://{site.host}:{site.port}/"
     with_key = f"{address}?{KEY_PARAMETER}={site.key}" if site.key else address
@@ -249,8 +250,14 @@ def announcement(site: Site, http_port: int, addresses: tuple[str, ...], kept: P
         if site.key
         else "Unlocked (--open): whoever reaches this machine over the network can use the app.",
     ]
-    if kept:
-        lines.append(f"Photos are kept in {kept}, and the page says so.")
+    chosen = chosen or Settings()
+    if chosen.keep_photos:
+        lines.append(f"Photos are kept in {chosen.keep_photos}, and the page says so.")
+    if chosen.collects:
+        lines += [
+            f"Photos for this campus: {address}collect takes them, {address}review accepts them; they wait in",
+            f"  {chosen.inbox}",
+        ]
     others = [f"https://{_in_address(other)}:{site.port}/" for other in addresses[1:]]
     if others:
         lines.append(f"Also at: {' '.join(others)}")

@@ -7,6 +7,7 @@ import html
 import json
 import re
 import ssl
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -58,9 +59,11 @@ class Site:
     key: str | None
 
 
-def field_app(site: Site, api: ASGIApp, script: Path = REPOSITORY / "streamlit_app.py") -> App:
-    """The field app and the HTTP interface behind the lock (unless the site has no key), compressed, with the pages
-    around them.
+def field_app(
+    site: Site, api: ASGIApp, pages: Sequence[BaseRoute] = (), script: Path = REPOSITORY / "streamlit_app.py"
+) -> App:
+    """The field app, the HTTP interface and other `pages` behind the lock (unless the site has no key), compressed,
+    with the pages around them.
     """
     from streamlit.starlette import App
 
@@ -73,7 +76,7 @@ def field_app(site: Site, api: ASGIApp, script: Path = REPOSITORY / "streamlit_a
     middleware.append(Middleware(GZipMiddleware, minimum_size=1000, compresslevel=6))
     return App(
         script,
-        routes=[*(Route(path, api) for path in API_PATHS), *app_routes(site), *install_routes(site)],
+        routes=[*(Route(path, api) for path in API_PATHS), *pages, *app_routes(site), *install_routes(site)],
         middleware=middleware,
     )
 

@@ -107,7 +107,7 @@ def write_inbox_labels(inbox: Path, labels: Path) -> bool:
                 }
             )
     if sidecars and not rows:
-        raise DatasetError(f"{inbox}: none of its {sidecars} photos is accepted: review them on the app's inbox page")
+        raise DatasetError(f"{inbox}: none of its {sidecars} photos is accepted: review them on the app's Review page")
     with labels.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.DictWriter(stream, _COLUMNS)
         writer.writeheader()

@@ -1,12 +1,32 @@
-// Lets the page be installed. Nothing is stored: only when the server cannot be reached does a page come from here.
-const PAGES = $offline_pages;
+// Lets the page be installed. When the server cannot be reached, a page that says so comes from here; of all others only those
+// on which photos are collected are kept, with what they are made of, so that they open where there is no connection.
+const PAGES = $offline_pages, KEPT = "campus-collect";
+const isKept = ({ pathname }) => pathname === "/collect" || pathname.startsWith("/collect/") || pathname === "/v1/inbox-plan";
 self.addEventListener("install", () => self.skipWaiting());
 self.addEventListener("activate", (event) => event.waitUntil(self.clients.claim()));
+
+// From the server where it answers, else as it was last; in the other language rather than not at all.
+async function freshOrKept(request) {
+  const cache = await caches.open(KEPT);
+  try {
+    const answer = await fetch(request);
+    if (answer.ok && !answer.redirected) await cache.put(request, answer.clone());
+    return answer;
+  } catch (error) {
+    const kept = (await cache.match(request)) ?? (await cache.match(request, { ignoreSearch: true }));
+    if (kept) return kept;
+    throw error;
+  }
+}
+
 self.addEventListener("fetch", (event) => {
-  if (event.request.mode !== "navigate") return;
-  const asked = new URL(event.request.url).searchParams.get("lang") ?? self.navigator.language;
+  const { request } = event, url = new URL(request.url), navigates = request.mode === "navigate";
+  const kept = request.method === "GET" && url.origin === self.location.origin && isKept(url);
+  if (!kept && !navigates) return;
+  const asked = url.searchParams.get("lang") ?? self.navigator.language;
   const page = () => new Response(asked.startsWith("he") ? PAGES.he : PAGES.en, {
     headers: { "Content-Type": "text/html; charset=utf-8" },
   });
-  event.respondWith(fetch(event.request).catch(page));
+  const answer = kept ? freshOrKept(request) : fetch(request);
+  event.respondWith(navigates ? answer.catch(page) : answer);
 });

@@ -25,6 +25,7 @@ from cryptography import x509
 
 from app.serve import serve, web_texts
 from app.serve.web import Site, manifest, own_page, streamlit_page, with_head
+from app.settings import Settings
 from benchmarks.serving import Served, start
 from campus_gps_client import Campus, Refused
 from core.errors import CampusError
@@ -146,7 +147,7 @@ def test_the_install_page_tells_the_way_in_both_languages(served: Served, lang: 
     "path",
     ["/", "/any", "/_stcore/health", "/_stcore/host-config", "/_stcore/metrics", "/app/static/icon-192.png",
      "/static/manifest.json", "/favicon.png", "/media/x.png", "/component/x/index.html", "/campus.webmanifest",
-     "/service-worker.js", "/install/", "//"],
+     "/service-worker.js", "/install/", "//", "/collect", "/collect/map.js", "/review"],
 )  # fmt: skip
 def test_without_the_key_there_is_only_the_lock(served: Served, path: str) -> None:
     answer = served.ask(path)
@@ -320,7 +321,8 @@ def test_what_the_terminal_shows() -> None:
     assert "http://192.168.7.20:8080/install" in said
     assert SITE.fingerprint in said
     assert "Photos are kept" not in said
-    assert "Photos are kept in /srv/photos" in serve.announcement(SITE, 8080, ("192.168.7.20",), Path("/srv/photos"))
+    kept = Settings(keep_photos=Path("/srv/photos"))
+    assert "Photos are kept in /srv/photos" in serve.announcement(SITE, 8080, ("192.168.7.20",), kept)
 
 
 def test_the_qr_code_holds_the_address_with_the_key() -> None:

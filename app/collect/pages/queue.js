@@ -1,0 +1,124 @@
+// The phone's own queue of photos, in IndexedDB: what is in it outlives a reload, a closed page and a lost connection, and
+// leaves it only once the server said that it has the photo. The server knows a photo by its hash, so none comes twice.
+//
+// A record: { id, taken, blob, thumb, about, state: "waiting" | "sent" | "refused", hold, server, placeDue, reason }.
+class Queue {
+  constructor(changed) {
+    this.changed = changed;
+    this.trouble = ""; // "", "offline" or "locked"
+    this.opened = new Promise((resolve, reject) => {
+      const asked = indexedDB.open("campus-collect", 1);
+      asked.onupgradeneeded = () => asked.result.createObjectStore("photos", { keyPath: "id" });
+      asked.onsuccess = () => resolve(asked.result);
+      asked.onerror = () => reject(asked.error);
+    });
+  }
+
+  // One transaction; resolves once it is on the disk.
+  async run(mode, work) {
+    const database = await this.opened;
+    return new Promise((resolve, reject) => {
+      const transaction = database.transaction("photos", mode, { durability: "strict" });
+      const asked = work(transaction.objectStore("photos"));
+      transaction.oncomplete = () => resolve(asked?.result);
+      transaction.onabort = transaction.onerror = () => reject(transaction.error);
+    });
+  }
+
+  async all() {
+    const records = await this.run("readonly", (store) => store.getAll());
+    return records.sort((one, other) => one.taken - other.taken);
+  }
+
+  // A change read and written in one transaction, so that a tap during an upload is not lost.
+  async change(id, how) {
+    await this.run("readwrite", (store) => {
+      const asked = store.get(id);
+      asked.onsuccess = () => asked.result && store.put(how(asked.result));
+      return asked;
+    });
+    await this.changed();
+  }
+
+  async add(record) {
+    await this.run("readwrite", (store) => store.put(record));
+    await this.changed();
+  }
+
+  async remove(id) {
+    await this.run("readwrite", (store) => store.delete(id));
+    await this.changed();
+  }
+
+  async place(id, lat, lon) {
+    await this.change(id, (record) => ({
+      ...record,
+      about: { ...record.about, lat, lon, error_m: null, source: "tap" },
+      placeDue: record.state === "sent",
+    }));
+  }
+
+  // Send what waits; two open pages take turns.
+  async send() {
+    if (!navigator.locks) return this.sendAll();
+    return navigator.locks.request("campus-collect", { ifAvailable: true }, (lock) => lock && this.sendAll());
+  }
+
+  async sendAll() {
+    const now = Date.now();
+    for (const record of await this.all()) {
+      const due = record.state === "waiting" && !(record.hold > now);
+      if (!due && !record.placeDue) continue;
+      if (!(await this.tell(record))) break;
+    }
+    await this.forget();
+    await this.changed();
+  }
+
+  // Tell the server of one record; false where it is of no use to go on now.
+  async tell(record) {
+    let answer, said = {};
+    try {
+      answer = await fetch(record.state === "waiting" ? "/v1/inbox" : `/v1/inbox/${record.server}`, this.asked(record));
+      said = await answer.json().catch(() => ({}));
+    } catch {
+      this.trouble = "offline";
+      return false;
+    }
+    if (answer.status === 401 || answer.status === 403) {
+      this.trouble = "locked";
+      return false;
+    }
+    if (answer.status >= 500 || answer.status === 429 || answer.status === 408) {
+      this.trouble = "offline";
+      return false;
+    }
+    this.trouble = "";
+    await this.change(record.id, (kept) => {
+      if (!answer.ok) return record.state === "sent" ? { ...kept, placeDue: false } : { ...kept, state: "refused", reason: said.detail ?? "" };
+      const moved = kept.about.lat !== record.about.lat || kept.about.lon !== record.about.lon;
+      const own = kept.about.lat == null && said.lat != null; // the photo's own EXIF knew its place
+      const about = own ? { ...kept.about, lat: said.lat, lon: said.lon, source: said.source } : kept.about;
+      return { ...kept, about, state: "sent", blob: null, server: said.id, placeDue: moved };
+    });
+    return true;
+  }
+
+  asked(record) {
+    if (record.state !== "waiting") {
+      const { lat, lon } = record.about;
+      return { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ lat, lon }) };
+    }
+    const body = new FormData();
+    body.append("photo", record.blob, "photo.jpg");
+    body.append("about", JSON.stringify(record.about));
+    return { method: "POST", body };
+  }
+
+  // The last hundred sent ones stay as small pictures; those without a place stay until they have one.
+  async forget() {
+    const done = (await this.all()).filter((one) => one.state === "sent" && !one.placeDue && one.about.lat != null);
+    const old = done.slice(0, Math.max(0, done.length - 100));
+    if (old.length) await this.run("readwrite", (store) => old.forEach(({ id }) => store.delete(id)));
+  }
+}
