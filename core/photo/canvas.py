@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from core.photo.load import _checked_array
+from core.photo.shrink import resized
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,17 +28,14 @@ def fitted(rgb: NDArray[np.uint8], height: int, width: int) -> Canvas:
 
     Raises PhotoError for any other array.
     """
-    from PIL import Image
-
     rgb = _checked_array(rgb)
     scale = min(height / rgb.shape[0], width / rgb.shape[1])
     tall, wide = (max(1, min(room, round(side * scale))) for side, room in zip(rgb.shape, (height, width)))  # noqa: B905
-    kinds = getattr(Image, "Resampling", Image)  # the module itself before Pillow 9.1: Ubuntu 22.04, JetPack 6
-    small = np.asarray(Image.fromarray(rgb).resize((wide, tall), kinds.BICUBIC, reducing_gap=3.0), np.uint8)
+    small = resized(rgb, wide, tall, "BICUBIC")
     top, left = (height - tall) // 2, (width - wide) // 2
     rows, columns = slice(top, top + tall), slice(left, left + wide)
     if (tall, wide) == (height, width):
-        return Canvas(np.ascontiguousarray(small), rows, columns)
+        return Canvas(small, rows, columns)
     # The mean colour adds nothing to the contrast that the network normalises.
     image = np.broadcast_to(small.mean(axis=(0, 1)).round().astype(np.uint8), (height, width, 3)).copy()
     image[rows, columns] = small
