@@ -165,6 +165,8 @@ def smooth(
 
 def _main_place(grid: Grid, mass: Float32) -> tuple[float, float]:
     """(east, north) metres: the mean of the cells that hold the most mass, where a leak elsewhere does not pull."""
-    top = np.where(mass > 0.2 * mass.max(), mass, np.float32(0))
-    total = float(top.sum(dtype=np.float64))
-    return float(top.sum(axis=0) @ grid.east_m) / total, float(top.sum(axis=1) @ grid.north_m) / total
+    held = np.flatnonzero(mass > 0.2 * mass.max())
+    weight = mass.ravel()[held].astype(np.float64)
+    weight /= weight.sum()
+    row, column = np.divmod(held, grid.columns)
+    return float(weight @ grid.east_m[column]), float(weight @ grid.north_m[row])
