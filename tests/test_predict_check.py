@@ -9,9 +9,14 @@ from pathlib import Path
 import pytest
 
 from core.campus.bundle import Bundle, save_bundle
+from core.campus.seen import photo_digest
+from core.errors import DatasetError
 from core.locate.localizer import Localizer
 from predict import check
-from tests.train.grow.walks import scattered, write_walks
+from tests.bundles import photo
+from tests.train.grow.walks import FRAME, scattered, write_walks
+from train.dataset.dataset import Dataset
+from train.dataset.ingest import ingest
 from train.grow.arrivals import read_arrivals
 from train.grow.refresh import refreshed
 
@@ -32,6 +37,31 @@ def test_photos_that_a_campus_was_made_of_have_a_mean_of_their_own(
     errors = [float(row["error_m"]) for row in csv.DictReader(told.out.splitlines())]
     assert means == pytest.approx([sum(errors) / 10, sum(errors[:6]) / 6, sum(errors[6:]) / 4], abs=0.006)
     assert means[1] < 0.5 * means[2]
+
+
+def test_originals_are_known_by_the_dataset_that_was_made_of_them(
+    pristine: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Ingest writes every photo anew, so its file in the dataset has another hash than the phone's own."""
+    phone = tmp_path / "phone"
+    phone.mkdir()
+    for index in range(6):
+        (phone / f"{index}.jpg").write_bytes(photo(east_m=8.0 * index, north_m=20.0, frame=FRAME, view=index))
+    ingest(phone, tmp_path / "dataset")
+    dataset, bundle = Dataset.load(tmp_path / "dataset"), Bundle.load(pristine)
+    assert dataset.source_digests() == [photo_digest(phone / source) for source in dataset.column("source")]
+    result = refreshed(bundle, read_arrivals(tmp_path / "dataset", bundle.manifest.image_size))
+    grown = save_bundle(tmp_path / "campus", result.manifest, result.files)
+    labels = tmp_path / "labels.csv"
+    rows = zip(dataset.column("source"), dataset.latlon.tolist(), strict=True)
+    labels.write_text("image_name,lat,lon\n" + "".join(f"{name},{lat},{lon}\n" for name, (lat, lon) in rows))
+    for table, images in ((labels, phone), (tmp_path / "dataset" / "gt.csv", tmp_path / "dataset" / "images")):
+        assert check(table, images, Localizer.load(grown.path)) == 0
+        told = capsys.readouterr().err.splitlines()
+        assert told[1].startswith("6 that this campus was made of")
+        assert told[2] == "0 new to it"
+    with pytest.raises(DatasetError, match="6 are in this campus already"):
+        refreshed(grown, read_arrivals(phone, bundle.manifest.image_size))
 
 
 def test_a_campus_that_does_not_tell_its_photos_gives_one_line(

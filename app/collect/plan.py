@@ -29,7 +29,7 @@ _APART_M = 25.0  # between two targets
 _MOST_TARGETS = 20
 _STEP_M = 5.0  # along a path
 _WAYS = ("path", "road", "steps", "walked")
-_PHONE_PX = (390.0, 360.0)
+_MOST_NAMES = 200
 _ROOM_M = 25.0  # round what was photographed
 
 
@@ -37,8 +37,9 @@ def plan(bundle: Bundle, sent: Sequence[Sidecar] = ()) -> dict[str, Any]:
     """The map and the targets of a campus as JSON; `sent` are the photos that wait in its inbox.
 
     East and north in local metres: `box` [west, south, east, north], `shapes` [kind, SVG path, closed], `labels`
-    [east, north, lines], `to_latlon` two rows [constant, by east, by north] that hold within 0.1 m on a square of 2 km,
-    `targets` {at, near, place by language}, `colours` by theme and kind, `thanks` to whom the map's licence asks for.
+    [east, north, lines], the most telling first, `to_latlon` two rows [constant, by east, by north] that hold within
+    0.1 m on a square of 2 km, `targets` {at, near, place by language}, `colours` by theme and kind, `thanks` to whom
+    the map's licence asks for.
     """
     frame = bundle.manifest.frame
     taken_m = _photos_m(bundle, sent)
@@ -46,13 +47,11 @@ def plan(bundle: Bundle, sent: Sequence[Sidecar] = ()) -> dict[str, Any]:
     drawn = sorted(
         basemap.drawable(campus_map_of(bundle)), key=lambda one: basemap.KINDS.index(one["properties"]["kind"])
     )
-    middle = basemap.fitted_view([box[:2], box[2:]], frame, *_PHONE_PX)
-    labels = basemap.labels(names_of(bundle), frame, middle.zoom)
     return {
         "name": bundle.manifest.name,
         "box": _rounded(box),
         "shapes": [shape for feature in drawn for shape in _shapes(feature, frame)],
-        "labels": [[*_rounded(frame.to_local(one.lat, one.lon)), one.text.split("\n")] for one in labels],
+        "labels": [[*_rounded(name.middle_m), name.label.text.split("\n")] for name in names_of(bundle)[:_MOST_NAMES]],
         "to_latlon": _affine(box, frame),
         "targets": _named(targets(_candidates(drawn, taken_m, box, frame), taken_m), bundle),
         "colours": {"light": basemap.LIGHT, "dark": basemap.DARK},

@@ -31,6 +31,7 @@ from train.bundle.look_again import LookedAgain, Questioned, look_again
 
 if TYPE_CHECKING:  # torch is imported where it works, so that the command tells its options without it
     from core.network.campus_net import CampusNet
+    from train.dataset.dataset import Dataset
     from train.fit.training_data import TrainingData
 
 log = logging.getLogger(__name__)
@@ -158,8 +159,15 @@ def _gallery_files(
     return {
         "gallery.npz": npz(embedding=gallery.embedding.astype(np.float16), local_m=gallery.local_m),
         CALIBRATION: photos.file(),
-        SEEN: seen_file(photo_digest(task.dataset.image_paths[row]) for row in seen),
+        SEEN: seen_file(_digests(task.dataset, seen)),
     }
+
+
+def _digests(dataset: Dataset, rows: NDArray[np.intp]) -> list[int]:
+    """Of the images at `rows`, and of the photos that they were made of."""
+    sources = dataset.source_digests()
+    made_of = [digest for row in rows if (digest := sources[row]) is not None]
+    return [*(photo_digest(dataset.image_paths[row]) for row in rows), *made_of]
 
 
 def _fusion(

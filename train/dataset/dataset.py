@@ -4,6 +4,7 @@ columns.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from core.campus.frame import LocalFrame
+from core.campus.seen import short_digest
 from core.errors import DatasetError
 from core.io.labels import read_labels
 
@@ -23,6 +25,7 @@ __all__ = ["BASE_COLUMNS", "NUMBER_COLUMNS", "Dataset", "read_labels", "truth"]
 # The original's columns, in its order: other tools read them by place.
 BASE_COLUMNS = ("image_name", "lat", "lon", "utm_x", "utm_y", "is_night", "label")
 NUMBER_COLUMNS = ("utm_x", "utm_y", "heading_deg", "error_m")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _TRUE, _FALSE = ("1", "1.0", "true", "yes", "t", "y"), ("0", "0.0", "false", "no", "f", "n", "")
 
 
@@ -96,6 +99,13 @@ class Dataset:
             found = ", ".join(map(str, self.table.columns))
             raise DatasetError(f"no column {name}; found {found}", path=self.root / "gt.csv")
         return [str(value) for value in self.table[name]]
+
+    def source_digests(self) -> list[int | None]:
+        """(N) the digest (`core.campus.seen`) of the file that each image was made of, None where it is not told."""
+        if not self.has("source_sha256"):
+            return [None] * len(self)
+        texts = [text.strip() for text in self.column("source_sha256")]
+        return [short_digest(text) if _SHA256.fullmatch(text) else None for text in texts]
 
     def numbers(self, name: str) -> NDArray[np.float64]:
         """(N,) float64: a column as numbers, NaN where it is empty or no number, or is missing."""

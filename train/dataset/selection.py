@@ -38,7 +38,8 @@ OUTSIDE_UTM = "nearer to a pole than UTM reaches"
 
 _UTM_LAT_DEG = (-80.0, 84.0)
 _COLUMNS = (
-    *BASE_COLUMNS, "session", "device", "heading_deg", "error_m", "time_utc", "source", "outlier",
+    *BASE_COLUMNS, "session", "device", "heading_deg", "error_m", "time_utc", "source", "source_sha256",
+    "outlier",
 )  # fmt: skip
 
 
@@ -223,6 +224,7 @@ def build_table(candidates: Sequence[Candidate], session: Sequence[str], outlier
         "error_m": [_number(c.number("error_m", c.record.error_m)) for c in candidates],
         "time_utc": [time.isoformat(timespec="seconds") if time else "" for time in times],
         "source": [shown(c.source) for c in candidates],
+        "source_sha256": [c.record.sha256 for c in candidates],
         "outlier": list(outlier),
     }
     extra = [name for name in candidates[0].given if name not in _COLUMNS]

@@ -31,9 +31,9 @@ class Arrivals:
     """N photos with positions: images (N, S, S, 3) uint8 RGB, latlon (N, 2) degrees, heading_deg (N,) or NaN.
 
     `walk` says which photos were taken together: a session, or a person's day. `is_night` is False where unknown,
-    `time_s` (N,) seconds since 1970, NaN where unknown. `digest` (N,) are the hashes of the files that were read.
-    `local`: each photo's local features, (n, 64) unit descriptors, for a campus with a second look; none where they
-    were not asked for.
+    `time_s` (N,) seconds since 1970, NaN where unknown. `digest` (N,) are the hashes of the files that were read,
+    `source_digest` (N,) of those that they were made of, or the same where that is not told. `local`: each photo's
+    local features, (n, 64) unit descriptors, for a campus with a second look; none where they were not asked for.
     """
 
     names: tuple[str, ...]
@@ -44,6 +44,7 @@ class Arrivals:
     is_night: NDArray[np.bool_]
     time_s: NDArray[np.float64]
     digest: NDArray[np.uint64]
+    source_digest: NDArray[np.uint64]
     local: tuple[NDArray[np.float32], ...] = ()
 
     def __len__(self) -> int:
@@ -60,6 +61,7 @@ class Arrivals:
             self.is_night[rows],
             self.time_s[rows],
             self.digest[rows],
+            self.source_digest[rows],
             tuple(self.local[row] for row in rows) if self.local else (),
         )
 
@@ -76,7 +78,8 @@ def read_arrivals(source: Path, image_size: int, verifier: Verifier | None = Non
     with tempfile.TemporaryDirectory() as folder:
         labels = Path(folder) / "inbox.csv"
         inbox = write_inbox_labels(source, labels)
-        report = ingest(source, Path(folder) / "dataset", labels if inbox else None)
+        # A person looked at each photo of an inbox: no rule leaves it out again.
+        report = ingest(source, Path(folder) / "dataset", labels if inbox else None, keep_wrong=inbox)
         print(report.summary())
         return _of_dataset(Dataset.load(Path(folder) / "dataset"), image_size, verifier, originals=source)
 
@@ -128,6 +131,8 @@ def _of_dataset(
     if not night.any():  # a table that does not tell is filled with False
         dark = [is_night(lat, lon, time) for (lat, lon), time in zip(dataset.latlon.tolist(), times, strict=True)]
         night = np.array(dark, np.bool_)
+    digests = [photo_digest(file) for file in files]
+    sources = [own if of is None else of for own, of in zip(digests, dataset.source_digests(), strict=True)]
     return Arrivals(
         tuple(dataset.names),
         decode_images(dataset.image_paths, image_size),
@@ -136,7 +141,8 @@ def _of_dataset(
         tuple(walks(dataset)),
         night,
         np.array([math.nan if time is None else time.timestamp() for time in times]),
-        np.array([photo_digest(file) for file in files], np.uint64),
+        np.array(digests, np.uint64),
+        np.array(sources, np.uint64),
         () if verifier is None else tuple(verifier.features_of(path) for path in dataset.image_paths),
     )
 

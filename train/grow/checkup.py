@@ -102,7 +102,8 @@ def checkup(bundle: Bundle, arrivals: Arrivals, limits: Limits, engine: Engine |
     """
     engine = engine or open_engine(bundle)
     seen = seen_photos(bundle)
-    new = np.array([digest not in seen for digest in arrivals.digest.tolist()], bool)
+    digests = zip(arrivals.digest.tolist(), arrivals.source_digest.tolist(), strict=True)
+    new = np.array([seen.isdisjoint(pair) for pair in digests], bool)
     if not new.any():
         raise DatasetError(f"{bundle.path}: was made of all {len(arrivals)} photos: give photos that it does not know")
     kept = np.flatnonzero(new)

@@ -135,7 +135,7 @@ def refreshed(bundle: Bundle, arrivals: Arrivals, engine: Engine | None = None) 
     files |= {
         "gallery.npz": _npz(embedding=gallery.embedding.astype(np.float16), local_m=gallery.local_m),
         CALIBRATION: kept.file(),
-        SEEN: seen_file(seen_photos(bundle) | set(arrivals.digest.tolist())),
+        SEEN: seen_file(seen_photos(bundle) | {*arrivals.digest.tolist(), *arrivals.source_digest.tolist()}),
         **_local_files(bundle, arrivals.at(rows)),
     }
     return Refreshed(
@@ -157,9 +157,9 @@ def _local_files(bundle: Bundle, added: Arrivals) -> dict[str, bytes]:
 def _usable(bundle: Bundle, arrivals: Arrivals) -> tuple[Arrivals, int, int]:
     """The photos that are new and near, and how many are known or far."""
     seen, fresh = set(seen_photos(bundle)), np.zeros(len(arrivals), bool)
-    for row, digest in enumerate(arrivals.digest.tolist()):
-        fresh[row] = digest not in seen
-        seen.add(digest)
+    for row, digests in enumerate(zip(arrivals.digest.tolist(), arrivals.source_digest.tolist(), strict=True)):
+        fresh[row] = seen.isdisjoint(digests)
+        seen.update(digests)
     grid, local_m = bundle.manifest.grid, bundle.manifest.frame.to_local(*arrivals.latlon.T)
     low = np.array([grid.west_m, grid.south_m])
     high = low + np.array([grid.columns, grid.rows]) * grid.cell_m

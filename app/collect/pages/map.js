@@ -10,7 +10,12 @@ class CampusMap {
     this.world = CampusMap.element("g");
     this.marks = CampusMap.element("g");
     this.svg.append(this.world, this.marks);
-    place.replaceChildren(this.svg);
+    this.thanks = document.createElement("small"); // whom the map's licence asks to name
+    this.thanks.textContent = plan.thanks;
+    this.thanks.style.cssText = "position:absolute;inset-inline-end:0;bottom:0;padding:0 6px;font:11px system-ui;pointer-events:none";
+    this.thanks.hidden = !plan.thanks;
+    place.style.position = "relative";
+    place.replaceChildren(this.svg, this.thanks);
     this.middle = [(west + east) / 2, -(south + north) / 2];
     this.span = [east - west, north - south];
     this.zoom = 1; // times the scale at which the whole campus fits
@@ -33,6 +38,7 @@ class CampusMap {
     this.svg.style.background = colours.ground;
     this.halo = dark ? "#10141a" : "#ffffff";
     this.ink = dark ? "#eef0f4" : "#26211b";
+    Object.assign(this.thanks.style, { color: this.ink, background: this.halo });
     this.blue = dark ? "#78b4ff" : "#0b57d0";
     this.world.replaceChildren(...this.plan.shapes.map(([kind, d, closed]) => {
       const colour = colours[kind] ?? colours.path;
@@ -49,7 +55,7 @@ class CampusMap {
     // The letters come as they stand from left to right, so the browser must not turn them again.
     this.names = this.plan.labels.map(([east, north, lines]) => this.dot(east, north, ...lines.map((line, row) =>
       CampusMap.element("text", {
-        y: 13 * row, "text-anchor": "middle", "font-size": 12, "font-weight": 700, fill: this.ink, stroke: this.halo,
+        y: 13 * row, "text-anchor": "middle", "font-size": 11, "font-weight": 700, fill: this.ink, stroke: this.halo,
         "stroke-width": 3, "paint-order": "stroke", style: "direction:ltr;unicode-bidi:bidi-override",
       }, line))));
     this.world.append(...this.names);
@@ -93,6 +99,19 @@ class CampusMap {
     for (const dot of this.svg.querySelectorAll(".dot")) {
       dot.setAttribute("transform", `translate(${dot.dataset.at}) scale(${1 / this.scale})`);
     }
+    this.thin();
+  }
+
+  // Names that would cover one another are left out, the less telling first; nearer by, more of them have room.
+  thin() {
+    const taken = [];
+    this.plan.labels.forEach(([east, north, lines], index) => {
+      const [x, y] = [east * this.scale, -north * this.scale];
+      const [wide, high] = [Math.max(...lines.map((line) => line.length)) * 3.4, lines.length * 7];
+      const covered = taken.some(([a, b, c, d]) => Math.abs(a - x) < c + wide && Math.abs(b - y) < d + high);
+      this.names[index].setAttribute("visibility", covered ? "hidden" : "visible");
+      if (!covered) taken.push([x, y, wide, high]);
+    });
   }
 
   at(event) {

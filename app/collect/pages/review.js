@@ -27,6 +27,7 @@ async function decide(id, body) {
   const changed = await ask(`/v1/inbox/${id}`, body);
   if (changed) photos = photos.map((one) => (one.id === id ? changed : one));
   draw();
+  return changed;
 }
 
 function draw() {
@@ -36,7 +37,12 @@ function draw() {
     made.setAttribute("aria-pressed", String(value === state));
     return made;
   }));
-  const shown = photos.filter(({ review }) => review === state);
+  const shown = photos.filter(({ review }) => review === state), placed = shown.filter(({ lat }) => lat != null);
+  find("all").hidden = state !== "" || placed.length < 2;
+  find("all").textContent = say("accept_all", { count: placed.length });
+  find("all").onclick = async () => {
+    for (const { id } of placed) if (!(await decide(id, { review: "accepted" }))) break;
+  };
   find("photos").replaceChildren(...shown.map((one, index) => entry(one, index + 1)));
   if (!shown.length) find("photos").append(Object.assign(document.createElement("p"), { textContent: words.nothing }));
   find("placing").hidden = !moving;

@@ -305,8 +305,14 @@ def test_reviewed_photos_join_the_campus_which_then_finds_their_place(
     page.get_by_text("The server cannot be reached").wait_for()
     assert card(new[1]).is_visible()
     site.again()
-    for name in new[1:]:
-        card(name).get_by_role("button", name="Accept").click()
+    card(new[2]).get_by_role("button", name="Accept").click()
+    card(new[2]).wait_for(state="detached")
+    for entry in site.inbox.entries():  # what other tests left stays out of it
+        if entry.id in before:
+            site.inbox.change(entry.id, review="rejected")
+    page.reload()
+    page.get_by_role("button", name="Accept all 12 that have a place").click()
+    for name in [new[1], *new[3:]]:
         card(name).wait_for(state="detached")
     page.get_by_role("button", name="Accepted").click()
     review.screenshot("review-accepted")
