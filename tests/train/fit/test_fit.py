@@ -156,7 +156,8 @@ def arguments(*words: str) -> argparse.Namespace:
 
 
 def test_flags_stand_over_the_recipe_s_defaults() -> None:
-    assert fit_module._config(arguments(), photos=100_000).recipe == "whitened"
+    whitened = fit_module._config(arguments(), photos=100_000)
+    assert (whitened.recipe, whitened.image_size) == ("whitened", 288)
     assert fit_module._config(arguments("--recipe", "campus"), photos=100_000) == CampusConfig()
     assert fit_module._config(arguments("--recipe", "original"), photos=9) == OriginalConfig()
     given = arguments("--recipe", "original", "--backbone", "efficientnet_lite0", "--minutes", "5", "--batch", "8")
