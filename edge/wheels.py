@@ -15,6 +15,8 @@ import sys
 import tempfile
 import zipfile
 import zlib
+from concurrent.futures import ThreadPoolExecutor
+from itertools import repeat
 from pathlib import Path
 
 from core.errors import CampusError, EngineError, reason_of
@@ -41,7 +43,9 @@ def fetch_wheels(requirements: Path, folder: Path | None = None) -> dict[str, by
     if folder is not None:
         compiled = [_COMPILED.fullmatch(wheel.name) for wheel in folder.glob("*.whl")]
         devices = {f"python3.{match[1]}-{match[2]}" for match in compiled if match} or devices
-    return {name: data for device in sorted(devices) for name, data in _fetch(wanted, device, folder).items()}
+    with ThreadPoolExecutor() as pool:  # each waits for a pip of its own
+        fetched = list(pool.map(_fetch, repeat(wanted), sorted(devices), repeat(folder)))
+    return {name: data for wheels in fetched for name, data in wheels.items()}
 
 
 def devices_of(pack: Path) -> list[str]:

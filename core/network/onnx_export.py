@@ -26,7 +26,10 @@ MAX_BATCH = 16
 
 
 def export_fp32(net: CampusNet) -> bytes:
-    """The network as an ONNX file: input `image` (B, S, S, 3) uint8 with B from 1 to 16, outputs float32 by name."""
+    """The network as an ONNX file: input `image` (B, S, S, 3) uint8 with B from 1 to 16, outputs float32 by name.
+
+    In FP32 throughout, unless it is a `half_network`.
+    """
     try:
         import onnxscript  # noqa: F401  (torch's exporter needs it and says so less clearly)
     except ImportError as error:
@@ -56,17 +59,13 @@ def traced(net: nn.Module, shape: tuple[int, int], outputs: Sequence[str]) -> by
         return path.read_bytes()
 
 
-def export_fp16(net: CampusNet) -> bytes:
-    """As `export_fp32`, with batch norm folded and the backbone in half precision; outputs stay float32.
+def half_network(net: CampusNet) -> CampusNet:
+    """With batch norm folded and the backbone in half precision; outputs stay float32.
 
-    No converter is involved: the graph is traced in half precision, with one cast into the backbone and one out of it.
+    Exported by `export_fp32`, no converter is involved: the graph is traced in half precision, with one cast into the
+    backbone and one out of it. Run in torch it rounds activations as a GPU does, unlike ONNX Runtime's CPU.
     Normalisation, pooling and heads stay FP32, where rounding would cost metres and their time is nothing.
     """
-    return export_fp32(half_network(net))
-
-
-def half_network(net: CampusNet) -> CampusNet:
-    """What `export_fp16` traces, to be run in torch: unlike ONNX Runtime's CPU, it rounds activations as a GPU does."""
     half = fold_batch_norm(net)
     half.backbone = _HalfBackbone(half.backbone)
     return half

@@ -66,14 +66,15 @@ def export(bundle: Bundle, out: Path, photos: NDArray[np.uint8] | None = None) -
     Raises BundleError where the bundle carries no torch weights, and EngineError where they are not those of the
     bundle's own model.onnx.
     """
-    from core.network.onnx_export import export_fp16, export_fp32, fold_batch_norm, half_network
+    from core.network.onnx_export import export_fp32, fold_batch_norm, half_network
     from core.network.weights import load_net
 
     net = load_net(bundle)
     log.info("batch norm folded; exporting %s in FP32 and FP16", net.config.backbone)
-    models = {FP32: export_fp32(fold_batch_norm(net)), FP16: export_fp16(net)}
+    in_half = half_network(net)
+    models = {FP32: export_fp32(fold_batch_norm(net)), FP16: export_fp32(in_half)}
     # By torch, as ONNX Runtime's CPU computes a model of FP16 in FP32 throughout: its activations are never rounded.
-    single, half = OnnxEngine(models[FP32], FP32), TorchEngine(half_network(net))
+    single, half = OnnxEngine(models[FP32], FP32), TorchEngine(in_half)
     golden, localizer = golden_answers(bundle, single)
     own = run_all(OnnxEngine(bundle.read("model.onnx"), "the bundle's model.onnx"), golden.images)
     if (apart := head_parity(own, golden.heads, bundle.manifest.scale_m)).offset_max_m > SAME_NETWORK_M:

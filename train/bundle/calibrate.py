@@ -15,6 +15,7 @@ from core.campus.parameters import PosteriorParams
 from core.engines.heads import Heads, joined
 from core.locate.heading import angle_between_deg, direction_deg, raw_spread_deg
 from core.locate.posterior import Posterior
+from core.locate.threads import one_blas_thread
 from train.bundle.held_out import Ground, HeldOut
 from train.evaluate.metrics import conformal_factor
 
@@ -170,13 +171,14 @@ def errors_and_raw_radii(posterior: Posterior, heads: Heads, truth_m: Float) -> 
 def read_maps(posterior: Posterior, heads: Heads, truth_m: Float) -> tuple[Float, Float, Float]:
     """As `readings`, of (N, 2) true positions in local metres."""
     error_m, raw_m, rival = [], [], []
-    for index, truth in enumerate(truth_m):
-        probability = posterior.map(heads.one(index))
-        at_m = probability.median_m()
-        error_m.append(float(np.linalg.norm(at_m - truth)))
-        raw_m.append(probability.radii_m(at_m, SHARES))
-        places = probability.candidates()
-        rival.append(places[1][2] if len(places) > 1 else 0.0)
+    with one_blas_thread():
+        for index, truth in enumerate(truth_m):
+            probability = posterior.map(heads.one(index))
+            at_m = probability.median_m()
+            error_m.append(float(np.linalg.norm(at_m - truth)))
+            raw_m.append(probability.radii_m(at_m, SHARES))
+            places = probability.candidates()
+            rival.append(places[1][2] if len(places) > 1 else 0.0)
     return np.array(error_m), np.array(raw_m), np.array(rival)
 
 

@@ -15,6 +15,7 @@ from core.campus.parameters import PosteriorParams
 from core.campus.zones import Zones
 from core.engines.heads import Heads
 from core.locate.posterior import Posterior
+from core.locate.threads import one_blas_thread
 
 if TYPE_CHECKING:
     from core.network.campus_net import CampusNet
@@ -56,7 +57,8 @@ class HeldOut:
     def positions_m(self, ground: Ground, params: PosteriorParams) -> Float:
         """(N, 2) local metres of the fixes."""
         posterior = ground.posterior(self.gallery, params)
-        return np.array([posterior.map(self.heads.one(index)).median_m() for index in range(len(self.heads))])
+        with one_blas_thread():
+            return np.array([posterior.map(self.heads.one(index)).median_m() for index in range(len(self.heads))])
 
 
 @dataclass(frozen=True)

@@ -52,9 +52,11 @@ def test_a_half_precision_resnet_may_be_run() -> None:
     pytest.importorskip("torch")
     from core.network.campus_net import CampusNet
     from core.network.net_config import NetConfig
-    from core.network.onnx_export import export_fp16
+    from core.network.onnx_export import export_fp32, half_network
 
-    check_model(export_fp16(CampusNet(NetConfig(backbone="resnet50", zones=3, image_size=64, heading=True))))
+    check_model(
+        export_fp32(half_network(CampusNet(NetConfig(backbone="resnet50", zones=3, image_size=64, heading=True))))
+    )
 
 
 @pytest.mark.parametrize("batch", [1, 3])

@@ -19,7 +19,7 @@ from core.engines.onnx_engine import OnnxEngine
 from core.errors import BundleError, EngineError
 from core.network.campus_net import CampusNet
 from core.network.net_config import BACKBONES, NetConfig
-from core.network.onnx_export import export_fp16, fold_batch_norm, round_weights
+from core.network.onnx_export import fold_batch_norm, half_network, round_weights
 from core.network.torch_engine import TorchEngine
 from core.network.weights import load_net
 from core.photo.preprocess import network_image
@@ -201,7 +201,7 @@ def test_preprocessing_drift_sees_another_filter() -> None:
 
 def test_half_precision_export_leaves_the_given_network_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     net = small_net(monkeypatch)
-    export_fp16(net)
+    half_network(net)
     assert all(value.dtype != torch.float16 for value in net.state_dict().values())
 
 
