@@ -37,10 +37,15 @@ def correction(sighting: Sighting, localizer: Localizer, texts: Texts) -> None:
             texts["not_here"], icon=":material/edit_location_alt:", key="not_here", on_click=_begin, args=(sighting,)
         )
         return
+    try:
+        ground = plan(localizer.bundle)
+    except CampusError as error:
+        trouble(texts["bundle_error"], texts.reason(error))
+        return
     with st.container(key="correction"):
         st.caption(texts["correct_consent"])
         fix = (sighting.fix.lat, sighting.fix.lon) if sighting.place is not None else None
-        place = widgets.place_on_map(texts, plan(localizer.bundle), fix, dark=dark())
+        place = widgets.place_on_map(texts, ground, fix, dark=dark())
         st.button(texts["cancel"], key="not_here_cancel", on_click=_begin, args=(None,))
     if place is not None:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from app.language import LANGUAGES
 from app.map.deck import campus_map_of, names_of
 from app.texts import Texts
 from core.campus import basemap
+from core.campus.needs import needs_of
 from core.campus.walked import thinned
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from core.campus.bundle import Bundle
     from core.campus.frame import LocalFrame
     from core.campus.inbox import Sidecar
+    from core.campus.needs import Light, PlaceNeed
 
     Float = NDArray[np.float64]
 
@@ -26,7 +29,7 @@ NEAR_M = 15.0  # a photo taken within a few steps shows much of what the next on
 STOP_PHOTOS = 4  # four photos, turning: a place with fewer of them near has not been stopped at
 _REACH_M = 60.0  # beyond it from every photo lies other land, however well a path leads there
 _APART_M = 25.0  # between two targets
-_MOST_TARGETS = 20
+_MOST_TARGETS, _MOST_NEEDS = 20, 8
 _STEP_M = 5.0  # along a path
 _WAYS = ("path", "road", "steps", "walked")
 _MOST_NAMES = 200
@@ -38,8 +41,8 @@ def plan(bundle: Bundle, sent: Sequence[Sidecar] = ()) -> dict[str, Any]:
 
     East and north in local metres: `box` [west, south, east, north], `shapes` [kind, SVG path, closed], `labels`
     [east, north, lines], the most telling first, `to_latlon` two rows [constant, by east, by north] that hold within
-    0.1 m on a square of 2 km, `targets` {at, near, place by language}, `colours` by theme and kind, `thanks` to whom
-    the map's licence asks for.
+    0.1 m on a square of 2 km, `targets` {at, near, light, place by language}, `colours` by theme and kind, `thanks`
+    to whom the map's licence asks for. Raises BundleError where the bundle's list of needs is damaged.
     """
     frame = bundle.manifest.frame
     taken_m = _photos_m(bundle, sent)
@@ -53,14 +56,39 @@ def plan(bundle: Bundle, sent: Sequence[Sidecar] = ()) -> dict[str, Any]:
         "shapes": [shape for feature in drawn for shape in _shapes(feature, frame)],
         "labels": [[*_rounded(name.middle_m), name.label.text.split("\n")] for name in names_of(bundle)[:_MOST_NAMES]],
         "to_latlon": _affine(box, frame),
-        "targets": _named(targets(_candidates(drawn, taken_m, box, frame), taken_m), bundle),
+        "targets": _named(_targets(needs_of(bundle), _candidates(drawn, taken_m, box, frame), taken_m), bundle),
         "colours": {"light": basemap.LIGHT, "dark": basemap.DARK},
         "thanks": basemap.attribution(campus_map_of(bundle)),
     }
 
 
-def targets(candidates_m: Float, taken_m: Float) -> list[tuple[float, float, int]]:
-    """Where photos are wanted, neediest first: (east, north, photos within NEAR_M) of at most _MOST_TARGETS places.
+@dataclass(frozen=True)
+class Target:
+    """A place where photos are wanted, in metres, the light that they are wanted in, and how many stand near it."""
+
+    east_m: float
+    north_m: float
+    near: int
+    light: Light = ""
+
+
+def _targets(needs: Sequence[PlaceNeed], candidates_m: Float, taken_m: Float) -> list[Target]:
+    """First where held-out photos were far off and nobody made a stop since, then where photos are thin."""
+    found: list[Target] = []
+    for need in needs:
+        near = int(np.count_nonzero(np.hypot(*(taken_m - (need.east_m, need.north_m)).T) <= NEAR_M))
+        if near < need.near + STOP_PHOTOS and len(found) < _MOST_NEEDS:
+            found.append(Target(need.east_m, need.north_m, near, need.light))
+    thin = [
+        place
+        for place in thin_places(candidates_m, taken_m)
+        if all(np.hypot(place.east_m - one.east_m, place.north_m - one.north_m) >= _APART_M for one in found)
+    ]
+    return [*found, *thin][:_MOST_TARGETS]
+
+
+def thin_places(candidates_m: Float, taken_m: Float) -> list[Target]:
+    """Where photos are thin, neediest first, at most _MOST_TARGETS places.
 
     `candidates_m` (N, 2) are places that one can walk to, `taken_m` (M, 2) the photos there are. Wanted are places with
     less than a stop's photos near, or with less than half of what half the campus has; of two with equally many, the
@@ -80,7 +108,7 @@ def targets(candidates_m: Float, taken_m: Float) -> list[tuple[float, float, int
             chosen.append(int(row))
         if len(chosen) == _MOST_TARGETS:
             break
-    return [(float(candidates_m[row, 0]), float(candidates_m[row, 1]), int(near[row])) for row in chosen]
+    return [Target(float(candidates_m[row, 0]), float(candidates_m[row, 1]), int(near[row])) for row in chosen]
 
 
 def _photos_m(bundle: Bundle, sent: Sequence[Sidecar]) -> Float:
@@ -156,15 +184,16 @@ def _affine(box: Float, frame: LocalFrame) -> list[list[float]]:
     return [[float(value) for value in column] for column in rows.T]
 
 
-def _named(found: list[tuple[float, float, int]], bundle: Bundle) -> list[dict[str, Any]]:
+def _named(found: Sequence[Target], bundle: Bundle) -> list[dict[str, Any]]:
     """Targets with the name of their zone in every language."""
     zones = bundle.zones
-    at = np.array([place[:2] for place in found]).reshape(-1, 2)
+    at = np.array([(place.east_m, place.north_m) for place in found]).reshape(-1, 2)
     names = [zones[zone].name for zone in zones.assign(at)] if len(zones) and len(at) else [""] * len(at)
     return [
         {
-            "at": _rounded(place[:2]),
-            "near": place[2],
+            "at": _rounded((place.east_m, place.north_m)),
+            "near": place.near,
+            "light": place.light,
             "place": {lang: Texts(lang).zone_name(name) for lang in LANGUAGES},
         }
         for place, name in zip(found, names, strict=True)

@@ -17,6 +17,7 @@ import train.__main__
 from core.campus.bundle import Bundle
 from core.campus.frame import distance_m
 from core.campus.manifest import Metrics
+from core.campus.needs import needs_of
 from core.cli.run import run_cli
 from core.locate.localizer import Localizer
 from core.network.torch_engine import TorchEngine
@@ -83,6 +84,19 @@ sys.meta_path.insert(0, NoTorch())
 from train.__main__ import main
 main()
 """
+
+
+def test_the_bundle_says_where_photos_are_needed_most(way: Path) -> None:
+    bundle = Bundle.load(way / "bundle")
+    needs = needs_of(bundle)
+    assert needs
+    assert bundle.gallery is not None
+    scores = [need.mean_m / (1 + need.near) for need in needs]
+    assert scores[0] > scores[-1] or len(needs) == 1
+    low, high = bundle.gallery.local_m.min(axis=0) - 100, bundle.gallery.local_m.max(axis=0) + 100
+    for need in needs:
+        assert low[0] < need.east_m < high[0]
+        assert low[1] < need.north_m < high[1]
 
 
 @pytest.mark.parametrize("command", ["ingest", "split", "fit", "bundle", "evaluate"])

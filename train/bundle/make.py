@@ -18,6 +18,7 @@ from core.campus.bundle import Bundle, check_may_save, save_bundle
 from core.campus.file_names import MODEL_SAFETENSORS, SAMPLES
 from core.campus.frame import LocalFrame
 from core.campus.manifest import CampusManifest, Metrics, Training
+from core.campus.needs import NEEDS, needs_file
 from core.campus.zones import Zone, Zones
 from core.engines.choose import open_engine
 from core.errors import BundleError, DatasetError
@@ -28,7 +29,9 @@ from train.dataset.expectation import expect
 from train.dataset.geotag import write_position
 from train.dataset.split import Splits
 from train.dataset.zoning import name_zones
+from train.evaluate.breakdown import break_down
 from train.evaluate.evaluation import describe, evaluate_rows
+from train.evaluate.photo_needs import place_needs
 from train.fit.config import FitConfig, saved_config
 from train.fit.run_folder import BEST, CONFIG, LOG
 
@@ -153,7 +156,7 @@ def make_bundle(
     )
     manifest, files = manifest_and_files(config, task.frame, parts, training, campus_map)
     files |= samples
-    test = _measure(manifest, files, task)
+    test, files[NEEDS] = _measure(manifest, files, task)
     return save_bundle(out, manifest.model_copy(update={"metrics": {"test": test}}), files, force)
 
 
@@ -193,14 +196,16 @@ def manifest_and_files(
     return manifest, files
 
 
-def _measure(manifest: CampusManifest, files: dict[str, bytes], task: TrainingData) -> Metrics:
-    """The test split through the very bundle that will be written."""
+def _measure(manifest: CampusManifest, files: dict[str, bytes], task: TrainingData) -> tuple[Metrics, bytes]:
+    """The test split through the very bundle that will be written, and where it says that photos are needed."""
     with tempfile.TemporaryDirectory() as folder:
         localizer = Localizer(draft := save_bundle(Path(folder) / "draft", manifest, files), open_engine(draft))
         evaluation = evaluate_rows(localizer, task.dataset, task.rows["test"], "test")
+        needs = break_down(evaluation, task.dataset, draft).photo_needs
+        gallery_m = np.empty((0, 2)) if draft.gallery is None else draft.gallery.local_m.astype(np.float64)
     print(describe(evaluation, localizer))
     print("\n".join(f"  {line}" for line in expect(task.dataset.latlon[task.rows["train"]]).lines()))
-    return evaluation.metrics
+    return evaluation.metrics, needs_file(place_needs(needs, gallery_m))
 
 
 def test_samples(task: TrainingData, count: int) -> dict[str, bytes]:

@@ -26,7 +26,7 @@ from train.evaluate.coverage import (
     radius_quarters,
     risk_coverage,
 )
-from train.evaluate.photo_needs import Need, photo_needs, photos_near
+from train.evaluate.photo_needs import Need, by_light, photo_needs, photos_near
 
 if TYPE_CHECKING:
     from core.campus.bundle import Bundle
@@ -171,7 +171,7 @@ def _places_and_photos_near(
     if not 0 < night.sum() < len(night):
         return places, near
     lights = np.where(night, "night", "day")
-    return np.array([f"{place}, by {light}" for place, light in zip(places, lights, strict=True)]), near
+    return np.array([by_light(place, light) for place, light in zip(places, lights, strict=True)]), near
 
 
 def place_names(bundle: Bundle, local_m: Float) -> NDArray[np.str_]:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from core.campus.needs import MOST_NEEDS, Light, PlaceNeed
+
 Float = NDArray[np.float64]
 
 NEAR_M = 15.0  # a photo taken within a few steps shows much of what the next one does
+_BY = ", by "
 PRIOR_PHOTOS = 3.0  # how many average photos each place's score is blended with: one bad photo is no place
 
 
@@ -28,6 +32,28 @@ class Need:
     near: float
     score: float
     at_m: tuple[float, float]
+
+    @property
+    def light(self) -> Light:
+        """The light that the place's name ends with, "" where it names none."""
+        light = self.place.rpartition(_BY)[2]
+        return "night" if light == "night" else "day" if light == "day" else ""
+
+
+def by_light(place: str, light: str) -> str:
+    """The name of a place in one light."""
+    return f"{place}{_BY}{light}"
+
+
+def place_needs(needs: Sequence[Need], gallery_m: Float) -> list[PlaceNeed]:
+    """What a bundle carries of its needs; `gallery_m` (G, 2) are the photos that it has."""
+    return [
+        PlaceNeed(
+            east_m=round(need.at_m[0], 1), north_m=round(need.at_m[1], 1), light=need.light,
+            mean_m=round(need.mean_m, 1), n=need.n, near=int(photos_near(np.array([need.at_m]), gallery_m)[0]),
+        )
+        for need in needs[:MOST_NEEDS]
+    ]  # fmt: skip
 
 
 def photos_near(at_m: Float, training_m: Float) -> NDArray[np.int64]:

@@ -19,7 +19,7 @@ from core.locate.fix import Fix
 from core.locate.localizer import Localizer
 from train.evaluate.breakdown import place_names
 from train.evaluate.coverage import CONFIDENCE, Group, group
-from train.evaluate.photo_needs import Need, photo_needs, photos_near
+from train.evaluate.photo_needs import Need, by_light, photo_needs, photos_near
 from train.grow.adaptive import adapted_factor, standpoints
 from train.grow.arrivals import Arrivals
 from train.grow.refresh import refreshed
@@ -151,7 +151,7 @@ def _fix(localizer: Localizer, heads: Heads, arrivals: Arrivals, row: int) -> Fi
 def _by_light(place: NDArray[np.str_], light: NDArray[np.str_]) -> NDArray[np.str_]:
     if len(set(light.tolist())) == 1:
         return place
-    return np.array([f"{where}, by {when}" for where, when in zip(place, light, strict=True)])
+    return np.array([by_light(where, when) for where, when in zip(place, light, strict=True)])
 
 
 def _groups(

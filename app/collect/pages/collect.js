@@ -52,12 +52,13 @@ function draw() {
   const open = plan.targets.map((target, index) => ({ ...target, index })).filter((target) => placedNear(target.at) < STOP);
   const next = open.find(({ index }) => index === chosen)
     ?? (at ? open.reduce((best, one) => (!best || metres(one.at, at) < metres(best.at, at) ? one : best), null) : open[0]);
+  const called = ({ place, light }) => (light ? say(`by_${light}`, { place: place[words.lang] }) : place[words.lang]);
   find("next").textContent = !next ? words.next_none
-    : at ? say("next", { place: next.place[words.lang], distance: say("distance", { value: Math.round(metres(next.at, at)) }), direction: direction(bearing(at, next.at)) })
-    : say("next_first", { place: next.place[words.lang] });
+    : at ? say("next", { place: called(next), distance: say("distance", { value: Math.round(metres(next.at, at)) }), direction: direction(bearing(at, next.at)) })
+    : say("next_first", { place: called(next) });
   map.show([
     ...open.map(({ at: place, index }) => ({
-      at: place, text: String(index + 1), colour: index === next?.index ? "#b3261e" : "#8a5a00", label: plan.targets[index].place[words.lang],
+      at: place, text: String(index + 1), colour: index === next?.index ? "#b3261e" : "#8a5a00", label: called(plan.targets[index]),
       onTap: placing ? null : () => { chosen = index; draw(); }, // a photo is placed where the tap is, not at a sign beside it
     })),
     ...records.filter(({ about }) => about.lat != null).map(({ about, state }) => ({
