@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -14,8 +15,12 @@ from app.settings import settings
 from app.shared import dark, edge_pack, trial_gate, trouble
 from app.sighting import Sighting
 from app.texts import Texts
+from core.campus.zone_names import MAX_NAME, renamed
 from core.errors import CampusError
 from core.locate.localizer import Localizer
+
+if TYPE_CHECKING:
+    from core.campus.bundle import Bundle
 
 SHOWN_IN_LOG = 50
 
@@ -76,6 +81,8 @@ def campus_page(localizer: Localizer | None, texts: Texts) -> None:
         )
         for_a_device(localizer, texts)
         collect_links(texts)
+        if settings().names_zones:
+            name_zones(bundle, texts)
     add_campus(texts)
 
 
@@ -99,6 +106,26 @@ def for_a_device(localizer: Localizer, texts: Texts) -> None:
         if commands:
             st.code("\n".join(commands), language="bash", wrap_lines=True)
             st.caption(texts["edge_beside"])
+
+
+def name_zones(bundle: Bundle, texts: Texts) -> None:
+    """Name a zone by hand; the bundle is written anew, whole or not at all."""
+    zones = bundle.manifest.zones
+    with st.expander(texts["zones_name"], icon=":material/edit:"), st.form("name_zones", border=False):
+        number = st.selectbox(
+            texts["zone_pick"],
+            range(1, len(zones) + 1),
+            format_func=lambda number: f"{number} · {texts.zone_name(zones[number - 1].name)}",
+        )
+        name = st.text_input(texts["zone_new"], max_chars=MAX_NAME)
+        if st.form_submit_button(texts["zone_save"], disabled=not zones) and number is not None:
+            try:
+                renamed(bundle, {number: name}, bundle.path)
+            except (CampusError, OSError):
+                trouble(texts["zone_bad"], "")
+            else:
+                st.session_state.current = None  # it speaks of the former name
+                st.rerun()
 
 
 def collect_links(texts: Texts) -> None:

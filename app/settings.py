@@ -12,7 +12,7 @@ from pathlib import Path
 from core.cli.campus import chosen_bundle
 from core.io.private_files import data_folder
 
-KEEP_PHOTOS, INBOX = "CAMPUS_KEEP_PHOTOS", "CAMPUS_INBOX"
+KEEP_PHOTOS, INBOX, NAME_ZONES = "CAMPUS_KEEP_PHOTOS", "CAMPUS_INBOX", "CAMPUS_NAME_ZONES"
 
 
 @dataclass(frozen=True)
@@ -20,18 +20,25 @@ class Settings:
     """`bundle`: None for the demo campus; `keep_photos`: a folder, or None where photos stay in memory.
 
     `inbox` is the folder of photos that visitors send on purpose, or None where none are taken; `collects` says that
-    this server has the pages on which they are collected and reviewed.
+    this server has the pages on which they are collected and reviewed, `names_zones` that visitors may name zones.
     """
 
     bundle: Path | None = None
     keep_photos: Path | None = None
     inbox: Path | None = None
     collects: bool = False
+    names_zones: bool = False
 
     @classmethod
     def from_environment(cls) -> Settings:
         kept, inbox = os.environ.get(KEEP_PHOTOS), os.environ.get(INBOX, str(data_folder() / "inbox"))
-        return cls(chosen_bundle(), Path(kept) if kept else None, Path(inbox) if inbox else None)
+        names_zones = os.environ.get(NAME_ZONES, "") not in ("", "0")
+        return cls(
+            chosen_bundle(),
+            Path(kept) if kept else None,
+            Path(inbox) if inbox else None,
+            names_zones=names_zones,
+        )
 
 
 _given: list[Settings] = []  # by whoever started this process: pages of Streamlit have no arguments

@@ -64,6 +64,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="keep each located photo and its fix in DIR; the page says so (default: photos stay in memory)",
     )
+    parser.add_argument(
+        "--name-zones", action="store_true", help="visitors may name zones, which changes the bundle on disk"
+    )
     inbox = parser.add_mutually_exclusive_group()
     inbox.add_argument(
         "--inbox",
@@ -108,6 +111,7 @@ def main(args: argparse.Namespace) -> int:
         args.keep_photos.resolve() if args.keep_photos else default.keep_photos,
         folder.resolve() if folder else None,
         collects=folder is not None,
+        names_zones=args.name_zones or default.names_zones,
     )
     bundle = Bundle.load(chosen.bundle or DEMO_BUNDLE)  # a wrong path is said here, not on the phones
     if chosen.keep_photos is not None:

@@ -15,6 +15,7 @@ def test_the_environment_speaks_until_someone_gives_settings(monkeypatch: pytest
     monkeypatch.delenv("CAMPUS_BUNDLE", raising=False)
     monkeypatch.setenv("CAMPUS_KEEP_PHOTOS", "")
     monkeypatch.setenv("CAMPUS_INBOX", "")
+    monkeypatch.delenv("CAMPUS_NAME_ZONES", raising=False)
     assert settings() == Settings()
     monkeypatch.setenv("CAMPUS_BUNDLE", "campus")
     monkeypatch.setenv("CAMPUS_KEEP_PHOTOS", "kept")

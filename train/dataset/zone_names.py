@@ -5,15 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from core.campus.bundle import Bundle, check_may_save, save_bundle
-from core.errors import CampusError
+from core.campus.zone_names import renamed
 from train.dataset.zoning import name_zones, numbered
-
-MAX_NAME = 60  # letters that a map and an answer have room for
 
 
 def remapped(bundle: Bundle, campus_map: dict[str, Any], out: Path) -> Bundle:
@@ -28,22 +25,6 @@ def remapped(bundle: Bundle, campus_map: dict[str, Any], out: Path) -> Bundle:
     )
     text = json.dumps(campus_map, ensure_ascii=False, separators=(",", ":"))
     return _saved(bundle, {"zones": zones}, {"map.geojson": text.encode()}, out)
-
-
-def renamed(bundle: Bundle, names: Mapping[int, str], out: Path) -> Bundle:
-    """Write the bundle with some zones named by hand, by number from 1, to `out`.
-
-    Raises CampusError where there is no zone of a number, or a name is empty or longer than MAX_NAME.
-    """
-    zones = list(bundle.manifest.zones)
-    for number, name in names.items():
-        if not 1 <= number <= len(zones):
-            raise CampusError(f"{bundle.path}: has no zone {number}; they are 1 to {len(zones)}")
-        plain = " ".join(name.split())
-        if not plain or len(plain) > MAX_NAME or not plain.isprintable():
-            raise CampusError(f"zone {number}: {name[:80]!r} is no name; give 1 to {MAX_NAME} printable letters")
-        zones[number - 1] = replace(zones[number - 1], name=plain)
-    return _saved(bundle, {"zones": tuple(zones)}, {}, out)
 
 
 def _saved(bundle: Bundle, changes: Mapping[str, Any], files: Mapping[str, bytes], out: Path) -> Bundle:
