@@ -26,6 +26,7 @@ from core.io.files import write_atomically
 NAMES = (
     "predicting", "photo_to_fix", "many_photos", "http_requests", "ingesting", "training", "growth", "edge_resnet50",
 )  # fmt: skip
+ASKED_FOR = ("gpu",)  # only by name: most machines have none
 PREFACE, RESULTS = ROOT / "benchmarks" / "PREFACE.md", ROOT / "benchmarks" / "RESULTS.md"
 PAGES = ROOT / "runs" / "benchmarks"
 IDLE_LOAD = 0.7  # of one core; what a desktop does by itself is below
@@ -52,6 +53,7 @@ def page(name: str, kept: dict[str, Any]) -> str:
     for target in kept["targets"]:
         why = f" {target['why']}" if target["why"] and not target["met"] else ""
         lines.append(f"- **{'met' if target['met'] else 'short'}**: {target['asked']}: {target['measured']}.{why}")
+    lines += [f"- **not here**: {what}" for what in kept.get("lacks", ())]
     return "\n".join([*lines, "", f"`python -m benchmarks {name}`, {kept['when']}: {kept['machine']}.", ""])
 
 
@@ -61,14 +63,18 @@ def _row(cells: list[str]) -> str:
 
 def results(pages: Path) -> str:
     """RESULTS.md: preface, all targets at a glance, the last page of every benchmark; those never run are named."""
-    known = {name: json.loads(path.read_bytes()) for name in NAMES if (path := pages / f"{name}.json").is_file()}
+    known = {
+        name: json.loads(path.read_bytes())
+        for name in (*NAMES, *ASKED_FOR)
+        if (path := pages / f"{name}.json").is_file()
+    }
     glance = [_row(["asked", "measured", ""]), _row(["---"] * 3)]
     for kept in known.values():
         glance += [
             _row([each["asked"], each["measured"], "met" if each["met"] else "short"]) for each in kept["targets"]
         ]
     parts = [PREFACE.read_text(encoding="utf-8"), "\n".join(glance) + "\n"]
-    for name in NAMES:
+    for name in [*NAMES, *(name for name in ASKED_FOR if name in known)]:
         missing = f"## {name}\n\nNot measured: run `python -m benchmarks {name}`.\n"
         parts.append(page(name, known[name]) if name in known else missing)
     return "\n".join(parts)
@@ -88,14 +94,14 @@ def save_pyperf(pages: Path, out: Path) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)} (all)")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)} (all), or gpu")
     parser.add_argument("--seconds", type=float, default=Effort.seconds, help="for each comparison (%(default)s)")
     parser.add_argument("--tiny", action="store_true", help="only see that it runs: print, write nothing")
     parser.add_argument("--pyperf", type=Path, metavar="FILE", help="also write every round's seconds for pyperf")
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)  # one, in this process
     args = parser.parse_args()
-    if unknown := [name for name in args.names if name not in NAMES]:
-        parser.error(f"no benchmark {', '.join(unknown)}: choose of {', '.join(NAMES)}")
+    if unknown := [name for name in args.names if name not in (*NAMES, *ASKED_FOR)]:
+        parser.error(f"no benchmark {', '.join(unknown)}: choose of {', '.join((*NAMES, *ASKED_FOR))}")
     if not args.here and (load := os.getloadavg()[0]) > IDLE_LOAD:
         print(
             f"load average {load:.1f}: other work runs, and would flatter this program; measure when idle",

@@ -95,15 +95,20 @@ def predict(checkpoint: Path, image: NDArray[np.uint8]) -> NDArray[np.float32]:
 class Training:
     """The original's loop over photos with offsets in 100 m and zones: one step a batch."""
 
-    def __init__(self, net: OriginalNet, photos: list[Path], offset: Tensor, zone: Tensor) -> None:
-        self.net, self.photos, self.offset, self.zone = net.train(), photos, offset, zone
+    def __init__(
+        self, net: OriginalNet, photos: list[Path], offset: Tensor, zone: Tensor, device: torch.device
+    ) -> None:
+        self.net, self.photos, self.device = net.train().to(device), photos, device
+        self.offset, self.zone = offset.to(device), zone.to(device)
         self.optimiser = torch.optim.AdamW(net.parameters(), lr=1e-4, weight_decay=0.05)
 
     def epoch(self, batch: int) -> None:
         """Each photo once, in two views."""
         for chosen in torch.split(torch.randperm(len(self.photos)), batch):
             opened = [Image.open(self.photos[row]).convert("RGB") for row in chosen]
-            weak, strong = (self.net(torch.stack([view(image) for image in opened])) for view in (WEAK, STRONG))
+            weak, strong = (
+                self.net(torch.stack([view(image) for image in opened]).to(self.device)) for view in (WEAK, STRONG)
+            )
             loss = 10 * self._triplet(weak[1], strong[1], self.offset[chosen])
             for share, (offset, _, zone) in ((0.3, weak), (0.7, strong)):
                 loss = loss + share * 200 * functional.mse_loss(offset, self.offset[chosen])

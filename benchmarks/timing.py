@@ -95,13 +95,17 @@ class Target:
 
 @dataclass
 class Section:
-    """One benchmark's page: what was compared, tables (headings first), targets, and every round's seconds."""
+    """One benchmark's page: what was compared, tables (headings first), targets, and every round's seconds.
+
+    `lacks`: what this machine has not, for which something is not measured.
+    """
 
     title: str
     what: str
     tables: list[Sequence[Sequence[str]]] = field(default_factory=list)
     targets: list[Target] = field(default_factory=list)
     raw: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    lacks: list[str] = field(default_factory=list)
 
     def keep(self, group: str, times: Mapping[str, Times]) -> None:
         """Keep every round's seconds, for `--pyperf`."""

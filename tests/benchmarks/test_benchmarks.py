@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import time
 from pathlib import Path
 
@@ -30,6 +31,25 @@ def test_every_benchmark_runs_and_its_page_holds_figures(
     assert page(name, kept) in whole
     assert whole.count("Not measured") == len(NAMES) - 1
     assert not re.search(r"\b(nan|inf)\b", whole)
+
+
+def test_without_a_gpu_each_part_says_what_is_lacking(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CPUExecutionProvider"])
+    monkeypatch.setitem(sys.modules, "tensorrt", None)  # as where it is not installed
+    kept = measure("gpu", TINY)
+    assert not kept["tables"]
+    assert [line.partition(":")[0] for line in kept["lacks"]] == ["training", "ONNX Runtime", "TensorRT"]
+    assert all(len(line.splitlines()) == 1 for line in kept["lacks"])
+    assert page("gpu", kept).count("**not here**") == 3
+
+
+def test_a_page_of_a_gpu_stands_only_where_it_was_measured(tmp_path: Path) -> None:
+    assert "gpu" not in results(tmp_path)
+    kept = {"title": "On a GPU", "what": "x", "tables": [], "targets": [], "when": "", "machine": "", "lacks": ["y"]}
+    (tmp_path / "gpu.json").write_text(json.dumps(kept))
+    assert "- **not here**: y" in results(tmp_path)
 
 
 def test_ways_are_timed_in_turn_and_none_always_follows_the_same() -> None:
