@@ -1,7 +1,7 @@
 """python -m benchmarks [NAME ...]: measure, and write benchmarks/RESULTS.md.
 
 Each benchmark runs in a process of its own and leaves its page in runs/benchmarks/, so one that fails or is stopped
-costs only itself, and RESULTS.md always holds the last page of each.
+costs only itself, and RESULTS.md always holds the last page of each, also those that another machine measured.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -61,23 +62,42 @@ def _row(cells: list[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def results(pages: Path) -> str:
-    """RESULTS.md: preface, all targets at a glance, the last page of every benchmark; those never run are named."""
-    known = {
-        name: json.loads(path.read_bytes())
-        for name in (*NAMES, *ASKED_FOR)
-        if (path := pages / f"{name}.json").is_file()
-    }
+def results(pages: Path, before: str = "") -> str:
+    """RESULTS.md: preface, all targets at a glance, the last page of every benchmark; those never run are named.
+
+    `before` is what it said: a page measured elsewhere, which is not among `pages`, stays as it is.
+    """
+    files = {name: pages / f"{name}.json" for name in (*NAMES, *ASKED_FOR)}
+    known = {name: json.loads(path.read_bytes()) for name, path in files.items() if path.is_file()}
+    former = {name: text for name, text in _sections(before).items() if name not in known}
     glance = [_row(["asked", "measured", ""]), _row(["---"] * 3)]
-    for kept in known.values():
-        glance += [
-            _row([each["asked"], each["measured"], "met" if each["met"] else "short"]) for each in kept["targets"]
-        ]
-    parts = [PREFACE.read_text(encoding="utf-8"), "\n".join(glance) + "\n"]
-    for name in [*NAMES, *(name for name in ASKED_FOR if name in known)]:
-        missing = f"## {name}\n\nNot measured: run `python -m benchmarks {name}`.\n"
-        parts.append(page(name, known[name]) if name in known else missing)
-    return "\n".join(parts)
+    parts = []
+    for name in files:
+        if name in known:
+            parts.append(page(name, known[name]))
+            glance += [
+                _row([each["asked"], each["measured"], "met" if each["met"] else "short"])
+                for each in known[name]["targets"]
+            ]
+        elif name in former:
+            parts.append(former[name])
+            asked = re.findall(r"^- \*\*(?:met|short)\*\*: (.*)", former[name], re.MULTILINE)
+            glance += [
+                row for row in re.findall(r"^\| .* \| (?:met|short) \|$", before, re.MULTILINE)
+                if any(line.startswith(row.split(" | ")[0][2:] + ": ") for line in asked)
+            ]  # fmt: skip
+        elif name in NAMES:
+            parts.append(f"## {name}\n\nNot measured: run `python -m benchmarks {name}`.\n")
+    return "\n".join([PREFACE.read_text(encoding="utf-8"), "\n".join(glance) + "\n", *parts])
+
+
+def _sections(text: str) -> dict[str, str]:
+    """The pages in a RESULTS.md by the benchmark that wrote them, which each names at its end."""
+    found = {}
+    for section in re.split(r"^(?=## )", text, flags=re.MULTILINE)[1:]:
+        if written := re.search(r"^`python -m benchmarks (\w+)`, ", section, re.MULTILINE):
+            found[written[1]] = section.rstrip("\n") + "\n"
+    return found
 
 
 def save_pyperf(pages: Path, out: Path) -> None:
@@ -120,7 +140,8 @@ def main() -> int:
         words = [sys.executable, "-m", "benchmarks", name, "--here", "--seconds", str(args.seconds)]
         if subprocess.run(words, cwd=ROOT, check=False).returncode:
             failed.append(name)
-    write_atomically(RESULTS, results(PAGES).encode())
+    before = RESULTS.read_text(encoding="utf-8") if RESULTS.exists() else ""
+    write_atomically(RESULTS, results(PAGES, before).encode())
     if args.pyperf:
         save_pyperf(PAGES, args.pyperf)
     if failed:

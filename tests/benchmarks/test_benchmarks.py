@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.__main__ import NAMES, measure, page, results, save_pyperf
+from benchmarks.__main__ import NAMES, RESULTS, measure, page, results, save_pyperf
 from benchmarks.timing import TINY, Effort, Times, interleaved
 
 QUICK = "photo_to_fix"
@@ -46,10 +46,22 @@ def test_without_a_gpu_each_part_says_what_is_lacking(monkeypatch: pytest.Monkey
 
 
 def test_a_page_of_a_gpu_stands_only_where_it_was_measured(tmp_path: Path) -> None:
-    assert "gpu" not in results(tmp_path)
+    assert "On a GPU" not in results(tmp_path)
     kept = {"title": "On a GPU", "what": "x", "tables": [], "targets": [], "when": "", "machine": "", "lacks": ["y"]}
     (tmp_path / "gpu.json").write_text(json.dumps(kept))
     assert "- **not here**: y" in results(tmp_path)
+
+
+def test_pages_that_another_machine_measured_stay(tmp_path: Path) -> None:
+    before = RESULTS.read_text(encoding="utf-8")
+    assert results(tmp_path, before) == before
+    kept = {"title": "Training", "what": "x", "tables": [], "targets": [], "when": "now", "machine": "here"}
+    (tmp_path / "training.json").write_text(json.dumps(kept))
+    after = results(tmp_path, before)
+    assert after.count("## Training") == 1
+    assert "`python -m benchmarks training`, now: here." in after
+    assert "2 x the original's samples a second" not in after
+    assert after.count("## ") == before.count("## ")
 
 
 def test_ways_are_timed_in_turn_and_none_always_follows_the_same() -> None:
