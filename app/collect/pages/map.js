@@ -48,7 +48,7 @@ class CampusMap {
       }
       const width = { road: 5, photo: 2.4, tree: 4, scale: 0.8, walked: 1.6 }[kind] ?? 2.2; // metres
       return CampusMap.element("path", {
-        d, fill: "none", stroke: kind === "walked" ? colours.grounds : colour, "stroke-width": width,
+        d, fill: "none", stroke: colour, "stroke-width": width,
         "stroke-linecap": "round", "stroke-linejoin": "round", opacity: kind === "photo" ? 0.75 : 1,
       });
     }));
@@ -69,23 +69,25 @@ class CampusMap {
     return made;
   }
 
-  // marks: [{ at: [east, north], colour, text, radius_m, label, big, onTap }]
+  // marks: [{ at: [east, north], colour, text, radius_m, label, big, onTap }]; circles lie below all signs.
   show(marks) {
-    this.marks.replaceChildren(...marks.flatMap(({ at, colour = this.blue, text = "", radius_m, label = "", big, onTap }) => {
-      const [east, north] = at, parts = [];
-      if (radius_m > 0) parts.push(CampusMap.element("circle", {
+    const circles = marks.filter(({ radius_m }) => radius_m > 0).map(({ at: [east, north], radius_m, colour = this.blue }) =>
+      CampusMap.element("circle", {
         cx: east, cy: -north, r: radius_m, fill: colour, "fill-opacity": 0.15, stroke: colour, "stroke-width": 2,
         style: "vector-effect:non-scaling-stroke;pointer-events:none",
       }));
-      const round = CampusMap.element("circle", { r: big ? 13 : 9, fill: colour, stroke: this.halo, "stroke-width": 3 });
+    const signs = marks.map(({ at: [east, north], colour, text = "", label = "", big, onTap }) => {
+      const round = CampusMap.element("circle", { r: big ? 13 : 9, fill: colour ?? this.blue, stroke: this.halo, "stroke-width": 3 });
       const said = CampusMap.element("text", {
-        y: 4.5, "text-anchor": "middle", "font-size": 13, "font-weight": 700, fill: this.halo, style: "pointer-events:none",
+        y: 4.5, "text-anchor": "middle", "font-size": 13, "font-weight": 700, fill: colour ? "#ffffff" : this.halo,
+        style: "pointer-events:none",
       }, text);
       const mark = this.dot(east, north, CampusMap.element("title", {}, label), round, said);
       mark.setAttribute("class", "dot mark");
-      if (onTap) mark.tapped = onTap;
-      return [...parts, mark];
-    }));
+      mark.tapped = onTap;
+      return mark;
+    });
+    this.marks.replaceChildren(...circles, ...signs);
     this.look();
   }
 
