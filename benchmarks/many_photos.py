@@ -28,8 +28,8 @@ Ways = dict[str, Callable[[], Any]]
 
 
 @contextmanager
-def two_nodes() -> Iterator[None]:
-    """A Ray cluster of two local nodes, each with room for an actor and for who reads its files."""
+def two_nodes() -> Iterator[Callable[[], None]]:
+    """A Ray cluster of two local nodes, each with room for an actor and a reader; yields what loses one of them."""
     import ray
     from ray.cluster_utils import Cluster
 
@@ -37,9 +37,9 @@ def two_nodes() -> Iterator[None]:
         warnings.simplefilter("ignore")  # Ray's own
         cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "object_store_memory": 300 << 20})
         try:
-            cluster.add_node(num_cpus=2, object_store_memory=300 << 20)
+            second = cluster.add_node(num_cpus=2, object_store_memory=300 << 20)
             ray.init(address=cluster.address, log_to_driver=False)
-            yield
+            yield lambda: cluster.remove_node(second, allow_graceful=False)
         finally:
             ray.shutdown()
             cluster.shutdown()

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.__main__ import NAMES, RESULTS, measure, page, results, save_pyperf
+from benchmarks.large_archive import killed_and_resumed, linked_photos, report
 from benchmarks.timing import TINY, Effort, Times, interleaved
 
 QUICK = "photo_to_fix"
@@ -62,6 +63,16 @@ def test_pages_that_another_machine_measured_stay(tmp_path: Path) -> None:
     assert "`python -m benchmarks training`, now: here." in after
     assert "2 x the original's samples a second" not in after
     assert after.count("## ") == before.count("## ")
+
+
+@pytest.mark.slow
+def test_a_large_archive_survives_its_kills(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    names = linked_photos(tmp_path / "photos", 60)
+    (tmp_path / "out").mkdir()
+    rows, _ = killed_and_resumed(tmp_path / "photos", tmp_path / "out", kills=1, after_s=3.0)
+    assert report(names, rows, 1.0) == 0
+    assert report(names, rows[1:], 1.0) == report(names, [*rows, rows[0]], 1.0) == 1
+    assert "1 lost" in capsys.readouterr().out
 
 
 def test_ways_are_timed_in_turn_and_none_always_follows_the_same() -> None:
