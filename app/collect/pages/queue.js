@@ -5,7 +5,7 @@
 class Queue {
   constructor(changed) {
     this.changed = changed;
-    this.trouble = ""; // "", "offline" or "locked"
+    this.trouble = ""; // "", "offline", "locked" or "full"
     this.opened = new Promise((resolve, reject) => {
       const asked = indexedDB.open("campus-collect", 1);
       asked.onupgradeneeded = () => asked.result.createObjectStore("photos", { keyPath: "id" });
@@ -90,7 +90,7 @@ class Queue {
       return false;
     }
     if (answer.status >= 500 || answer.status === 429 || answer.status === 408) {
-      this.trouble = "offline";
+      this.trouble = answer.status === 507 ? "full" : "offline";
       return false;
     }
     this.trouble = "";

@@ -183,6 +183,11 @@ def test_a_server_killed_while_it_takes_photos_loses_none_and_takes_none_twice(v
     page.get_by_text("1 waiting").wait_for()
     page.wait_for_function("queue.trouble === 'offline'")
     assert page.evaluate("lost") == 201
+    page.evaluate(
+        "() => { const real = fetch; window.fetch = async () => {"
+        " window.fetch = real; return new Response('{}', { status: 507 }); }; return queue.send(); }"
+    )
+    page.get_by_text("inbox is full").wait_for()
     for data in others:
         take(seen, data)
         site.kill()
