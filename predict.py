@@ -47,7 +47,9 @@ TABLE_HEAD = f"{'photo':<28} {'latitude':>11} {'longitude':>12} {'68 %':>8} {'95
 
 def table_row(photo: str, fix: Fix) -> str:
     """One line of the table that a person reads."""
-    doubt = "" if fix.on_campus else "  (does not look like this campus)"
+    doubt = "  (does not look like this campus)" if fix.refused else ""
+    if fix.on_campus is None:
+        doubt = "  (too few photos to tell other places from this campus)"
     return (
         f"{photo:<28} {fix.lat:>11.6f} {fix.lon:>12.6f} {fix.radius68_m:>6.0f} m {fix.radius95_m:>6.0f} m  "
         f"{fix.zone.name} ({fix.zone.probability:.0%}){doubt}"

@@ -46,6 +46,8 @@ def answer(sighting: Sighting, bundle: Bundle, texts: Texts) -> str:
         body.append(f"<p>{escape(heading_said)}</p>")
     if kind != "good":
         body.append(f"<p>{escape(texts['thin_help' if kind != 'split' and thin(fix, bundle) else f'{kind}_help'])}</p>")
+    if fix.on_campus is None:
+        body.append(f"<p>{escape(texts['untold_help'])}</p>")
     if sighting.error_m is not None:
         body.append(f"<p class='truth'>{escape(_truth(sighting, texts))}</p>")
     return _card(kind, sighting, "".join(body), texts)

@@ -20,7 +20,7 @@ from core.locate.confidence import confidence
 MAX_ENTRIES = 500  # thumbnails of some kilobytes: a long day in the field stays at a few megabytes
 _COLUMNS = (
     "time_utc", "campus", "lat", "lon", "radius68_m", "radius95_m", "zone", "zone_probability", "answer",
-    "ood_score", "truth_lat", "truth_lon", "truth_error_m", "truth_source", "error_m",
+    "on_campus", "ood_score", "truth_lat", "truth_lon", "truth_error_m", "truth_source", "error_m",
     "photo", "heading_deg", "heading_spread_deg",
 )  # fmt: skip
 
@@ -72,6 +72,7 @@ def _row(sighting: Sighting) -> dict[str, Any]:
         "photo": sighting.name or None,
         "campus": fix.campus,
         "answer": confidence(fix),
+        "on_campus": fix.on_campus,
         "ood_score": round(fix.ood_score, 3),
     }
     if sighting.radii_m is not None:

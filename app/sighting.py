@@ -42,7 +42,7 @@ class Sighting:
     def radii_m(self) -> tuple[float, float] | None:
         """The 68 and 95 % radii, or None where the photo was refused: then the fix is no place."""
         fix = self.fix
-        if not fix.on_campus or fix.radius68_m is None or fix.radius95_m is None:
+        if fix.refused or fix.radius68_m is None or fix.radius95_m is None:
             return None
         return fix.radius68_m, fix.radius95_m
 

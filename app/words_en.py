@@ -65,6 +65,7 @@ WORDS = {
     "split_help": "They look alike. Turn towards something that only one of them has.",
     "elsewhere": "This does not look like {campus}",
     "elsewhere_help": "It resembles nothing this model has seen: no place is claimed, and it counts in no average.",
+    "untold_help": "This campus has too few photos to tell other places from it: elsewhere, this answer is wrong.",
     "candidates": "Places that fit",
     "short_good": "clear",
     "short_likely": "probable",

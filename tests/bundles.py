@@ -80,7 +80,7 @@ def make_bundle(
             regression_width_m=6.0, retrieval_temperature=0.004, retrieval_width_m=5.0, neighbours=24,
         ),
         calibration=Calibration(
-            photos=40,
+            photos=100,
             radius_at_m=(1.0,),
             radius68_factors=(1.0,),
             radius95_factors=(1.0,),

@@ -109,7 +109,7 @@ def campus_deck(
     one that is not of this campus, the whole campus is shown. Raises MissingDependency where pydeck is not installed.
     """
     theme = DARK if dark else LIGHT
-    if fix is not None and not fix.on_campus:
+    if fix is not None and fix.refused:
         fix = None
     view = view_of(bundle, fix, truth)
     layers = [_zone_layer(bundle, fix, theme)] if shown.zones else []

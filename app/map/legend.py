@@ -41,7 +41,7 @@ def legend(
     """What `campus_deck` draws for the same arguments, in the order of importance."""
     theme = DARK if dark else LIGHT
     items = []
-    if fix is not None and fix.on_campus:
+    if fix is not None and not fix.refused:
         if confidence(fix) != "split":
             items.append(LegendItem("fix", "dot", theme.fix))
         items += [

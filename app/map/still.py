@@ -28,7 +28,7 @@ _EQUATOR_M, _TILE_PX = 40_075_016.686, 512
 
 def still_map(bundle: Bundle, fix: Fix | None = None, *, truth: Place | None = None, dark: bool = False) -> str:
     """The map that `campus_deck` draws at first, as an SVG in a data URL, at the same scale about the same middle."""
-    if fix is not None and not fix.on_campus:
+    if fix is not None and fix.refused:
         fix = None
     view = view_of(bundle, fix, truth)
     frame = bundle.manifest.frame

@@ -54,7 +54,7 @@ def row_of(photo: str, fix: Fix | PhotoError) -> Row:
     """The row of a fix, or of why there is none."""
     if isinstance(fix, PhotoError):
         return Row(photo, error=str(fix))
-    held = fix.on_campus
+    held = not fix.refused
     return Row(
         photo=photo,
         lat=fix.lat,

@@ -90,7 +90,7 @@ def check_track(path: Path) -> None:
 
 
 def _geojson(passed: Sequence[Passed]) -> str:
-    here = [one for one in passed if one.fix.on_campus]
+    here = [one for one in passed if not one.fix.refused]
     line = [[round(one.fix.lon, 7), round(one.fix.lat, 7)] for one in here]
     features = [
         {
@@ -121,7 +121,7 @@ def _gpx(passed: Sequence[Passed]) -> str:
     )
     segment = ElementTree.SubElement(ElementTree.SubElement(root, "trk"), "trkseg")
     for one in passed:
-        if one.fix.on_campus:
+        if not one.fix.refused:
             where = {"lat": f"{one.fix.lat:.7f}", "lon": f"{one.fix.lon:.7f}"}
             point = ElementTree.SubElement(segment, "trkpt", where)
             utc = one.time.astimezone(timezone.utc)

@@ -79,6 +79,10 @@ class Metrics(_Frozen):
     baselines: dict[str, dict[str, float]] = Field(default_factory=dict)
 
 
+# Of fewer, no threshold holds: a share of 2 % is less than one photo.
+LEAST_TO_TELL = 50
+
+
 class Calibration(RadiusCurve):
     """Split-conformal factors of the radii, and the out-of-distribution (OOD) scores of held-out photos of this campus.
 
@@ -100,6 +104,11 @@ class Calibration(RadiusCurve):
         default=(), max_length=10_000, validation_alias=AliasChoices("ood_quantiles", "novelty")
     )
     off_campus_share: float = Field(default=0.02, ge=0, le=1)
+
+    @property
+    def tells_strangers(self) -> bool:
+        """Whether there are photos enough to tell this campus from other places."""
+        return bool(self.ood_quantiles) and self.photos >= LEAST_TO_TELL
 
 
 class SecondLook(_Frozen):

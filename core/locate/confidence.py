@@ -20,7 +20,7 @@ SPLIT_SHARE = 0.2  # the second place must hold this share of the probability fo
 
 def confidence(fix: Fix) -> Confidence:
     """Not of this campus, several places, one wide place, one place with a long tail, or one clear place."""
-    if not fix.on_campus or fix.radius68_m is None or fix.radius95_m is None:
+    if fix.refused or fix.radius68_m is None or fix.radius95_m is None:
         return "elsewhere"
     rival = fix.candidates[1].mass if len(fix.candidates) > 1 else 0.0
     if is_clear(fix.radius68_m, fix.radius95_m, rival):

@@ -34,9 +34,9 @@ class Fix:
     lat, lon: degrees, WGS84. radius68_m, radius95_m: metres; held-out photos lie within them 68 and 95 times in 100.
     zones: all with a probability of 1 % or more, likeliest first, at least one. candidates: likeliest first.
     ood_score: how far out of the campus's distribution the photo is: the share (0 to 1) of calibration photos that
-    looked more like this campus; on_campus: whether it looks like this campus at all. heading_deg: where the camera
-    looked, clockwise from true north; it is within heading_spread_deg of that 68 times in 100. Both are None where
-    the model has no such head.
+    looked more like this campus; on_campus: whether it looks like this campus at all, None where the campus has too few
+    photos to tell. heading_deg: where the camera looked, clockwise from true north; it is within heading_spread_deg of
+    that 68 times in 100. Both are None where the model has no such head.
 
     photos: how many photos it was read from; near copies and photos of elsewhere do not count. outliers: the places, in
     the order given, of photos that contradict the others. course_deg: where a walk leads, clockwise from true north;
@@ -49,7 +49,7 @@ class Fix:
     radius95_m: float
     zones: tuple[ZoneOdds, ...]
     candidates: tuple[Candidate, ...]
-    on_campus: bool
+    on_campus: bool | None
     ood_score: float
     campus: str
     timings_ms: dict[str, float]
@@ -65,6 +65,11 @@ class Fix:
     def zone(self) -> ZoneOdds:
         """The likeliest zone."""
         return self.zones[0]
+
+    @property
+    def refused(self) -> bool:
+        """Whether the photo is not of this campus; where that cannot be told, it is located."""
+        return self.on_campus is False
 
     def as_dict(self) -> dict[str, Any]:
         """Everything but the map, ready for JSON."""

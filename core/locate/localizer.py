@@ -212,9 +212,12 @@ class Localizer:
         stood_m = self.bundle.zones.centres_m if gallery is None else gallery.local_m
         return prior_of(manifest.grid, stood_m, manifest.posterior, manifest.fusion.together, closed)
 
-    def on_campus(self, ood_score: float) -> bool:
-        """Whether a photo of this OOD score looks like this campus at all."""
-        return ood_score <= 1 - self.bundle.manifest.calibration.off_campus_share
+    def on_campus(self, ood_score: float) -> bool | None:
+        """Whether a photo of this OOD score looks like this campus at all; None where that cannot be told."""
+        calibration = self.bundle.manifest.calibration
+        if ood_score > 1 - calibration.off_campus_share:
+            return False
+        return True if calibration.tells_strangers else None
 
     def _zones(self, odds: NDArray[np.float64]) -> tuple[ZoneOdds, ...]:
         if not len(odds):

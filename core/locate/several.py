@@ -32,7 +32,7 @@ def fix_together(localizer: Localizer, readings: Sequence[Reading]) -> Fix:
         manifest = localizer.bundle.manifest
         maps = [localizer.posterior.map(reading.heads, reading.evidence).mass for reading in readings]
         scores = np.array([localizer.ood_score(reading.heads, reading.evidence) for reading in readings])
-        trust = np.array([float(localizer.on_campus(score)) for score in scores])
+        trust = np.array([float(localizer.on_campus(score) is not False) for score in scores])
         shares = copy_shares([thumbnail(reading.image) for reading in readings])
         fused = together(maps, localizer.prior, manifest.fusion.together, shares, trust)
         heading: tuple[float, float] | tuple[None, None] = None, None

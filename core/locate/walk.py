@@ -93,7 +93,7 @@ class Walk:
         localizer = self._localizer
         mass = localizer.posterior.map(reading.heads, reading.evidence).mass
         score = localizer.ood_score(reading.heads, reading.evidence)
-        recognised = localizer.on_campus(score)
+        recognised = localizer.on_campus(score) is not False
         before = self._filter.mass
         step = self._filter.step(mass, time_s, thumbnail(reading.image), float(recognised))
         if recognised:
@@ -107,7 +107,7 @@ class Walk:
             score,
             reading.timings_ms,
             started,
-            on_campus=self._recognised_s is not None and time_s - self._recognised_s <= _STILL_THERE_S,
+            on_campus=localizer.on_campus(0.0 if self._still_there(time_s) else 1.0),
             heading_deg=heading_deg,
             heading_spread_deg=heading_spread_deg,
             photos=max(self._counted, 1),
@@ -118,6 +118,10 @@ class Walk:
         self._seen += 1
         self._keep(before, _Kept(reading.heads, reading.evidence, step.move, replace(fix, probability=None)))
         return fix
+
+    def _still_there(self, time_s: float) -> bool:
+        """Whether the campus was recognised a moment ago."""
+        return self._recognised_s is not None and time_s - self._recognised_s <= _STILL_THERE_S
 
     def _keep(self, before: Float32, kept: _Kept) -> None:
         if not self._segments or len(self._segments[-1][1]) == _SEGMENT:

@@ -28,7 +28,7 @@ def gps_input(frame: Frame, fix: Fix) -> dict[str, Any]:
 
     Degrees times 1e7, metres, m/s; `horiz_accuracy` is the 68 % radius.
     """
-    held = fix.on_campus and fix.radius68_m is not None
+    held = not fix.refused and fix.radius68_m is not None
     since_s = frame.taken_s - GPS_EPOCH_S + LEAP_S
     week, second = divmod(since_s, WEEK_S)
     moving = fix.speed_m_s is not None and fix.course_deg is not None

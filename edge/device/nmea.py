@@ -50,7 +50,7 @@ def sentences(fix: Fix, taken_s: float, quality: int = GPS_FIX) -> list[str]:
     look like the campus is no fix in every sentence, and carries no position.
     """
     at = _Moment.of(taken_s)
-    if not fix.on_campus or fix.radius68_m is None:
+    if fix.refused or fix.radius68_m is None:
         return _no_fix(at)
     position = (*degrees_minutes(fix.lat, 2, "NS"), *degrees_minutes(fix.lon, 3, "EW"))
     sigma = f"{fix.radius68_m / RADIUS68_PER_SIGMA:.2f}"

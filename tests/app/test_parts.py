@@ -290,6 +290,16 @@ def test_exports_of_an_empty_log_are_whole_files() -> None:
     assert ElementTree.fromstring(session_log.to_gpx([])).tag.endswith("gpx")
 
 
+def test_a_campus_that_cannot_tell_other_places_says_so_and_claims_a_place(bundle: Path) -> None:
+    known = sighting()
+    untold = replace(known, fix=replace(known.fix, on_campus=None))
+    assert "too few photos to tell other places" in shown_answer(untold, bundle)
+    assert "too few photos to tell other places" not in shown_answer(known, bundle)
+    told, unknown = csv.DictReader(io.StringIO(session_log.to_csv([known, untold])))
+    assert (told["on_campus"], unknown["on_campus"]) == ("True", "")
+    assert unknown["lat"] == told["lat"]
+
+
 def test_refused_photos_are_marked_and_are_nowhere() -> None:
     refused = sighting(truth=Place(47.01, 8.4))
     refused = replace(refused, fix=replace(refused.fix, on_campus=False), name="stranger.jpg")

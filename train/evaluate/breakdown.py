@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from core.campus.manifest import LEAST_TO_TELL
 from core.locate.confidence import confidence
 from core.locate.heading import angle_between_deg
 from train.dataset.dataset import Dataset
@@ -129,10 +130,10 @@ def break_down(
     dark = None if training is None else dataset.is_night[training]
     where, near = _places_and_photos_near(bundle, local_m, places, night, dark)
     on_campus = None
-    if not manifest.calibration.ood_quantiles:
-        not_told.append("on campus or not: the bundle holds no OOD scores of its own campus")
+    if not manifest.calibration.tells_strangers:
+        not_told.append(f"on campus or not: fewer than {LEAST_TO_TELL} calibration photos cannot tell")
     else:
-        on_campus = proportion(np.array([fix.on_campus for fix in evaluation.fixes]))
+        on_campus = proportion(np.array([not fix.refused for fix in evaluation.fixes]))
     heading = heading_errors(evaluation, dataset.numbers("heading_deg")[rows])
     if heading is None:
         not_told.append("heading: the fixes have none, or the photos have none to compare with")

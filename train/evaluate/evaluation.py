@@ -158,7 +158,7 @@ def refused(localizer: Localizer, other_places: Path) -> NDArray[np.bool_]:
     Raises DatasetError when the folder holds no photo, PhotoError when one cannot be read.
     """
     paths = [other_places / name for name in find_photos(other_places)[0]]
-    return np.array([not answer.fix.on_campus for answer in _answers(localizer, paths)])
+    return np.array([answer.fix.refused for answer in _answers(localizer, paths)])
 
 
 def describe(evaluation: Evaluation, localizer: Localizer) -> str:

@@ -180,7 +180,7 @@ def _radius_drawings(breakdown: Breakdown, n: int, said: str) -> Iterator[Drawin
 
 def _doubt_drawings(evaluation: Evaluation, n: int, said: str) -> Iterator[Drawing]:
     """Whether radii tell right answers from wrong ones."""
-    refused = np.array([not fix.on_campus for fix in evaluation.fixes])
+    refused = np.array([fix.refused for fix in evaluation.fixes])
     yield Drawing(
         "stanford-diagram", "radius",
         f"Above the dashed line a photo lies within its radius. Shaded: off by over {MISLEADING:g} radii.", n,

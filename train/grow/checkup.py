@@ -116,7 +116,7 @@ def checkup(bundle: Bundle, arrivals: Arrivals, limits: Limits, engine: Engine |
     error_m = np.linalg.norm(fix_m - truth_m, axis=1)
     radii_m = np.array([(fix.radius68_m, fix.radius95_m) for fix in fixes], np.float64)
     ood = np.array([fix.ood_score for fix in fixes])
-    refused = np.array([not fix.on_campus for fix in fixes])
+    refused = np.array([fix.refused for fix in fixes])
 
     place = place_names(bundle, truth_m)
     light = np.where(arrivals.is_night, "night", "day")

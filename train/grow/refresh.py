@@ -179,7 +179,7 @@ def _as_it_was(localizer: Localizer, heads: Heads, local_m: Float) -> tuple[Metr
     error_m, raw_m = errors_and_raw_radii(localizer.posterior, heads, local_m)
     calibration = localizer.bundle.manifest.calibration
     radii_m = np.array([calibration.radii_m((row[0], row[1])) for row in raw_m])
-    refused = np.mean([not localizer.fix(heads.one(row)).on_campus for row in range(len(heads))])
+    refused = np.mean([localizer.fix(heads.one(row)).refused for row in range(len(heads))])
     return summarise(error_m, radii_m[:, 0], radii_m[:, 1], {}), float(refused)
 
 

@@ -102,7 +102,7 @@ class Service:
             raise Problem(503, "the process that located this photo was lost: ask again", headers) from error
         self.metrics.seconds.observe(time.perf_counter() - started)
         self.metrics.photos.inc(photos)
-        self.metrics.refused.inc(not fix.on_campus)
+        self.metrics.refused.inc(fix.refused)
         return fix
 
     def _in_turn(self, work: Callable[[], Fix]) -> Fix:
@@ -170,7 +170,7 @@ def _add_routes(api: FastAPI, bundle: Bundle, service: Service) -> None:
         """OGC GeoPose Basic-Quaternion of a photo; of a GeoPoseProtocol request in JSON, its answer with accuracy."""
         asked = await photos_of(request, protocol=True)
         fix = await service.locate(asked)
-        if not fix.on_campus:
+        if fix.refused:
             raise Problem(422, f"nothing in the photo was recognised as {bundle.manifest.name}: there is no pose")
         if asked.protocol_id is not None:
             return JSONResponse(geopose.protocol_answer(fix, h, asked.protocol_id, datetime.now(timezone.utc)))

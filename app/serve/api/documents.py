@@ -39,7 +39,7 @@ class FixDocument(BaseModel):
     lon: Longitude
     radius68_m: Metres | None = Field(description="metres; held-out photos lie within it 68 times in 100")
     radius95_m: Metres | None = Field(description="metres; held-out photos lie within it 95 times in 100")
-    on_campus: bool
+    on_campus: bool | None = Field(description="null where the campus has too few photos to tell")
     ood_score: Share = Field(description="0 looks like this campus, 1 unlike it")
     zone: ZoneDocument
     zones: list[ZoneDocument]
@@ -57,7 +57,7 @@ class FixDocument(BaseModel):
     def of(cls, fix: Fix) -> FixDocument:
         """The document of a fix; a refused one carries no radius."""
         plain = fix.as_dict()
-        if not fix.on_campus:
+        if fix.refused:
             plain |= {"radius68_m": None, "radius95_m": None}
         return cls.model_validate(plain)
 

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from copy import copy
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 import threadpoolctl
 
 from core.campus.frame import distance_m
+from core.campus.manifest import LEAST_TO_TELL
 from core.engines.choose import open_engine
 from core.engines.heads import Heads, checked_heads, run_all
 from core.engines.onnx_engine import OnnxEngine
@@ -69,6 +72,22 @@ def test_a_photo_of_elsewhere_is_not_on_campus_and_still_has_a_best_guess(locali
     assert not fix.on_campus
     assert fix.ood_score > 1 - localizer.bundle.manifest.calibration.off_campus_share
     assert np.isfinite([fix.lat, fix.lon]).all()
+
+
+def test_a_campus_of_few_photos_cannot_tell_other_places_from_itself(localizer: Localizer) -> None:
+    few, manifest = copy(localizer.bundle), localizer.bundle.manifest
+    calibration = manifest.calibration.model_copy(update={"photos": LEAST_TO_TELL - 1})
+    few.manifest = manifest.model_copy(update={"calibration": calibration})
+    small = Localizer(few, localizer.engine)
+    fix = small.locate(photo())
+    assert (fix.on_campus, fix.refused) == (None, False)
+    assert fix.as_dict()["on_campus"] is None
+    assert replace(fix, on_campus=True) == replace(localizer.locate(photo()), timings_ms=fix.timings_ms)
+    assert small.locate(photo("elsewhere")).refused  # beyond every photo that it has seen
+    assert small.locate_together([photo(), photo(view=1)]).on_campus is None
+    walk = small.walk()
+    assert walk.add(photo(), 0.0).on_campus is None
+    assert walk.add(photo("elsewhere"), 100.0).refused
 
 
 def test_a_fix_is_ready_for_json(localizer: Localizer) -> None:

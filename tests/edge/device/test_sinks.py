@@ -57,6 +57,11 @@ def test_nmea_says_course_and_speed_of_a_walk(localizer: Localizer) -> None:
     assert float(said["VTG"].spd_over_grnd_kmph) == pytest.approx(5.4)
 
 
+def test_a_photo_of_a_campus_that_cannot_tell_is_a_position(localizer: Localizer) -> None:
+    fix = localizer.locate(photo())
+    assert parsed(replace(fix, on_campus=None))["GGA"].gps_qual == parsed(fix)["GGA"].gps_qual == 1
+
+
 def test_a_photo_of_elsewhere_is_no_position(localizer: Localizer) -> None:
     fix = localizer.locate(photo("elsewhere"))
     assert not fix.on_campus
