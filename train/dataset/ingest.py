@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from core.archive.photos import Shard
 from core.errors import DatasetError
 from core.io.csv_cells import harmless
 from core.io.files import check_replaceable, write_atomically, written_atomically
@@ -114,15 +115,33 @@ def ingest(
     sources, others = find_photos(plan.photos, skip=(plan.out, plan.work))
     table = None if labels is None else read_labels(labels, strict=False)
     matched, notes = ({}, []) if table is None else match_labels(sources, table)
-    chosen = sources if table is None else sorted(matched)
-    tasks = [PhotoTask(plan.photos, source, plan.work, size) for source in chosen]
-    records = _take_in(plan, tasks, workers, progress)
+    records = _take_in(plan, sources if table is None else sorted(matched), workers, progress)
     candidates, more = select(records, table, matched)
     notes += more
     if not candidates:
         shutil.rmtree(plan.work, ignore_errors=True)
         raise _nothing_usable(plan, notes)
     return _publish(plan, candidates, _Counts(len(sources), others, tuple(notes)))
+
+
+def ingest_part(
+    photos: Path,
+    out: Path,
+    shard: Shard,
+    *,
+    force: bool = False,
+    size: int = DEFAULT_SIZE,
+    workers: int | None = None,
+    progress: bool = False,
+) -> int:
+    """Make ready the photos of one part, for an `ingest` of all that finds them done; how many they are.
+
+    Machines that share the disk take a part each. Raises as `ingest` does.
+    """
+    plan = _Plan(Path(photos), Path(os.path.abspath(out)), None, size, False)
+    _check(plan, force)
+    sources, _ = find_photos(plan.photos, skip=(plan.out, plan.work))
+    return len(_take_in(plan, [source for source in sources if shard.holds(source)], workers, progress))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -142,7 +161,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=DEFAULT_SIZE,
         help="longest side of the dataset's images in pixels (default: %(default)s)",
     )
-    parser.add_argument("--workers", type=int, default=None, help="processes (default: one for each core)")
+    parser.add_argument(
+        "--jobs", "--workers", dest="workers", type=int, metavar="N", help="processes (default: one for each core)"
+    )
+    parser.add_argument(
+        "--shard",
+        type=Shard.parse,
+        metavar="I/K",
+        help="only make ready the I-th of K parts, one a machine, on a shared disk; then run it once without",
+    )
     parser.add_argument(
         "--keep-wrong",
         action="store_true",
@@ -152,6 +179,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Run `python -m train ingest` and print its summary."""
+    if args.shard is not None:
+        count = ingest_part(
+            args.photos,
+            args.out,
+            args.shard,
+            force=args.force,
+            size=args.size,
+            workers=args.workers,
+            progress=True,
+        )
+        print(f"{count} photos are ready in {work_folder(args.out)}; after all parts, run it without --shard")
+        return 0
     report = ingest(
         args.photos,
         args.out,
@@ -229,9 +268,10 @@ def find_photos(photos: Path, skip: tuple[Path, ...] = ()) -> tuple[list[str], i
     return sorted(sources), others
 
 
-def _take_in(plan: _Plan, tasks: list[PhotoTask], workers: int | None, progress: bool) -> list[Record]:
+def _take_in(plan: _Plan, sources: list[str], workers: int | None, progress: bool) -> list[Record]:
     from tqdm import tqdm
 
+    tasks = [PhotoTask(plan.photos, source, plan.work, plan.size) for source in sources]
     for folder in WORK_PARTS:
         (plan.work / folder).mkdir(parents=True, exist_ok=True)
     records = []

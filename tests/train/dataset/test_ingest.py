@@ -19,13 +19,15 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
+from core.archive.photos import Shard
 from core.cli.run import run_cli
 from core.errors import DatasetError, OccupiedError
 from core.photo.capture import capture_from_tags, tags_of
+from core.photo.load import load_photo
 from tests import REPOSITORY
 from train.dataset.columns import image_names, is_night, sessions
 from train.dataset.dataset import BASE_COLUMNS, Dataset
-from train.dataset.ingest import add_arguments, ingest, main
+from train.dataset.ingest import add_arguments, ingest, ingest_part, main
 from train.dataset.ingest_report import MAX_SHOWN, IngestReport, Note
 from train.dataset.zoning import original_labels
 
@@ -497,6 +499,27 @@ def test_processes_give_the_same_as_one(tmp_path: Path) -> None:
     two = ingest(photos, tmp_path / "two", workers=2)
     assert one == two
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
+
+
+def test_parts_made_ready_apart_give_the_same_dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    photos = walk(tmp_path / "photos", 8)
+    (photos / "broken.jpg").write_bytes(b"\xff\xd8\xff")
+    whole = ingest(photos, tmp_path / "whole", workers=1)
+    counts = [ingest_part(photos, tmp_path / "parts", Shard(part, 3), workers=1) for part in (1, 2, 3)]
+    assert sum(counts) == 9
+    assert max(counts) < 9
+    assert not (tmp_path / "parts").exists()
+    really = load_photo
+    read_again: list[str] = []
+
+    def watched(source: Any, **options: Any) -> Any:
+        read_again.append(source.name)
+        return really(source, **options)
+
+    monkeypatch.setattr("train.dataset.intake.load_photo", watched)
+    assert ingest(photos, tmp_path / "parts", workers=1) == whole
+    assert read_again == ["broken.jpg"]
+    assert contents(tmp_path / "parts") == contents(tmp_path / "whole")
 
 
 def command(*arguments: object) -> list[str]:
