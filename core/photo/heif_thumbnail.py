@@ -9,15 +9,22 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+_MOST = 8  # cameras write one to three
+
 
 def heif_thumbnail(image: Any, min_side: int) -> NDArray[np.uint8] | None:
     """The smallest thumbnail of a HeifImage that is large enough, (h, w, 3) RGB, upright; None without one."""
-    thumbnails = [image.get_thumbnail(index) for index in range(len(image.info.get("thumbnails", ())))]
+    count = min(len(image.info.get("thumbnails", ())), _MOST)
+    thumbnails = [image.get_thumbnail(index) for index in range(count)]
     for small in sorted(thumbnails, key=lambda one: min(one.size)):
-        if small.mode == "RGB" and stands_in(small.size, image.size, min_side):
+        if small.mode != "RGB" or not stands_in(small.size, image.size, min_side):
+            continue
+        try:
             rgb = np.array(small.to_pillow(), np.uint8, order="C")
-            if rgb.shape == (small.size[1], small.size[0], 3):  # some phones' are stored larger than they say, padded
-                return rgb
+        except Exception:  # libheif's errors are of many kinds; a damaged thumbnail is none, and the photo may be whole
+            continue
+        if rgb.shape == (small.size[1], small.size[0], 3):  # some phones' are stored larger than they say, padded
+            return rgb
     return None
 
 

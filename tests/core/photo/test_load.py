@@ -21,7 +21,7 @@ from PIL import Image, ImageOps
 from core.errors import MissingDependency, PhotoError
 from core.photo import load as photo_module
 from core.photo.capture import Capture
-from core.photo.heif_thumbnail import stands_in
+from core.photo.heif_thumbnail import heif_thumbnail, stands_in
 from core.photo.load import MAX_PIXELS, load_photo
 from core.photo.preprocess import network_image
 from tests import REPOSITORY
@@ -365,6 +365,32 @@ def test_the_thumbnail_of_a_heic_is_enough_where_it_is_large_enough(orientation:
     apart = np.abs(whole[::2, ::2].astype(int) - small)
     assert np.median(apart) <= 2  # turned the same way: its quarters have colours far apart
     assert load_photo(data, min_side=241).rgb.shape == whole.shape
+
+
+def test_a_damaged_or_padded_thumbnail_is_none() -> None:
+    class Thumbnail:
+        mode, size = "RGB", (320, 240)
+
+        def __init__(self, rows: int) -> None:
+            self.rows = rows
+
+        def to_pillow(self) -> Image.Image:
+            if not self.rows:
+                raise ValueError("damaged")
+            return Image.new("RGB", (320, self.rows))
+
+    class Heif:
+        size, info = (640, 480), {"thumbnails": [320]}
+
+        def __init__(self, rows: int) -> None:
+            self.rows = rows
+
+        def get_thumbnail(self, _: int) -> Thumbnail:
+            return Thumbnail(self.rows)
+
+    assert heif_thumbnail(Heif(240), 200) is not None
+    assert heif_thumbnail(Heif(0), 200) is None
+    assert heif_thumbnail(Heif(320), 200) is None
 
 
 @pytest.mark.parametrize(
