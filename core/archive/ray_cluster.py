@@ -13,6 +13,10 @@ from core.archive.rows import Tally, row_of, schema
 from core.errors import MissingDependency
 from core.locate.many import BATCH
 
+# Of a core, for reading files beside an actor. Actors that held whole cores would leave none, once a node is lost, to
+# read again what was lost with it: no photo would ever be located again.
+_READING = 0.25
+
 
 class LocateActor:
     """A Localizer on a node of the cluster; called with a batch of files by Ray Data."""
@@ -46,13 +50,13 @@ def locate_on_cluster(
     if not ray.is_initialized():
         ray.init(address=address or None, log_to_driver=False)
     cores = int(ray.cluster_resources().get("CPU", 1))
-    files = ray.data.read_binary_files(photos, include_paths=True)
+    files = ray.data.read_binary_files(photos, include_paths=True, ray_remote_args={"num_cpus": _READING})
     rows = files.map_batches(
         LocateActor,
         fn_constructor_args=(str(bundle),),
         batch_size=BATCH,
-        compute=ray.data.ActorPoolStrategy(min_size=1, max_size=actors or max(1, cores - 1)),
-        num_cpus=1,
+        compute=ray.data.ActorPoolStrategy(min_size=1, max_size=actors or max(1, cores)),
+        num_cpus=1 - _READING,
     ).materialize()
     rows.write_parquet(out)
     total, failed = int(rows.count()), sum(error is not None for error in _column(rows, "error"))

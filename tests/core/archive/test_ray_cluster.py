@@ -29,9 +29,9 @@ def test_a_lost_node_costs_time_and_no_photo(bundle: Path, tmp_path: Path) -> No
     (folder / "broken.jpg").write_bytes(b"\xff\xd8no photo")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "object_store_memory": 100 << 20})
+        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "object_store_memory": 100 << 20})
         try:
-            second = cluster.add_node(num_cpus=2, object_store_memory=100 << 20)
+            second = cluster.add_node(num_cpus=1, object_store_memory=100 << 20)
             ray.init(address=cluster.address, log_to_driver=False)
             killed = threading.Event()
 
