@@ -11,6 +11,7 @@ from app.answer import answer
 from app.capture import from_camera, from_gallery, from_samples
 from app.kept_photos import photo_keeper
 from app.language import LANGUAGES, Lang, language_of
+from app.lasting_log import keep_log
 from app.pages import campus_page, log_page
 from app.shared import changed_ns, opened, secure, trouble
 from app.stage import stage
@@ -60,6 +61,7 @@ def main() -> None:
     if localizer is not None:
         with map_place:
             stage(localizer.bundle, page, texts, webgl=webgl)
+    keep_log()  # last: what this run located or cleared is in it
 
 
 def head(localizer: Localizer | None, texts: Texts) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import base64
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
+from uuid import uuid4
 
 import numpy as np
 
@@ -37,6 +38,7 @@ class Sighting:
     truth_source: TruthSource = "photo"
     truth_on_campus: bool = True
     name: str = ""
+    key: str = field(default_factory=lambda: uuid4().hex, compare=False)  # by which the browser's log knows it
 
     @property
     def radii_m(self) -> tuple[float, float] | None:

@@ -43,7 +43,7 @@ class Shot:
     phone: Place | None = None
 
 
-def _component(name: str, *, before: Path | None = None) -> Any:
+def component(name: str, *, before: Path | None = None) -> Any:
     """The component of `frontend/NAME.*`; the script `before` stands before its own."""
 
     def part(kind: str) -> str | None:
@@ -74,7 +74,7 @@ def camera(texts: Texts, *, share_location: bool, another: bool = False) -> Shot
         "share_location": share_location,
     }
     key = "camera_another" if another else "camera"
-    value = _component("camera")(key=key, data=data, on_photo_change=_ignore).photo
+    value = component("camera")(key=key, data=data, on_photo_change=_ignore).photo
     return None if value is None else shot_from(value)
 
 
@@ -112,7 +112,7 @@ def _phone(value: Any) -> Place | None:
 def samples(items: Sequence[Mapping[str, str]], texts: Texts, chosen: str | None) -> str | None:
     """A strip of pictures, each {name, url, label}; gives the name of one tapped, in the run after."""
     data = {"items": list(items), "label": texts["samples"], "chosen": chosen}
-    picked = _component("samples")(key="samples", data=data, on_pick_change=_ignore).pick
+    picked = component("samples")(key="samples", data=data, on_pick_change=_ignore).pick
     names = {item["name"] for item in items}
     return picked if picked in names else None
 
@@ -120,14 +120,14 @@ def samples(items: Sequence[Mapping[str, str]], texts: Texts, chosen: str | None
 def place_actions(lat: float, lon: float, texts: Texts) -> None:
     """Share a place, open it in the phone's own maps, or copy it: one tap each."""
     words = {key: texts[key] for key in ("share_place", "open_maps", "copy_place", "copied", "app")}
-    _component("actions")(key="actions", data={"lat": round(lat, 6), "lon": round(lon, 6), "texts": words})
+    component("actions")(key="actions", data={"lat": round(lat, 6), "lon": round(lon, 6), "texts": words})
 
 
 def place_on_map(texts: Texts, plan: Mapping[str, Any], fix: tuple[float, float] | None, *, dark: bool) -> Place | None:
     """The campus's map (`app.collect.plan`) to tap on, and a button; gives the place in the run after it."""
     words = {key: texts[key] for key in ("correct_tap", "correct_store")}
     data = {"plan": plan, "fix": fix, "dark": dark, "texts": words}
-    told = _component("correct", before=_MAP_SCRIPT)(key="correct", data=data, on_place_change=_ignore).place
+    told = component("correct", before=_MAP_SCRIPT)(key="correct", data=data, on_place_change=_ignore).place
     return _phone({**told, "error_m": 0.0}) if isinstance(told, Mapping) else None
 
 
@@ -143,7 +143,7 @@ def page_head(texts: Texts) -> bool:
         "texts": {key: texts[key] for key in ("upload_too_large", "upload_lost", "upload_wrong_kind", "offline")},
         "most_mb": {"gallery": MAX_PHOTO_BYTES >> 20, "campus_file": MAX_CAMPUS_MB},
     }
-    return not _component("page")(key="page_head", data=data, on_no_webgl_change=_ignore).no_webgl
+    return not component("page")(key="page_head", data=data, on_no_webgl_change=_ignore).no_webgl
 
 
 @lru_cache(maxsize=4)

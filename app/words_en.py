@@ -11,10 +11,6 @@ WORDS = {
     "language": "Language",
     "rendered": "Demo · computer-rendered, not a real place",
     # capture
-    "way": "How to give a photo",
-    "way_camera": "Camera",
-    "way_gallery": "Gallery",
-    "way_samples": "Samples",
     "take_photo": "Take a photo",
     "live_view": "Live view",
     "snap": "Capture",
@@ -191,12 +187,10 @@ WORDS = {
     "together": "{count} photos: {before} → {after}",
     "together_outlier": "Photo {number} contradicts the others and counts little.",
     "together_same": "These are the same picture: turn before you take another.",
-    "split_next": "Turn and take another photo, of something that only one of them has.",
     "gallery": "Gallery",
     "copy_place": "Copy",
     "share_place": "Share",
     "open_maps": "Open in maps",
     "copied": "Copied",
     "offline": "No connection to the server. What you see is from before; nothing new can be located.",
-    "map_still": "Map drawn without WebGL: a still picture",
 }

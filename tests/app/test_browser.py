@@ -140,6 +140,24 @@ def test_log_and_downloads(visit: Open, tmp_path: Path, lang: str) -> None:
     seen.clean()
 
 
+def test_the_log_outlives_a_reload_until_it_is_cleared_and_is_nobody_elses(visit: Open) -> None:
+    seen = visit()
+    page = seen.page
+    upload(seen, photo(east_m=-52, north_m=68), "kept.jpg")
+    page.locator("section.answer").wait_for()
+    page.wait_for_function("Object.keys(localStorage).some((name) => name.startsWith('campus-gps-log-1/'))")
+    page.reload()
+    page.locator(".st-key-nav button").nth(1).click()
+    assert "kept.jpg" in page.locator("ul.log li").text_content()
+    page.get_by_role("button", name="Clear the log").click()
+    page.get_by_text("No photos located yet").wait_for()
+    page.wait_for_function("!Object.keys(localStorage).some((name) => name.startsWith('campus-gps-log-1/'))")
+    seen.clean()
+    other = visit().page
+    other.locator(".st-key-nav button").nth(1).click()
+    other.get_by_text("No photos located yet").wait_for()
+
+
 def test_campus_page_adding_one_and_changing_language(visit: Open, tmp_path: Path) -> None:
     packed = make_bundle(tmp_path / "hill.campus", name="Hillside", lat=-33.9, lon=18.4, rendered=False)
     seen = visit()

@@ -1,0 +1,19 @@
+// The session's log in this browser's own storage, a line an entry: it outlives reloads, connections and servers.
+const PREFIX = "campus-gps-log-1/";
+let known = new Set();
+
+export default function ({ data, setTriggerValue }) {
+  try {
+    const stored = Object.keys(localStorage).filter((name) => name.startsWith(PREFIX));
+    if (!data.restored && stored.length) {
+      setTriggerValue("kept", stored.map((name) => localStorage.getItem(name)));
+      return;
+    }
+    // Another tab's lines are not this page's to remove, so only those go that this page has had.
+    for (const key of known) if (!data.keys.includes(key)) localStorage.removeItem(PREFIX + key);
+    known = new Set(data.keys);
+    if (data.last) localStorage.setItem(PREFIX + data.keys.at(-1), data.last);
+  } catch {
+    // Storage that is full or forbidden: the log lives while the page is open.
+  }
+}

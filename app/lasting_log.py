@@ -1,0 +1,139 @@
+"""The session's log kept in the visitor's own browser: a reload or a new server begins with what was there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, fields
+from datetime import timezone
+from typing import Annotated, Literal
+
+import streamlit as st
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from app.map.deck import Place
+from app.session_log import MAX_ENTRIES
+from app.sighting import Sighting
+from app.widgets import component
+from core.locate.fix import Candidate, Fix, ZoneOdds
+
+MAX_ENTRY_CHARS = 60_000  # a picture of 144 px and some twenty numbers take 10,000
+
+_Name = Annotated[str, Field(max_length=1000)]
+_Share = Annotated[float, Field(ge=0, le=1)]
+_Metres = Annotated[float, Field(ge=0)]
+_Lat = Annotated[float, Field(ge=-90, le=90)]
+_Lon = Annotated[float, Field(ge=-180, le=180)]
+
+
+class _Kept(BaseModel):
+    """What a browser may send back: every number finite, nothing beside the fields."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+class _Zone(_Kept):
+    id: int
+    name: _Name
+    probability: _Share
+
+
+class _Candidate(_Kept):
+    lat: _Lat
+    lon: _Lon
+    mass: _Share
+
+
+class _Place(_Kept):
+    lat: _Lat
+    lon: _Lon
+    error_m: _Metres | None
+
+
+class _Fix(_Kept):
+    """The fields of `Fix` but its map."""
+
+    lat: _Lat
+    lon: _Lon
+    radius68_m: _Metres | None
+    radius95_m: _Metres | None
+    zones: Annotated[list[_Zone], Field(min_length=1, max_length=1000)]
+    candidates: Annotated[list[_Candidate], Field(max_length=100)]
+    on_campus: bool | None
+    ood_score: _Share
+    campus: _Name
+    timings_ms: Annotated[dict[_Name, float], Field(max_length=20)]
+    heading_deg: float | None
+    heading_spread_deg: float | None
+    photos: Annotated[int, Field(ge=0, le=1000)]
+    outliers: Annotated[tuple[int, ...], Field(max_length=100)]
+    course_deg: float | None
+    speed_m_s: float | None
+
+
+class _Entry(_Kept):
+    """The fields of `Sighting`."""
+
+    fix: _Fix
+    time_utc: AwareDatetime
+    thumbnail: Annotated[str, Field(pattern=r"^data:image/jpeg;base64,[A-Za-z0-9+/=]*$", max_length=MAX_ENTRY_CHARS)]
+    truth: _Place | None
+    truth_source: Literal["photo", "phone", "person"]
+    truth_on_campus: bool
+    name: _Name
+    key: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+
+
+def as_json(sighting: Sighting) -> str:
+    """A line of the log as the browser keeps it."""
+    fix, truth = sighting.fix, sighting.truth
+    plain = {f.name: getattr(fix, f.name) for f in fields(Fix) if f.name != "probability"}
+    plain |= {"zones": [asdict(zone) for zone in fix.zones], "candidates": [asdict(place) for place in fix.candidates]}
+    rest = {f.name: getattr(sighting, f.name) for f in fields(Sighting)}
+    rest |= {"fix": plain, "truth": None if truth is None else asdict(truth)}
+    return _Entry.model_validate(rest).model_dump_json()
+
+
+def from_json(text: object) -> Sighting | None:
+    """What `as_json` wrote; None for anything else, since it comes from a browser."""
+    if not isinstance(text, str) or len(text) > MAX_ENTRY_CHARS:
+        return None
+    try:
+        entry = _Entry.model_validate_json(text)
+    except ValueError:
+        return None
+    fix = entry.fix.model_dump() | {
+        "zones": tuple(ZoneOdds(**zone.model_dump()) for zone in entry.fix.zones),
+        "candidates": tuple(Candidate(**place.model_dump()) for place in entry.fix.candidates),
+    }
+    rest = entry.model_dump() | {
+        "fix": Fix(**fix),
+        "time_utc": entry.time_utc.astimezone(timezone.utc),
+        "truth": None if entry.truth is None else Place(**entry.truth.model_dump()),
+    }
+    return Sighting(**rest)
+
+
+def with_kept(log: Sequence[Sighting], kept: object) -> list[Sighting]:
+    """The log with what the browser kept before it, in the order of time, each line once; bad ones are left out."""
+    texts = kept[: 4 * MAX_ENTRIES] if isinstance(kept, list) else []
+    known = {entry.key for entry in log}
+    found = {entry.key: entry for text in texts if (entry := from_json(text)) is not None and entry.key not in known}
+    return [*sorted(found.values(), key=lambda entry: entry.time_utc), *log][-MAX_ENTRIES:]
+
+
+def keep_log() -> None:
+    """Take over what this browser kept, once a session; then let it keep the log as it is now.
+
+    Only the browser holds it between sessions, so no visitor can come by another's.
+    """
+    state = st.session_state
+    log: list[Sighting] = state.log
+    data = {
+        "restored": bool(state.get("log_restored")),
+        "keys": [entry.key for entry in log],
+        "last": as_json(log[-1]) if log else None,
+    }
+    kept = component("log")(key="kept_log", data=data, on_kept_change=lambda: None).kept
+    if kept is not None and not state.get("log_restored"):
+        state.log, state.log_restored = with_kept(log, kept), True
+        st.rerun()
