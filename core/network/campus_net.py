@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from core.network.backbones import build_backbone, pooled_widths
 from core.network.net_config import NetConfig
 
+MOST_KNOWN_PHOTOS = 2048  # 5 MB of a bundle's weights
 IN_DISTRIBUTION_RANK = 128  # ranks 64 to 512 give nearly the same OOD detection (demo, 2,520 training photos)
 
 
@@ -35,6 +36,7 @@ class CampusNet(nn.Module):
     std: Tensor
     in_distribution_mean: Tensor
     in_distribution_axes: Tensor
+    known_features: Tensor
     whitening_mean: Tensor
     whitening_axes: Tensor
 
@@ -50,8 +52,10 @@ class CampusNet(nn.Module):
             self.register_buffer(name, row * 255, persistent=False)
 
         self._add_heads(features)
+        plain = pooled_widths(config)[0] if config.pooling == "multi" else features
+        if config.known_photos:
+            self.register_buffer("known_features", torch.zeros(plain, config.known_photos))
         if config.in_distribution_rank:
-            plain = pooled_widths(config)[0] if config.pooling == "multi" else features
             self.register_buffer("in_distribution_mean", torch.zeros(plain))
             self.register_buffer("in_distribution_axes", torch.zeros(plain, config.in_distribution_rank))
 
@@ -81,7 +85,7 @@ class CampusNet(nn.Module):
             "zone_logits": config.layout == "whitened",
             "log_spread": config.layout != "campus",
             "heading": not config.heading,
-            "ood_score": not config.in_distribution_rank,
+            "ood_score": not (config.in_distribution_rank or config.known_photos),
         }
         return tuple(name for name in Outputs._fields if not absent.get(name))
 
@@ -124,7 +128,7 @@ class CampusNet(nn.Module):
 
         Whitened features have no regression: its offset is always the middle of the campus.
         """
-        ood_score = self._ood_score(features) if self.config.in_distribution_rank else None
+        ood_score = self._ood_score(features)
         if self.config.layout == "whitened":
             whitened = (features - self.whitening_mean) @ self.whitening_axes
             middle = 0.0 * features[:, :2]
@@ -139,7 +143,18 @@ class CampusNet(nn.Module):
             ood_score=ood_score,
         )
 
-    def _ood_score(self, features: Tensor) -> Tensor:
+    def _ood_score(self, features: Tensor) -> Tensor | None:
+        if self.config.known_photos:
+            return self._distance(features)
+        return self._residual(features) if self.config.in_distribution_rank else None
+
+    def _distance(self, features: Tensor) -> Tensor:
+        """Half of one less the cosine similarity with the nearest known photo, of plain features: neither centred nor
+        whitened, which is to tell places of this campus apart (Sun et al., ICML 2022)."""
+        unit = F.normalize(features[:, : len(self.known_features)], dim=1)
+        return (1 - (unit @ self.known_features).amax(dim=1, keepdim=True)) / 2
+
+    def _residual(self, features: Tensor) -> Tensor:
         """A photo of another place has features that training photos never showed: the residual off their principal
         subspace tells it from a hard photo of this one (as in ViM, Wang et al., CVPR 2022, relative to the length)."""
         centred = features[:, : len(self.in_distribution_mean)] - self.in_distribution_mean
@@ -156,6 +171,15 @@ class CampusNet(nn.Module):
         net = CampusNet(replace(self.config, in_distribution_rank=rank))
         axes = axes.contiguous().half().float()  # as matrices are stored
         net.load_state_dict({**self.state_dict(), "in_distribution_mean": mean, "in_distribution_axes": axes})
+        return net.train(self.training)
+
+    def with_known_photos(self, features: Tensor) -> CampusNet:
+        """This network with the output `ood_score`, the distance to the nearest of (N, F) features of its photos."""
+        plain = features[:, : pooled_widths(self.config)[0]]
+        rows = torch.linspace(0, len(plain) - 1, min(len(plain), MOST_KNOWN_PHOTOS)).round().long()
+        known = F.normalize(plain[rows], dim=1).T.contiguous().half().float()  # as matrices are stored
+        net = CampusNet(replace(self.config, known_photos=len(rows)))
+        net.load_state_dict({**self.state_dict(), "known_features": known})
         return net.train(self.training)
 
 

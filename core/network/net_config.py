@@ -26,5 +26,6 @@ class NetConfig:
     head_dropout: float = 0.3
     heading: bool = False  # whether a head says which way the camera looked
     in_distribution_rank: int = 0  # dimensions of the subspace that the training photos' features span; 0: not known
+    known_photos: int = 0  # how many photos' features the OOD score is the distance to; 0: not known
     mean: tuple[float, float, float] | None = None  # of each channel, 0..1; None: as the backbone's ImageNet weights
     std: tuple[float, float, float] | None = None

@@ -72,8 +72,10 @@ def with_whitening(net: CampusNet, whitening: Whitening) -> CampusNet:
     axes = torch.from_numpy(whitening.axes)
     # Their length cancels out of the embedding; near 1 half precision holds them best.
     axes = (axes / axes.abs().max()).half().float()
-    whitened = CampusNet(replace(net.config, embedding=axes.shape[1], in_distribution_rank=0))
-    kept = {name: value for name, value in net.state_dict().items() if not name.startswith("in_distribution")}
+    whitened = CampusNet(replace(net.config, embedding=axes.shape[1], in_distribution_rank=0, known_photos=0))
+    kept = {
+        name: value for name, value in net.state_dict().items() if not name.startswith(("in_distribution", "known"))
+    }
     state = {**kept, "whitening_mean": torch.from_numpy(whitening.mean), "whitening_axes": axes}
     whitened.load_state_dict(state)
     return whitened.eval()
@@ -84,7 +86,7 @@ def whitened_on(
 ) -> CampusNet:
     """The network whitened on (N, F) features, knowing which features this campus's photos have."""
     whitening = fit_whitening(features, local_m, sessions, feature_blocks(net))
-    return with_whitening(net, whitening).with_ood_score(torch.from_numpy(features))
+    return with_whitening(net, whitening).with_known_photos(torch.from_numpy(features))
 
 
 def pooled_features(net: CampusNet, images: NDArray[np.uint8], batch: int = 64) -> NDArray[np.float32]:

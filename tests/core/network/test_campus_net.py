@@ -50,6 +50,23 @@ def test_ood_score_is_none_for_what_was_trained_on_and_large_for_what_was_not(ne
     assert outside.min() > 0.9
 
 
+def test_ood_score_of_known_photos_is_the_distance_to_the_nearest_in_onnx_too() -> None:
+    torch.manual_seed(2)
+    plain = CampusNet(NetConfig(image_size=64, layout="whitened", pooling="multi", embedding=8)).eval()
+    images = np.random.default_rng(0).integers(0, 256, (4, 64, 64, 3), np.uint8)
+    features = plain.features(torch.from_numpy(images).permute(0, 3, 1, 2).float()).detach()
+    net = plain.with_known_photos(features[:2] * 3.0)  # of another contrast, and the same
+    assert net.output_names == ("offset", "embedding", "ood_score")
+    score = TorchEngine(net).run(images).ood_score
+    assert score is not None
+    unit = torch.nn.functional.normalize(features[:, :1280], dim=1)
+    wanted = (1 - (unit @ unit[:2].T).amax(dim=1)) / 2
+    assert score[:, 0] == pytest.approx(wanted.numpy(), abs=1e-4)
+    assert score[:2].max() < 1e-4
+    assert score[2:].min() > 2 * score[:2].max()
+    assert OnnxEngine(export_fp32(net), "ONNX").run(images).ood_score == pytest.approx(score, abs=1e-4)
+
+
 @pytest.mark.slow
 def test_a_network_with_an_ood_score_answers_as_before_and_says_it_in_onnx_too(net: CampusNet) -> None:
     images = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), np.uint8)
