@@ -28,6 +28,7 @@ from train.bundle.calibration_photos import CALIBRATION, HELD_OUT, CalibrationPh
 from train.bundle.fit_fusion import Answered, fit_fusion
 from train.bundle.held_out import Fitted, Ground, HeldOut, cross_fitted, held_out_split
 from train.bundle.look_again import LookedAgain, Questioned, look_again
+from train.evaluate.metrics import enough_for
 
 if TYPE_CHECKING:  # torch is imported where it works, so that the command tells its options without it
     from core.network.campus_net import CampusNet
@@ -197,6 +198,9 @@ def ground_of(task: TrainingData, rows: NDArray[np.int64]) -> Ground:
 
 def fitted_and_calibrated(fitted: Fitted, ground: Ground, task: TrainingData) -> tuple[PosteriorParams, Calibration]:
     """Weights, widths and temperatures, then radii, by photos that the gallery was made without."""
+    photos = len(fitted.asked_rows)
+    if not enough_for(0.95, photos):
+        log.warning("%d calibration photos cannot promise 95 %%: the radius is widened, and is a guess", photos)
     params = sharpened(fitted.held_out, ground, fit_posterior(fitted.held_out, ground))
     gain = session_gain(fitted.held_out, fitted.fewer, ground, params)
     log.info("68 %% radii: %.2f of what sessions left out need, for a gallery of all of them", gain)

@@ -38,11 +38,19 @@ def summarise(error_m: Float, radius68_m: Float, radius95_m: Float, baselines: d
 def conformal_factor(error_m: Float, radius_m: Float, share: float) -> float:
     """The factor by which radii must grow so that a new photo lies within its own with probability `share`.
 
-    Split conformal prediction with the score error / radius: the ceil((n + 1) share)-th smallest score, the largest
-    where n is too small for that (Lei et al., Distribution-free predictive inference for regression, JASA 2018).
+    Split conformal prediction with the score error / radius: the ceil((n + 1) share)-th smallest score (Lei et al.,
+    Distribution-free predictive inference for regression, JASA 2018). Where n is too small for that, nothing is
+    promised: the largest score, which n / (n + 1) of new photos stay below, is widened as a plane's Gaussian would be.
     """
     if not len(error_m):
         raise DatasetError("no calibration photo: the error radius cannot be calibrated")
     scores = np.sort(error_m / radius_m)
-    rank = min(int(np.ceil((len(scores) + 1) * share)), len(scores))
-    return max(float(scores[rank - 1]), 1e-3)
+    if not enough_for(share, len(scores)):
+        wider = np.sqrt(np.log(1 - share) / -np.log(len(scores) + 1))
+        return max(float(scores[-1] * wider), 1e-3)
+    return max(float(scores[int(np.ceil((len(scores) + 1) * share)) - 1]), 1e-3)
+
+
+def enough_for(share: float, photos: int) -> bool:
+    """Whether so many calibration photos can promise that a radius holds this share of new ones."""
+    return int(np.ceil((photos + 1) * share)) <= photos

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from core.errors import DatasetError
-from train.evaluate.metrics import conformal_factor, summarise
+from train.evaluate.metrics import conformal_factor, enough_for, summarise
 
 
 def test_a_hand_computed_case() -> None:
@@ -27,7 +27,14 @@ def test_the_conformal_factor_of_a_hand_computed_case() -> None:
     # scores 1..9: the ceil(10 * 0.68) = 7th smallest is 7
     assert conformal_factor(np.arange(1.0, 10.0), np.ones(9), 0.68) == 7.0
     assert conformal_factor(np.arange(1.0, 10.0), np.full(9, 2.0), 0.68) == 3.5
-    assert conformal_factor(np.arange(1.0, 10.0), np.ones(9), 0.999) == 9.0  # too few photos: the largest score
+
+
+def test_too_few_photos_widen_the_largest_score_and_promise_nothing() -> None:
+    assert [enough_for(0.95, photos) for photos in (13, 18, 19)] == [False, False, True]
+    scores = np.arange(1.0, 14.0)
+    # Of a plane's Gaussian 13 of 14 lie within sqrt(2 ln 14) and 95 % within sqrt(2 ln 20).
+    assert conformal_factor(scores, np.ones(13), 0.95) == pytest.approx(13 * np.sqrt(np.log(20) / np.log(14)))
+    assert conformal_factor(np.arange(1.0, 20.0), np.ones(19), 0.95) == 19.0
 
 
 def test_no_calibration_photo() -> None:
