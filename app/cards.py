@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from html import escape
 from urllib.parse import quote
 
-from app.map.deck import view_cone
+from app.map.deck import known_heading, view_cone
 from app.map.legend import LegendItem
 from app.places import candidate_names, named_zones, place_name, thin
 from app.session_log import FieldTest
@@ -45,12 +45,22 @@ def answer(sighting: Sighting, bundle: Bundle, texts: Texts) -> str:
     if heading_said := _looking(fix, texts):
         body.append(f"<p>{escape(heading_said)}</p>")
     if kind != "good":
-        body.append(f"<p>{escape(texts['thin_help' if kind != 'split' and thin(fix, bundle) else f'{kind}_help'])}</p>")
+        body.append(f"<p>{escape(_advice(fix, kind, bundle, texts))}</p>")
     if fix.on_campus is None:
         body.append(f"<p>{escape(texts['untold_help'])}</p>")
     if sighting.error_m is not None:
         body.append(f"<p class='truth'>{escape(_truth(sighting, texts))}</p>")
     return _card(kind, sighting, "".join(body), texts)
+
+
+def _advice(fix: Fix, kind: Confidence, bundle: Bundle, texts: Texts) -> str:
+    """What to do for a better answer; look-alikes of one photo are told apart by what lies behind its camera."""
+    if kind != "split":
+        return texts["thin_help" if thin(fix, bundle) else f"{kind}_help"]
+    heading = known_heading(fix) if fix.photos == 1 else None
+    if heading is None:
+        return texts["split_help"]
+    return texts.say("split_behind", direction=texts.direction(heading[0] + 180))
 
 
 def _card(kind: Confidence, sighting: Sighting, body: str, texts: Texts) -> str:

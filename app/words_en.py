@@ -59,6 +59,7 @@ WORDS = {
     "thin_help": "Few training photos stand around here, so it may be no fault of yours: more of them would help most.",
     "likely_help": "It may still be somewhere else. Turn and photograph something that stands only here.",
     "split_help": "They look alike. Turn towards something that only one of them has.",
+    "split_behind": "They look alike. Turn round and photograph what is behind you, to the {direction}.",
     "elsewhere": "This does not look like {campus}",
     "elsewhere_help": "It resembles nothing this model has seen: no place is claimed, and it counts in no average.",
     "untold_help": "This campus has too few photos to tell other places from it: elsewhere, this answer is wrong.",

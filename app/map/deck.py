@@ -80,16 +80,20 @@ class Shown:
 NOTHING_MORE = Shown()
 
 
-def view_cone(fix: Fix) -> tuple[float, float] | None:
-    """(heading, half the cone's width) in degrees, or None where there is no direction to show.
-
-    There is none without a heading, none where its spread reaches 90 degrees, and none between look-alike places, where
-    nobody stands.
-    """
-    if fix.heading_deg is None or confidence(fix) == "split":
+def known_heading(fix: Fix) -> tuple[float, float] | None:
+    """(heading, its spread) in degrees; None without a heading, and where its spread reaches 90 degrees."""
+    if fix.heading_deg is None:
         return None
     half = _CONE_HALF_DEG if fix.heading_spread_deg is None else fix.heading_spread_deg
     return (fix.heading_deg % 360, half) if half < _MOST_SPREAD_DEG else None
+
+
+def view_cone(fix: Fix) -> tuple[float, float] | None:
+    """(heading, half the cone's width) in degrees, or None where there is no direction to show.
+
+    There is none between look-alike places, where nobody stands.
+    """
+    return None if confidence(fix) == "split" else known_heading(fix)
 
 
 def campus_deck(

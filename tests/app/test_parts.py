@@ -252,6 +252,23 @@ def test_names_from_a_bundle_cannot_become_markup(bundle: Path) -> None:
         assert "<script" not in said
 
 
+@pytest.mark.parametrize(
+    ("heading", "spread", "photos", "advice"),
+    [
+        (45.0, 20.0, 1, "behind you, to the south-west"),
+        (45.0, 120.0, 1, "Turn towards something that only one of them has"),
+        (None, None, 1, "Turn towards something that only one of them has"),
+        (45.0, 20.0, 2, "Turn towards something that only one of them has"),
+    ],
+)
+def test_look_alikes_are_told_apart_by_what_lies_behind_where_that_is_known(
+    bundle: Path, heading: float | None, spread: float | None, photos: int, advice: str
+) -> None:
+    alike = (Candidate(47.0, 8.4, 0.5), Candidate(47.001, 8.4, 0.45))
+    fix = replace(sighting().fix, candidates=alike, heading_deg=heading, heading_spread_deg=spread, photos=photos)
+    assert advice in cards.answer(replace(sighting(), fix=fix), Bundle.load(bundle), Texts("en"))
+
+
 # the session log
 
 
