@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.stability import CHANGES, shifts_m
+from core.errors import CampusError
+from core.locate.localizer import Localizer
+from tests.bundles import make_bundle
+
+
+def test_each_change_moves_the_fix_of_every_sample_by_some_metres(tmp_path: Path) -> None:
+    localizer = Localizer.load(make_bundle(tmp_path / "field"))
+    moved_m = dict(shifts_m(localizer))
+    assert moved_m.keys() == CHANGES.keys()
+    assert {len(moved) for moved in moved_m.values()} == {len(localizer.bundle.samples)}
+    # The test campus reads a place off the colour, which darkness changes and a smaller picture of it does not.
+    assert moved_m["array in place of file"].max() < 0.1
+    assert moved_m["half size"].max() < 1.0
+    assert moved_m["30 % less light"].min() > 5.0
+
+
+def test_a_bundle_without_samples_is_said(tmp_path: Path) -> None:
+    localizer = Localizer.load(make_bundle(tmp_path / "field"))
+    manifest = localizer.bundle.manifest
+    kept = {name: entry for name, entry in manifest.files.items() if name not in localizer.bundle.samples}
+    localizer.bundle.manifest = manifest.model_copy(update={"files": kept})
+    with pytest.raises(CampusError, match="no sample photos"):
+        next(shifts_m(localizer))
