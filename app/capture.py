@@ -105,7 +105,7 @@ def take(
     before: list[Taken] = list(state.play) if another else []
     try:
         with st.spinner(texts["working"]), gate().turn():
-            new = [reader() for reader in readers]
+            new, unusable = _read_each(readers, texts)
             if not own:
                 new = [(replace(taken, photo=b""), photo) for taken, photo in new]
             found = answered(localizer, [*before, *(taken for taken, _ in new)][-MOST_PHOTOS:], joined=bool(before))
@@ -116,10 +116,38 @@ def take(
         if not another:
             start_anew()
     else:
+        if unusable:
+            numbers = ", ".join(str(number) for number in unusable)
+            state.trouble = (
+                texts.say("photos_unusable", numbers=numbers),
+                "  \n".join(dict.fromkeys(unusable.values())),
+            )
         keeper = photo_keeper() if own else None
         if keeper is not None:
             for _, photo in new:
                 keeper.keep(photo, found)
+
+
+def _read_each(
+    readers: list[Callable[[], tuple[Taken, bytes]]], texts: Texts
+) -> tuple[list[tuple[Taken, bytes]], dict[int, str]]:
+    """The photos that can be read, and why each other one cannot, by its number; says which one is being read.
+
+    Raises CampusError where none can be read.
+    """
+    new, unusable = [], {}
+    told = st.empty()
+    for number, reader in enumerate(readers, start=1):
+        if len(readers) > 1:
+            told.progress(number / len(readers), texts.say("reading_number", number=number, count=len(readers)))
+        try:
+            new.append(reader())
+        except CampusError as error:
+            if not new and number == len(readers):
+                raise
+            unusable[number] = texts.reason(error)
+    told.empty()
+    return new, unusable
 
 
 def answered(localizer: Localizer, play: list[Taken], *, joined: bool) -> Sighting:

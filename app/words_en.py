@@ -113,6 +113,8 @@ WORDS = {
     "side_north-west": "north-west side",
     "zone_number": "Zone {number}",
     # trouble
+    "reading_number": "Reading photo {number} of {count}…",
+    "photos_unusable": "Not used, the others are: photo {numbers}.",
     "photo_error": "This photo cannot be used.",
     "bundle_error": "This campus cannot be opened.",
     "reason_damaged": "The file is damaged. Copy it again from the camera.",

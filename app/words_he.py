@@ -111,6 +111,8 @@ WORDS = {
     "side_west": "צד מערב",
     "side_north-west": "צד צפון־מערב",
     "zone_number": "אזור {number}",
+    "reading_number": "קורא תמונה {number} מתוך {count}…",
+    "photos_unusable": "לא נעשה שימוש בתמונה {numbers}, רק באחרות.",
     "photo_error": "לא ניתן להשתמש בתמונה הזאת.",
     "bundle_error": "לא ניתן לפתוח את הקמפוס הזה.",
     "reason_damaged": "הקובץ פגום. יש להעתיק אותו מחדש מהמצלמה.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from typing import Any
 
 import pytest
@@ -105,13 +106,16 @@ def test_several_gallery_photos_are_one_standpoint_and_one_can_be_removed(visit:
     field = page.locator(".st-key-gallery input[type=file]")
     field.wait_for(state="attached")
     field.set_input_files(views())
-    page.get_by_text("2 photos:").wait_for()
+    said = page.get_by_text("2 photos:").text_content()
+    alone_m, together_m = (int(metres) for metres in re.findall(r"(\d+) m", said))
+    assert together_m < alone_m, "the circle shrinks"
     assert page.locator("img.played").count() == 2
     seen.map_drawn()
     page.locator("img.played").first.scroll_into_view_if_needed()
     seen.screenshot("layout-together")
     page.get_by_role("button", name="Remove photo 1").click()
     page.get_by_text("2 photos:").wait_for(state="detached")
+    assert int(re.findall(r"(\d+) m", page.locator("p.radius").text_content())[0]) > together_m, "and grows again"
     assert page.locator("section.answer").count() == 1
     page.locator(".camera.another .file").set_input_files(views()[0])
     page.get_by_text("2 photos:").wait_for()

@@ -303,6 +303,18 @@ def test_photos_of_one_standpoint_are_one_answer_and_each_can_be_taken_out(start
     assert len(app.session_state["log"]) == 1
 
 
+def test_of_several_photos_a_bad_one_is_named_and_the_others_are_used(start: Start) -> None:
+    good = [(name, data, "image/png") for name, data in zip(("one.png", "other.png"), two_views(-52, 68), strict=True)]
+    app = give_all(start(), [good[0], ("bad.png", b"no photo", "image/png"), good[1]])
+    assert not app.exception
+    assert [taken.name for taken in app.session_state["play"]] == ["one.png", "other.png"]
+    assert "photo 2." in app.error[0].value
+    assert "JPEG" in app.error[0].value, "and why"
+    give_all(app, [("bad.png", b"no photo", "image/png"), ("empty.png", b"?", "image/png")])
+    assert "This photo cannot be used" in app.error[0].value
+    assert app.session_state["current"] is None
+
+
 def test_the_next_photo_is_a_standpoint_of_its_own(start: Start) -> None:
     app = give(give(start(), photo(east_m=-52, north_m=68)), photo(east_m=50, north_m=68))
     assert len(app.session_state["play"]) == 1
