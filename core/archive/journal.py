@@ -1,7 +1,7 @@
 """Rows in a file that a kill cannot spoil: whole lines only, and what is there need not be done again.
 
 JSON lines and CSV are appended to. Parquet has no such lines, so its rows wait in NAME.parquet.rows.jsonl and become
-the table once all are there.
+the table once all are there; a table that is gone on with is such rows again first.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any, BinaryIO
 
 from core.archive.rows import COLUMNS, Row, schema
-from core.errors import CampusError, MissingDependency
+from core.errors import CampusError, MissingDependency, OccupiedError
 from core.io.csv_cells import as_it_was, harmless
 from core.io.files import written_atomically
 
@@ -31,17 +31,16 @@ class Journal:
 
     def __init__(self, out: Path, resume: bool = False) -> None:
         if out.suffix not in FORMATS:
-            raise CampusError(f"{out}: call it NAME{', NAME'.join(FORMATS)}")
+            raise CampusError("is of no known format", path=out, remedy=f"call it NAME{', NAME'.join(FORMATS)}")
         self.out = out
         self._lines = out.with_name(f"{out.name}.rows.jsonl") if out.suffix == ".parquet" else out
-        self._finished = out.suffix == ".parquet" and out.exists()
         if not resume and (out.exists() or self._lines.exists()):
-            raise CampusError(f"{out}: exists already: go on with it by --resume, or choose another --out")
+            raise OccupiedError(out, "rows of photos", replaceable=True)
         self._done: frozenset[str] = frozenset()
         self._file: BinaryIO | None = None
 
     def __enter__(self) -> Journal:
-        if self._finished:
+        if self._lines is not self.out and self.out.exists() and not self._lines.exists():
             self._done = _parquet_photos(self.out)
             return self
         self._file = self._lines.open("a+b")
@@ -60,7 +59,8 @@ class Journal:
 
     def add(self, row: Row) -> None:
         """Write a row; once this returns, a kill does not lose it, and a power cut at most what the disk still held."""
-        assert self._file is not None
+        if self._file is None:
+            self._file = self._lines_of_table()
         plain = row.as_dict()
         if self._lines.suffix == ".csv":
             line = _csv_line([harmless(value) if isinstance(value, str) else value for value in plain.values()])
@@ -71,9 +71,8 @@ class Journal:
 
     def finish(self) -> None:
         """Make the table of a Parquet journal, whole or not at all; nothing to do for the others."""
-        if self.out.suffix != ".parquet" or self._finished:
+        if self._lines is self.out or self._file is None:
             return
-        assert self._file is not None
         self._file.flush()
         pyarrow, parquet = _pyarrow()
         rows = [json.loads(line) for line in self._lines.read_text("utf-8").split("\n") if line]
@@ -88,6 +87,14 @@ class Journal:
         if self._file is not None:
             self._file.close()
 
+    def _lines_of_table(self) -> BinaryIO:
+        """The rows of a finished Parquet table as lines again, to add more to."""
+        _, parquet = _pyarrow()
+        with written_atomically(self._lines) as temporary, temporary.open("w", encoding="utf-8") as stream:
+            for row in parquet.read_table(self.out).to_pylist():
+                stream.write(json.dumps(row, ensure_ascii=False) + "\n")
+        return self._lines.open("ab")
+
     def _whole_lines(self, file: BinaryIO) -> list[str]:
         """The photos that have a whole row; what a killed writer left of another is cut off."""
         file.seek(0)
@@ -97,7 +104,7 @@ class Journal:
         try:
             photos = read(whole.decode("utf-8"))
         except (ValueError, KeyError, TypeError, csv.Error) as error:
-            raise CampusError(f"{self.out}: holds no rows of this program: choose another --out") from error
+            raise _no_rows(self.out) from error
         if len(whole) < len(data):
             os.truncate(self._lines, len(whole))
         file.seek(0, os.SEEK_END)
@@ -126,12 +133,16 @@ def _csv_line(cells: Any) -> bytes:
     return text.getvalue().encode()
 
 
+def _no_rows(path: Path) -> CampusError:
+    return CampusError("holds no rows of this program", path=path, remedy="choose another file")
+
+
 def _parquet_photos(path: Path) -> frozenset[str]:
     _, parquet = _pyarrow()
     try:
         return frozenset(map(_one_line, parquet.read_table(path, columns=["photo"])["photo"].to_pylist()))
     except (OSError, ValueError, KeyError) as error:
-        raise CampusError(f"{path}: holds no rows of this program: choose another --out") from error
+        raise _no_rows(path) from error
 
 
 def _pyarrow() -> tuple[Any, Any]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from core.archive.journal import FORMATS, Journal
 from core.archive.photos import Shard, archive_photos
 from core.archive.run import locate_archive
-from core.errors import CampusError
+from core.errors import CampusError, OccupiedError
 
 SOME_FAILED = 1  # the exit code where rows with reasons are among those written
 
@@ -47,7 +47,12 @@ def locate(places: Sequence[str], bundle: Path, args: argparse.Namespace) -> int
     if args.ray is not None:
         return _on_cluster(places, bundle, args)
     photos = archive_photos(places, args.shard)
-    with Journal(Path(args.out), args.resume) as journal:
+    try:
+        opened = Journal(Path(args.out), args.resume)
+    except OccupiedError as error:
+        remedy = "go on with it by --resume, or choose another --out"
+        raise CampusError(error.reason, path=error.path, remedy=remedy) from error
+    with opened as journal:
         tally = locate_archive(photos, bundle, journal, args.jobs)
     before = f", {tally.before} were there already" if tally.before else ""
     print(f"{args.out}: {tally.located} photos located, {tally.failed} could not be{before}", file=sys.stderr)

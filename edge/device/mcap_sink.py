@@ -31,7 +31,7 @@ class McapSink:
         except ImportError as error:
             raise MissingDependency("rosbags", "requirements-receivers.txt") from error
         if folder.exists():
-            raise EngineError(f"{folder}: exists already: choose another folder for the bag")
+            raise EngineError("exists already", path=folder, remedy="choose another folder for the bag")
         self._store = typesys.get_typestore(typesys.Stores.ROS2_HUMBLE)
         self._writer = rosbag2.Writer(folder, version=FORMAT_VERSION, storage_plugin=rosbag2.StoragePlugin.MCAP)
         self._writer.open()

@@ -17,7 +17,7 @@ from core.archive.journal import Journal
 from core.archive.photos import Shard, archive_photos
 from core.archive.rows import COLUMNS, Row, row_of
 from core.archive.run import locate_archive
-from core.errors import CampusError
+from core.errors import CampusError, OccupiedError
 from core.locate.localizer import Localizer
 from tests import REPOSITORY
 from tests.bundles import photo
@@ -109,9 +109,23 @@ def test_a_cut_row_is_done_again_and_none_twice(photos: Path, bundle: Path, tmp_
         assert sorted(str(row["photo"]) for row in rows(out)) == names
 
 
+def test_a_finished_table_takes_more_photos(tmp_path: Path) -> None:
+    import pyarrow.parquet
+
+    out = tmp_path / "out.parquet"
+    for names in (["a.jpg", "b.jpg"], ["b.jpg", "c.jpg"]):
+        with Journal(out, resume=True) as journal:
+            for name in names:
+                if not journal.has(name):
+                    journal.add(Row(name, error="earlier"))
+            journal.finish()
+        assert [path.name for path in tmp_path.iterdir()] == ["out.parquet"]
+    assert pyarrow.parquet.read_table(out)["photo"].to_pylist() == ["a.jpg", "b.jpg", "c.jpg"]
+
+
 def test_a_file_is_not_written_over(tmp_path: Path) -> None:
     (tmp_path / "out.jsonl").write_text("")
-    with pytest.raises(CampusError, match="--resume"):
+    with pytest.raises(OccupiedError):
         Journal(tmp_path / "out.jsonl")
     with pytest.raises(CampusError, match=r"\.jsonl"):
         Journal(tmp_path / "out.txt")
