@@ -37,6 +37,7 @@ def answer(sighting: Sighting, localizer: Localizer, texts: Texts) -> None:
     with st.expander(texts["details"]):
         st.caption(texts["position"])
         st.code(f"{fix.lat:.6f}, {fix.lon:.6f}", language=None)
+        st.html(cards.place_code(fix, texts))
         st.html(cards.zone_table(fix, texts))
         total = round(sum(fix.timings_ms.values()))
         st.caption(texts.say("timing", total=total, engine=localizer.engine.name))

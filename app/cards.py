@@ -251,6 +251,17 @@ def heldout(bundle: Bundle, texts: Texts) -> str:
     return f"<h3>{escape(title)}</h3>{_facts(facts)}<p>{escape(how)}</p>"
 
 
+def place_code(fix: Fix, texts: Texts) -> str:
+    """A QR code of the place, which the page shows only where there is a mouse: a phone scans it off the desktop."""
+    import segno
+
+    code = segno.make(f"geo:{fix.lat:.6f},{fix.lon:.6f}", error="m", micro=False)
+    # Light modules are drawn too, with the margin that scanners need: the page behind may be dark.
+    url = code.svg_data_uri(scale=4, border=4, light="#fff")
+    said = escape(texts["place_code"])
+    return f"<figure class='place-code'><img src='{escape(url)}' alt='{said}'><figcaption>{said}</figcaption></figure>"
+
+
 def _facts(facts: Sequence[tuple[str, str]]) -> str:
     rows = "".join(f"<dt>{escape(term)}</dt><dd><bdi>{escape(value)}</bdi></dd>" for term, value in facts)
     return f"<dl class='facts'>{rows}</dl>"

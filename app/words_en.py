@@ -194,6 +194,7 @@ WORDS = {
     "copy_place": "Copy",
     "share_place": "Share",
     "open_maps": "Open in maps",
+    "place_code": "Scan to open this place on a phone",
     "copied": "Copied",
     "offline": "No connection to the server. What you see is from before; nothing new can be located.",
 }

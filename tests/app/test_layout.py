@@ -122,3 +122,23 @@ def test_several_gallery_photos_are_one_standpoint_and_one_can_be_removed(visit:
     page.get_by_role("button", name="Start anew").click()
     page.locator("section.answer").wait_for(state="detached")
     seen.clean()
+
+
+@pytest.mark.parametrize("size", [pytest.param(PHONE, id="phone"), pytest.param(DESKTOP, id="desktop")])
+def test_a_code_of_the_place_is_shown_where_it_can_be_scanned(visit: Open, size: tuple[int, int]) -> None:
+    seen = visit(size, dark=True)
+    page = seen.page
+    field = page.locator(".st-key-gallery input[type=file]")
+    field.wait_for(state="attached")
+    field.set_input_files(views()[0])
+    page.get_by_text("Details").click()
+    code = page.locator(".place-code img")
+    code.wait_for(state="attached")
+    if size == DESKTOP:
+        code.wait_for(state="visible")
+        assert code.evaluate("(img) => img.naturalWidth") > 100
+        code.scroll_into_view_if_needed()
+    else:
+        assert not code.is_visible()
+    seen.screenshot(f"layout-code-{size[0]}")
+    seen.clean()
