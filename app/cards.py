@@ -247,7 +247,7 @@ def heldout(bundle: Bundle, texts: Texts) -> str:
         (texts["card_p95"], texts.distance(held.p95_m)),
         (texts["card_coverage"], say("share", percent=round(100 * held.coverage68))),
     ]
-    title, how = say("card_heldout", count=held.n), say("card_split", split=bundle.manifest.training.split)
+    title, how = say("card_heldout", count=held.n), say("card_split", split=texts.split(bundle.manifest.training.split))
     return f"<h3>{escape(title)}</h3>{_facts(facts)}<p>{escape(how)}</p>"
 
 

@@ -14,6 +14,10 @@ from core.errors import CampusError
 _ALL: dict[Lang, dict[str, str]] = {"en": words_en.WORDS, "he": words_he.WORDS}
 _SIDE = re.compile(r"(?P<name>.+), (?P<side>north|north-east|east|south-east|south|south-west|west|north-west) side")
 _COMPASS = ("north", "north-east", "east", "south-east", "south", "south-west", "west", "north-west")
+_SPLIT = re.compile(  # as `train.dataset.split` describes one
+    r"(?:by (?P<group>\w+)|at random \(a random split: photos of one place fall on both sides\))"
+    r"(?:, fold (?P<fold>\d+) of (?P<folds>\d+))?(?: \(test: (?P<test>.*)\))?(?:, seed (?P<seed>\d+))?"
+)
 _NUMBERED = re.compile(r"Zone (?P<number>\d+)")
 
 
@@ -61,6 +65,23 @@ class Texts:
         if found := _NUMBERED.fullmatch(name):
             return self.say("zone_number", number=found["number"])
         return name
+
+    def split(self, described: str) -> str:
+        """How photos were held out, as training describes it, in this language; any other text as it stands."""
+        found = _SPLIT.fullmatch(described)
+        if found is None:
+            return self.isolated(described)
+        group = found["group"]
+        known = group in ("session", "standpoint", "device", "contributor")
+        by = self.say("split_by", group=self[f"split_{group}"] if known else group)
+        said = [by if group else self["split_random"]]
+        if found["fold"]:
+            said.append(self.say("split_fold", fold=found["fold"], folds=found["folds"]))
+        if found["test"]:
+            said.append(self.say("split_test", names=self.isolated(found["test"])))
+        if found["seed"]:
+            said.append(self.say("split_seed", seed=found["seed"]))
+        return ", ".join(said)
 
     def direction(self, heading_deg: float) -> str:
         """The nearest of eight directions, as in "looking north-east"."""

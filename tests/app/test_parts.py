@@ -61,6 +61,32 @@ def test_both_languages_say_the_same_things_with_the_same_blanks() -> None:
 
 
 @pytest.mark.parametrize(
+    ("described", "english", "hebrew"),
+    [
+        (
+            "by session (test: dusk, walk)",
+            "by session, tested on dusk, walk",
+            "לפי סיור צילום, נבחנו \u2066dusk, walk\u2069",
+        ),
+        (
+            "by standpoint, fold 2 of 5, seed 7",
+            "by standpoint, fold 2 of 5, seed 7",
+            "לפי נקודת עמידה, חלק 2 מתוך 5, גרעין אקראי 7",
+        ),
+        (
+            "at random (a random split: photos of one place fall on both sides), seed 0",
+            "at random (a random split: photos of one place fall on both sides), seed 0",
+            "באקראי (תמונות ממקום אחד נמצאות בשני הצדדים), גרעין אקראי 0",
+        ),
+        ("as it was published", "as it was published", "\u2066as it was published\u2069"),
+    ],
+)
+def test_how_photos_were_held_out_is_said_in_the_pages_language(described: str, english: str, hebrew: str) -> None:
+    assert Texts("en").split(described) == english
+    assert Texts("he").split(described) == hebrew
+
+
+@pytest.mark.parametrize(
     ("wanted", "browser", "expected"),
     [
         ("he", "en-US", "he"),
