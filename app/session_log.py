@@ -21,7 +21,7 @@ MAX_ENTRIES = 500  # thumbnails of some kilobytes: a long day in the field stays
 _COLUMNS = (
     "time_utc", "campus", "lat", "lon", "radius68_m", "radius95_m", "zone", "zone_probability", "answer",
     "on_campus", "ood_score", "truth_lat", "truth_lon", "truth_error_m", "truth_source", "error_m",
-    "photo", "heading_deg", "heading_spread_deg",
+    "photo", "heading_deg", "heading_spread_deg", "photos",
 )  # fmt: skip
 
 
@@ -74,6 +74,7 @@ def _row(sighting: Sighting) -> dict[str, Any]:
         "answer": confidence(fix),
         "on_campus": fix.on_campus,
         "ood_score": round(fix.ood_score, 3),
+        "photos": fix.photos,
     }
     if sighting.radii_m is not None:
         zone, probability = place_name(fix)

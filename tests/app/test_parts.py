@@ -390,6 +390,12 @@ def test_the_log_keeps_no_probability_maps(bundle: Path) -> None:
     assert entry.fix.probability is None
 
 
+def test_the_log_says_how_many_photos_a_place_was_read_from() -> None:
+    entry = replace(sighting(), fix=replace(sighting().fix, photos=3))
+    assert next(csv.DictReader(io.StringIO(session_log.to_csv([entry]))))["photos"] == "3"
+    assert json.loads(session_log.to_geojson([entry]))["features"][0]["properties"]["photos"] == 3
+
+
 def test_the_log_is_bounded() -> None:
     log: list[Sighting] = []
     for _ in range(session_log.MAX_ENTRIES + 3):
