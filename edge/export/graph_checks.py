@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 OPSETS = range(18, 21)  # torch exports 18 or later; TensorRT 10's older parsers stop at 20
 NEEDED_OUTPUTS = frozenset({"offset"})
+AFTER_BACKBONE = frozenset({"ReduceMean", "GlobalAveragePool", "Gemm", "MatMul", "ReduceL2"})  # makes no map of it
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,11 @@ def _ports(graph: onnx.ModelProto, manifest: Manifest) -> Iterator[str]:
 
 
 def _types(graph: onnx.ModelProto, half: bool) -> Iterator[str]:
-    """Convolutions in the wanted precision; heads, softmax and normalisation in FP32; no transpose of bytes."""
+    """Convolutions in the wanted precision; pooling and heads in FP32; no transpose of bytes.
+
+    A backbone's own matrix products, as in attention, may be FP16: all that is lies between one cast into FP16 and one
+    out of it, and what the latter takes are the backbone's maps, not yet pooled.
+    """
     kinds = {value.name: value.type.tensor_type.elem_type for value in graph.graph.value_info}
     kinds |= {value.name: value.type.tensor_type.elem_type for value in [*graph.graph.input, *graph.graph.output]}
     kinds |= {value.name: value.data_type for value in graph.graph.initializer}
@@ -98,18 +103,23 @@ def _types(graph: onnx.ModelProto, half: bool) -> Iterator[str]:
         if wrong := [name for name in node.input if name and kinds.get(name) != wanted]:
             yield f"{node.name or 'a convolution'} takes {wrong[0]} in {_kind(kinds.get(wrong[0]))}"
     for node in graph.graph.node:
-        full = node.op_type in ("Gemm", "MatMul", "Softmax", "LogSoftmax", "ReduceL2", "LpNormalization")
-        if full and kinds.get(node.output[0]) != TensorProto.FLOAT:
-            yield f"{node.op_type} {node.name} is {_kind(kinds.get(node.output[0]))}"
         if node.op_type == "Transpose" and kinds.get(node.input[0]) == TensorProto.UINT8:
             yield "bytes are transposed before they are cast, which TensorRT refuses"
     casts = [node for node in graph.graph.node if node.op_type == "Cast" and _crosses_half(node, kinds)]
     if half and len(casts) != 2:
         yield f"{len(casts)} casts into or out of FP16 instead of 2"
+    made_by = {name: node.op_type for node in graph.graph.node for name in node.output}
+    for node in casts:
+        if (maker := made_by.get(node.input[0])) in AFTER_BACKBONE and _is_half(node.input[0], kinds):
+            yield f"{maker} is float16: pooling and heads belong behind the cast"
 
 
 def _crosses_half(node: onnx.NodeProto, kinds: dict[str, int]) -> bool:
-    return TensorProto.FLOAT16 in (kinds.get(node.input[0]), kinds.get(node.output[0]))
+    return _is_half(node.input[0], kinds) or _is_half(node.output[0], kinds)
+
+
+def _is_half(name: str, kinds: dict[str, int]) -> bool:
+    return bool(kinds.get(name) == TensorProto.FLOAT16)
 
 
 def _kind(elem_type: int | None) -> str:

@@ -58,15 +58,10 @@ def _layers(network: Any, kind: Any) -> list[Any]:
 
 
 def _type_problems(trt: Any, network: Any) -> list[str]:
-    """What is not as TensorRT is to see it: FP16 convolutions, FP32 softmax and outputs, one input."""
+    """What is not as TensorRT is to see it: FP16 convolutions, FP32 outputs, one input."""
     convolutions = _layers(network, trt.LayerType.CONVOLUTION)
     problems = [] if convolutions else ["no convolution"]
     problems += [f"{layer.name} is not FP16" for layer in convolutions if layer.get_output(0).dtype != trt.float16]
-    problems += [
-        f"{layer.name} is not FP32"
-        for layer in _layers(network, trt.LayerType.SOFTMAX)
-        if layer.get_output(0).dtype != trt.float32
-    ]
     outputs = [network.get_output(index) for index in range(network.num_outputs)]
     problems += [f"output {tensor.name} is not FP32" for tensor in outputs if tensor.dtype != trt.float32]
     if network.num_inputs != 1:

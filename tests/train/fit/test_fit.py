@@ -146,7 +146,8 @@ def test_two_processes_give_the_curve_of_one(tmp_path: Path) -> None:
     for recipe in ("campus", "original"):
         assert two[recipe].pop("apart") == one[recipe].pop("apart") == [0.0]
         for name, values in one[recipe].items():
-            assert two[recipe][name] == pytest.approx(values, rel=5e-3), (recipe, name)
+            # The likeliest zone of a photo between two may be the other one on another processor, metres away.
+            assert two[recipe][name] == pytest.approx(values, rel=0.1 if name == "zone_m" else 5e-3), (recipe, name)
 
 
 def arguments(*words: str) -> argparse.Namespace:
