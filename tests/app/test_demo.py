@@ -52,6 +52,40 @@ def test_a_sample_of_the_demo_campus_gives_its_fix_on_the_map(
     seen.clean()
 
 
+def test_turning_at_one_place_of_the_demo_shrinks_the_circle_and_a_photo_less_grows_it(
+    visit: Open, demo: Server, localizer: Localizer, tmp_path: Path
+) -> None:
+    photos = [tmp_path / f"{number}.jpg" for number in (43, 41, 42, 44)]
+    for photo in photos:
+        photo.write_bytes(localizer.bundle.read(f"samples/test-walk-IMG_000{photo.name}"))
+    seen = visit(PHONE, url=demo.url)
+    page = seen.page
+    field = page.locator(".st-key-gallery input[type=file]")
+    field.wait_for(state="attached")
+    field.set_input_files(photos[0])
+    page.locator("p.radius").wait_for()
+    seen.map_drawn()
+    seen.screenshot("demo-one-photo")
+    radii_m = [_radius_m(page)]
+    for count, photo in enumerate(photos[1:], start=2):
+        page.locator(".camera.another .file").set_input_files(photo)
+        page.get_by_text(f"{count} photos:").wait_for()
+        radii_m.append(_radius_m(page))
+    assert radii_m[-1] < radii_m[0]
+    seen.map_drawn()
+    seen.screenshot("demo-four-photos")
+    for count in (4, 3, 2):
+        page.get_by_role("button", name=f"Remove photo {count}").click()
+        page.get_by_text(f"{count} photos:").wait_for(state="detached")
+    assert _radius_m(page) == radii_m[0]
+    seen.clean()
+
+
+def _radius_m(page: Any) -> int:
+    """The 68 % radius that the answer tells."""
+    return int(re.findall(r"(\d+) m", page.locator("p.radius").text_content())[0])
+
+
 @pytest.fixture(scope="module")
 def localizer() -> Localizer:
     return Localizer.load(DEMO_BUNDLE)
