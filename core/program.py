@@ -1,10 +1,13 @@
-"""How this program was started: from a checkout, or as the pack that a device runs."""
+"""How this program was started, from a checkout or as the pack that a device runs; and its files found by name."""
 
 from __future__ import annotations
 
 import sys
 import zipfile
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
+from typing import Any
 
 PACKED_REQUIREMENTS = "requirements-jetson.txt"  # lies in every pack: what this program needs on a device
 
@@ -13,3 +16,16 @@ def running_pack() -> Path | None:
     """The NAME.campus-edge that Python is running (`python3 NAME.campus-edge …`), or None."""
     started = Path(sys.argv[0])
     return started if zipfile.is_zipfile(started) else None
+
+
+def choices(room: str) -> tuple[str, ...]:
+    """What the files of a room are called to choose among them: a new choice is one new file beside its siblings.
+
+    `room` is the dotted name of a package, in a pack too. A file's `_` is read as `-`, as people type it.
+    """
+    return tuple(sorted(found.name.replace("_", "-") for found in iter_modules(import_module(room).__path__)))
+
+
+def chosen(room: str, name: str) -> Any:
+    """The file of a room that `choices` calls `name`, imported now; None where there is none."""
+    return import_module(f"{room}.{name.replace('-', '_')}") if name in choices(room) else None

@@ -53,7 +53,7 @@ def test_what_is_too_long_is_named(tmp_path: Path) -> None:
 # and two settings that libraries take in no other way.
 READS_ENVIRONMENT = {
     "core/cli/campus.py", "core/cli/service_manager.py", "core/io/private_files.py", "app/settings.py",
-    "app/serve/__main__.py", "app/trial.py", "edge/__main__.py", "edge/device/mavlink_sink.py",
+    "app/serve/__main__.py", "app/trial.py", "edge/__main__.py", "edge/device/sinks/mavlink.py",
 }  # fmt: skip
 
 

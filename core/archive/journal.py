@@ -16,9 +16,9 @@ from types import TracebackType
 from typing import Any, BinaryIO
 
 from core.archive.rows import COLUMNS, Row, schema
-from core.errors import CampusError, MissingDependency, OccupiedError
+from core.errors import CampusError, MissingDependency
 from core.io.csv_cells import as_it_was, harmless
-from core.io.files import written_atomically
+from core.io.files import check_replaceable, written_atomically
 
 FORMATS = (".jsonl", ".csv", ".parquet")
 
@@ -34,8 +34,8 @@ class Journal:
             raise CampusError("is of no known format", path=out, remedy=f"call it NAME{', NAME'.join(FORMATS)}")
         self.out = out
         self._lines = out.with_name(f"{out.name}.rows.jsonl") if out.suffix == ".parquet" else out
-        if not resume and (out.exists() or self._lines.exists()):
-            raise OccupiedError(out, "rows of photos", replaceable=True)
+        for file in dict.fromkeys((out, self._lines)):
+            check_replaceable(file, resume, "table of fixes", None)
         self._done: frozenset[str] = frozenset()
         self._file: BinaryIO | None = None
 

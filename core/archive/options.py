@@ -50,6 +50,8 @@ def locate(places: Sequence[str], bundle: Path, args: argparse.Namespace) -> int
     try:
         opened = Journal(Path(args.out), args.resume)
     except OccupiedError as error:
+        if not error.replaceable:
+            raise
         remedy = "go on with it by --resume, or choose another --out"
         raise CampusError(error.reason, path=error.path, remedy=remedy) from error
     with opened as journal:

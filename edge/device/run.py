@@ -16,13 +16,14 @@ from core.cli.log_lines import add_log_argument, use_log
 from core.cli.run import run_cli
 from core.cli.service_manager import ServiceManager
 from core.engines.choose import BACKENDS
-from core.errors import EngineError, PhotoError
+from core.errors import EngineError, OccupiedError, PhotoError
 from core.locate.localizer import Localizer
 from edge.device.follow import Follow, Locate, single
 from edge.device.newest import Newest
-from edge.device.nmea import ESTIMATED, GPS_FIX, QUALITIES
+from edge.device.nmea_sentences import ESTIMATED, GPS_FIX, QUALITIES
+from edge.device.sink import SinkOptions
 from edge.device.sink_threads import SinkThread, close_all
-from edge.device.sinks import ADDRESSES, open_sink
+from edge.device.sinks import addresses, open_sink
 from edge.device.sources import Frame, camera, files, standard_input, watched
 
 log = logging.getLogger(__name__)
@@ -72,7 +73,7 @@ def run(
         due = time.monotonic() + every_s
         try:
             if frame.photo is None:
-                raise PhotoError(f"{frame.name}: {frame.unreadable}")
+                raise PhotoError(frame.unreadable, path=frame.name)
             fix = locate(frame)
         except PhotoError as error:
             tally.skipped += 1
@@ -97,10 +98,10 @@ def open_frames(args: argparse.Namespace, alive: Callable[[], None] = lambda: No
 
     if sum((bool(args.photos), args.watch is not None, args.camera is not None)) != 1:
         raise EngineError(
-            "give photos, or --watch FOLDER, or --camera CAMERA: one of the three (`-` is standard input)"
+            "give photos, or --watch FOLDER, or --camera CAMERA", remedy="one of the three (`-` is standard input)"
         )
     if args.every and args.camera is None:
-        raise EngineError("--every drops frames of a camera or video; it needs --camera")
+        raise EngineError("--every drops frames of a camera or video", remedy="it needs --camera")
     if args.camera is not None:
         source = camera(args.camera, sleep, say=lambda text: log.warning("%s", text))
         # A video file is not in a hurry; a camera is.
@@ -118,7 +119,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--backend", choices=BACKENDS, default="auto", help="default: auto, the best that is there")
     parser.add_argument(
         "--to", action="append", metavar="SINK", default=None,
-        help=f"{ADDRESSES} (default: json); repeatable",
+        help=f"{addresses()} (default: json); repeatable",
     )  # fmt: skip
     parser.add_argument(
         "--nmea-quality", type=int, choices=QUALITIES, default=GPS_FIX, metavar="N",
@@ -150,6 +151,13 @@ def main(args: argparse.Namespace) -> int:
     return code or (1 if tally.no_files else 0)
 
 
+def _opened(address: str, options: SinkOptions) -> SinkThread:
+    try:
+        return SinkThread(address, open_sink(address, options))
+    except OccupiedError as error:
+        raise EngineError(error.reason, path=error.path, remedy="choose another place for --to") from error
+
+
 def _run(args: argparse.Namespace, tally: Tally) -> int:
     """0, or 1 where a sink was dropped on the way."""
     manager = ServiceManager.from_environment()
@@ -162,7 +170,7 @@ def _run(args: argparse.Namespace, tally: Tally) -> int:
     patient = False
     try:
         for address in args.to or ["json"]:
-            sinks.append(SinkThread(address, open_sink(address, args.nmea_quality)))
+            sinks.append(_opened(address, SinkOptions(args.nmea_quality)))
         manager.ready()
         run(locate, frames, sinks, tally, args.every, manager.alive)
         patient = True

@@ -11,7 +11,8 @@ from threading import Thread
 
 from core.errors import CampusError, EngineError, reason_of
 from core.locate.fix import Fix
-from edge.device.sinks import ON_STANDARD_OUTPUT, Sink
+from edge.device.sink import Sink
+from edge.device.sinks import on_standard_output
 from edge.device.sources import Frame
 
 log = logging.getLogger(__name__)
@@ -93,8 +94,8 @@ def close_all(sinks: Sequence[SinkThread], patient: bool) -> None:
     `patient`: the reader of standard output may take its time, as a person with a pager does. Raises what the sinks
     failed of where none of them is left.
     """
-    for sink in sorted(sinks, key=lambda sink: sink.name in ON_STANDARD_OUTPUT):
-        sink.close(patient and sink.name in ON_STANDARD_OUTPUT)
+    for sink in sorted(sinks, key=lambda sink: on_standard_output(sink.name)):
+        sink.close(patient and on_standard_output(sink.name))
     failures = [sink.failure for sink in sinks if sink.failure is not None]
     if failures and len(failures) == len(sinks):
         broken = next((error for error in failures if isinstance(error, BrokenPipeError)), None)

@@ -19,15 +19,16 @@ from typing import Any
 
 import pytest
 
-from core.errors import EngineError
+from core.errors import EngineError, OccupiedError
 from core.locate.fix import Fix
 from core.locate.localizer import Localizer
-from edge.device.mavlink_sink import MavlinkSink, gps_input
-from edge.device.mcap_sink import FIX_TOPIC, PATH_TOPIC, McapSink
-from edge.device.mqtt_sink import MqttSink, location
-from edge.device.nmea import sentences
-from edge.device.nmea_sinks import NmeaSerial, NmeaTcp
-from edge.device.sinks import Sink, open_sink
+from edge.device.nmea_sentences import sentences
+from edge.device.sink import Sink
+from edge.device.sinks import open_sink
+from edge.device.sinks.mavlink import MavlinkSink, gps_input
+from edge.device.sinks.mcap import FIX_TOPIC, PATH_TOPIC, McapSink
+from edge.device.sinks.mqtt import MqttSink, location
+from edge.device.sinks.nmea import NmeaSerial, NmeaTcp
 from edge.device.sources import Frame
 from tests.bundles import photo
 
@@ -269,13 +270,25 @@ def test_rosbags_reads_fixes_with_covariance_and_the_path(fix: Fix, refused: Fix
     assert sigma_m * math.sqrt(-2 * math.log(0.32)) == pytest.approx(fix.radius68_m, rel=1e-3)
     (path,) = [message for topic, message in read if topic == PATH_TOPIC]
     assert [round(pose.pose.position.y, 1) for pose in path.poses] == [0.0, pytest.approx(11.1, abs=0.1)]
-    with pytest.raises(EngineError, match="exists already"):
+    with pytest.raises(OccupiedError, match="exists already"):
         open_sink(f"mcap:{folder}")
+
+
+def test_a_bag_may_fill_an_empty_folder_and_no_other(tmp_path: Path) -> None:
+    pytest.importorskip("rosbags")
+    folder = tmp_path / "bag"
+    folder.mkdir()
+    (folder / "thesis.txt").write_text("years of work")
+    with pytest.raises(OccupiedError, match="no ROS 2 bag"):
+        open_sink(f"mcap:{folder}")
+    (folder / "thesis.txt").unlink()
+    open_sink(f"mcap:{folder}").close()
+    assert (folder / "metadata.yaml").is_file()
 
 
 @pytest.mark.parametrize(
     "address", ["mqtt:", "mqtt:host", "mqtt:host/#", "mqtt:host:x/t", "mavlink:udp:h", "mavlink:x", "mcap:"]
 )
 def test_a_wrong_address_is_one_line(address: str) -> None:
-    with pytest.raises(EngineError, match="not one of json"):
+    with pytest.raises(EngineError, match="not one of geojson:FILE, json, "):
         open_sink(address)

@@ -67,8 +67,8 @@ def test_a_sink_that_hangs_is_dropped_and_named_and_holds_nobody(
     for_ever, kept = Event(), Kept()
     hanging, behind, good = (
         SinkThread("mqtt:nowhere", Kept(waits=for_ever)),
-        SinkThread("serial", Kept(waits=for_ever), max_behind=3),
-        SinkThread("good", kept),
+        SinkThread("nmea:/dev/line", Kept(waits=for_ever), max_behind=3),
+        SinkThread("mcap:bag", kept),
     )
     try:
         with caplog.at_level(logging.WARNING):
@@ -78,7 +78,7 @@ def test_a_sink_that_hangs_is_dropped_and_named_and_holds_nobody(
             assert behind.failure is not None
             close_all([hanging, behind, good], patient=True)
         assert len(kept.names) == 10
-        assert "--to serial is dropped: it is 3 fixes behind" in caplog.text
+        assert "--to nmea:/dev/line is dropped: it is 3 fixes behind" in caplog.text
         assert "--to mqtt:nowhere is dropped: it took nothing for 0.3 s" in caplog.text
         assert good.failure is None
     finally:
@@ -120,7 +120,7 @@ def test_a_reader_of_standard_output_may_take_its_time_but_not_when_the_run_is_e
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), ValueError("odd"), EngineError("no")])
 def test_what_one_sink_raises_is_its_own_affair(error: Exception, localizer: Localizer) -> None:
     kept, broken = Kept(), Kept(fails=error)
-    sinks = [SinkThread("broken", broken), SinkThread("good", kept)]
+    sinks = [SinkThread("broken", broken), SinkThread("mcap:bag", kept)]
     tally = Tally()
     run(single(localizer), [Frame(str(number), photo(), 0.0) for number in range(3)], sinks, tally)
     close_all(sinks, patient=True)

@@ -14,12 +14,20 @@ from typing import Any
 import pynmea2
 import pytest
 
-from core.errors import EngineError, MissingDependency
+from core.errors import EngineError, MissingDependency, OccupiedError
 from core.locate.fix import Fix
 from core.locate.localizer import Localizer
-from edge.device.nmea import ESTIMATED, GPS_FIX, METRES_PER_HDOP, RADIUS68_PER_SIGMA, degrees_minutes, sentences
-from edge.device.nmea_sinks import MAX_UNSENT_BYTES, NmeaTcp
-from edge.device.sinks import GeoJson, open_sink
+from edge.device.nmea_sentences import (
+    ESTIMATED,
+    GPS_FIX,
+    METRES_PER_HDOP,
+    RADIUS68_PER_SIGMA,
+    degrees_minutes,
+    sentences,
+)
+from edge.device.sinks import open_sink
+from edge.device.sinks.geojson import GeoJson
+from edge.device.sinks.nmea import MAX_UNSENT_BYTES, NmeaTcp
 from edge.device.sources import Frame
 from tests.bundles import photo
 
@@ -169,7 +177,7 @@ def test_the_port_takes_clients_again_after_the_process_was_out_of_handles(caplo
 
 
 def test_no_more_clients_than_there_are_handles_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edge.device.nmea_sinks.MAX_CLIENTS", 2)
+    monkeypatch.setattr("edge.device.sinks.nmea.MAX_CLIENTS", 2)
     sink = NmeaTcp("127.0.0.1", 0)
     clients = connected(sink, 2)
     try:
@@ -255,8 +263,8 @@ def test_a_track_is_whole_after_each_fix_and_replaces_a_former_one_at_the_first(
 
 def test_a_file_that_is_no_track_is_not_written_over(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
-    with pytest.raises(EngineError, match="no track"):
+    with pytest.raises(OccupiedError, match="no track"):
         open_sink(f"geojson:{tmp_path / 'thesis.txt'}")
-    with pytest.raises(EngineError, match="no track"):
+    with pytest.raises(OccupiedError, match="no track"):
         open_sink(f"geojson:{tmp_path}")
     assert (tmp_path / "thesis.txt").read_text() == "years of work"

@@ -8,8 +8,10 @@ from typing import Any
 
 from core.errors import EngineError, MissingDependency
 from core.locate.fix import Fix
+from edge.device.sink import SinkOptions
 from edge.device.sources import Frame
 
+ADDRESSES = "mqtt:HOST[:PORT]/TOPIC"
 PORT = 1883
 CONNECT_S = 10.0
 
@@ -57,7 +59,9 @@ class MqttSink:
         try:
             self._client.connect(host, port)
         except OSError as error:
-            raise EngineError(f"mqtt:{host}:{port}: no broker answers ({error.strerror or error}): start it") from error
+            raise EngineError(
+                f"no broker answers ({error.strerror or error})", path=f"mqtt:{host}:{port}", remedy="start it"
+            ) from error
         self._client.loop_start()
 
     def put(self, frame: Frame, fix: Fix) -> None:
@@ -71,8 +75,8 @@ class MqttSink:
         self._client.loop_stop()
 
 
-def open_mqtt(rest: str) -> MqttSink | None:
-    """`HOST[:PORT]/TOPIC` -> the sink; None where it is no such address. Raises EngineError."""
+def open_sink(rest: str, _options: SinkOptions) -> MqttSink | None:
+    """`HOST[:PORT]/TOPIC` -> the sink. Raises EngineError and MissingDependency."""
     place, _, topic = rest.partition("/")
     host, _, port = place.partition(":")
     if not host or not topic or "#" in topic or "+" in topic or (port and not port.isdigit()):

@@ -9,8 +9,10 @@ from typing import Any
 
 from core.errors import EngineError, MissingDependency
 from core.locate.fix import Fix
+from edge.device.sink import SinkOptions
 from edge.device.sources import Frame
 
+ADDRESSES = "mavlink:udp:HOST:PORT"
 GPS_EPOCH_S = 315964800  # 1980-01-06 in seconds since 1970
 LEAP_S = 18  # GPS time is ahead of UTC by so much since 2017
 WEEK_S = 604800
@@ -69,7 +71,9 @@ class MavlinkSink:
         try:
             self._link = mavutil.mavlink_connection(f"udpout:{host}:{port}", source_system=42, dialect="ardupilotmega")
         except OSError as error:
-            raise EngineError(f"mavlink:udp:{host}:{port}: {error.strerror or error}: give another host") from error
+            raise EngineError(
+                error.strerror or str(error), path=f"mavlink:udp:{host}:{port}", remedy="give another host"
+            ) from error
 
     def put(self, frame: Frame, fix: Fix) -> None:
         self._link.mav.gps_input_send(**gps_input(frame, fix))
@@ -78,8 +82,8 @@ class MavlinkSink:
         self._link.close()
 
 
-def open_mavlink(rest: str) -> MavlinkSink | None:
-    """`udp:HOST:PORT` -> the sink; None where it is no such address. Raises EngineError."""
+def open_sink(rest: str, _options: SinkOptions) -> MavlinkSink | None:
+    """`udp:HOST:PORT` -> the sink. Raises EngineError and MissingDependency."""
     host, _, port = rest.removeprefix("udp:").rpartition(":")
     if not rest.startswith("udp:") or not host or not port.isdigit() or int(port) > 65535:
         return None

@@ -6,7 +6,6 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from importlib import import_module
 from threading import Lock, Thread
@@ -14,11 +13,13 @@ from typing import TextIO
 
 from core.errors import EngineError, MissingDependency
 from core.locate.fix import Fix
-from edge.device.nmea import GPS_FIX, sentences
+from edge.device.nmea_sentences import GPS_FIX, sentences
+from edge.device.sink import SinkOptions, standard_output
 from edge.device.sources import Frame
 
 log = logging.getLogger(__name__)
 
+ADDRESSES = "nmea, nmea:tcp:[HOST:]PORT, nmea:/dev/DEVICE[:BAUD]"
 MAX_CLIENTS = 256
 MAX_UNSENT_BYTES = 64 * 1024  # beyond what the system holds for a client: some 400 fixes
 PAUSE_S, LOG_EVERY_S = 0.5, 60.0  # after a failed accept
@@ -69,7 +70,9 @@ class NmeaTcp:
         try:
             self._server = socket.create_server((host, port))
         except OSError as error:
-            raise EngineError(f"tcp:{host}:{port}: {error.strerror}: choose another port") from error
+            raise EngineError(
+                error.strerror or str(error), path=f"tcp:{host}:{port}", remedy="choose another port"
+            ) from error
         self.port = int(self._server.getsockname()[1])
         self._clients: list[_Client] = []
         self._lock = Lock()
@@ -136,10 +139,12 @@ class NmeaSerial:
             import termios
             import tty
         except ImportError as error:
-            raise EngineError(f"{device}: serial lines work on Linux and macOS only: use a TCP port") from error
+            raise EngineError(
+                "serial lines work on Linux and macOS only", path=device, remedy="use a TCP port"
+            ) from error
         speed = getattr(termios, f"B{baud}", None)
         if speed is None:
-            raise EngineError(f"{device}:{baud}: no such speed: 4800, 9600, 38400 and 115200 are usual")
+            raise EngineError("no such speed", path=f"{device}:{baud}", remedy="4800, 9600, 38400 and 115200 are usual")
         try:
             # Without O_NONBLOCK the opening itself may wait for a carrier, or a pipe for its reader.
             self._line = os.open(device, os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK)
@@ -149,8 +154,8 @@ class NmeaSerial:
             termios.tcsetattr(self._line, termios.TCSANOW, settings)
             os.set_blocking(self._line, True)
         except (OSError, termios.error) as error:
-            reason = error.strerror if isinstance(error, OSError) else "not a serial line"
-            raise EngineError(f"{device}: {reason}: give a serial device such as /dev/ttyTHS1") from error
+            reason = error.strerror or str(error) if isinstance(error, OSError) else "not a serial line"
+            raise EngineError(reason, path=device, remedy="give a serial device such as /dev/ttyTHS1") from error
 
     def put(self, frame: Frame, fix: Fix) -> None:
         data = "".join(sentences(fix, frame.taken_s, self._quality)).encode("ascii")
@@ -161,19 +166,18 @@ class NmeaSerial:
         os.close(self._line)
 
 
-def open_nmea(
-    rest: str, stdout: Callable[[], TextIO], quality: int = GPS_FIX
-) -> NmeaStream | NmeaTcp | NmeaSerial | None:
-    """What follows `nmea:` in a sink's address -> the sink; None where it is no such address.
+def open_sink(rest: str, options: SinkOptions) -> NmeaStream | NmeaTcp | NmeaSerial | None:
+    """`tcp:[HOST:]PORT`, `/dev/DEVICE[:BAUD]`, or "" for standard output -> the sink.
 
-    "" is standard output. Raises EngineError, and MissingDependency without pynmea2: before the first photo, not after.
+    Raises EngineError, and MissingDependency without pynmea2: before the first photo, not after.
     """
     try:
         import_module("pynmea2")
     except ImportError as error:
         raise MissingDependency("pynmea2", "requirements-jetson.txt") from error
+    quality = options.nmea_quality
     if not rest:
-        return NmeaStream(stdout(), quality)
+        return NmeaStream(standard_output(), quality)
     if rest.startswith("tcp:"):
         host, _, port = rest.removeprefix("tcp:").rpartition(":")
         if port.isdigit() and int(port) < 65536:

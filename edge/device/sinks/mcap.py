@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -9,29 +10,34 @@ from typing import Any
 import numpy as np
 
 from core.campus.frame import LocalFrame
-from core.errors import EngineError, MissingDependency
+from core.errors import MissingDependency
+from core.io.files import check_replaceable
 from core.locate.fix import Fix
-from edge.device.nmea import RADIUS68_PER_SIGMA
+from edge.device.nmea_sentences import RADIUS68_PER_SIGMA
+from edge.device.sink import SinkOptions
 from edge.device.sources import Frame
 
+ADDRESSES = "mcap:FOLDER"
 FIX_TOPIC, PATH_TOPIC = "/campus_gps/fix", "/campus_gps/path"
 FRAME_ID, MAP_ID = "camera", "map"
 MOST_POSES = 100_000  # of the path: a day at one a second
 FORMAT_VERSION = 9  # of rosbag2's metadata
 UNKNOWN_M2 = 1e6  # the variance of a height that no photo tells
+METADATA = "metadata.yaml"  # by which a bag is known
 
 
 class McapSink:
     """Writes a bag folder; it is whole once the run has ended."""
 
     def __init__(self, folder: Path) -> None:
-        """Raises EngineError where something lies there, and MissingDependency without rosbags."""
+        """Raises OccupiedError where something lies there, and MissingDependency without rosbags."""
         try:
             rosbag2, typesys = import_module("rosbags.rosbag2"), import_module("rosbags.typesys")
         except ImportError as error:
             raise MissingDependency("rosbags", "requirements-receivers.txt") from error
-        if folder.exists():
-            raise EngineError("exists already", path=folder, remedy="choose another folder for the bag")
+        check_replaceable(folder, False, "ROS 2 bag", METADATA)
+        with suppress(FileNotFoundError):
+            folder.rmdir()  # an empty one: the writer makes it itself
         self._store = typesys.get_typestore(typesys.Stores.ROS2_HUMBLE)
         self._writer = rosbag2.Writer(folder, version=FORMAT_VERSION, storage_plugin=rosbag2.StoragePlugin.MCAP)
         self._writer.open()
@@ -89,3 +95,8 @@ class McapSink:
             for taken_s, east_m, north_m in self._poses
         ]
         return self._type("nav_msgs/msg/Path")(header=self._header(self._poses[-1][0], MAP_ID), poses=poses)
+
+
+def open_sink(rest: str, _options: SinkOptions) -> McapSink | None:
+    """A folder -> the sink. Raises OccupiedError and MissingDependency."""
+    return McapSink(Path(rest)) if rest else None

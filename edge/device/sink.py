@@ -1,0 +1,42 @@
+"""What a sink is: something that takes the fixes of `run`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Protocol, TextIO
+
+from core.locate.fix import Fix
+from edge.device.nmea_sentences import GPS_FIX
+from edge.device.sources import Frame
+
+
+class Sink(Protocol):
+    """Something that takes fixes, on a thread of its own (`SinkThread`), so that it may wait for a disk or a peer."""
+
+    def put(self, frame: Frame, fix: Fix) -> None:
+        """Take one fix, which comes without its picture and map. Whatever this raises ends this sink alone."""
+        ...
+
+    def close(self) -> None:
+        """Write what is held back and let go; called once."""
+        ...
+
+
+@dataclass(frozen=True)
+class SinkOptions:
+    """What the command line says to all sinks: `nmea_quality` is what NMEA's GGA says of a fix."""
+
+    nmea_quality: int = GPS_FIX
+
+
+def utc(seconds: float) -> str:
+    """Seconds since 1970 -> ISO 8601 to the millisecond."""
+    return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def standard_output() -> TextIO:
+    """A handle of its own on standard output: a sink stuck in a write there must not hold what others print."""
+    return open(os.dup(sys.stdout.fileno()), "w", encoding=sys.stdout.encoding, newline="")

@@ -1,0 +1,70 @@
+"""Fixes as a GeoJSON track, which is whole after each of them."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import BinaryIO
+
+from core.errors import OccupiedError
+from core.locate.fix import Fix
+from edge.device.sink import SinkOptions, utc
+from edge.device.sources import Frame
+
+ADDRESSES = "geojson:FILE"
+
+
+class GeoJson:
+    """A FeatureCollection with a point for each fix.
+
+    A run may last for weeks and end with the power, so each fix goes to the file at once and the file is whole after
+    it. Nothing is kept in memory. A track of an earlier run is replaced by the first fix of this one.
+    """
+
+    _HEAD, _TAIL = b'{"type": "FeatureCollection", "features": [', b"\n]}\n"
+
+    def __init__(self, path: Path) -> None:
+        """Raises OccupiedError where the file is there and holds something else than a track."""
+        self._path = path
+        self._file: BinaryIO | None = None
+        if path.exists() and not (path.is_file() and self._holds_track()):
+            raise OccupiedError(path, "track of GeoJSON", replaceable=False)
+
+    def _holds_track(self) -> bool:
+        with self._path.open("rb") as file:
+            return file.read(len(self._HEAD)) in (self._HEAD, b"")
+
+    def put(self, frame: Frame, fix: Fix) -> None:
+        first = self._file is None
+        if self._file is None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self._path.open("wb", buffering=0)
+            self._file.write(self._HEAD + self._TAIL)
+        feature = {
+            "type": "Feature",
+            "geometry": {"type": "Point", "coordinates": [round(fix.lon, 7), round(fix.lat, 7)]},
+            "properties": {
+                "photo": frame.name,
+                "time_utc": utc(frame.taken_s),
+                "radius68_m": fix.radius68_m,
+                "radius95_m": fix.radius95_m,
+                "zone": fix.zone.name,
+                "on_campus": fix.on_campus,
+                "photos": fix.photos,
+                "course_deg": fix.course_deg,
+                "speed_m_s": fix.speed_m_s,
+            },
+        }
+        self._file.seek(-len(self._TAIL), os.SEEK_END)
+        text = json.dumps(feature, ensure_ascii=False).encode()
+        self._file.write((b"\n" if first else b",\n") + text + self._TAIL)
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+
+
+def open_sink(rest: str, _options: SinkOptions) -> GeoJson | None:
+    """Raises OccupiedError where the file holds something else."""
+    return GeoJson(Path(rest)) if rest else None
