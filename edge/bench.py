@@ -18,10 +18,10 @@ import numpy as np
 
 from core.campus.bundle import Bundle
 from core.cli.campus import chosen_bundle
-from core.engines.choose import open_engine
+from core.engines.choose import AUTO, backends, open_engine
 from core.engines.heads import Engine
 from core.engines.onnx_engine import OnnxEngine
-from core.errors import CampusError, EngineError
+from core.errors import CampusError, EngineError, MissingDependency
 from core.io.files import written_atomically
 from core.locate.localizer import DEMO_BUNDLE, Localizer
 from core.program import running_pack
@@ -29,7 +29,7 @@ from edge.device.machine import describe_device, power_mode, resident_mb
 from edge.device.tegrastats import measured
 from edge.program import edge_program
 
-BACKENDS = ("tensorrt", "onnxruntime", "onnxruntime-fp32", "torch")
+TORCH = "torch"  # not on a device, and so no file of core/engines/backends/
 SECONDS_APART = 3.0  # photos of a walker, for the cost of a walk's step
 STAGES = ("decode", "preprocess", "network", "posterior", "end to end", "walk step")
 BATCHES = (1, 2, 4, 8, 16)
@@ -75,16 +75,19 @@ class Report:
 
 def bench_engine(backend: str, bundle: Bundle) -> Engine:
     """The engine of a backend, torch as well. Raises EngineError or another CampusError where it is not here."""
-    if backend == "torch":
+    if backend == TORCH:
         try:
             from core.network.torch_engine import TorchEngine
             from core.network.weights import load_net
         except ImportError as error:
-            raise EngineError("torch is not installed: pip install -r requirements-train.txt") from error
+            raise MissingDependency("torch", "requirements-train.txt") from error
         return TorchEngine(load_net(bundle))
-    if backend not in BACKENDS:
-        raise EngineError(f"backend {backend!r} is not one of {', '.join(BACKENDS)}")
-    return open_engine(bundle, backend)  # type: ignore[arg-type]
+    return open_engine(bundle, backend)
+
+
+def to_measure() -> tuple[str, ...]:
+    """Every backend but the choice among them, and torch."""
+    return (*(name for name in backends() if name != AUTO), TORCH)
 
 
 def bench(backend: str, bundle: Bundle, photos: list[bytes], repeats: int) -> Report:
@@ -159,7 +162,7 @@ def photos_per_s(engine: Engine, batch: int, size: int, least_s: float = 0.5) ->
 def bench_apart(backend: str, bundle: Path, repeats: int) -> dict[str, Any]:
     """One backend's report from a process of its own, whose memory is then its alone.
 
-    Raises EngineError with what that process said where it failed.
+    Raises EngineError with what that process wrote of its error, or the last line that it printed where it broke down.
     """
     pack = running_pack()
     program = [str(pack)] if pack else ["-m", "edge"]
@@ -178,12 +181,14 @@ def bench_apart(backend: str, bundle: Path, repeats: int) -> dict[str, Any]:
         ]
         line = [sys.executable, *program, *arguments]
         done = subprocess.run(line, cwd=root, capture_output=True, text=True, errors="replace", check=False)
-        if done.returncode or not out.is_file():
+        if not out.is_file():
             lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-            said = next((line for line in lines if line.startswith("error: ")), lines[-1])
-            raise EngineError(said.removeprefix("error: "))
-        report: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))["backends"][0]
-        return report
+            raise EngineError(lines[-1])
+        written = json.loads(out.read_text(encoding="utf-8"))
+    if error := written["absent"].get(backend):
+        raise EngineError(error["reason"], path=error["path"], remedy=error["remedy"])
+    report: dict[str, Any] = written["backends"][0]
+    return report
 
 
 def table(report: dict[str, Any]) -> str:
@@ -208,26 +213,30 @@ def sample_bytes(bundle: Bundle) -> list[bytes]:
     """The encoded photos to measure with. Raises EngineError where the bundle carries none."""
     photos = [bundle.read(name) for name in bundle.samples]
     if not photos:
-        raise EngineError(f"{bundle.path}: carries no sample photos to measure with: bundle the run with samples")
+        raise EngineError(
+            "carries no sample photos to measure with", path=bundle.path, remedy="bundle the run with samples"
+        )
     return photos
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("bundle", nargs="?", type=Path, metavar="BUNDLE", help="default: $CAMPUS_BUNDLE, else the demo")
-    parser.add_argument("--backend", choices=BACKENDS, help="measure this one, in this process (default: all in turn)")
+    parser.add_argument(
+        "--backend", choices=to_measure(), help="measure this one, in this process (default: all in turn)"
+    )
     parser.add_argument("--repeats", type=int, default=100, metavar="N", help="fixes to time (100)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything there as JSON")
 
 
 def main(args: argparse.Namespace) -> int:
     if args.repeats < 1:
-        raise EngineError(f"--repeats {args.repeats}: give at least 1")
+        raise EngineError("must be at least 1", path=f"--repeats {args.repeats}")
     path = chosen_bundle(args.bundle) or DEMO_BUNDLE
     bundle = Bundle.load(path)
     photos = sample_bytes(bundle)
     reports: list[dict[str, Any]] = []
-    absent: dict[str, str] = {}
-    for backend in (args.backend,) if args.backend else BACKENDS:
+    absent: dict[str, CampusError] = {}
+    for backend in (args.backend,) if args.backend else to_measure():
         try:
             if args.backend:
                 made = bench(backend, bundle, photos, args.repeats)
@@ -235,17 +244,19 @@ def main(args: argparse.Namespace) -> int:
             else:
                 reports.append(bench_apart(backend, path, args.repeats))
         except CampusError as error:
-            if args.backend:
-                raise
-            absent[backend] = str(error)
-            print(f"{backend}: not here: {error}")
+            absent[backend] = error
+            if not args.backend:
+                print(f"{backend}: not here: {error}")
             continue
         print(table(reports[-1]))
     machine = {"device": describe_device(), "python": platform.python_version(), "power_mode": power_mode()}
     if args.json:
-        text = json.dumps({"machine": machine, "backends": reports, "absent": absent}, indent=1) + "\n"
+        why = {name: {"path": e.path, "reason": e.reason, "remedy": e.remedy} for name, e in absent.items()}
+        text = json.dumps({"machine": machine, "backends": reports, "absent": why}, indent=1) + "\n"
         with written_atomically(args.json) as temporary:
             temporary.write_text(text, encoding="utf-8")
+    if args.backend and absent:
+        raise absent[args.backend]
     if not reports:
-        raise EngineError(f"no backend can run here: `{edge_program()} doctor` says what to install")
+        raise EngineError("no backend can run here", remedy=f"`{edge_program()} doctor` says what to install")
     return 0

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import csv
+import json
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import pytest
 
@@ -43,20 +44,44 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
         sys.modules.pop(module, None)
 
 
-def command(main: Any, monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
-    monkeypatch.setattr(sys, "argv", ["x", *map(str, arguments)])
-    return run_cli(main)
+Edge = Callable[..., int]
+
+
+@pytest.fixture
+def run_edge(monkeypatch: pytest.MonkeyPatch) -> Edge:
+    """`python -m edge …` within this process -> its exit code."""
+
+    def run(*arguments: object) -> int:
+        monkeypatch.setattr(sys, "argv", ["edge", *map(str, arguments)])
+        return run_cli(edge.__main__.main)
+
+    return run
 
 
 def test_a_sink_is_one_file(
-    place: Place, pristine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    place: Place, run_edge: Edge, pristine: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     place("sink", "edge.device.sinks")
     photo, table = pristine / "samples" / "library.jpg", tmp_path / "fixes.csv"
-    run = (edge.__main__.main, monkeypatch, "run", photo, "--bundle", pristine, "--to")
-    assert command(*run, f"from-template:{table}") == 0
+    assert run_edge("run", photo, "--bundle", pristine, "--to", f"from-template:{table}") == 0
     ((_, name, lat, lon, radius68_m),) = csv.reader(table.read_text("utf-8").splitlines())
     assert name == str(photo)
     assert (round(float(lat)), round(float(lon)), float(radius68_m) > 0) == (47, 8, True)
-    assert command(*run, "from-template") == 2
+    assert run_edge("run", photo, "--bundle", pristine, "--to", "from-template") == 2
     assert "NAME:FILE" in capsys.readouterr().err
+
+
+def test_an_engine_is_one_file(
+    place: Place, run_edge: Edge, pristine: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place("engine", "core.engines.backends")
+    photos = [pristine / "samples" / f"{name}.jpg" for name in ("library", "gymnasium")]
+    fixes = []
+    for backend in ("from-template", "onnxruntime"):
+        out = tmp_path / f"{backend}.jsonl"
+        assert run_edge("run", *photos, "--bundle", pristine, "--backend", backend, "--to", f"json:{out}") == 0
+        lines = map(json.loads, out.read_text("utf-8").splitlines())
+        fixes.append([line[key] for line in lines for key in ("lat", "lon", "radius68_m")])
+    assert fixes[0] == pytest.approx(fixes[1])
+    assert run_edge("bench", pristine, "--backend", "from-template", "--repeats", 2) == 0
+    assert "from-template: ONNX Runtime, one by one" in capsys.readouterr().out

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from core.campus.bundle import Bundle
-from core.engines.choose import Backend, open_engine
+from core.engines.choose import AUTO, open_engine
 from core.engines.heads import Engine, Heads
 from core.locate.fix import Candidate, Fix, ZoneOdds
 from core.locate.heading import direction_deg, raw_spread_deg
@@ -62,7 +62,7 @@ class Localizer:
     def load(
         cls,
         path: str | Path | None = None,
-        backend: Backend = "auto",
+        backend: str = AUTO,
         second_look: bool = True,
         threads: int | None = None,
     ) -> Localizer:
@@ -249,7 +249,7 @@ class Localizer:
 
 
 @lru_cache(maxsize=4)
-def shared_localizer(path: Path, backend: Backend = "auto") -> Localizer:
+def shared_localizer(path: Path, backend: str = AUTO) -> Localizer:
     """One Localizer per bundle and process: loading takes far longer than locating."""
     return Localizer.load(path, backend)
 

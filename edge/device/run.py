@@ -15,7 +15,7 @@ from core.cli.campus import chosen_bundle
 from core.cli.log_lines import add_log_argument, use_log
 from core.cli.run import run_cli
 from core.cli.service_manager import ServiceManager
-from core.engines.choose import BACKENDS
+from core.engines.choose import backends
 from core.errors import EngineError, OccupiedError, PhotoError
 from core.locate.localizer import Localizer
 from edge.device.follow import Follow, Locate, single
@@ -116,7 +116,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--watch", type=Path, metavar="FOLDER", help="locate photos as they appear in a folder")
     parser.add_argument("--camera", metavar="CAMERA", help="a number, /dev/videoN, csi[:N], or a video file")
     parser.add_argument("--bundle", type=Path, help="campus bundle (default: $CAMPUS_BUNDLE, else the demo campus)")
-    parser.add_argument("--backend", choices=BACKENDS, default="auto", help="default: auto, the best that is there")
+    parser.add_argument("--backend", choices=backends(), default="auto", help="default: auto, the best that is there")
     parser.add_argument(
         "--to", action="append", metavar="SINK", default=None,
         help=f"{addresses()} (default: json); repeatable",

@@ -137,7 +137,7 @@ def test_a_localizer_is_loaded_once(localizer: Localizer) -> None:
 
 def test_an_unknown_backend_is_named(localizer: Localizer) -> None:
     with pytest.raises(EngineError, match="'abacus'"):
-        open_engine(localizer.bundle, "abacus")  # type: ignore[arg-type]
+        open_engine(localizer.bundle, "abacus")
 
 
 def test_a_model_that_is_no_model() -> None:
