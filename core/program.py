@@ -19,13 +19,14 @@ def running_pack() -> Path | None:
 
 
 def choices(room: str) -> tuple[str, ...]:
-    """What the files of a room are called to choose among them: a new choice is one new file beside its siblings.
+    """The names of the files of a room, to choose among them: a new choice is one new file beside its siblings.
 
-    `room` is the dotted name of a package, in a pack too. A file's `_` is read as `-`, as people type it.
+    `room` is the dotted name of a package, in a pack too.
     """
-    return tuple(sorted(found.name.replace("_", "-") for found in iter_modules(import_module(room).__path__)))
+    return tuple(sorted(found.name for found in iter_modules(import_module(room).__path__)))
 
 
 def chosen(room: str, name: str) -> Any:
-    """The file of a room that `choices` calls `name`, imported now; None where there is none."""
-    return import_module(f"{room}.{name.replace('-', '_')}") if name in choices(room) else None
+    """The file of a room that is called `name`, with `-` or `_`, imported now; None where there is none."""
+    file = name.replace("-", "_")
+    return import_module(f"{room}.{file}") if file in choices(room) else None

@@ -13,9 +13,10 @@ from typing import Protocol
 
 import pytest
 
-import edge.__main__
+import train.__main__
+from core.campus.bundle import Bundle
 from core.cli.run import run_cli
-from tests import REPOSITORY
+from tests import REPOSITORY, SLICE
 
 NAME = "from_template"  # as a person types it: with `-`
 
@@ -44,44 +45,69 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
         sys.modules.pop(module, None)
 
 
-Edge = Callable[..., int]
+Run = Callable[..., int]
 
 
 @pytest.fixture
-def run_edge(monkeypatch: pytest.MonkeyPatch) -> Edge:
-    """`python -m edge …` within this process -> its exit code."""
+def command(monkeypatch: pytest.MonkeyPatch) -> Run:
+    """`command("edge", "run", …)` is `python -m edge run …` within this process -> its exit code."""
 
-    def run(*arguments: object) -> int:
-        monkeypatch.setattr(sys, "argv", ["edge", *map(str, arguments)])
-        return run_cli(edge.__main__.main)
+    def run(room: str, *arguments: object) -> int:
+        monkeypatch.setattr(sys, "argv", [room, *map(str, arguments)])
+        return run_cli(import_module(f"{room}.__main__").main)
 
     return run
 
 
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The slice of rendered photos as a dataset with its split."""
+    folder = tmp_path_factory.mktemp("way") / "dataset"
+    held_out = ["--calibration", "calibration-afternoon,calibration-night", "--test", "test-evening,test-night"]
+    with pytest.MonkeyPatch.context() as patch:
+        for words in (
+            ["ingest", SLICE, "--out", folder, "--workers", 1],
+            ["split", folder, "--group-by", "session", *held_out],
+        ):
+            patch.setattr(sys, "argv", ["train", *map(str, words)])
+            assert run_cli(train.__main__.main) == 0
+    return folder
+
+
 def test_a_sink_is_one_file(
-    place: Place, run_edge: Edge, pristine: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    place: Place, command: Run, pristine: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     place("sink", "edge.device.sinks")
     photo, table = pristine / "samples" / "library.jpg", tmp_path / "fixes.csv"
-    assert run_edge("run", photo, "--bundle", pristine, "--to", f"from-template:{table}") == 0
+    assert command("edge", "run", photo, "--bundle", pristine, "--to", f"from-template:{table}") == 0
     ((_, name, lat, lon, radius68_m),) = csv.reader(table.read_text("utf-8").splitlines())
     assert name == str(photo)
     assert (round(float(lat)), round(float(lon)), float(radius68_m) > 0) == (47, 8, True)
-    assert run_edge("run", photo, "--bundle", pristine, "--to", "from-template") == 2
+    assert command("edge", "run", photo, "--bundle", pristine, "--to", "from-template") == 2
     assert "NAME:FILE" in capsys.readouterr().err
 
 
 def test_an_engine_is_one_file(
-    place: Place, run_edge: Edge, pristine: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    place: Place, command: Run, pristine: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     place("engine", "core.engines.backends")
     photos = [pristine / "samples" / f"{name}.jpg" for name in ("library", "gymnasium")]
     fixes = []
     for backend in ("from-template", "onnxruntime"):
         out = tmp_path / f"{backend}.jsonl"
-        assert run_edge("run", *photos, "--bundle", pristine, "--backend", backend, "--to", f"json:{out}") == 0
+        assert command("edge", "run", *photos, "--bundle", pristine, "--backend", backend, "--to", f"json:{out}") == 0
         lines = map(json.loads, out.read_text("utf-8").splitlines())
         fixes.append([line[key] for line in lines for key in ("lat", "lon", "radius68_m")])
     assert fixes[0] == pytest.approx(fixes[1])
-    assert run_edge("bench", pristine, "--backend", "from-template", "--repeats", 2) == 0
+    assert command("edge", "bench", pristine, "--backend", "from-template", "--repeats", 2) == 0
     assert "from-template: ONNX Runtime, one by one" in capsys.readouterr().out
+
+
+def test_a_backbone_is_one_file(place: Place, command: Run, dataset: Path, tmp_path: Path) -> None:
+    place("backbone", "core.network.backbones")
+    run, bundle, exported = (tmp_path / name for name in ("run", "bundle", "exported"))
+    assert command("train", "fit", dataset, "--out", run, "--backbone", NAME, "--image-size", 64) == 0
+    assert command("train", "bundle", run, "--out", bundle, "--no-second-look") == 0
+    assert Bundle.load(bundle).manifest.training.backbone == NAME
+    assert command("edge", "export", bundle, "--out", exported) == 0
+    assert command("edge", "verify", exported, "--bundle", bundle) == 0

@@ -17,7 +17,7 @@ _ROOM = "core.engines.backends"
 
 def backends() -> tuple[str, ...]:
     """What may be chosen: `auto`, and the files of `core/engines/backends/` by their names."""
-    return (AUTO, *choices(_ROOM))
+    return (AUTO, *(name.replace("_", "-") for name in choices(_ROOM)))
 
 
 def open_engine(bundle: Bundle, backend: str = AUTO, threads: int | None = None) -> Engine:

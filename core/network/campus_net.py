@@ -1,4 +1,4 @@
-"""CampusNet: a backbone with spatial dropout and three heads. The only file of `core` that needs torch."""
+"""CampusNet: a backbone with spatial dropout, and its heads."""
 
 from __future__ import annotations
 

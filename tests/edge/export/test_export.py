@@ -17,8 +17,9 @@ from core.cli.run import run_cli
 from core.engines.heads import Heads, run_all
 from core.engines.onnx_engine import OnnxEngine
 from core.errors import BundleError, EngineError
+from core.network.backbones import backbone_names
 from core.network.campus_net import CampusNet
-from core.network.net_config import BACKBONES, NetConfig
+from core.network.net_config import NetConfig
 from core.network.onnx_export import fold_batch_norm, half_network, round_weights
 from core.network.torch_engine import TorchEngine
 from core.network.weights import load_net
@@ -121,7 +122,7 @@ def test_a_batch_norm_that_cannot_be_folded_is_an_error(monkeypatch: pytest.Monk
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("backbone", BACKBONES)
+@pytest.mark.parametrize("backbone", backbone_names())
 def test_the_real_backbones_fold_halve_and_pass_every_check(backbone: str, tmp_path: Path) -> None:
     torch.manual_seed(0)
     net = CampusNet(NetConfig(backbone=backbone, zones=9, image_size=64, embedding=6))

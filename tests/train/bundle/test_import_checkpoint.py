@@ -24,8 +24,9 @@ from core.engines.heads import Engine
 from core.engines.onnx_engine import OnnxEngine
 from core.errors import DatasetError, EngineError
 from core.locate.localizer import Localizer
+from core.network.state_files import read_state
 from core.network.torch_engine import TorchEngine
-from core.network.weights import load_net, read_state
+from core.network.weights import load_net
 from core.photo.load import load_photo
 from core.photo.preprocess import network_image
 from tests import SLICE

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from core.errors import CampusError
+from core.network.backbones import backbone_names, is_backbone
 from core.network.campus_net import Outputs
-from core.network.net_config import BACKBONES, NetConfig
-from core.network.timm_backbone import is_timm_model
+from core.network.net_config import NetConfig
 from train.fit.config import FitConfig
 from train.fit.training_data import CalibrationErrors, TrainingData
 
@@ -30,8 +30,9 @@ class Recipe(nn.Module, ABC):
     def __init__(self, task: TrainingData, config: FitConfig, heading: bool = False) -> None:
         """`heading`: whether the network has a head for it."""
         super().__init__()
-        if config.backbone not in BACKBONES and not is_timm_model(config.backbone):
-            raise CampusError(f"backbone {config.backbone!r} is neither {' nor '.join(BACKBONES)}, nor a model of timm")
+        if not is_backbone(config.backbone):
+            known = " nor ".join(backbone_names())
+            raise CampusError(f"backbone {config.backbone!r} is neither {known}, nor a model of timm")
         self.net_config = NetConfig(
             backbone=config.backbone,
             zones=len(task.zones),
