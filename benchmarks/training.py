@@ -17,7 +17,7 @@ from core.network.campus_net import CampusNet
 from core.photo.load import load_photo
 from train.dataset.dataset import Dataset
 from train.dataset.split import SplitConfig, split_dataset
-from train.fit.config import CampusConfig
+from train.fit.recipes.campus import CampusConfig
 from train.fit.trainer import Trainer
 from train.fit.training_data import prepare
 

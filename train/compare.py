@@ -27,7 +27,9 @@ from core.locate.confidence import is_clear
 from core.locate.heading import angle_between_deg, direction_deg
 from train.dataset.dataset import Dataset
 from train.dataset.split import Splits, add_split_arguments, config_of, split_dataset
-from train.fit.config import CONFIGS, FitConfig, WhitenedConfig, new_config
+from train.fit.config import FitConfig
+from train.fit.recipes import new_config, recipe_names
+from train.fit.recipes.whitened import WhitenedConfig
 
 if TYPE_CHECKING:
     from core.campus.manifest import Calibration
@@ -86,16 +88,18 @@ def way_config(way: str, common: dict[str, Any], photos: int) -> FitConfig:
     naming what is unknown.
     """
     recipe, _, changes = way.partition(":")
-    if recipe not in CONFIGS:
-        raise CampusError(f"way {way!r}: choose from {', '.join((*UNTRAINED, *CONFIGS))}, or RECIPE:FIELD=VALUE,…")
-    kinds = {f.name: type(getattr(CONFIGS[recipe](), f.name)) for f in dataclasses.fields(CONFIGS[recipe])}
+    if recipe not in recipe_names():
+        known = ", ".join((*UNTRAINED, *recipe_names()))
+        raise CampusError("no such way", path=f"way {way!r}", remedy=f"choose from {known}, or RECIPE:FIELD=VALUE,…")
+    plain = new_config(recipe)
+    kinds = {f.name: type(getattr(plain, f.name)) for f in dataclasses.fields(plain)}
     given = dict(common)
     for change in filter(None, changes.split(",")):
         name, _, value = change.partition("=")
         try:
             given[name] = kinds[name](value)
         except (KeyError, TypeError, ValueError) as error:
-            raise CampusError(f"way {way!r}: {change!r} is no FIELD=VALUE of the {recipe} recipe") from error
+            raise CampusError(f"{change!r} is no FIELD=VALUE of the {recipe} recipe", path=f"way {way!r}") from error
     return new_config(recipe, photos=photos, **given)
 
 

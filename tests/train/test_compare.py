@@ -13,7 +13,7 @@ from tests.train.test_way import train_cli
 from train.compare import Answers, row, table, way_config
 from train.dataset.dataset import Dataset
 from train.dataset.split import SplitConfig, split_dataset
-from train.fit.config import CampusConfig
+from train.fit.recipes.campus import CampusConfig
 
 
 def test_a_way_is_a_recipe_with_constants_changed() -> None:

@@ -32,7 +32,8 @@ from train.dataset.zoning import name_zones
 from train.evaluate.breakdown import break_down
 from train.evaluate.evaluation import describe, evaluate_rows
 from train.evaluate.photo_needs import place_needs
-from train.fit.config import FitConfig, saved_config
+from train.fit.config import FitConfig
+from train.fit.recipes import saved_config
 from train.fit.run_folder import BEST, CONFIG, LOG
 
 if TYPE_CHECKING:  # torch is imported where it works, so that the command tells its options without it

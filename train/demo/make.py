@@ -22,8 +22,8 @@ from train.demo.layout import demo_world
 from train.demo.render import render_large, render_shots
 from train.demo.sessions import SESSIONS, Shot, plan_shots
 from train.demo.world import campus_map
-from train.fit.config import CampusConfig
 from train.fit.fit import fit
+from train.fit.recipes.campus import CampusConfig
 from train.fit.training_data import prepare
 
 log = logging.getLogger(__name__)

@@ -1,12 +1,12 @@
-"""What a run depends on beside its photos and their split: one frozen config for each recipe. Needs no torch."""
+"""What a run depends on beside its photos and their split, whatever its recipe. Needs no torch."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields, replace
-from typing import Any, Literal, Self
+from dataclasses import dataclass, replace
+from typing import Literal, Self
 
-from core.errors import CampusError, DatasetError
+from core.errors import CampusError
 
 EVERY_STAGE = 99  # more than any backbone has
 
@@ -55,7 +55,7 @@ class FitConfig:
         for name, value in least.items():
             if getattr(self, name) < value:
                 flag = name.replace("_", "-")
-                raise CampusError(f"--{flag} {getattr(self, name)}: must be at least {value}")
+                raise CampusError(f"must be at least {value}", path=f"--{flag} {getattr(self, name)}")
 
     def for_photos(self, photos: int) -> Self:
         """This config for as many training photos: a few need more passes to move the heads, and a backbone would learn
@@ -67,99 +67,3 @@ class FitConfig:
             epochs=max(self.epochs, math.ceil(self.least_steps / steps)),
             frozen_stages=EVERY_STAGE if photos < self.few_photos else self.frozen_stages,
         )
-
-
-@dataclass(frozen=True, kw_only=True)
-class CampusConfig(FitConfig):
-    """The recipe of this project (`train/fit/recipes/campus.py`)."""
-
-    recipe: str = "campus"
-    backbone: str = "efficientnet_lite0"
-    layout: Literal["campus", "original", "whitened"] = "campus"
-    embedding: int = 128
-    photos_per_zone: int = 8  # fewer teach a zone's class nothing
-    epochs: int = 24
-    least_steps: int = 300
-    few_photos: int = 500  # frozen is better by a tenth at 154 (real), worse by as much at 630 (rendered)
-    learning_rate: float = 1e-3
-    backbone_learning_rate_factor: float = 0.5
-    frozen_stages: int = 3  # a training step on a CPU takes half the time
-    max_gradient_norm: float | None = 5.0
-    ema_decay: float = 0.99
-    warmup: float = 0.05  # share of the steps
-
-    darkened_share: float = 0.25  # of the day photos, so that night is not new
-    regression_loss_weight: float = 1.0
-    regression_power: float = 1.0  # of the density of the regression's errors: 1 Laplace, 2 Gauss
-    zone_loss_weight: float = 0.5
-    retrieval_loss_weight: float = 1.0
-    heading_loss_weight: float = 0.3  # where the photos carry one
-    zone_width_m: float = 8.0
-    retrieval_width_m: float = 6.0
-    temperature: float = 0.05
-
-
-@dataclass(frozen=True, kw_only=True)
-class OriginalConfig(FitConfig):
-    """The original project's training (`train/fit/recipes/original.py`); every constant is its own."""
-
-    recipe: str = "original"
-    backbone: str = "resnet50"
-    layout: Literal["campus", "original", "whitened"] = "original"
-    embedding: int = 256
-    photos_per_zone: int = 1  # 300 zones, however few photos each
-    epochs: int = 240
-    learning_rate: float = 1e-4
-
-    regression_loss_weight: float = 200.0
-    zone_loss_weight: float = 0.3
-    triplet_loss_weight: float = 10.0
-    strong_view_weight: float = 0.7  # of the strong view in the regression's and the zones' loss
-    label_smoothing: float = 0.1  # of the zone labels
-    margin: float = 1.5
-    negative_m: float = 20.0  # a triplet's negative is farther than that
-
-
-@dataclass(frozen=True, kw_only=True)
-class WhitenedConfig(FitConfig):
-    """Nothing is trained by gradients (`train/fit/whitening.py`): pretrained features, whitened across sessions."""
-
-    recipe: str = "whitened"
-    backbone: str = "efficientnet_lite0"
-    layout: Literal["campus", "original", "whitened"] = "whitened"
-    pooling: Literal["mean", "multi"] = "multi"
-    embedding: int = 512  # at most: photos span no more axes than there are of them; 256 to 800 do on the real campus
-    photos_per_zone: int = 8
-    image_size: int = 288  # 1 to 2 m better than 224 on the real campus, with the second look too
-    epochs: int = 1
-    learning_rate: float = 0.0
-    frozen_stages: int = EVERY_STAGE
-
-
-DEFAULT_RECIPE = "whitened"  # on both real campuses no training did better on sessions never seen
-
-CONFIGS: dict[str, type[CampusConfig] | type[OriginalConfig] | type[WhitenedConfig]] = {
-    "campus": CampusConfig,
-    "original": OriginalConfig,
-    "whitened": WhitenedConfig,
-}
-
-
-def new_config(recipe: str, *, photos: int | None = None, **given: Any) -> FitConfig:
-    """The config of a recipe, by name, with some fields given; the others made for as many training `photos`, where
-    that is known. Raises CampusError for an unknown recipe.
-    """
-    if recipe not in CONFIGS:
-        raise CampusError(f"recipe {recipe!r} is not one of {', '.join(CONFIGS)}")
-    config = CONFIGS[recipe](**given)
-    return config if photos is None else replace(config.for_photos(photos), **given)
-
-
-def saved_config(data: dict[str, Any], where: str) -> FitConfig:
-    """A config as `asdict` gave it. Raises DatasetError, naming `where`, when it holds what no recipe has."""
-    recipe = str(data.get("recipe", "campus"))
-    if recipe not in CONFIGS:
-        raise DatasetError(f"{where}: recipe {recipe!r} is unknown to this version: train again")
-    if strange := data.keys() - {field.name for field in fields(CONFIGS[recipe])}:
-        raise DatasetError(f"{where}: {', '.join(sorted(strange))} is unknown to this version: train again")
-    return CONFIGS[recipe](**data)

@@ -20,7 +20,9 @@ from core.io.files import check_replaceable
 from train.dataset.dataset import Dataset
 from train.dataset.expectation import expect
 from train.dataset.split import SPLITS, add_split_arguments, config_of, split_or_load
-from train.fit.config import CONFIGS, DEFAULT_RECIPE, FitConfig, WhitenedConfig, new_config
+from train.fit.config import FitConfig
+from train.fit.recipes import DEFAULT_RECIPE, new_config, recipe_names
+from train.fit.recipes.whitened import WhitenedConfig
 from train.fit.run_folder import (
     BEST,
     CONFIG,
@@ -174,40 +176,35 @@ def _finished(epochs: Sequence[Epoch], config: FitConfig) -> str | None:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    plain = new_config(DEFAULT_RECIPE)
+    own = f" ({DEFAULT_RECIPE}; other recipes have their own)"
     parser.add_argument("dataset", type=Path, metavar="DATASET", help="folder made by `ingest`")
     parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="run folder to write")
     parser.add_argument(
         "--recipe",
-        choices=CONFIGS,
+        choices=recipe_names(),
         help="default whitened, which trains nothing; campus and original: this project's and the original's training",
     )
     parser.add_argument(
         "--backbone",
         metavar="NAME",
-        help=f"any model of timm, or resnet50; {_defaults('backbone')}",
+        help=f"any model of timm, or resnet50; default {plain.backbone}{own}",
     )
     parser.add_argument("--weights", metavar="FILE", help="local ImageNet weights for the backbone")
     parser.add_argument(
-        "--epochs", type=int, metavar="N", help=f"at most; {_defaults('epochs')}; campus: more on a small dataset"
+        "--epochs", type=int, metavar="N", help="at most; default: the recipe's own; campus: more on a small dataset"
     )
-    parser.add_argument("--patience", type=int, metavar="N", help=f"epochs without progress; {_defaults('patience')}")
+    parser.add_argument("--patience", type=int, metavar="N", help=f"epochs without progress; default {plain.patience}")
     parser.add_argument("--minutes", type=float, metavar="N", help="stop after the epoch that passes them")
-    parser.add_argument("--batch", type=int, metavar="N", help=f"of all processes together; {_defaults('batch')}")
+    parser.add_argument("--batch", type=int, metavar="N", help=f"of all processes together; default {plain.batch}")
     parser.add_argument("--accumulate", type=int, metavar="N", help="batches a step; default 1")
-    parser.add_argument("--image-size", type=int, metavar="PX", help=_defaults("image_size"))
+    parser.add_argument("--image-size", type=int, metavar="PX", help=f"default {plain.image_size}{own}")
     parser.add_argument("--precision", choices=("auto", "fp32", "bf16", "fp16"), help="default auto: half on a GPU")
     parser.add_argument("--compile", action="store_true", default=None, help="compile the backbone (minutes, once)")
-    parser.add_argument("--seed", type=int, metavar="N", help=_defaults("seed"))
+    parser.add_argument("--seed", type=int, metavar="N", help=f"default {plain.seed}")
     add_split_arguments(parser)
     parser.add_argument("--resume", action="store_true", help="go on with an interrupted run, with its own flags")
     parser.add_argument("--force", action="store_true", help="replace a run that is there")
-
-
-def _defaults(field: str) -> str:
-    by_recipe = {name: getattr(config(), field) for name, config in CONFIGS.items()}
-    if len(set(by_recipe.values())) == 1:
-        return f"default {by_recipe['campus']}"
-    return "default " + ", ".join(f"{value} ({name})" for name, value in by_recipe.items())
 
 
 def _config(args: argparse.Namespace, photos: int) -> FitConfig:

@@ -12,7 +12,8 @@ from typing import Any
 
 from core.errors import DatasetError
 from core.io.files import written_atomically
-from train.fit.config import FitConfig, saved_config
+from train.fit.config import FitConfig
+from train.fit.recipes import saved_config
 
 CONFIG, LOG, CURVES, NEXT = "config.json", "log.csv", "curves.png", "NEXT.txt"
 BEST, LAST = "best.safetensors", "last.pt"

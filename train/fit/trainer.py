@@ -23,7 +23,8 @@ from core.network.torch_engine import TorchEngine
 from core.network.weights import load_imagenet_weights
 from train.fit.batch_norm import synchronised
 from train.fit.config import FitConfig
-from train.fit.recipes import Recipe, open_recipe
+from train.fit.recipe import Recipe
+from train.fit.recipes import open_recipe
 from train.fit.training_data import TrainingData
 
 

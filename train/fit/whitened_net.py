@@ -18,7 +18,7 @@ from core.network.weights import load_imagenet_weights
 from train.dataset.dataset import Dataset
 from train.dataset.images import cached_images
 from train.dataset.split import groups_of
-from train.fit.config import WhitenedConfig
+from train.fit.recipes.whitened import WhitenedConfig
 from train.fit.run_folder import Epoch
 from train.fit.training_data import TrainingData
 from train.fit.whitening import Whitening, fit_whitening

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from train.fit.config import WhitenedConfig
+from train.fit.recipes.whitened import WhitenedConfig
 
 Float = NDArray[np.float64]
 Float32 = NDArray[np.float32]

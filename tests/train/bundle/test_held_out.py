@@ -14,7 +14,7 @@ from core.network.net_config import NetConfig
 from tests.train.fit.training_sets import SIZE, make_task
 from train.bundle.held_out import cross_fitted
 from train.dataset.dataset import Dataset
-from train.fit.config import WhitenedConfig
+from train.fit.recipes.whitened import WhitenedConfig
 from train.fit.training_data import TrainingData
 
 

@@ -26,16 +26,11 @@ from core.network.weights import load_state, saved_net_config
 from tests import REPOSITORY
 from tests.train.fit.training_sets import SIZE, make_task
 from train.fit import fit as fit_module
-from train.fit.config import (
-    DEFAULT_RECIPE,
-    EVERY_STAGE,
-    CampusConfig,
-    FitConfig,
-    OriginalConfig,
-    new_config,
-    saved_config,
-)
+from train.fit.config import EVERY_STAGE, FitConfig
 from train.fit.fit import fit
+from train.fit.recipes import DEFAULT_RECIPE, new_config, saved_config
+from train.fit.recipes.campus import CampusConfig
+from train.fit.recipes.original import OriginalConfig
 from train.fit.run_folder import read_log
 from train.fit.trainer import Trainer
 from train.fit.training_data import TrainingData

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from tests.train.fit.training_sets import SIZE, make_task
-from train.fit.config import CampusConfig, OriginalConfig
-from train.fit.recipes import Campus, Original
+from train.fit.recipes.campus import Campus, CampusConfig
+from train.fit.recipes.original import Original, OriginalConfig
 from train.fit.trainer import Trainer
 from train.fit.training_data import calibration_errors
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -12,12 +14,42 @@ from torch import Tensor
 
 from core.network.campus_net import Outputs
 from train.fit.augment import augment
-from train.fit.config import CampusConfig
+from train.fit.config import FitConfig
 from train.fit.losses import heading_nll, regression_nll, retrieval_nll, zone_nll
-from train.fit.recipes.base import Recipe
+from train.fit.recipe import Recipe
 from train.fit.training_data import SCALE_M, CalibrationErrors, TrainingData
 
 LEAST_HEADINGS = 0.5  # share of the training photos that must carry a heading for the network to learn it
+
+
+@dataclass(frozen=True, kw_only=True)
+class CampusConfig(FitConfig):
+    """Its constants."""
+
+    recipe: str = "campus"
+    backbone: str = "efficientnet_lite0"
+    layout: Literal["campus", "original", "whitened"] = "campus"
+    embedding: int = 128
+    photos_per_zone: int = 8  # fewer teach a zone's class nothing
+    epochs: int = 24
+    least_steps: int = 300
+    few_photos: int = 500  # frozen is better by a tenth at 154 (real), worse by as much at 630 (rendered)
+    learning_rate: float = 1e-3
+    backbone_learning_rate_factor: float = 0.5
+    frozen_stages: int = 3  # a training step on a CPU takes half the time
+    max_gradient_norm: float | None = 5.0
+    ema_decay: float = 0.99
+    warmup: float = 0.05  # share of the steps
+
+    darkened_share: float = 0.25  # of the day photos, so that night is not new
+    regression_loss_weight: float = 1.0
+    regression_power: float = 1.0  # of the density of the regression's errors: 1 Laplace, 2 Gauss
+    zone_loss_weight: float = 0.5
+    retrieval_loss_weight: float = 1.0
+    heading_loss_weight: float = 0.3  # where the photos carry one
+    zone_width_m: float = 8.0
+    retrieval_width_m: float = 6.0
+    temperature: float = 0.05
 
 
 class Campus(Recipe):
@@ -79,3 +111,6 @@ class Campus(Recipe):
 
 def _squared(a: Tensor, b: Tensor) -> Tensor:
     return torch.cdist(a, b).square()
+
+
+CONFIG, RECIPE = CampusConfig, Campus

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -19,8 +20,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from core.network.campus_net import Outputs
-from train.fit.config import OriginalConfig
-from train.fit.recipes.base import Recipe
+from train.fit.config import FitConfig
+from train.fit.recipe import Recipe
 from train.fit.training_data import SCALE_M, CalibrationErrors, TrainingData
 
 
@@ -42,6 +43,27 @@ ERASED_AREA = (0.02, 0.2)
 ERASED_ASPECT = (0.3, 3.3)
 GREY = (0.2989, 0.587, 0.114)  # ITU-R 601
 MEAN_COLOUR = (109.6, 106.2, 96.2)  # of the original's photos: what an erased box shows
+
+
+@dataclass(frozen=True, kw_only=True)
+class OriginalConfig(FitConfig):
+    """Its constants, every one the original's own."""
+
+    recipe: str = "original"
+    backbone: str = "resnet50"
+    layout: Literal["campus", "original", "whitened"] = "original"
+    embedding: int = 256
+    photos_per_zone: int = 1  # 300 zones, however few photos each
+    epochs: int = 240
+    learning_rate: float = 1e-4
+
+    regression_loss_weight: float = 200.0
+    zone_loss_weight: float = 0.3
+    triplet_loss_weight: float = 10.0
+    strong_view_weight: float = 0.7  # of the strong view in the regression's and the zones' loss
+    label_smoothing: float = 0.1  # of the zone labels
+    margin: float = 1.5
+    negative_m: float = 20.0  # a triplet's negative is farther than that
 
 
 class Original(Recipe):
@@ -174,3 +196,6 @@ def erased(x: Tensor, generator: torch.Generator) -> Tensor:
     box = (rows >= top) & (rows < top + height) & (columns >= left) & (columns < left + width)
     hit = _uniform(x, 0, 1, generator) < ERASED
     return torch.where(box & hit, torch.tensor(MEAN_COLOUR, device=x.device).view(1, 3, 1, 1), x)
+
+
+CONFIG, RECIPE = OriginalConfig, Original

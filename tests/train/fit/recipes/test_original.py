@@ -9,8 +9,6 @@ from torch import Tensor
 
 from core.network.campus_net import CampusNet, Outputs
 from tests.train.fit.training_sets import COUNTS, make_task
-from train.fit.config import OriginalConfig
-from train.fit.recipes import Original
 from train.fit.recipes.original import (
     ERASED,
     ERASED_AREA,
@@ -18,6 +16,8 @@ from train.fit.recipes.original import (
     STRONG,
     WEAK,
     Jitter,
+    Original,
+    OriginalConfig,
     erased,
     jittered,
     triplet_loss,
