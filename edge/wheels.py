@@ -24,8 +24,8 @@ from core.io.files import written_atomically
 from core.io.private_files import cache_folder, is_private
 
 JETPACKS = ("python3.10-aarch64", "python3.12-aarch64")  # JetPack 6 and 7
-# apt brings the first two, and its OpenCV needs that very numpy; ctypes over libcudart stands in for the third.
-NOT_CARRIED = ("numpy", "pillow", "cuda-bindings")
+# apt brings both, and its OpenCV needs that very numpy.
+NOT_CARRIED = ("numpy", "pillow")
 _FOLDER = "wheels"
 _GLIBC_MINORS = range(17, 36)  # JetPack 6 has glibc 2.35
 _COMPILED = re.compile(r".+-cp3(\d+)-cp3\1-manylinux.*_(aarch64|x86_64)\.whl")

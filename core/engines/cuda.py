@@ -1,10 +1,12 @@
-"""The few calls of the CUDA runtime that an engine needs, by cuda-bindings or, without it, ctypes over libcudart."""
+"""The few calls of the CUDA runtime that an engine needs, by ctypes over the libcudart that every JetPack brings."""
 
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Iterator
 from ctypes.util import find_library
-from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -42,11 +44,23 @@ _LIBRARIES = (
 class Cuda:
     """The CUDA runtime. Addresses and streams are plain integers; every failed call raises EngineError."""
 
-    way: str  # how the calls are made, for people
+    def __init__(self, library: Any) -> None:
+        """`library` has the functions of SIGNATURES, as ctypes.CDLL gives them. AttributeError where it lacks one."""
+        self._library = library
+        for name, (given, taken) in SIGNATURES.items():
+            function = getattr(library, name)
+            function.restype = _INT
+            function.argtypes = [*([ctypes.POINTER(given)] if given else []), *taken]
 
     def _call(self, name: str, *arguments: int) -> tuple[int, int]:
         """(error code, the value given or 0)."""
-        raise NotImplementedError
+        given, _ = SIGNATURES[name]
+        function = getattr(self._library, name)
+        if given is None:
+            return int(function(*arguments)), 0
+        value = given()
+        code = int(function(ctypes.byref(value), *arguments))
+        return code, int(value.value or 0)
 
     def _checked(self, name: str, *arguments: int) -> int:
         code, value = self._call(name, *arguments)
@@ -57,7 +71,9 @@ class Cuda:
                 step="build smaller",
             )
         if code:
-            raise EngineError(f"CUDA: {name} failed with error {code}: restart the program, then the device")
+            raise EngineError(
+                f"{name} failed with error {code}", path="CUDA", remedy="restart the program, then the device"
+            )
         return value
 
     def device_count(self) -> int:
@@ -72,7 +88,7 @@ class Cuda:
         )
 
     def driver_version(self) -> str:
-        """The CUDA release of the driver, as "12.6": the same whichever way the calls are made."""
+        """The CUDA release of the driver, as "12.6", whatever release the library is of."""
         number = self._checked("cudaDriverGetVersion")
         return f"{number // 1000}.{number % 1000 // 10}"
 
@@ -105,77 +121,42 @@ class Cuda:
         self._checked("cudaStreamDestroy", stream)
 
 
-class BindingsCuda(Cuda):
-    """By NVIDIA's package cuda-bindings."""
-
-    way = "cuda-bindings"
-
-    def __init__(self) -> None:
-        """Raises ImportError where the package or the library under it is absent."""
-        self._runtime: Any = import_module("cuda.bindings.runtime")
-
-    def _call(self, name: str, *arguments: int) -> tuple[int, int]:
-        given: list[Any] = list(arguments)
-        if name == "cudaMemcpyAsync":
-            given[3] = self._runtime.cudaMemcpyKind(given[3])
-        if name == "cudaDeviceGetAttribute":
-            given[0] = self._runtime.cudaDeviceAttr(given[0])
-        answer = getattr(self._runtime, name)(*given)
-        # Some releases give None for the value of a failed call.
-        value = answer[1] if len(answer) > 1 and answer[1] is not None else 0
-        return int(answer[0]), int(value)
-
-
-class CtypesCuda(Cuda):
-    """By ctypes over the libcudart that every JetPack brings."""
-
-    way = "ctypes"
-
-    def __init__(self) -> None:
-        """Raises OSError where no libcudart can be loaded."""
-        found = find_library("cudart")
-        for name in (*([found] if found else []), *_LIBRARIES):
-            try:
-                self._library = ctypes.CDLL(name)
-                break
-            except OSError:
-                continue
-        else:
-            raise OSError("no libcudart")
-        for name, (given, taken) in SIGNATURES.items():
-            function = getattr(self._library, name)
-            function.restype = _INT
-            function.argtypes = [*([ctypes.POINTER(given)] if given else []), *taken]
-
-    def _call(self, name: str, *arguments: int) -> tuple[int, int]:
-        given, _ = SIGNATURES[name]
-        function = getattr(self._library, name)
-        if given is None:
-            return int(function(*arguments)), 0
-        value = given()
-        code = int(function(ctypes.byref(value), *arguments))
-        return code, int(value.value or 0)
+def libraries() -> Iterator[Any]:
+    """Every libcudart that can be loaded: the system's, the toolkit's, and that of pip's packages."""
+    found = find_library("cudart")
+    nvidia = find_spec("nvidia")
+    packaged = [
+        str(file)
+        for folder in (nvidia.submodule_search_locations or () if nvidia else ())
+        for file in sorted(Path(folder).glob("*/lib/libcudart.so.*"))
+    ]
+    for name in (*([found] if found else []), *_LIBRARIES, *packaged):
+        try:
+            yield ctypes.CDLL(name)
+        except OSError:
+            continue
 
 
 def open_cuda() -> Cuda:
-    """The first way to a GPU that works. Raises EngineError where there is none, saying whether a library is."""
-    seen = []
-    for kind in (BindingsCuda, CtypesCuda):
+    """By the first library that finds a GPU. Raises EngineError where there is none, saying whether a library is."""
+    seen = False
+    for library in libraries():
         try:
-            cuda: Cuda = kind()
-        except (ImportError, OSError, RuntimeError, AttributeError):
-            continue  # absent, or too old to have one of the calls
+            cuda = Cuda(library)
+        except AttributeError:  # too old to have one of the calls
+            continue
         if cuda.device_count():
             return cuda
-        seen.append(cuda.way)
+        seen = True
     if seen:
         raise EngineError(
-            f"no NVIDIA GPU can be used here (CUDA by {' and '.join(seen)} finds none): on a Jetson reinstall the "
-            "driver with `sudo apt install --reinstall nvidia-jetpack`; without a GPU use ONNX Runtime"
+            "no NVIDIA GPU can be used here (CUDA finds none)",
+            remedy="on a Jetson reinstall the driver with `sudo apt install --reinstall nvidia-jetpack`; without a GPU "
+            "use ONNX Runtime",
         )
     raise EngineError(
-        "no NVIDIA GPU and no CUDA runtime on this machine: on a Jetson `sudo apt install nvidia-jetpack` brings it; "
-        "without a GPU use ONNX Runtime"
+        "no NVIDIA GPU and no CUDA runtime on this machine",
+        remedy="on a Jetson `sudo apt install nvidia-jetpack` brings it; without a GPU use ONNX Runtime",
     )
 
 

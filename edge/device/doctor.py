@@ -88,7 +88,7 @@ def _gpu() -> list[Fact]:
     absent: State = "missing" if is_jetson() else "note"
     try:
         cuda = open_cuda()
-        found = f"compute capability {cuda.compute_capability()}, CUDA {cuda.driver_version()} by {cuda.way}"
+        found = f"compute capability {cuda.compute_capability()}, CUDA {cuda.driver_version()}"
         facts.append(Fact("GPU", "ok", found))
     except EngineError as error:
         facts.append(Fact("GPU", absent, "none that can be used", str(error) if is_jetson() else ""))

@@ -41,7 +41,7 @@ def exported(pristine_export: Path, tmp_path: Path) -> Path:
 def device(monkeypatch: pytest.MonkeyPatch) -> FakeCuda:
     """A device with one GPU and TensorRT 10.3, both fakes."""
     cuda = FakeCuda()
-    monkeypatch.setitem(sys.modules, "cuda.bindings.runtime", cuda.module())
+    monkeypatch.setattr("core.engines.cuda.libraries", lambda: iter([cuda.library()]))
     monkeypatch.setitem(sys.modules, "tensorrt", fake_tensorrt.module())
     return cuda
 

@@ -78,6 +78,7 @@ class _Touches:
 
 def _prepare() -> None:
     """Import what is slow to import, and put the small parts in the place of the large ones."""
+    import core.engines.cuda
     import core.network.campus_net
     import train.fit.trainer
     from tests.core.engines import fake_tensorrt
@@ -90,7 +91,7 @@ def _prepare() -> None:
     vars(core.network.campus_net)["build_backbone"] = small_backbone
     vars(train.fit.trainer)["load_imagenet_weights"] = lambda *_: "none"
     sys.modules["tensorrt"] = fake_tensorrt.module()
-    sys.modules["cuda.bindings.runtime"] = FakeCuda().module()
+    vars(core.engines.cuda)["libraries"] = lambda: iter([FakeCuda().library()])
 
 
 def _shrink_the_demo() -> None:

@@ -4,6 +4,7 @@ import logging
 import sys
 from pathlib import Path
 from threading import Thread
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from core.campus.bundle import Bundle
 from core.campus.file_names import ENGINE, KEY
 from core.engines.choose import open_engine
-from core.engines.cuda import BindingsCuda, CtypesCuda, open_cuda
+from core.engines.cuda import Cuda, open_cuda
 from core.engines.engine_key import device_model, l4t_release, read_key
 from core.engines.onnx_engine import OnnxEngine
 from core.engines.tensorrt_engine import TensorRtEngine, import_tensorrt
@@ -195,34 +196,27 @@ def test_an_old_tensorrt_is_refused(device: FakeCuda, monkeypatch: pytest.Monkey
         import_tensorrt()
 
 
-def test_without_bindings_ctypes_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "cuda.bindings.runtime", None)
-    monkeypatch.setattr(CtypesCuda, "__init__", lambda _: None)
-    monkeypatch.setattr(CtypesCuda, "_call", lambda _, name: (0, 1) if name == "cudaGetDeviceCount" else (1, 0))
-    assert open_cuda().way == "ctypes"
+def test_the_first_library_that_finds_a_gpu_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    too_old, too_new, fitting = SimpleNamespace(), FakeCuda(devices=0).library(), FakeCuda(devices=2).library()
+    monkeypatch.setattr("core.engines.cuda.libraries", lambda: iter([too_old, too_new, fitting]))
+    assert open_cuda().device_count() == 2
 
 
 def test_without_any_cuda_the_remedy_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    def nothing(_: object) -> None:
-        raise OSError
-
-    monkeypatch.setitem(sys.modules, "cuda.bindings.runtime", None)
-    monkeypatch.setattr(CtypesCuda, "__init__", nothing)
+    monkeypatch.setattr("core.engines.cuda.libraries", lambda: iter([]))
     with pytest.raises(EngineError, match="no NVIDIA GPU and no CUDA runtime on this machine"):
         open_cuda()
 
 
-def test_a_library_without_a_gpu_is_told_from_no_library(device: FakeCuda, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_library_without_a_gpu_is_told_from_no_library(device: FakeCuda) -> None:
     device.devices = 0
-    monkeypatch.setattr(CtypesCuda, "__init__", lambda _: (_ for _ in ()).throw(OSError()))
-    with pytest.raises(EngineError, match="CUDA by cuda-bindings finds none"):
+    with pytest.raises(EngineError, match="CUDA finds none"):
         open_cuda()
 
 
 def test_any_other_failure_of_cuda_names_the_call(device: FakeCuda) -> None:
-    assert device.devices
     with pytest.raises(EngineError, match="cudaFree failed with error 1"):
-        BindingsCuda().free(12345)
+        Cuda(device.library()).free(12345)
 
 
 def test_the_release_of_jetson_linux_is_read(tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def test_an_old_jetpack_is_said(monkeypatch: pytest.MonkeyPatch, l4t: str, state
 def test_a_device_with_its_engine_needs_nothing(unpacked: Bundle, device: FakeCuda) -> None:
     assert device.devices
     found = {fact.name: fact for fact in examine(unpacked.path)}
-    assert found["GPU"].found == "compute capability 8.7, CUDA 12.6 by cuda-bindings"
+    assert found["GPU"].found == "compute capability 8.7, CUDA 12.6"
     assert found["engine"].state == "note"
     assert "python -m edge build" in found["engine"].remedy
     build(unpacked, BuildFlags(max_batch=1))
