@@ -138,7 +138,9 @@ class SecondLook(_Frozen):
 
 
 class Parity(_Frozen):
-    """Mean errors of FP32 and INT8 on the calibration split, and the mean distance between their fixes, in metres."""
+    """Mean errors of FP32 and INT8 on calibration photos that neither has seen, and the mean distance between their
+    fixes, in metres.
+    """
 
     fp32_mean_m: float
     int8_mean_m: float

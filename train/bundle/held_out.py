@@ -65,8 +65,9 @@ class HeldOut:
 class Fitted:
     """A network ready to export, the `rows` that its gallery holds, and the photos to calibrate on.
 
-    `asked` are the rows of each of `held_out`. `fewer`: each of these again, once for each other one that network and
-    gallery lack as well; empty where they are not cross-fitted.
+    `asked` are the rows of each of `held_out`. `apart`: the network as the largest of them is answered by it, which saw
+    none of its photos. `fewer`: each held-out part again, once for each other one that network and gallery lack as
+    well; empty where they are not cross-fitted.
     """
 
     net: CampusNet
@@ -74,12 +75,18 @@ class Fitted:
     gallery: Gallery
     asked: tuple[Rows, ...]
     held_out: tuple[HeldOut, ...]
+    apart: CampusNet
     fewer: tuple[HeldOut, ...] = ()
 
     @property
     def asked_rows(self) -> Rows:
         """(N,) the rows of all held-out photos, in their order."""
         return np.concatenate(self.asked)
+
+    @property
+    def largest(self) -> int:
+        """The index of the held-out part that has the most photos."""
+        return int(np.argmax([len(rows) for rows in self.asked]))
 
 
 def heads_of(net: CampusNet, features: NDArray[np.float32]) -> Heads:
@@ -134,10 +141,11 @@ def cross_fitted(
 
     asked = [mask for mask in folds(sessions) if not mask.all()]
     held_out = [part for mask in asked for part in answered(mask)]
+    apart, _ = fitted(~max(asked, key=lambda mask: int(mask.sum())))
     pairs = combinations(asked, 2) if len(asked) >= LEAST_SESSIONS else ()
     fewer = [part for pair in pairs for part in answered(*pair)]
     whole, gallery = fitted(np.ones(len(rows), np.bool_))
-    return Fitted(whole, rows, gallery, tuple(rows[mask] for mask in asked), tuple(held_out), tuple(fewer))
+    return Fitted(whole, rows, gallery, tuple(rows[mask] for mask in asked), tuple(held_out), apart, tuple(fewer))
 
 
 def held_out_split(net: CampusNet, task: TrainingData) -> Fitted:
@@ -153,4 +161,4 @@ def held_out_split(net: CampusNet, task: TrainingData) -> Fitted:
     net = net.with_ood_score(torch.from_numpy(features))
     gallery = gallery_of(heads_of(net, features), task.local_m[training])
     heads = run_all(TorchEngine(net), task.images[calibration])
-    return Fitted(net, training, gallery, (calibration,), (HeldOut(heads, task.local_m[calibration], gallery),))
+    return Fitted(net, training, gallery, (calibration,), (HeldOut(heads, task.local_m[calibration], gallery),), net)

@@ -22,12 +22,12 @@ from core.campus.zones import Zones
 from core.engines.heads import joined, run_all
 from core.engines.onnx_engine import OnnxEngine
 from core.errors import DatasetError
-from core.locate.parity import INT8_MAX_COST, int8_parity
 from train.bundle.calibrate import calibrate, fit_posterior, readings, session_gain, sharpened
 from train.bundle.calibration_photos import CALIBRATION, HELD_OUT, CalibrationPhotos
 from train.bundle.fit_fusion import Answered, fit_fusion
 from train.bundle.held_out import Fitted, Ground, HeldOut, cross_fitted, held_out_split
 from train.bundle.look_again import LookedAgain, Questioned, look_again
+from train.bundle.onnx_models import int8_pays, onnx_models, parity_apart
 from train.evaluate.metrics import enough_for
 
 if TYPE_CHECKING:  # torch is imported where it works, so that the command tells its options without it
@@ -39,7 +39,6 @@ log = logging.getLogger(__name__)
 
 CELL_M = 2.0
 GRID_MARGIN_M = 30.0  # a person may stand a little beyond the outermost training photo
-INT8_PHOTOS = 128
 # Own photos that a whitened network refuses; at half of it real campuses take a tenth to a fifth more of one another's
 # photos for theirs (RESULTS.md).
 OFF_CAMPUS_SHARE = 0.04
@@ -74,22 +73,11 @@ def calibrated_parts(net: CampusNet, task: TrainingData, seed: int, second_look:
     fitted = cross_fitted(net, task) if whitened else held_out_split(net, task)
     ground = ground_of(task, fitted.rows)
     log.info("gallery of %d photos", len(fitted.rows))
-    fp32, int8 = _models(fitted, task, seed)
+    models = onnx_models(fitted.net, fitted.rows, task, seed)
     params, calibration = fitted_and_calibrated(fitted, ground, task)
-    # What a whitened network says of photos that it was whitened on flatters FP32 and INT8 alike.
-    by32, by8 = (answered(model, fitted, task) for model in (fp32, int8))
-    at32, at8 = (np.concatenate([part.positions_m(ground, params) for part in parts]) for parts in (by32, by8))
-    truth_m = np.concatenate([part.truth_m for part in by32])
-    parity = int8_parity(at32, at8, truth_m)
-    int8_pays = parity.int8_mean_m <= parity.fp32_mean_m * (1 + INT8_MAX_COST)
-    log.info(
-        "calibration error FP32 %.1f m, INT8 %.1f m, fixes %.1f m apart: INT8 is %s",
-        parity.fp32_mean_m,
-        parity.int8_mean_m,
-        parity.apart_mean_m,
-        "the CPU default" if int8_pays else "not used",
-    )
-    chosen = by8 if int8_pays else by32
+    parity = parity_apart(fitted, models, ground, params, task, seed)
+    int8 = int8_pays(parity, len(fitted.asked[fitted.largest]))
+    chosen = answered(models.int8 if int8 else models.fp32, fitted, task)
     if whitened:
         calibration = calibration.model_copy(update={"off_campus_share": OFF_CAMPUS_SHARE})
     else:  # the radii are those of the model that will be run
@@ -105,10 +93,10 @@ def calibrated_parts(net: CampusNet, task: TrainingData, seed: int, second_look:
         params,
         calibration,
         parity,
-        "model.int8.onnx" if int8_pays else "model.onnx",
+        "model.int8.onnx" if int8 else "model.onnx",
         {
-            "model.onnx": fp32,
-            "model.int8.onnx": int8,
+            "model.onnx": models.fp32,
+            "model.int8.onnx": models.int8,
             **_gallery_files(fitted, chosen, ground, params, task),
             **again.files,
         },
@@ -131,16 +119,6 @@ def _questioned(
         )
         for asked, part in zip(fitted.asked, held_out, strict=True)
     ]
-
-
-def _models(fitted: Fitted, task: TrainingData, seed: int) -> tuple[bytes, bytes]:
-    """The network as ONNX in FP32, and in INT8 calibrated on photos of the gallery drawn by `seed`."""
-    from core.network.onnx_export import export_fp32, quantize_int8
-
-    log.info("ONNX: FP32, and INT8 calibrated on %d training photos", min(INT8_PHOTOS, len(fitted.rows)))
-    fp32 = export_fp32(fitted.net)
-    chosen = np.random.default_rng(seed).permutation(fitted.rows)[:INT8_PHOTOS]
-    return fp32, quantize_int8(fp32, task.images[np.sort(chosen)])
 
 
 def _gallery_files(

@@ -1,0 +1,76 @@
+"""The network as ONNX in FP32 and INT8, and what INT8 costs on photos that neither it nor the network has seen."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.campus.manifest import Parity
+from core.campus.parameters import PosteriorParams
+from core.engines.heads import run_all
+from core.engines.onnx_engine import OnnxEngine
+from core.locate.parity import INT8_MAX_COST, int8_parity
+from train.bundle.held_out import Fitted, Ground
+
+if TYPE_CHECKING:  # torch is imported where it works, so that the command tells its options without it
+    from core.network.campus_net import CampusNet
+    from train.fit.training_data import TrainingData
+
+log = logging.getLogger(__name__)
+
+INT8_PHOTOS = 128
+
+
+@dataclass(frozen=True)
+class OnnxModels:
+    """One network as ONNX in FP32, and in INT8."""
+
+    fp32: bytes
+    int8: bytes
+
+
+def onnx_models(net: CampusNet, rows: NDArray[np.int64], task: TrainingData, seed: int) -> OnnxModels:
+    """Export a network; INT8 is calibrated on INT8_PHOTOS of the photos at `rows`, drawn by `seed`."""
+    from core.network.onnx_export import export_fp32, quantize_int8
+
+    log.info("ONNX: FP32, and INT8 calibrated on %d training photos", min(INT8_PHOTOS, len(rows)))
+    fp32 = export_fp32(net)
+    chosen = np.random.default_rng(seed).permutation(rows)[:INT8_PHOTOS]
+    return OnnxModels(fp32, quantize_int8(fp32, task.images[np.sort(chosen)]))
+
+
+def parity_apart(
+    fitted: Fitted, models: OnnxModels, ground: Ground, params: PosteriorParams, task: TrainingData, seed: int
+) -> Parity:
+    """FP32 against INT8 on the largest held-out part, by a network, a gallery and an INT8 calibration without it.
+
+    A network that was whitened on the very photos that it is asked flatters both. `models` are those of the whole
+    network, which a trained one's calibration photos are already apart from.
+    """
+    index = fitted.largest
+    part, asked = fitted.held_out[index], fitted.asked[index]
+    if fitted.apart is not fitted.net:
+        models = onnx_models(fitted.apart, fitted.rows[~np.isin(fitted.rows, asked)], task, seed)
+    at32, at8 = (
+        replace(part, heads=run_all(OnnxEngine(model, "ONNX Runtime"), task.images[asked])).positions_m(ground, params)
+        for model in (models.fp32, models.int8)
+    )
+    return int8_parity(at32, at8, part.truth_m)
+
+
+def int8_pays(parity: Parity, photos: int) -> bool:
+    """Whether INT8 becomes the CPU's model, and a line that says why, measured on so many photos."""
+    pays = parity.int8_mean_m <= parity.fp32_mean_m * (1 + INT8_MAX_COST)
+    log.info(
+        "error on %d photos apart: FP32 %.1f m, INT8 %.1f m, fixes %.1f m apart: INT8 is %s",
+        photos,
+        parity.fp32_mean_m,
+        parity.int8_mean_m,
+        parity.apart_mean_m,
+        "the CPU default" if pays else "not used",
+    )
+    return pays
