@@ -9,9 +9,11 @@ import streamlit as st
 from app import campuses, cards, widgets
 from app.answer import answer
 from app.capture import from_camera, from_gallery, from_samples
+from app.compression import compressed
 from app.kept_photos import photo_keeper
 from app.language import LANGUAGES, Lang, language_of
 from app.lasting_log import keep_log
+from app.opening import opening
 from app.pages import campus_page, log_page
 from app.shared import changed_ns, opened, secure, trouble
 from app.stage import stage
@@ -115,4 +117,7 @@ def locate_page(localizer: Localizer, texts: Texts) -> None:
         st.toggle(texts["use_location"], key="share_location", persist_state="session")
 
 
-main()
+if __name__ == "__main__":
+    main()  # each run of the page
+else:
+    app = st.App(__file__, middleware=[compressed()], lifespan=opening)  # what `streamlit run` finds here and serves

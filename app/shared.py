@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -10,6 +12,9 @@ from app import campuses
 from app.gate import Gate, process_gate
 from core.campus.file_names import CAMPUS_JSON
 from core.locate.localizer import Localizer
+
+if TYPE_CHECKING:
+    from core.campus.bundle import Bundle
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
@@ -30,7 +35,7 @@ def trial_gate() -> Gate:
     return Gate(at_once=1, waiting=3)
 
 
-@st.cache_data(max_entries=4, show_spinner=False)
+@lru_cache(maxsize=4)
 def sample_pictures(path: Path, changed_ns: int) -> list[tuple[str, str]]:
     """The samples' small pictures, once per bundle."""
     return campuses.sample_pictures(opened(path, changed_ns).bundle)
@@ -39,15 +44,15 @@ def sample_pictures(path: Path, changed_ns: int) -> list[tuple[str, str]]:
 def edge_pack(localizer: Localizer) -> Path | None:
     """The pack for a device that was made from this bundle and lies beside it, or None."""
     bundle = localizer.bundle
-    found = (path for path in campuses.edge_packs(bundle) if _is_pack_of(path, changed_ns(path), localizer))
+    found = (path for path in campuses.edge_packs(bundle) if _is_pack_of(path, changed_ns(path), bundle))
     return next(found, None)
 
 
-@st.cache_data(max_entries=16, show_spinner=False, hash_funcs={Localizer: lambda opened: opened.bundle.manifest.digest})
-def _is_pack_of(path: Path, changed_ns: int, localizer: Localizer) -> bool:
+@lru_cache(maxsize=4)
+def _is_pack_of(path: Path, changed_ns: int, bundle: Bundle) -> bool:
     """Checked once per state of the file, since every byte of it is hashed."""
     del changed_ns
-    return campuses.is_pack_of(path, localizer.bundle)
+    return campuses.is_pack_of(path, bundle)
 
 
 def changed_ns(path: Path) -> int:

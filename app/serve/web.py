@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
+from app.compression import compressed
 from app.language import Lang, language_of
 from app.serve.access import KEY_PARAMETER, Attempts, Lock, Reason, SameOrigin, host_of, is_address
 from app.serve.addresses import host_names
@@ -71,9 +71,7 @@ def field_app(
     if site.key is not None:
         open_paths = frozenset({INSTALL_PATH, CERTIFICATE_PATH, PEM_PATH, "/healthz"})
         middleware.append(Middleware(Lock, key=site.key, page=lock_page, open_paths=open_paths, attempts=Attempts()))
-    # Streamlit leaves its scripts, the most of a first load, uncompressed: it expects a proxy in front. Level 6 is
-    # within 1 % of level 9 in size on them.
-    middleware.append(Middleware(GZipMiddleware, minimum_size=1000, compresslevel=6))
+    middleware.append(compressed())
     return App(
         script,
         routes=[*(Route(path, api) for path in API_PATHS), *pages, *app_routes(site), *install_routes(site)],

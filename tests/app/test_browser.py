@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from benchmarks.browser import FirstLoad
 from core.campus.bundle import Bundle
-from tests.app.harness import DESKTOP, PHONE, SCREENSHOTS, Open, Visit
+from tests.app.harness import DESKTOP, PHONE, SCREENSHOTS, Open, Server, Visit
 from tests.bundles import Kind, make_bundle, photo
 
 pytestmark = pytest.mark.slow
@@ -216,6 +218,20 @@ def test_the_keyboard_reaches_everything_and_each_control_has_a_name(visit: Open
     )
     assert unnamed == []
     seen.clean()
+
+
+def test_the_first_load_is_as_small_as_over_https(browser: Any, server: Server) -> None:
+    context = browser.new_context()
+    context.set_default_timeout(90_000)
+    try:
+        seen = Visit(context.new_page())
+        load = FirstLoad(seen.page, server.url, mbit_s=4)
+        seen.map_drawn()
+        assert 0.3 < load.usable_mb <= 1.3
+        assert load.megabytes("DeckGl") > 0.3
+        assert load.megabytes() <= 2.4
+    finally:
+        context.close()
 
 
 def test_the_page_can_be_put_on_the_home_screen(visit: Open) -> None:

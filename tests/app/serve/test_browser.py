@@ -11,7 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from benchmarks.browser import launch
+from benchmarks.browser import FirstLoad, launch
 from benchmarks.serving import Served, start
 from tests.app.harness import PHONE, Visit
 from tests.bundles import make_bundle, photo
@@ -161,20 +161,8 @@ def test_without_the_network_the_page_says_so(
 def test_the_first_load_is_small(open_page: OpenPage, served: Served) -> None:
     """What a phone fetches, counted by the browser as it came over the wire: the page, and the map's code behind it."""
     seen = open_page("/")
-    devtools = seen.page.context.new_cdp_session(seen.page)
-    devtools.send("Network.enable")
-    named: dict[str, str] = {}
-    received: dict[str, float] = {}
-    devtools.on("Network.responseReceived", lambda event: named.update({event["requestId"]: event["response"]["url"]}))
-    devtools.on(
-        "Network.loadingFinished", lambda event: received.update({event["requestId"]: event["encodedDataLength"]})
-    )
-    seen.page.goto(f"{served.home}/?key={served.key}")
-    seen.page.locator(".camera .take").wait_for()
+    load = FirstLoad(seen.page, f"{served.home}/?key={served.key}", mbit_s=4)
     seen.map_drawn()
-    of_map = sum(size for key, size in received.items() if "DeckGl" in named.get(key, ""))
-    all_of_it = sum(received.values())
-    print(f"first load: {(all_of_it - of_map) / 1e6:.3f} MB, and {of_map / 1e6:.3f} MB for the map")
-    assert of_map > 0.3e6
-    assert 0.3e6 < all_of_it - of_map <= 1.35e6
-    assert all_of_it <= 2.4e6
+    assert 0.3 < load.usable_mb <= 1.3
+    assert load.megabytes("DeckGl") > 0.3
+    assert load.megabytes() <= 2.4

@@ -1,0 +1,59 @@
+"""Compression: what never changes is packed once, and everybody gets what they asked for."""
+
+from __future__ import annotations
+
+import gzip
+
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.testclient import TestClient
+
+from app.compression import compressed
+
+TEXT = b"let campus = 1;\n" * 1000
+
+
+@pytest.fixture
+def asked() -> list[str]:
+    """The paths that the app behind the compression was asked for."""
+    return []
+
+
+@pytest.fixture
+def client(asked: list[str]) -> TestClient:
+    async def page(request: Request) -> Response:
+        asked.append(request.url.path)
+        missing = request.url.path.endswith("absent.js")
+        return Response(TEXT, 404 if missing else 200, media_type="text/javascript")
+
+    routes = [Route("/static/js/{name}", page), Route("/{name}", page)]
+    return TestClient(Starlette(routes=routes, middleware=[compressed()]), headers={"Accept-Encoding": "identity"})
+
+
+def packed(client: TestClient, path: str) -> tuple[int, bytes]:
+    """What came over the wire for whoever takes gzip."""
+    with client.stream("GET", path, headers={"Accept-Encoding": "gzip"}) as answer:
+        assert answer.headers["content-encoding"] == "gzip"
+        return answer.status_code, b"".join(answer.iter_raw())
+
+
+def test_a_script_is_packed_once_for_all_who_take_it(client: TestClient, asked: list[str]) -> None:
+    first, second = packed(client, "/static/js/a.js"), packed(client, "/static/js/a.js")
+    assert asked == ["/static/js/a.js"]
+    assert first == second
+    assert gzip.decompress(first[1]) == TEXT
+    assert len(first[1]) < 0.1 * len(TEXT)
+    assert client.get("/static/js/a.js").content == TEXT, "plain for whoever takes no other"
+
+
+def test_what_may_change_is_asked_for_each_time(client: TestClient, asked: list[str]) -> None:
+    for path in ("/page", "/static/js/absent.js"):
+        asked.clear()
+        for _ in range(2):
+            status, body = packed(client, path)
+            assert gzip.decompress(body) == TEXT
+            assert status == (404 if "absent" in path else 200)
+        assert asked == [path, path]
