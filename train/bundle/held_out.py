@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import TYPE_CHECKING
 
@@ -47,6 +47,10 @@ class HeldOut:
     heads: Heads
     truth_m: Float
     gallery: Gallery | None
+
+    def at(self, chosen: NDArray[np.bool_]) -> HeldOut:
+        """Some of the photos, by a mask (N,)."""
+        return replace(self, heads=self.heads.at(np.flatnonzero(chosen)), truth_m=self.truth_m[chosen])
 
     def nearest(self, count: int) -> tuple[NDArray[np.intp], NDArray[np.float32]] | None:
         """(N, count) rows and similarities of the nearest gallery photos; None without a gallery."""

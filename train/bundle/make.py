@@ -24,6 +24,7 @@ from core.engines.choose import open_engine
 from core.errors import BundleError, DatasetError
 from core.locate.localizer import Localizer
 from train.bundle.parts import Parts, calibrated_parts
+from train.bundle.untrained import where_training_does_not_pay
 from train.dataset.dataset import Dataset
 from train.dataset.expectation import expect
 from train.dataset.geotag import write_position
@@ -90,6 +91,11 @@ class Run:
         trained = datetime.fromtimestamp(best.stat().st_mtime, timezone.utc)
         epochs = len((run / LOG).read_text(encoding="utf-8").splitlines()) - 1
         return cls(net.eval(), task, fit, config["weights"], trained, epochs)
+
+    def where_it_pays(self) -> Run:
+        """The run itself or, where training does not pay on the calibration split, its backbone untrained."""
+        found = where_training_does_not_pay(self.net, self.task, self.fit)
+        return self if found is None else replace(self, net=found[0], fit=found[1])
 
 
 def _zone(data: dict[str, Any]) -> Zone:
@@ -240,6 +246,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-second-look", action="store_true", help="leave local features out: 15 kB a photo, and 2.8 MB"
     )
+    parser.add_argument(
+        "--trained",
+        action="store_true",
+        help="keep the trained network even where its backbone's untrained features locate calibration photos better",
+    )
 
 
 def add_bundle_arguments(parser: argparse.ArgumentParser) -> None:
@@ -254,6 +265,7 @@ def add_bundle_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     config = BundleConfig(args.name or args.out.stem, args.description, second_look=not args.no_second_look)
     run, campus_map = Run.load(args.run), read_map(args.map)
+    run = run if args.trained else run.where_it_pays()
     bundle = make_bundle(run, args.out, config, campus_map, test_samples(run.task, args.samples), args.force)
     print(f"{bundle.path}: try it with `python predict.py PHOTO --bundle {bundle.path}`")
     return 0
