@@ -14,6 +14,7 @@ from app.gate import BusyError
 from app.kept_photos import photo_keeper
 from app.shared import changed_ns, gate, sample_pictures
 from app.standpoint import MOST_PHOTOS, Taken, read, sighted
+from app.track import leave_track, place_of, track_of
 from core.errors import CampusError
 from core.photo.names import PHOTO_SUFFIXES
 
@@ -108,7 +109,8 @@ def take(
             new, unusable = _read_each(readers, texts)
             if not own:
                 new = [(replace(taken, photo=b""), photo) for taken, photo in new]
-            found = answered(localizer, [*before, *(taken for taken, _ in new)][-MOST_PHOTOS:], joined=bool(before))
+            play = [*before, *(taken for taken, _ in new)][-MOST_PHOTOS:]
+            found = answered(localizer, play, joined=bool(before), walked=[taken for taken, _ in new] if own else [])
     except BusyError as busy:
         state.trouble = (texts.say("busy", waiting=busy.waiting), "")
     except CampusError as error:
@@ -150,10 +152,16 @@ def _read_each(
     return new, unusable
 
 
-def answered(localizer: Localizer, play: list[Taken], *, joined: bool) -> Sighting:
-    """Locate the photos in play; `joined`: their answer takes the place of the log's last one."""
+def answered(localizer: Localizer, play: list[Taken], *, joined: bool, walked: list[Taken]) -> Sighting:
+    """Locate the photos in play; `joined`: their answer takes the place of the log's last one.
+
+    `walked` are those that the session's track has not had yet; one that is not of this campus leads it nowhere.
+    """
     state = st.session_state
     found = sighted(localizer, play)
+    if found.place is not None:
+        places = [place_of(track_of(localizer).add(taken.reading)) for taken in walked]
+        found = replace(found, walked=places[-1] if places else None)
     first = sighted(localizer, play[:1]) if len(play) > 1 else found
     state.first_m = first.radii_m[0] if first.radii_m is not None else None
     # Only the last photo can be corrected, so only its file is held.
@@ -172,7 +180,8 @@ def removed(localizer: Localizer, number: int) -> None:
     state = st.session_state
     rest = [taken for place, taken in enumerate(state.play) if place != number]
     if rest:
+        leave_track()
         with gate().turn():
-            answered(localizer, rest, joined=True)
+            answered(localizer, rest, joined=True, walked=rest)
     else:
         start_anew()

@@ -80,6 +80,7 @@ class _Entry(_Kept):
     truth_source: Literal["photo", "phone", "person"]
     truth_on_campus: bool
     name: _Name
+    walked: _Place | None = None
     key: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 
 
@@ -89,7 +90,8 @@ def as_json(sighting: Sighting) -> str:
     plain = {f.name: getattr(fix, f.name) for f in fields(Fix) if f.name != "probability"}
     plain |= {"zones": [asdict(zone) for zone in fix.zones], "candidates": [asdict(place) for place in fix.candidates]}
     rest = {f.name: getattr(sighting, f.name) for f in fields(Sighting)}
-    rest |= {"fix": plain, "truth": None if truth is None else asdict(truth)}
+    walked = None if sighting.walked is None else asdict(sighting.walked)
+    rest |= {"fix": plain, "truth": None if truth is None else asdict(truth), "walked": walked}
     return _Entry.model_validate(rest).model_dump_json()
 
 
@@ -108,9 +110,14 @@ def from_json(text: object) -> Sighting | None:
     rest = entry.model_dump() | {
         "fix": Fix(**fix),
         "time_utc": entry.time_utc.astimezone(timezone.utc),
-        "truth": None if entry.truth is None else Place(**entry.truth.model_dump()),
+        "truth": _place(entry.truth),
+        "walked": _place(entry.walked),
     }
     return Sighting(**rest)
+
+
+def _place(kept: _Place | None) -> Place | None:
+    return None if kept is None else Place(**kept.model_dump())
 
 
 def with_kept(log: Sequence[Sighting], kept: object) -> list[Sighting]:

@@ -21,7 +21,7 @@ MAX_ENTRIES = 500  # thumbnails of some kilobytes: a long day in the field stays
 _COLUMNS = (
     "time_utc", "campus", "lat", "lon", "radius68_m", "radius95_m", "zone", "zone_probability", "answer",
     "on_campus", "ood_score", "truth_lat", "truth_lon", "truth_error_m", "truth_source", "error_m",
-    "photo", "heading_deg", "heading_spread_deg", "photos",
+    "photo", "heading_deg", "heading_spread_deg", "photos", "track_lat", "track_lon",
 )  # fmt: skip
 
 
@@ -89,6 +89,8 @@ def _row(sighting: Sighting) -> dict[str, Any]:
             "heading_spread_deg": _rounded(fix.heading_spread_deg),
             "error_m": _rounded(sighting.error_m),
         }
+    if sighting.walked is not None:
+        row |= {"track_lat": round(sighting.walked.lat, 7), "track_lon": round(sighting.walked.lon, 7)}
     if truth is not None:
         row |= {
             "truth_lat": round(truth.lat, 7),
@@ -130,7 +132,7 @@ def to_geojson(log: Sequence[Sighting]) -> str:
 
 
 def to_gpx(log: Sequence[Sighting]) -> str:
-    """GPX 1.1: a waypoint for each fix, and a track through them in order; refused photos have no place in it."""
+    """GPX 1.1: a waypoint for each fix, and the session's track, filtered; refused photos have no place in it."""
     gpx = ElementTree.Element(
         "gpx", {"version": "1.1", "creator": "Campus GPS", "xmlns": "http://www.topografix.com/GPX/1/1"}
     )
@@ -148,8 +150,9 @@ def to_gpx(log: Sequence[Sighting]) -> str:
         add(point, "desc", f"{said}, {entry.name}" if entry.name else said)
     if located:
         segment = ElementTree.SubElement(ElementTree.SubElement(gpx, "trk"), "trkseg")
-        for entry, where, _ in located:
-            point = ElementTree.SubElement(segment, "trkpt", where)
+        for entry, _, at in located:
+            walked = entry.on_track or at
+            point = ElementTree.SubElement(segment, "trkpt", {"lat": f"{walked.lat:.7f}", "lon": f"{walked.lon:.7f}"})
             add(point, "time", entry.time_utc.strftime("%Y-%m-%dT%H:%M:%SZ"))
     ElementTree.indent(gpx)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(gpx, encoding="unicode") + "\n"

@@ -29,6 +29,7 @@ class Sighting:
     """A located photo. `truth` is the position that photo, phone or person gave: shown, never used to predict.
 
     `name` is the photo's file name, empty where it has none; `truth_on_campus` whether the truth lies on the campus.
+    `walked` is where the session's walk was then, by its earlier photos too; None for a sample.
     """
 
     fix: Fix
@@ -38,6 +39,7 @@ class Sighting:
     truth_source: TruthSource = "photo"
     truth_on_campus: bool = True
     name: str = ""
+    walked: Place | None = None
     key: str = field(default_factory=lambda: uuid4().hex, compare=False)  # by which the browser's log knows it
 
     @property
@@ -53,6 +55,11 @@ class Sighting:
         """Where it was taken, or None where the photo was refused."""
         radii_m = self.radii_m
         return None if radii_m is None else Place(self.fix.lat, self.fix.lon, radii_m[0])
+
+    @property
+    def on_track(self) -> Place | None:
+        """Its place on the session's track: by the walk's filter, or its own; None where it was refused."""
+        return None if self.place is None else self.walked or self.place
 
     @property
     def error_m(self) -> float | None:

@@ -25,11 +25,11 @@ def shown() -> Shown:
 
 
 def earlier_places(bundle: Bundle, *, but_last: bool) -> list[Place]:
-    """The places of the session's log on this campus, oldest first."""
+    """The session's track on this campus, oldest first."""
     log: list[Sighting] = st.session_state.log
     entries = log[:-1] if but_last else log
     name = bundle.manifest.name
-    return [place for entry in entries if entry.fix.campus == name and (place := entry.place) is not None]
+    return [place for entry in entries if entry.fix.campus == name and (place := entry.on_track) is not None]
 
 
 def stage(bundle: Bundle, page: str, texts: Texts, *, webgl: bool) -> None:

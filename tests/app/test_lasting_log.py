@@ -26,7 +26,7 @@ def sighting(minute: int = 0) -> Sighting:
 def test_a_line_comes_back_as_it_was(on_campus: bool | None) -> None:
     entry = sighting()
     fix = replace(entry.fix, on_campus=on_campus, heading_deg=359.0, outliers=(1,))
-    entry = replace(entry, fix=fix)
+    entry = replace(entry, fix=fix, walked=Place(47.0001, 8.4, 9.0) if on_campus else None)
     back = from_json(as_json(entry))
     assert back == entry
     assert back is not None
