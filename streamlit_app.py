@@ -10,6 +10,7 @@ from app import campuses, cards, widgets
 from app.answer import answer
 from app.capture import from_camera, from_gallery, from_samples
 from app.compression import compressed
+from app.following import answer_frame
 from app.kept_photos import photo_keeper
 from app.language import LANGUAGES, Lang, language_of
 from app.lasting_log import keep_log
@@ -63,6 +64,7 @@ def main() -> None:
     if localizer is not None:
         with map_place:
             stage(localizer.bundle, page, texts, webgl=webgl)
+    answer_frame()
     keep_log()  # last: what this run located or cleared is in it
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from app import campuses, session_log, widgets
+from app.following import follow
 from app.gate import BusyError
 from app.kept_photos import photo_keeper
 from app.shared import changed_ns, gate, sample_pictures
@@ -31,7 +32,9 @@ def from_camera(localizer: Localizer, texts: Texts, *, another: bool = False) ->
     except CampusError as error:
         st.session_state.trouble = (texts["photo_error"], texts.reason(error))
         return
-    if shot is not None:
+    if shot is not None and shot.frame:
+        follow(localizer, texts, shot)
+    elif shot is not None:
         photo, name = shot.photo, shot.name
         take(
             localizer,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from app.following import steady_view
 from app.map.deck import Place, Shown, campus_deck, coverage_deck
 from app.map.still import still_map
 from app.shared import dark
@@ -38,12 +39,13 @@ def stage(bundle: Bundle, page: str, texts: Texts, *, webgl: bool) -> None:
     located = current if current is not None and current.place is not None else None
     name = bundle.manifest.name
     alt = texts.say("map_alt_empty", campus=name)
-    fix, truth = None, None
+    fix, truth, view = None, None, None
     if located is not None and located.radii_m is not None:
+        view = steady_view(bundle, located)
         fix, truth = located.fix, located.truth if located.truth_on_campus else None
         zone, radius = texts.zone_name(fix.zone.name), texts.distance(located.radii_m[0])
         alt = texts.say("map_alt", zone=zone, radius=radius)
-    st.html(f"<img class='still' src=\"{still_map(bundle, fix, truth=truth, dark=dark())}\" alt=''>")
+    st.html(f"<img class='still' src=\"{still_map(bundle, fix, truth=truth, view=view, dark=dark())}\" alt=''>")
     recentred = int(st.session_state.get("recentred", 0))
     deck: pydeck.Deck
     if page == "campus":
@@ -51,7 +53,9 @@ def stage(bundle: Bundle, page: str, texts: Texts, *, webgl: bool) -> None:
         deck = coverage_deck(bundle, shown=shown(), recentred=recentred, dark=dark())
     else:
         track = earlier_places(bundle, but_last=located is not None)
-        deck = campus_deck(bundle, fix, truth=truth, track=track, shown=shown(), recentred=recentred, dark=dark())
+        deck = campus_deck(
+            bundle, fix, truth=truth, track=track, shown=shown(), view=view, recentred=recentred, dark=dark()
+        )
     if webgl:
         st.pydeck_chart(deck, height="stretch", alt=alt)
     with st.container(key="controls"):

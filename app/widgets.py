@@ -29,18 +29,23 @@ _MAP_SCRIPT = Path(__file__).resolve().parent / "collect" / "pages" / "map.js"
 MAX_PHOTO_BYTES = 25 * 2**20
 MAX_SIDE_PX = 1600  # far more than any network here wants, and 12 megapixels become 0.4 MB on the way
 JPEG_QUALITY = 0.9
+FRAME_PX = 640  # of a live frame: one a second goes over the phone's network
 _CAMERA_TEXTS = ("take_photo", "live_view", "live_stop", "snap", "reading", "sending", "camera_refused",
-                 "unreadable", "too_large")  # fmt: skip
+                 "unreadable", "too_large", "follow", "waiting")  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Shot:
-    """A photo from the camera component: file bytes, its name, what the camera recorded, where the phone says it is."""
+    """A photo from the camera component: file bytes, its name, what the camera recorded, where the phone says it is.
+
+    `frame` is the number of a live frame, 0 for a photo that was taken.
+    """
 
     photo: bytes
     name: str = ""
     recorded: Capture | None = None
     phone: Place | None = None
+    frame: int = 0
 
 
 def component(name: str, *, before: Path | None = None) -> Any:
@@ -60,7 +65,7 @@ def _ignore() -> None:
 
 
 def camera(texts: Texts, *, share_location: bool, another: bool = False) -> Shot | None:
-    """The rear camera's button; gives the photo in the run after it was taken. Raises PhotoError.
+    """The rear camera's button; gives the photo, or a live frame, in the run after it was taken. Raises PhotoError.
 
     `another` is the button that asks to turn and take one more.
     """
@@ -69,13 +74,20 @@ def camera(texts: Texts, *, share_location: bool, another: bool = False) -> Shot
         "texts": words | {"take_photo": texts["another"]} if another else words,
         "another": another,
         "max_side_px": MAX_SIDE_PX,
+        "frame_px": FRAME_PX,
         "quality": JPEG_QUALITY,
         "max_bytes": MAX_PHOTO_BYTES,
         "share_location": share_location,
     }
     key = "camera_another" if another else "camera"
-    value = component("camera")(key=key, data=data, on_photo_change=_ignore).photo
+    seen = component("camera")(key=key, data=data, on_photo_change=_ignore, on_frame_change=_ignore)
+    value = seen.frame if seen.photo is None else seen.photo
     return None if value is None else shot_from(value)
+
+
+def answered(frame: int) -> None:
+    """Tell the camera that this frame was answered, so that it may send another."""
+    component("answered")(key="answered", data={"number": str(frame)})
 
 
 def shot_from(value: Any) -> Shot:
@@ -87,7 +99,9 @@ def shot_from(value: Any) -> Shot:
         raise PhotoError("the camera sent an empty photo; try again")
     exif = _from_base64(str(value.get("exif") or ""))
     recorded = capture_from_tags(read_tags(exif)) if exif else None
-    return Shot(photo, str(value.get("name") or ""), recorded, _phone(value.get("phone")))
+    number = value.get("number")
+    frame = number if type(number) is int and 0 < number < 2**53 else 0
+    return Shot(photo, str(value.get("name") or ""), recorded, _phone(value.get("phone")), frame)
 
 
 def _from_base64(text: str) -> bytes:

@@ -15,6 +15,8 @@ WORDS = {
     "live_view": "Live view",
     "snap": "Capture",
     "live_stop": "Close",
+    "follow": "Follow me: a place each second",
+    "waiting": "Waiting for the server…",
     "reading": "Reading the photo…",
     "sending": "Sending…",
     "camera_refused": "The camera cannot be opened: allow it in the browser, or use the big button.",

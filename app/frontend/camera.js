@@ -3,15 +3,17 @@
 export default function ({ parentElement: root, setTriggerValue, data }) {
   const find = (selector) => root.querySelector(selector);
   const file = find(".file"), video = find("video"), live = find(".live"), snap = find(".snap");
-  const take = find(".take"), say = find(".say");
+  const take = find(".take"), say = find(".say"), follow = find(".follow input");
   const texts = data.texts;
-  root.querySelector(".camera").classList.toggle("another", data.another);
-  let stream = null, closed = false, busy = false;
+  const classes = find(".camera").classList;
+  classes.toggle("another", data.another);
+  let stream = null, closed = false, busy = false, following = null;
 
   find(".take-text").textContent = texts.take_photo;
   file.setAttribute("aria-label", texts.take_photo);
   find(".live-text").textContent = texts.live_view;
   snap.textContent = texts.snap;
+  find(".follow-text").textContent = texts.follow;
   const hasLive = window.isSecureContext && !!navigator.mediaDevices?.getUserMedia;
   live.hidden = !hasLive || data.another;
 
@@ -32,16 +34,19 @@ export default function ({ parentElement: root, setTriggerValue, data }) {
     );
   }
 
-  async function send(bitmap, exif, name) {
-    const scale = Math.min(1, data.max_side_px / Math.max(bitmap.width, bitmap.height));
+  function shrunk(picture, width, height, most_px) {
+    const scale = Math.min(1, most_px / Math.max(width, height));
     const canvas = document.createElement("canvas");
-    canvas.width = Math.max(1, Math.round(bitmap.width * scale));
-    canvas.height = Math.max(1, Math.round(bitmap.height * scale));
+    canvas.width = Math.max(1, Math.round(width * scale));
+    canvas.height = Math.max(1, Math.round(height * scale));
     const paper = canvas.getContext("2d");
     paper.imageSmoothingQuality = "high";
-    paper.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
-    const url = canvas.toDataURL("image/jpeg", data.quality);
-    deliver(url, exif, name);
+    paper.drawImage(picture, 0, 0, canvas.width, canvas.height);
+    return canvas.toDataURL("image/jpeg", data.quality);
+  }
+
+  async function send(bitmap, exif, name) {
+    deliver(shrunk(bitmap, bitmap.width, bitmap.height, data.max_side_px), exif, name);
   }
 
   async function deliver(url, exif, name) {
@@ -100,7 +105,37 @@ export default function ({ parentElement: root, setTriggerValue, data }) {
     }
   }
 
+  // Live fixes: the next frame goes once the last one is answered, at most one a second. One that is not answered at all,
+  // since another tap came between, is followed by another.
+  function stepAlong() {
+    const silent_ms = performance.now() - following.sent_ms;
+    const answered = document.documentElement.dataset.campusAnswered === String(following.number);
+    say.textContent = answered || silent_ms < 2000 ? "" : texts.waiting;
+    const due = silent_ms >= (answered ? 1000 : 8000);
+    if (!due || !video.videoWidth || document.documentElement.classList.contains("campus-lost")) return;
+    following.number += 1;
+    following.sent_ms = performance.now();
+    const url = shrunk(video, video.videoWidth, video.videoHeight, data.frame_px);
+    setTriggerValue("frame", { url, number: following.number });
+  }
+
+  function followOrNot() {
+    clearInterval(following?.timer);
+    following = null;
+    say.textContent = "";
+    classes.toggle("following", follow.checked);
+    if (!follow.checked) return;
+    following = { number: Date.now(), sent_ms: -Infinity, timer: setInterval(stepAlong, 100) };
+  }
+
+  function hidden() {
+    if (document.hidden && following) stop();
+  }
+
   function stop() {
+    follow.checked = false;
+    followOrNot();
+    find(".follow").hidden = true;
     stream?.getTracks().forEach((track) => track.stop());
     stream = null;
     video.srcObject = null;
@@ -119,7 +154,7 @@ export default function ({ parentElement: root, setTriggerValue, data }) {
       if (closed) return void opened.getTracks().forEach((track) => track.stop());
       stream = opened;
       video.srcObject = stream;
-      video.hidden = snap.hidden = false;
+      video.hidden = snap.hidden = find(".follow").hidden = false;
       find(".live-text").textContent = texts.live_stop;
     } catch {
       say.textContent = texts.camera_refused;
@@ -149,6 +184,8 @@ export default function ({ parentElement: root, setTriggerValue, data }) {
   file.onchange = chosen;
   live.onclick = toggleLive;
   snap.onclick = capture;
+  follow.onchange = followOrNot;
+  document.addEventListener("visibilitychange", hidden);
   take.onkeydown = (event) => {
     if (event.key === "Enter" || event.key === " ") {
       event.preventDefault();
@@ -157,6 +194,7 @@ export default function ({ parentElement: root, setTriggerValue, data }) {
   };
   return () => {
     closed = true;
+    document.removeEventListener("visibilitychange", hidden);
     stop();
   };
 }

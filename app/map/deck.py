@@ -103,19 +103,21 @@ def campus_deck(
     truth: Place | None = None,
     track: Sequence[Place] = (),
     shown: Shown = NOTHING_MORE,
+    view: View | None = None,
     recentred: int = 0,
     dark: bool = False,
 ) -> pydeck.Deck:
     """The campus, and on it a fix with its circles, probability and candidates.
 
     `truth` is where the photo says it was taken; `track` the earlier fixes of a session, oldest first; `shown` what is
-    drawn beside them; another number in `recentred` takes the page's view back to the first one. Without a fix, or with
-    one that is not of this campus, the whole campus is shown. Raises MissingDependency where pydeck is not installed.
+    drawn beside them; `view` where the map looks at first, by default where all of it is seen; another number in
+    `recentred` takes the page back there. Without a fix, or with one that is not of this campus, the whole campus is
+    shown. Raises MissingDependency where pydeck is not installed.
     """
     theme = DARK if dark else LIGHT
     if fix is not None and fix.refused:
         fix = None
-    view = view_of(bundle, fix, truth)
+    view = view or view_of(bundle, fix, truth)
     layers = [_zone_layer(bundle, fix, theme)] if shown.zones else []
     if shown.photos:
         layers.append(_photo_layer(bundle, theme))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from html import escape
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -16,6 +17,7 @@ from core.locate.confidence import confidence, places_to_name
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from core.campus.basemap import View
     from core.campus.bundle import Bundle
     from core.locate.fix import Fix
 
@@ -26,13 +28,15 @@ _LETTERS = "font-family='system-ui,sans-serif' font-weight='700' font-size='12' 
 _EQUATOR_M, _TILE_PX = 40_075_016.686, 512
 
 
-def still_map(bundle: Bundle, fix: Fix | None = None, *, truth: Place | None = None, dark: bool = False) -> str:
+def still_map(
+    bundle: Bundle, fix: Fix | None = None, *, truth: Place | None = None, view: View | None = None, dark: bool = False
+) -> str:
     """The map that `campus_deck` draws at first, as an SVG in a data URL, at the same scale about the same middle."""
     if fix is not None and fix.refused:
         fix = None
-    view = view_of(bundle, fix, truth)
+    view = view or view_of(bundle, fix, truth)
     frame = bundle.manifest.frame
-    px_per_m = _TILE_PX * 2**view.zoom / (_EQUATOR_M * float(np.cos(np.radians(view.lat))))
+    px_per_m = px_per_metre(view)
     middle = frame.to_local(view.lat, view.lon)
 
     def at(lat: float, lon: float) -> tuple[float, float]:
@@ -40,11 +44,9 @@ def still_map(bundle: Bundle, fix: Fix | None = None, *, truth: Place | None = N
         return round(WIDTH_PX / 2 + east * px_per_m, 1), round(HEIGHT_PX / 2 - north * px_per_m, 1)
 
     colours, theme = (basemap.DARK, DARK) if dark else (basemap.LIGHT, LIGHT)
-    parts = [f"<rect width='100%' height='100%' fill='{colours['ground']}'/>"]
-    features = sorted(
-        basemap.drawable(campus_map_of(bundle)), key=lambda one: basemap.KINDS.index(one["properties"]["kind"])
-    )
-    parts += [_drawn(feature, at, px_per_m, colours) for feature in features]
+    ground = _ground(bundle, dark)
+    turned = f"scale({px_per_m:.5f}) translate({-middle[0]:.2f} {middle[1]:.2f})"
+    parts = []
     text, halo = (_hex(colour) for colour in (theme.text, theme.halo))
     style = f"fill='{text}' stroke='{halo}' stroke-width='3' paint-order='stroke'"
     for label in basemap.labels(names_of(bundle), frame, view.zoom):
@@ -54,17 +56,43 @@ def still_map(bundle: Bundle, fix: Fix | None = None, *, truth: Place | None = N
     if fix is not None:
         parts += _answer(fix, at, px_per_m, _hex(theme.fix), _hex(theme.candidate), halo)
     head = f"<svg xmlns='http://www.w3.org/2000/svg' width='{WIDTH_PX}' height='{HEIGHT_PX}' {_LETTERS}>"
-    return "data:image/svg+xml," + quote(f"{head}{''.join(parts)}</svg>", safe="/ ='<>:;.,()-")
+    head += f"<rect width='100%' height='100%' fill='{colours['ground']}'/>"
+    head += f"<g transform='translate({WIDTH_PX // 2} {HEIGHT_PX // 2}) {turned}'>"
+    return f"data:image/svg+xml,{_quoted(head)}{ground}{_quoted('</g>' + ''.join(parts) + '</svg>')}"
 
 
-def _drawn(feature: dict[str, Any], at: At, px_per_m: float, colours: dict[str, str]) -> str:
+def _quoted(svg: str) -> str:
+    return quote(svg, safe="/ ='<>:;.,()-")
+
+
+@lru_cache(maxsize=4)
+def _ground(bundle: Bundle, dark: bool) -> str:
+    """What lies on the campus, drawn in metres east and south of its origin; the same for every view."""
+    colours, frame = basemap.DARK if dark else basemap.LIGHT, bundle.manifest.frame
+
+    def at(lat: float, lon: float) -> tuple[float, float]:
+        east, north = frame.to_local(lat, lon)
+        return round(float(east), 1), round(-float(north), 1)
+
+    features = sorted(
+        basemap.drawable(campus_map_of(bundle)), key=lambda one: basemap.KINDS.index(one["properties"]["kind"])
+    )
+    return _quoted("".join(_drawn(feature, at, colours) for feature in features))
+
+
+def px_per_metre(view: View) -> float:
+    """The scale of a map of this view, in pixels of the page."""
+    return _TILE_PX * 2**view.zoom / (_EQUATOR_M * float(np.cos(np.radians(view.lat))))
+
+
+def _drawn(feature: dict[str, Any], at: At, colours: dict[str, str]) -> str:
     """One feature of the map: an area, a line or a dot."""
     kind, geometry = feature["properties"]["kind"], feature["geometry"]
     colour = colours.get(kind, colours["path"])
     shape, coordinates = geometry["type"], geometry["coordinates"]
     if shape == "Point":
         x, y = at(coordinates[1], coordinates[0])
-        return f"<circle cx='{x}' cy='{y}' r='{max(2.0, round(2.2 * px_per_m, 1))}' fill='{colour}' opacity='.75'/>"
+        return f"<circle cx='{x}' cy='{y}' r='2.2' fill='{colour}' opacity='.75'/>"
     lines = {"LineString": [coordinates], "MultiLineString": coordinates, "Polygon": coordinates}.get(shape)
     if lines is None:
         lines = [ring for polygon in coordinates for ring in polygon] if shape == "MultiPolygon" else []
@@ -74,9 +102,9 @@ def _drawn(feature: dict[str, Any], at: At, px_per_m: float, colours: dict[str, 
         for line in lines
     )
     if not closed:
-        width = max(1.0, round(2.5 * px_per_m, 1))
-        return f"<path d='{path}' fill='none' stroke='{colour}' stroke-width='{width}'/>"
-    edge = f" stroke='{colours['building_edge']}'" if kind in ("building", "tower") else ""
+        return f"<path d='{path}' fill='none' stroke='{colour}' stroke-width='2.5'/>"
+    line = f" stroke='{colours['building_edge']}' vector-effect='non-scaling-stroke'"
+    edge = line if kind in ("building", "tower") else ""
     return f"<path d='{path}' fill='{colour}' fill-rule='evenodd'{edge}/>"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -12,15 +13,17 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app import session_log
+from app.following import moved_on
 from app.sighting import Sighting
 from app.track import Track
+from app.widgets import shot_from
 from core.campus.frame import distance_m
 from core.locate.fix import Fix
 from core.locate.localizer import Localizer
 from core.locate.reading import Reading
 from tests import REPOSITORY
 from tests.app.harness import two_views
-from tests.bundles import photo
+from tests.bundles import Kind, photo
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +64,23 @@ def test_photos_of_an_earlier_hour_begin_another_walk_and_clocks_may_differ(loca
     earlier = track.add(reading(localizer, 50, -34, 1_000.0))
     assert earlier.photos == 1
     assert apart_m(earlier, localizer.fix_of(reading(localizer, 50, -34))) < 15
+
+
+def test_a_live_place_is_logged_each_ten_metres_and_a_refused_one_never(localizer: Localizer) -> None:
+    def seen(east_m: float, kind: Kind = "good") -> Sighting:
+        fix = localizer.locate(photo(kind, east_m=east_m, north_m=0))
+        return Sighting(fix, datetime(2026, 5, 1, tzinfo=timezone.utc), "data:image/jpeg;base64,")
+
+    assert moved_on([], seen(0))
+    assert not moved_on([seen(0)], seen(5))
+    assert moved_on([seen(0)], seen(20))
+    assert not moved_on([], seen(20, "elsewhere"))
+
+
+@pytest.mark.parametrize(("number", "frame"), [(7, 7), (0, 0), (-1, 0), ("8", 0), (2.5, 0), (1 << 60, 0), (True, 0)])
+def test_a_frames_number_comes_from_a_browser(number: object, frame: int) -> None:
+    url = "data:image/jpeg;base64," + base64.b64encode(photo()).decode()
+    assert shot_from({"url": url, "number": number}).frame == frame
 
 
 def drawn_track(app: AppTest) -> list[list[float]]:
