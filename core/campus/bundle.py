@@ -237,6 +237,8 @@ def _opened(bundle: Path, name: str) -> Iterator[tuple[BinaryIO, int]]:
         with file.open("rb") as stream:
             yield stream, file.stat().st_size
         return
+    if not bundle.is_file():  # a pipe would wait for ever
+        raise BundleError("is neither a folder nor a file", path=bundle, remedy="give a bundle's own place")
     _check_directory(bundle)
     with zipfile.ZipFile(bundle) as archive:
         names = archive.namelist()
