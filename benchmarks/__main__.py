@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime, timezone
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,8 @@ from core.io.files import write_atomically
 NAMES = (
     "predicting", "photo_to_fix", "many_photos", "http_requests", "ingesting", "training", "growth", "edge_resnet50",
 )  # fmt: skip
-ASKED_FOR = ("gpu",)  # only by name: most machines have none
+ASKED_FOR = ("gpu", "soak")  # only by name: most machines have no GPU, and a soak takes long
+LENGTH_S = {"soak": 600.0}  # where nothing else is said; the others have Effort's own
 PREFACE, RESULTS = ROOT / "benchmarks" / "PREFACE.md", ROOT / "benchmarks" / "RESULTS.md"
 PAGES = ROOT / "runs" / "benchmarks"
 IDLE_LOAD = 0.7  # of one core; what a desktop does by itself is below
@@ -112,10 +114,25 @@ def save_pyperf(pages: Path, out: Path) -> None:
     pyperf.BenchmarkSuite(suite).dump(str(out), replace=True)
 
 
+def length_s(name: str) -> float:
+    """How long a benchmark takes where the command line says nothing."""
+    return LENGTH_S.get(name, Effort.seconds)
+
+
+def _seconds(each_s: float, text: str) -> float:
+    """So many minutes or hours, in seconds."""
+    return each_s * float(text)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)} (all), or gpu")
-    parser.add_argument("--seconds", type=float, default=Effort.seconds, help="for each comparison (%(default)s)")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)} (all), or gpu, soak")
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument("--seconds", type=float, help=f"for each comparison ({Effort.seconds:.0f}), for a soak (600)")
+    for name, each_s in (("minutes", 60.0), ("hours", 3600.0)):
+        length.add_argument(
+            f"--{name}", type=partial(_seconds, each_s), dest="seconds", metavar="N", help="the same, in " + name
+        )
     parser.add_argument("--tiny", action="store_true", help="only see that it runs: print, write nothing")
     parser.add_argument("--pyperf", type=Path, metavar="FILE", help="also write every round's seconds for pyperf")
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)  # one, in this process
@@ -129,7 +146,7 @@ def main() -> int:
         )
     if args.here or args.tiny:
         for name in args.names or NAMES:
-            kept = measure(name, TINY if args.tiny else Effort(args.seconds))
+            kept = measure(name, TINY if args.tiny else Effort(args.seconds or length_s(name)))
             if not args.tiny:
                 write_atomically(PAGES / f"{name}.json", json.dumps(kept, indent=1).encode())
             print(page(name, kept))
@@ -137,7 +154,7 @@ def main() -> int:
     PAGES.mkdir(parents=True, exist_ok=True)
     failed = []
     for name in args.names or NAMES:
-        words = [sys.executable, "-m", "benchmarks", name, "--here", "--seconds", str(args.seconds)]
+        words = [sys.executable, "-m", "benchmarks", name, "--here", "--seconds", str(args.seconds or length_s(name))]
         if subprocess.run(words, cwd=ROOT, check=False).returncode:
             failed.append(name)
     before = RESULTS.read_text(encoding="utf-8") if RESULTS.exists() else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -62,11 +63,21 @@ def pages(tmp_path_factory: pytest.TempPathFactory, pristine: Path) -> dict[str,
     return {"report": folder / "report" / "report.html", "health": folder / "health.html"}
 
 
+def noting(fired: list[str]) -> Callable[[Any], None]:
+    """Notes what a dialog says, and closes it."""
+
+    def close(dialog: Any) -> None:
+        fired.append(dialog.message)
+        dialog.dismiss()
+
+    return close
+
+
 @pytest.mark.parametrize("name", ["report", "health"])
 def test_names_that_are_programs_are_text(pages: dict[str, Path], browser: Any, name: str) -> None:
     context = browser.new_context()
     page, fired, asked = context.new_page(), [], []
-    page.on("dialog", lambda dialog: (fired.append(dialog.message), dialog.dismiss()))
+    page.on("dialog", noting(fired))
     page.on("console", lambda message: fired.append(message.text))
     page.on("pageerror", lambda error: fired.append(str(error)))
     page.on("request", lambda request: asked.append(request.url))
@@ -96,7 +107,7 @@ def test_names_that_are_programs_are_text(pages: dict[str, Path], browser: Any, 
 def test_the_probes_run_where_they_are_not_made_text(browser: Any) -> None:
     context = browser.new_context()
     page, fired = context.new_page(), []
-    page.on("dialog", lambda dialog: (fired.append(dialog.message), dialog.dismiss()))
+    page.on("dialog", noting(fired))
     page.set_content(f'<p>{PROBES[0]}</p><p title="{PROBES[1]}"></p><style></style>{BESIDE_FILES[-2]}')
     page.wait_for_timeout(300)
     assert {"1", "2", "8"} <= set(fired)
