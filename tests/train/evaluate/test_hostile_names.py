@@ -76,7 +76,7 @@ def noting(fired: list[str]) -> Callable[[Any], None]:
 @pytest.mark.parametrize("name", ["report", "health"])
 def test_names_that_are_programs_are_text(pages: dict[str, Path], browser: Any, name: str) -> None:
     context = browser.new_context()
-    page, fired, asked = context.new_page(), [], []
+    page, fired, asked = context.new_page(), list[str](), list[str]()
     page.on("dialog", noting(fired))
     page.on("console", lambda message: fired.append(message.text))
     page.on("pageerror", lambda error: fired.append(str(error)))
@@ -106,7 +106,7 @@ def test_names_that_are_programs_are_text(pages: dict[str, Path], browser: Any, 
 
 def test_the_probes_run_where_they_are_not_made_text(browser: Any) -> None:
     context = browser.new_context()
-    page, fired = context.new_page(), []
+    page, fired = context.new_page(), list[str]()
     page.on("dialog", noting(fired))
     page.set_content(f'<p>{PROBES[0]}</p><p title="{PROBES[1]}"></p><style></style>{BESIDE_FILES[-2]}')
     page.wait_for_timeout(300)
