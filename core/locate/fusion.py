@@ -62,7 +62,8 @@ def thumbnail(image: NDArray[np.uint8]) -> Float32:
     """
     side = min(image.shape[:2]) // THUMBNAIL_SIDE
     cut = image[: side * THUMBNAIL_SIDE, : side * THUMBNAIL_SIDE]
-    blocks = cut.reshape(THUMBNAIL_SIDE, side, THUMBNAIL_SIDE * side, 3).sum(axis=1, dtype=np.uint32)
+    narrow = np.uint16 if side <= 256 else np.uint32  # what sums of so many bytes fit in
+    blocks = cut.reshape(THUMBNAIL_SIDE, side, THUMBNAIL_SIDE * side, 3).sum(axis=1, dtype=narrow)
     coarse = blocks.reshape(THUMBNAIL_SIDE, THUMBNAIL_SIDE, side, 3).sum(axis=2) @ np.array([0.299, 0.587, 0.114])
     coarse -= coarse.mean()
     length = float(np.linalg.norm(coarse))

@@ -78,57 +78,53 @@ def _blur(values: Float32, width: float, east: float, north: float, transpose: b
     """Blur by `width` about a shift, all in cells; what would leave the grid stays in the cells near its edge."""
     if width < _STANDS_STILL:
         return values
-    sign = -1.0 if transpose else 1.0
-    forward = [_band(count, width, shift) for count, shift in zip(values.shape, (north, east), strict=True)]
-    rows, columns = (_band(count, width, sign * s) for count, s in zip(values.shape, (north, east), strict=True))
-    norm = forward[0].norm[:, None] * forward[1].norm
-    if transpose:
-        return np.asarray(rows.times(columns.times(values.T).T) / norm)
-    return rows.times(columns.times((values / norm).T).T)
+    rows, columns = (_band(count, width, s, transpose) for count, s in zip(values.shape, (north, east), strict=True))
+    return rows.times(columns.times(values.T).T)
 
 
 class Band:
     """A banded matrix that spreads each of `count` cells as a Gaussian of `width` about a shift, in cells.
 
-    `norm` (count,) is what each of its columns adds up to.
+    Each of its columns adds up to 1, unless `whole` is false: then what leaves the grid is lost. `transpose`: it is
+    the transpose of that.
     """
 
-    def __init__(self, count: int, width: float, shift: float = 0.0) -> None:
+    def __init__(
+        self, count: int, width: float, shift: float = 0.0, transpose: bool = False, whole: bool = True
+    ) -> None:
         self.count = count
         shift = float(np.clip(shift, -count, count))
         reach = max(1, int(np.ceil(_REACH * width)))
         # The lowest and highest distance, in cells, from a source to where it may get.
-        self._low, self._high = (
-            max(int(np.floor(shift)) - reach, 1 - count),
-            min(int(np.ceil(shift)) + reach, count - 1),
-        )
+        low, high = max(int(np.floor(shift)) - reach, 1 - count), min(int(np.ceil(shift)) + reach, count - 1)
         profile = np.exp(-0.5 * ((np.arange(1 - count, count) - shift) / width) ** 2)
-        profile[: self._low + count - 1] = profile[self._high + count :] = 0.0
+        profile[: low + count - 1] = profile[high + count :] = 0.0
         sums = np.concatenate([[0.0], np.cumsum(profile)])
-        source = np.arange(count)
-        norm = sums[2 * count - 1 - source] - sums[count - 1 - source]
-        self.norm = np.where(norm > 1e-6, norm, np.inf).astype(np.float32)  # who could only leave the grid is gone
-        # A row of the block is the profile backwards, one further on than the row above it: no exponential is taken
-        # twice.
-        targets, band = min(_BLOCK, count), profile[self._low + count - 1 : self._high + count]
-        rows = np.zeros((targets, targets + len(band)), np.float32)
-        rows[:, : len(band)] = band[::-1]
-        self._block = rows.ravel()[:-targets].reshape(targets, -1)
+        norm = sums[count:] - sums[:count]
+        norm = norm[::-1] if whole else np.ones(count)
+        share = np.where(norm > 1e-6, 1 / np.maximum(norm, 1e-6), 0.0)  # who could only leave the grid is gone
+        if transpose:
+            low, high = -high, -low
+            profile = profile[::-1]
+        # matrix[target, source] = profile[count - 1 + target - source], of which no exponential is taken twice.
+        matrix = np.lib.stride_tricks.sliding_window_view(profile[::-1], count)[::-1]
+        self._blocks = []
+        for first in range(0, count, _BLOCK):
+            last = min(first + _BLOCK, count)
+            targets, sources = slice(first, last), slice(max(0, first - high), min(count, last - low))
+            if sources.start < sources.stop:
+                block = matrix[targets, sources] * (share[targets, None] if transpose else share[sources])
+                self._blocks.append((targets, sources, block.astype(np.float32)))
 
     def times(self, values: Float32) -> Float32:
         """(count, K) float32 -> this matrix times it, (count, K)."""
         out = np.zeros((self.count, values.shape[1]), np.float32)
-        for first in range(0, self.count, _BLOCK):
-            last = min(first + _BLOCK, self.count)
-            start = first - self._high  # the source of the window's first column, on the grid or not
-            low, high = max(0, start), min(self.count, last - self._low)
-            if low < high:
-                block = self._block[: last - first, low - start : high - start]
-                np.matmul(block, values[low:high], out=out[first:last])
+        for targets, sources, block in self._blocks:
+            np.matmul(block, values[sources], out=out[targets])
         return out
 
 
 @lru_cache(maxsize=32)
-def _band(count: int, width: float, shift: float) -> Band:
+def _band(count: int, width: float, shift: float, transpose: bool) -> Band:
     """A camera's photos are equally far apart in time, and then the same band is needed again and again."""
-    return Band(count, width, shift)
+    return Band(count, width, shift, transpose)

@@ -63,7 +63,8 @@ def standing_prior(
     row = ((at_m[:, 1] - grid.south_m) / grid.cell_m).astype(int).clip(0, grid.rows - 1)
     np.add.at(counts, (row, column), 1.0 / len(at_m))
     width = width_m / grid.cell_m
-    density = Band(grid.rows, width).times(Band(grid.columns, width).times(counts.T).T).astype(np.float64)
+    north, east = (Band(count, width, whole=False) for count in counts.shape)
+    density = north.times(east.times(counts.T).T).astype(np.float64)
     even = max(anywhere, LEAST_ANYWHERE)
     reference = ((1 - even) * density / density.sum() + even / density.size) ** exponent
     reference /= reference.sum()

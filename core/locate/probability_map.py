@@ -62,8 +62,11 @@ class ProbabilityMap:
         reach_m = 32 * self.grid.cell_m
         while True:  # a window about the place, widened until it holds the circles
             rows, columns = self._window(at_m, reach_m)
-            east, north = self.grid.east_m[columns] - at_m[0], self.grid.north_m[rows] - at_m[1]
             mass = self.mass[rows, columns]
+            if mass.shape != self.mass.shape and mass.sum(dtype=np.float64) < max(shares):
+                reach_m *= 2  # far too small, without a look at its rings
+                continue
+            east, north = self.grid.east_m[columns] - at_m[0], self.grid.north_m[rows] - at_m[1]
             distance = np.sqrt((north**2)[:, None] + east**2)
             distance *= 1 / step
             rings = np.bincount(distance.astype(np.intp).ravel(), mass.ravel()).cumsum()

@@ -4,41 +4,56 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import timezone
 from pathlib import Path
 
 from core.errors import TimeReversed
 from core.locate.fix import Fix
 from core.locate.localizer import Localizer
+from core.photo.capture import Capture
 from edge.device.sources import Frame
 
 log = logging.getLogger(__name__)
 
-Locate = Callable[[Frame], Fix]
+Locate = Callable[[Frame], tuple[Frame, Fix]]  # the frame again, dated by its own EXIF
+
+
+def dated(frame: Frame, capture: Capture) -> Frame:
+    """A file is of when its EXIF says, where it says so; a camera's frame is of when it came in.
+
+    A camera's clock without its zone is taken as UTC.
+    """
+    own = capture.time_utc or capture.local_time
+    if own is None or not isinstance(frame.photo, (str, Path)):
+        return frame
+    return replace(frame, taken_s=(own if own.tzinfo else own.replace(tzinfo=timezone.utc)).timestamp())
 
 
 def single(localizer: Localizer) -> Locate:
     """Each frame by itself."""
-    return lambda frame: localizer.locate(frame.photo)
+
+    def locate(frame: Frame) -> tuple[Frame, Fix]:
+        reading = localizer.read(frame.photo)
+        return dated(frame, reading.capture), localizer.fix_of(reading)
+
+    return locate
 
 
 class Follow:
-    """Frames as the photos of one walk, which starts anew where the clock is set back.
-
-    A camera's frame is of when it came in; a file is of when its EXIF says, where it says so.
-    """
+    """Frames as the photos of one walk, which starts anew where the clock is set back."""
 
     def __init__(self, localizer: Localizer) -> None:
         self._localizer = localizer
         self._walk = localizer.walk(keep=0)  # a run may last for weeks
 
-    def __call__(self, frame: Frame) -> Fix:
+    def __call__(self, frame: Frame) -> tuple[Frame, Fix]:
         """Raises PhotoError for a frame that cannot be read; the walk goes on."""
         reading = self._localizer.read(frame.photo)
-        capture = reading.capture
-        own = (capture.time_utc or capture.local_time) if isinstance(frame.photo, (str, Path)) else None
+        frame = dated(frame, reading.capture)
         try:
-            return self._walk.add_reading(reading, frame.taken_s if own is None else None)
+            return frame, self._walk.add_reading(reading, frame.taken_s)
         except TimeReversed as error:
             log.warning("%s: a new walk begins: %s", frame.name, error)
             self._walk = self._localizer.walk(keep=0)
-            return self._walk.add_reading(reading, frame.taken_s if own is None else None)
+            return frame, self._walk.add_reading(reading, frame.taken_s)

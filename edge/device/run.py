@@ -74,7 +74,7 @@ def run(
         try:
             if frame.photo is None:
                 raise PhotoError(frame.unreadable, path=frame.name)
-            fix = locate(frame)
+            frame, fix = locate(frame)
         except PhotoError as error:
             tally.skipped += 1
             tally.no_files += frame.no_file

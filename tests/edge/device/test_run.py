@@ -2,19 +2,25 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pynmea2
 import pytest
 from PIL import Image
 
+from core.campus.bundle import Bundle
 from core.errors import TimeReversed
 from core.locate.localizer import Localizer
 from edge.device.follow import Follow, single
+from edge.device.nmea_sentences import KNOTS_PER_M_S
 from edge.device.run import Tally, run
 from edge.device.sources import Frame
+from edge.manifest import MANIFEST
+from edge.pack import pack, unpack
 from tests import REPOSITORY
 from tests.bundles import photo
 
@@ -148,21 +154,63 @@ def test_each_frame_by_itself_unless_told(field: Path, tmp_path: Path) -> None:
 
 def test_a_walk_starts_anew_where_the_clock_is_set_back(localizer: Localizer, caplog: pytest.LogCaptureFixture) -> None:
     follow = Follow(localizer)
-    fixes = [follow(Frame(str(t), photo(east_m=10, view=t), float(t))) for t in (1, 3, 5, 2, 4)]
+    fixes = [follow(Frame(str(t), photo(east_m=10, view=t), float(t)))[1] for t in (1, 3, 5, 2, 4)]
     assert [fix.photos for fix in fixes] == [1, 2, 3, 1, 2]
     assert "2: a new walk begins" in caplog.text
+
+
+def taken(data: bytes, time: str, path: Path, **save: Any) -> Path:
+    """A photo's file whose EXIF says that it was taken on 2026-03-01 at `time`, UTC."""
+    exif = Image.Exif()
+    exif.get_ifd(0x8769).update({0x9003: f"2026:03:01 {time}", 0x9011: "+00:00"})
+    Image.open(io.BytesIO(data)).save(path, exif=exif, **save)
+    return path
 
 
 def test_files_are_of_when_their_exif_says(localizer: Localizer, tmp_path: Path) -> None:
     follow = Follow(localizer)
     for number, second in enumerate((10, 40)):
-        image, exif = Image.open(io.BytesIO(photo(east_m=10, view=number + 1))), Image.Exif()
-        exif.get_ifd(0x8769).update({0x9003: f"2026:03:01 10:00:{second}", 0x9011: "+00:00"})
-        image.save(tmp_path / f"{number}.jpg", exif=exif)
-        follow(Frame(str(number), tmp_path / f"{number}.jpg", 1e9 + number))
+        file = taken(photo(east_m=10, view=number + 1), f"10:00:{second}", tmp_path / f"{number}.jpg")
+        frame, _ = follow(Frame(str(number), file, 1e9 + number))
+        assert frame.taken_s == 1772359200.0 + second
     with pytest.raises(TimeReversed):
         follow._walk.add(photo(), 1772359239.0)  # 10:00:39 of that day
     follow._walk.add(photo(), 1772359241.0)
+
+
+def test_a_camera_s_frame_is_of_when_it_came_in(localizer: Localizer, tmp_path: Path) -> None:
+    data = taken(photo(east_m=10), "10:00:00", tmp_path / "0.jpg").read_bytes()
+    for locate in (Follow(localizer), single(localizer)):
+        assert locate(Frame("0", data, 1e9))[0].taken_s == 1e9
+
+
+def test_a_pack_walks_through_a_folder_by_the_photos_own_times(
+    field: Path, pristine_export: Path, tmp_path: Path
+) -> None:
+    """As on a device: eight stops on the way east, eight seconds apart, each of two near copies."""
+    export = Path(shutil.copytree(pristine_export, tmp_path / "export"))
+    about = json.loads((export / MANIFEST).read_text())
+    about["bundle_digest"] = Bundle.load(field).manifest.digest  # another network's engine: nothing here runs it
+    (export / MANIFEST).write_text(json.dumps(about))
+    campus = unpack(pack(Bundle.load(field), export, tmp_path / "field.campus-edge"), tmp_path / "unpacked")
+    (tmp_path / "photos").mkdir()
+    for stop in range(8):
+        picture, minute, second = photo(east_m=-45 + 10 * stop, view=stop + 1), 8 * stop // 60, 8 * stop % 60
+        for copy in (0, 1):
+            file = tmp_path / "photos" / f"{stop}-{copy}.jpg"
+            taken(picture, f"10:{minute:02d}:{second + copy:02d}", file, quality=95 - 10 * copy)
+    walk = ("--backend", "onnxruntime", "--walk", "--to", f"json:{tmp_path / 'walk.jsonl'}", "--to", "nmea")
+    done = edge_run(str(tmp_path / "photos"), "--bundle", str(campus.path), *walk)
+    assert done.returncode == 0, done.stderr
+    lines = [json.loads(line) for line in (tmp_path / "walk.jsonl").read_text().splitlines()]
+    assert [line["time_utc"] for line in lines[:3]] == [f"2026-03-01T10:00:0{s}.000Z" for s in (0, 1, 8)]
+    assert [line["photos"] for line in lines] == [1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 8]
+    said = [pynmea2.parse(line) for line in done.stdout.decode().splitlines()]
+    ways = [sentence for sentence in said if sentence.sentence_type == "RMC"]
+    assert ways[0].true_course is None
+    assert str(ways[0].timestamp)[:8] == "10:00:00"
+    assert ways[-1].true_course == pytest.approx(90, abs=20)
+    assert ways[-1].spd_over_grnd == pytest.approx(1.25 * KNOTS_PER_M_S, rel=0.4)
 
 
 def test_a_camera_s_frame_that_cannot_be_read_leaves_the_walk(localizer: Localizer) -> None:
