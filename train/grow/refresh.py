@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from core.campus.bundle import Bundle, check_may_save, save_bundle
 from core.campus.file_names import LOCAL_GALLERY
+from core.campus.fusion_parameters import RadiusFactors
 from core.campus.gallery import Gallery
 from core.campus.grid import Grid
 from core.campus.local_gallery import LocalGallery
@@ -31,7 +32,7 @@ from core.locate.verification import open_verifier
 from train.bundle.calibrate import SHARES, errors_and_raw_radii, heading_factor, radius_factors
 from train.bundle.calibration_photos import CALIBRATION, HELD_OUT, CalibrationPhotos
 from train.bundle.parts import CELL_M, GRID_MARGIN_M, campus_grid
-from train.evaluate.metrics import summarise
+from train.evaluate.metrics import conformal_factor, summarise
 from train.grow.arrivals import Arrivals, read_arrivals
 
 log = logging.getLogger(__name__)
@@ -104,7 +105,7 @@ def refreshed(bundle: Bundle, arrivals: Arrivals, engine: Engine | None = None) 
         raise BundleError(f"{bundle.path}: its network gives no embedding, so it has no gallery that could grow")
     manifest = bundle.manifest
     local_m = manifest.frame.to_local(*arrivals.latlon.T)
-    before, refused = _as_it_was(Localizer(bundle, engine), heads, local_m)
+    before, refused, too_small = _as_it_was(Localizer(bundle, engine), heads, local_m)
 
     photos = CalibrationPhotos.of(bundle) or CalibrationPhotos.held_out(
         heads.at(slice(0)), np.empty((0, 2)), np.empty(0), len(bundle.gallery)
@@ -119,13 +120,15 @@ def refreshed(bundle: Bundle, arrivals: Arrivals, engine: Engine | None = None) 
     grid = _grown(manifest.grid, gallery, bundle.path)
 
     error_m, raw_m = _judged(photos, gallery, grid, bundle)
-    calibration = _calibration(manifest.calibration, photos, error_m, raw_m)
+    gain = _gain(manifest.calibration.session_gain, too_small, len(rows))
+    calibration = _calibration(manifest.calibration, photos, error_m, raw_m, gain)
     new = slice(len(photos) - len(rows), None)
     radii_m = np.array([calibration.radii_m((row[0], row[1])) for row in raw_m[new]])
     after = summarise(error_m[new], radii_m[:, 0], radii_m[:, 1], {})
     changes: dict[str, Any] = {
         "grid": grid,
         "calibration": calibration,
+        **_with_gain(manifest, calibration.session_gain / manifest.calibration.session_gain),
         # What was measured before is no longer true of this campus; the dataset of its training measures it again.
         "metrics": {"refresh": after},
         "refreshes": (*manifest.refreshes, _record(bundle, arrivals, len(order))),
@@ -174,13 +177,42 @@ def _usable(bundle: Bundle, arrivals: Arrivals) -> tuple[Arrivals, int, int]:
     return arrivals.at(kept), known, far
 
 
-def _as_it_was(localizer: Localizer, heads: Heads, local_m: Float) -> tuple[Metrics, float]:
-    """The new photos by the bundle as it was: their errors, and the share that it refuses."""
+def _as_it_was(localizer: Localizer, heads: Heads, local_m: Float) -> tuple[Metrics, float, float]:
+    """The new photos by the bundle as it was: their errors, the share that it refuses, and by what its 68 % radii
+    would have to be multiplied.
+    """
     error_m, raw_m = errors_and_raw_radii(localizer.posterior, heads, local_m)
     calibration = localizer.bundle.manifest.calibration
     radii_m = np.array([calibration.radii_m((row[0], row[1])) for row in raw_m])
     refused = np.mean([localizer.fix(heads.one(row)).refused for row in range(len(heads))])
-    return summarise(error_m, radii_m[:, 0], radii_m[:, 1], {}), float(refused)
+    metrics = summarise(error_m, radii_m[:, 0], radii_m[:, 1], {})
+    return metrics, float(refused), conformal_factor(error_m, radii_m[:, 0], SHARES[0])
+
+
+def _gain(old: float, too_small: float, photos: int) -> float:
+    """What one more session is now thought to bring: the walks that came are the first that could tell.
+
+    Where they did not keep to radii of the gain that stood, so much of it is taken back.
+    """
+    return old if photos < LEAST_CALIBRATION else min(1.0, old * max(1.0, too_small))
+
+
+def _with_gain(manifest: CampusManifest, ratio: float) -> dict[str, Any]:
+    """The sections whose 68 % radii were extrapolated by the gain too: a second look's, and those of several photos."""
+    radii = {
+        kind: RadiusFactors.model_validate(factors.model_dump() | _times(factors.radius68_factors, ratio))
+        for kind, factors in manifest.fusion.radii.items()
+    }
+    found: dict[str, Any] = {"fusion": manifest.fusion.model_copy(update={"radii": radii})}
+    if (look := manifest.second_look) is not None:
+        changes = _times(look.calibration.radius68_factors, ratio)
+        changes["session_gain"] = min(1.0, look.calibration.session_gain * ratio)
+        found["second_look"] = look.model_copy(update={"calibration": look.calibration.model_copy(update=changes)})
+    return found
+
+
+def _times(factors: tuple[float, ...], ratio: float) -> dict[str, Any]:
+    return {"radius68_factors": tuple(factor * ratio for factor in factors)}
 
 
 def _joined(gallery: Gallery, embedding: NDArray[np.float32], local_m: Float) -> Gallery:
@@ -219,12 +251,13 @@ def _judged(photos: CalibrationPhotos, gallery: Gallery, grid: Grid, bundle: Bun
     return error_m, raw_m
 
 
-def _calibration(old: Calibration, photos: CalibrationPhotos, error_m: Float, raw_m: Float) -> Calibration:
+def _calibration(old: Calibration, photos: CalibrationPhotos, error_m: Float, raw_m: Float, gain: float) -> Calibration:
     if len(photos) < LEAST_CALIBRATION:
         log.info("%d calibration photos are too few to fit radii: those that stand are kept", len(photos))
         return old
-    radius_at_m, (factors68, factors95) = radius_factors(error_m, raw_m, SHARES, old.session_gain)
+    radius_at_m, (factors68, factors95) = radius_factors(error_m, raw_m, SHARES, gain)
     changes: dict[str, Any] = {
+        "session_gain": gain,
         "photos": len(photos),
         "radius_at_m": tuple(radius_at_m.tolist()),
         "radius68_factors": tuple(factors68.tolist()),

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from core.campus.bundle import Bundle, save_bundle
+from core.campus.fusion_parameters import RadiusFactors
 from core.campus.gallery import Gallery
 from core.campus.seen import photo_digest, seen_photos
 from core.cli.run import run_cli
@@ -80,6 +81,24 @@ def test_radii_hold_on_a_walk_that_comes_later(pristine: Path, tmp_path: Path) -
     held = evaluate(Localizer.load(fresh.path), later).metrics
     assert held.coverage68 == pytest.approx(0.68, abs=0.08)
     assert held.coverage95 == pytest.approx(0.95, abs=0.04)
+
+
+@pytest.mark.parametrize(("off_m", "gain"), [(25.0, 1.0), (0.5, 0.5)])
+def test_walks_that_outrun_the_radii_take_back_what_was_hoped_of_more_sessions(
+    pristine: Path, tmp_path: Path, off_m: float, gain: float
+) -> None:
+    """Radii of several photos were made smaller by the same hope, and follow it."""
+    plain = Bundle.load(pristine)
+    bold = plain.manifest.calibration.model_copy(update={"session_gain": 0.5})
+    several = RadiusFactors(fixes=30, radius_at_m=(10.0,), radius68_factors=(0.5,), radius95_factors=(2.0,))
+    fusion = plain.manifest.fusion.model_copy(update={"radii": {"walk": several}})
+    manifest = plain.manifest.model_copy(update={"calibration": bold, "fusion": fusion})
+    bundle = save_bundle(tmp_path / "bold", manifest, {name: plain.read(name) for name in plain.manifest.files})
+    walks = write_walks(tmp_path / "walks", {"a": scattered(60, 1, off_m=off_m)})
+    found = refreshed(bundle, read_arrivals(walks, SIZE)).manifest
+    assert found.calibration.session_gain == gain
+    assert found.fusion.radii["walk"].radius68_factors == (gain,)
+    assert found.fusion.radii["walk"].radius95_factors == (2.0,)
 
 
 def test_the_manifest_keeps_the_chain_and_no_photo_comes_twice(pristine: Path, tmp_path: Path) -> None:
