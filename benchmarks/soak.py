@@ -108,11 +108,11 @@ class Walker:
     lines: Queue[str]
 
     def answer(self, name: str, patience_s: float = PATIENCE_S) -> bool:
-        """Wait for the fix of the photo of that name; whether it came. What else is written is passed over."""
+        """Wait for the fix of a photo of such a name (a pattern); whether it came. All else is passed over."""
         until = time.monotonic() + patience_s
         with suppress(Empty):
             while line := self.lines.get(timeout=max(0.0, until - time.monotonic())):
-                if line.startswith("{") and Path(json.loads(line)["photo"]).name == name:
+                if line.startswith("{") and Path(json.loads(line)["photo"]).match(name):
                     return True
         return False
 
@@ -120,7 +120,7 @@ class Walker:
         """What lies in a folder before it is watched is never located, so photos are put there until one is."""
         for number in range(int(PATIENCE_S)):
             self.put(f"knock-{number}.jpg", photo)
-            if self.answer(f"knock-{number}.jpg", 1.0):
+            if self.answer("knock-*.jpg", 1.0):
                 return
         raise RuntimeError("edge run locates nothing")
 

@@ -95,6 +95,25 @@ def ensure(folder: Path, names: Names, now: datetime | None = None) -> tuple[Ide
     return authority, folder / SERVER_FILE
 
 
+def renewed(folder: Path, names: Names, now: datetime | None = None) -> bool:
+    """Make a running server's certificate anew where it is due; whether it was. The authority, known to phones, stays.
+
+    Raises CampusError and OSError as `ensure` does.
+    """
+    now = max(now or datetime.now(timezone.utc), PROGRAM_DATE)
+    authority, server = _read(folder / AUTHORITY_FILE), _read(folder / SERVER_FILE)
+    if authority is None or server is None:
+        raise CampusError(f"{folder}: the certificate's files are gone: start the server again")
+    ca = authority.certificate
+    if not ca.not_valid_before_utc <= now <= ca.not_valid_after_utc - timedelta(days=LEAF_DAYS):
+        return False  # a clock that is wrong, or a start that `ensure` will see
+    names = Names(tuple(name for name in names.hosts if may_vouch(ca, name)), names.addresses)
+    if why_renew(server.certificate, ca, names, now) is None:
+        return False
+    write_private(folder / SERVER_FILE, make_server(authority, names, now).pem)
+    return True
+
+
 def why_renew(leaf: x509.Certificate, authority: x509.Certificate, names: Names, now: datetime) -> str | None:
     """Why the server's certificate must be made anew, or None. One that names former addresses too is no reason."""
     if leaf.issuer != authority.subject or not _signed_by(leaf, authority):

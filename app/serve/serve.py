@@ -12,7 +12,9 @@ import socket
 import sys
 import tempfile
 import threading
+from collections.abc import Callable
 from contextlib import ExitStack, closing, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +29,7 @@ from app.serve.addresses import host_names, lan_addresses
 from app.serve.api.application import Service, api_app
 from app.serve.api.walks import Walks
 from app.serve.api.workers import LocateWorkers
-from app.serve.certificates import Names, ensure
+from app.serve.certificates import Names, ensure, renewed
 from app.serve.connections import KEEP_ALIVE_S, Connections, GuardedServer, LineAMinute, room_for_connections
 from app.serve.watched_server import WatchedServer
 from app.serve.web import INSTALL_PATH, Site, field_app, redirect_app
@@ -137,6 +139,7 @@ def main(args: argparse.Namespace) -> int:
             secure,
             plain,
             server_file,
+            partial(renewed, folder, names),
             addresses,
             api_app(bundle, Service(workers, Walks(bundle.path), process_gate()), process_inbox()),
         )
@@ -187,10 +190,11 @@ def serve(
     secure: socket.socket,
     plain: socket.socket,
     server_file: Path,
+    renew: Callable[[], bool],
     addresses: tuple[str, ...],
     api: ASGIApp,
 ) -> None:
-    """Serve until interrupted; both sockets listen already."""
+    """Serve until interrupted; both sockets listen already, and `renew` keeps `server_file`."""
     import uvicorn
     from streamlit import config as streamlit_config
 
@@ -228,6 +232,7 @@ def serve(
         Connections(room - room // 4, lock=site.key is not None),
         announce,
         ServiceManager.from_environment(),
+        renew,
     )
     try:
         with suppress(

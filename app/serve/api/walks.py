@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 
+from core.errors import TimeReversed
 from core.locate.fix import Fix
 from core.locate.localizer import Localizer
 from core.locate.walk import Walk
@@ -23,6 +24,7 @@ class TooManyWalks(Exception):
 
 @dataclass
 class _Kept:
+    localizer: Localizer
     walk: Walk
     used_s: float
     turn: Lock = field(default_factory=Lock)
@@ -40,11 +42,19 @@ class Walks:
     def add(self, name: str, photo: bytes, time_s: float | None) -> Fix:
         """Add a photo to the walk of that name, begun with its first one.
 
+        A photo of no known time is of now; where this machine's clock was set back meanwhile, the walk begins anew.
         Raises TooManyWalks, PhotoError, and TimeReversed for a photo older than the walk's last.
         """
         kept = self._of(name)
         with kept.turn:
-            return kept.walk.add(photo, time_s)
+            reading = kept.localizer.read(photo)
+            try:
+                return kept.walk.add_reading(reading, time_s)
+            except TimeReversed:
+                if time_s is not None or reading.capture.time_utc or reading.capture.local_time:
+                    raise
+                kept.walk = kept.localizer.walk(keep=0)
+                return kept.walk.add_reading(reading)
 
     def end(self, name: str) -> bool:
         """Forget a walk; whether there was one."""
@@ -61,7 +71,7 @@ class Walks:
                     raise TooManyWalks
                 if self._localizer is None:
                     self._localizer = Localizer.load(self._bundle)
-                self._walks[name] = _Kept(self._localizer.walk(keep=0), now)
+                self._walks[name] = _Kept(self._localizer, self._localizer.walk(keep=0), now)
             self._walks[name].used_s = now
             self._walks.move_to_end(name)
             return self._walks[name]

@@ -24,6 +24,7 @@ from app.serve.certificates import (
     make_authority,
     make_server,
     names_of,
+    renewed,
     why_renew,
 )
 from core.errors import CampusError
@@ -252,3 +253,20 @@ def test_a_clock_without_a_battery_takes_no_authority_from_phones(tmp_path: Path
     assert made.certificate.not_valid_before_utc.year >= 2026
     assert ensure(tmp_path, NAMES, datetime(1970, 1, 2, tzinfo=timezone.utc))[0].fingerprint == made.fingerprint
     assert ensure(tmp_path, NAMES, NOW)[0].fingerprint == made.fingerprint
+
+
+def test_a_running_server_s_certificate_is_made_anew_and_the_authority_stays(tmp_path: Path) -> None:
+    authority, server = ensure(tmp_path, NAMES, NOW)
+    assert not renewed(tmp_path, NAMES, NOW + timedelta(days=365))
+    for now in (NOW + timedelta(days=370), NOW, NOW + timedelta(days=1500)):  # ahead, set right, years later
+        assert renewed(tmp_path, NAMES, now)
+        assert not renewed(tmp_path, NAMES, now)
+        leaf = x509.load_pem_x509_certificate(server.read_bytes())
+        assert leaf.not_valid_before_utc <= now <= leaf.not_valid_after_utc
+        leaf.verify_directly_issued_by(authority.certificate)
+    before = server.read_bytes()
+    assert not renewed(tmp_path, NAMES, NOW + timedelta(days=20_000)), "a clock that is far ahead takes nothing away"
+    assert server.read_bytes() == before
+    server.unlink()
+    with pytest.raises(CampusError, match="start the server again"):
+        renewed(tmp_path, NAMES, NOW)
