@@ -12,7 +12,7 @@ import argparse
 import json
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,8 @@ from core.io.files import written_atomically
 from train.compare import CENTRED, MIDDLE, RAW, SOFT, UNTRAINED, Answers, answers_of, way_config
 from train.dataset.dataset import Dataset
 from train.dataset.split import SplitConfig, Splits, groups_of, split_dataset
-from train.evaluate.coverage import MISLEADING, misleading
+from train.evaluate.coverage import MISLEADING, Proportion, misleading
+from train.fit.recipes.whitened import WhitenedConfig
 
 Float = NDArray[np.float64]
 Rows = NDArray[np.int64]  # of the dataset
@@ -170,6 +171,33 @@ def _table(head: list[str], rows: Iterable[list[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
+def refused(
+    dataset: Dataset, folds: Sequence[Splits], strangers: Sequence[Path], common: dict[str, Any]
+) -> dict[str, Proportion]:
+    """How many of the dataset's own test photos, and of those in each folder of another place, are refused."""
+    from train.evaluate.strangers import features_of_place, refusals
+    from train.fit.training_data import prepare
+    from train.fit.whitened_net import dataset_features, pretrained_net
+
+    config = WhitenedConfig(backbone=common["backbone"], image_size=common["image_size"], seed=common["seed"])
+    net, _ = pretrained_net(config)
+    places = [features_of_place(net, folder) for folder in strangers]
+    tasks = [prepare(dataset, splits, config) for splits in folds]
+    found = refusals(net, tasks, dataset_features(config, dataset), places)
+    return dict(zip(("own", *(str(folder) for folder in strangers)), found, strict=True))
+
+
+def refusal_table(found: dict[str, Proportion]) -> str:
+    """The refusals as Markdown."""
+    rows = (
+        [place, f"{part.n:,}", f"{part.share:.0%} [{100 * part.low:.0f}, {100 * part.high:.0f}]"]
+        for place, part in found.items()
+    )
+    return "Photos refused as not of this campus, with intervals as if they were drawn alone.\n\n" + _table(
+        ["photos of", "n", "refused"], rows
+    )
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("dataset", type=Path, metavar="DATASET", help="folder made by `ingest`")
     parser.add_argument("--group-by", default="session", metavar="COLUMN", help="what is held out whole")
@@ -182,6 +210,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--image-size", type=int, default=224, metavar="PX")
     parser.add_argument("--epochs", type=int, metavar="N", help="of ways that are trained; default: each recipe's own")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the division into folds, and of training")
+    parser.add_argument(
+        "--strangers",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="DIR",
+        help="photos of other places: how many are refused",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
 
 
@@ -216,6 +252,10 @@ def main(args: argparse.Namespace) -> int:
     found = report(dataset, list(configs), groups_of(dataset, args.group_by), ways)
     print(f"{args.dataset}: {found['photos']} photos, {found['bursts']} bursts, held out by {args.group_by}")
     print(markdown(found))
+    if args.strangers:
+        strangers = refused(dataset, folds, args.strangers, common)
+        found["refused"] = {place: asdict(part) for place, part in strangers.items()}
+        print(f"\n{refusal_table(strangers)}")
     if args.json:
         with written_atomically(args.json) as temporary:
             temporary.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")

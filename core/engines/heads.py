@@ -26,8 +26,9 @@ class Heads:
     log_spread (B, 1): natural logarithm of the regression's own Laplace scale, in the offset's units.
     heading (B, 2): east and north of where the camera looked; its length is the concentration of a von Mises
     distribution about that direction.
-    ood_score (B, 1): 0 to 1, the share of the features' squared length, about the training photos' mean, outside the
-    subspace that those photos span.
+    ood_score (B, 1): 0 to 1, how unlike this campus's photos: of a trained network the share of the features' squared
+    length, about the training photos' mean, outside the subspace that those photos span; of a whitened one half of the
+    cosine distance to the nearest of them, more for photos that are like those of other places.
     """
 
     offset: Float32

@@ -37,6 +37,7 @@ class CampusNet(nn.Module):
     in_distribution_mean: Tensor
     in_distribution_axes: Tensor
     known_features: Tensor
+    elsewhere_direction: Tensor
     whitening_mean: Tensor
     whitening_axes: Tensor
 
@@ -55,6 +56,8 @@ class CampusNet(nn.Module):
         plain = pooled_widths(config)[0] if config.pooling == "multi" else features
         if config.known_photos:
             self.register_buffer("known_features", torch.zeros(plain, config.known_photos))
+        if config.elsewhere:
+            self.register_buffer("elsewhere_direction", torch.zeros(plain, 1))
         if config.in_distribution_rank:
             self.register_buffer("in_distribution_mean", torch.zeros(plain))
             self.register_buffer("in_distribution_axes", torch.zeros(plain, config.in_distribution_rank))
@@ -150,9 +153,13 @@ class CampusNet(nn.Module):
 
     def _distance(self, features: Tensor) -> Tensor:
         """Half of one less the cosine similarity with the nearest known photo, of plain features: neither centred nor
-        whitened, which is to tell places of this campus apart (Sun et al., ICML 2022)."""
+        whitened, which is to tell places of this campus apart (Sun et al., ICML 2022). With `elsewhere`, cosines count
+        less the more a photo is like those of other places."""
         unit = F.normalize(features[:, : len(self.known_features)], dim=1)
-        return (1 - (unit @ self.known_features).amax(dim=1, keepdim=True)) / 2
+        nearest = (unit @ self.known_features).amax(dim=1, keepdim=True)
+        if self.config.elsewhere:
+            nearest = nearest - unit @ self.elsewhere_direction
+        return ((1 - nearest) / 2).clamp(0, 1)
 
     def _residual(self, features: Tensor) -> Tensor:
         """A photo of another place has features that training photos never showed: the residual off their principal
@@ -173,13 +180,19 @@ class CampusNet(nn.Module):
         net.load_state_dict({**self.state_dict(), "in_distribution_mean": mean, "in_distribution_axes": axes})
         return net.train(self.training)
 
-    def with_known_photos(self, features: Tensor) -> CampusNet:
-        """This network with the output `ood_score`, the distance to the nearest of (N, F) features of its photos."""
+    def with_known_photos(self, features: Tensor, elsewhere: Tensor | None = None) -> CampusNet:
+        """This network with the output `ood_score`, the distance to the nearest of (N, F) features of its photos.
+
+        `elsewhere`: a direction (C,) of plain features of unit length towards other places.
+        """
         plain = features[:, : pooled_widths(self.config)[0]]
         rows = torch.linspace(0, len(plain) - 1, min(len(plain), MOST_KNOWN_PHOTOS)).round().long()
         known = F.normalize(plain[rows], dim=1).T.contiguous().half().float()  # as matrices are stored
-        net = CampusNet(replace(self.config, known_photos=len(rows)))
-        net.load_state_dict({**self.state_dict(), "known_features": known})
+        net = CampusNet(replace(self.config, known_photos=len(rows), elsewhere=elsewhere is not None))
+        state = {**self.state_dict(), "known_features": known}
+        if elsewhere is not None:
+            state["elsewhere_direction"] = elsewhere[:, None].half().float()  # as matrices are stored
+        net.load_state_dict(state)
         return net.train(self.training)
 
 

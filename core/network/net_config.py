@@ -24,5 +24,6 @@ class NetConfig:
     heading: bool = False  # whether a head says which way the camera looked
     in_distribution_rank: int = 0  # dimensions of the subspace that the training photos' features span; 0: not known
     known_photos: int = 0  # how many photos' features the OOD score is the distance to; 0: not known
+    elsewhere: bool = False  # whether that score weighs, too, how like other places a photo is
     mean: tuple[float, float, float] | None = None  # of each channel, 0..1; None: as the backbone's ImageNet weights
     std: tuple[float, float, float] | None = None

@@ -18,6 +18,7 @@ from core.network.weights import load_imagenet_weights
 from train.dataset.dataset import Dataset
 from train.dataset.images import cached_images
 from train.dataset.split import groups_of
+from train.fit.elsewhere import mean_feature, towards_elsewhere
 from train.fit.recipes.whitened import WhitenedConfig
 from train.fit.run_folder import Epoch
 from train.fit.training_data import TrainingData
@@ -72,10 +73,11 @@ def with_whitening(net: CampusNet, whitening: Whitening) -> CampusNet:
     axes = torch.from_numpy(whitening.axes)
     # Their length cancels out of the embedding; near 1 half precision holds them best.
     axes = (axes / axes.abs().max()).half().float()
-    whitened = CampusNet(replace(net.config, embedding=axes.shape[1], in_distribution_rank=0, known_photos=0))
-    kept = {
-        name: value for name, value in net.state_dict().items() if not name.startswith(("in_distribution", "known"))
-    }
+    whitened = CampusNet(
+        replace(net.config, embedding=axes.shape[1], in_distribution_rank=0, known_photos=0, elsewhere=False)
+    )
+    of_photos = ("in_distribution", "known", "elsewhere")
+    kept = {name: value for name, value in net.state_dict().items() if not name.startswith(of_photos)}
     state = {**kept, "whitening_mean": torch.from_numpy(whitening.mean), "whitening_axes": axes}
     whitened.load_state_dict(state)
     return whitened.eval()
@@ -84,9 +86,11 @@ def with_whitening(net: CampusNet, whitening: Whitening) -> CampusNet:
 def whitened_on(
     net: CampusNet, features: NDArray[np.float32], local_m: NDArray[np.float64], sessions: NDArray[np.str_]
 ) -> CampusNet:
-    """The network whitened on (N, F) features, knowing which features this campus's photos have."""
+    """The network whitened on (N, F) features, knowing which features this campus's photos have, and other places'."""
     whitening = fit_whitening(features, local_m, sessions, feature_blocks(net))
-    return with_whitening(net, whitening).with_known_photos(torch.from_numpy(features))
+    other = mean_feature(net.config.backbone, net.config.image_size)
+    elsewhere = None if other is None else torch.from_numpy(towards_elsewhere(last_map_mean(net, features), other))
+    return with_whitening(net, whitening).with_known_photos(torch.from_numpy(features), elsewhere)
 
 
 def pooled_features(net: CampusNet, images: NDArray[np.uint8], batch: int = 64) -> NDArray[np.float32]:

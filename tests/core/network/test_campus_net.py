@@ -67,6 +67,22 @@ def test_ood_score_of_known_photos_is_the_distance_to_the_nearest_in_onnx_too() 
     assert OnnxEngine(export_fp32(net), "ONNX").run(images).ood_score == pytest.approx(score, abs=1e-4)
 
 
+def test_likeness_to_other_places_adds_to_the_distance_in_onnx_too() -> None:
+    torch.manual_seed(2)
+    plain = CampusNet(NetConfig(image_size=64, layout="whitened", pooling="multi", embedding=8)).eval()
+    images = np.random.default_rng(0).integers(0, 256, (4, 64, 64, 3), np.uint8)
+    features = plain.features(torch.from_numpy(images).permute(0, 3, 1, 2).float()).detach()
+    direction = torch.linspace(-0.02, 0.06, 1280)
+    known, weighed = plain.with_known_photos(features[:1]), plain.with_known_photos(features[:1], direction)
+    before, after = (TorchEngine(net).run(images).ood_score for net in (known, weighed))
+    unit = torch.nn.functional.normalize(features[:, :1280], dim=1)
+    assert before is not None
+    assert after is not None
+    assert (after - before)[:, 0] == pytest.approx((unit @ direction / 2).numpy(), abs=1e-4)
+    assert after.min() > before.min()
+    assert OnnxEngine(export_fp32(weighed), "ONNX").run(images).ood_score == pytest.approx(after, abs=1e-4)
+
+
 @pytest.mark.slow
 def test_a_network_with_an_ood_score_answers_as_before_and_says_it_in_onnx_too(net: CampusNet) -> None:
     images = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), np.uint8)
