@@ -10,7 +10,7 @@ from app import campuses, cards, widgets
 from app.answer import answer
 from app.capture import from_camera, from_gallery, from_samples
 from app.compression import compressed
-from app.following import answer_frame
+from app.front_page import front_page
 from app.kept_photos import photo_keeper
 from app.language import LANGUAGES, Lang, language_of
 from app.lasting_log import keep_log
@@ -64,7 +64,7 @@ def main() -> None:
     if localizer is not None:
         with map_place:
             stage(localizer.bundle, page, texts, webgl=webgl)
-    answer_frame()
+    widgets.answered()
     keep_log()  # last: what this run located or cleared is in it
 
 
@@ -122,4 +122,5 @@ def locate_page(localizer: Localizer, texts: Texts) -> None:
 if __name__ == "__main__":
     main()  # each run of the page
 else:
-    app = st.App(__file__, middleware=[compressed()], lifespan=opening)  # what `streamlit run` finds here and serves
+    # What `streamlit run` finds here and serves.
+    app = st.App(__file__, routes=[front_page()], middleware=[compressed()], lifespan=opening)

@@ -32,7 +32,7 @@ def from_camera(localizer: Localizer, texts: Texts, *, another: bool = False) ->
     except CampusError as error:
         st.session_state.trouble = (texts["photo_error"], texts.reason(error))
         return
-    if shot is not None and shot.frame:
+    if shot is not None and shot.live:
         follow(localizer, texts, shot)
     elif shot is not None:
         photo, name = shot.photo, shot.name

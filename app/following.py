@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from app import session_log, widgets
+from app import session_log
 from app.gate import BusyError
 from app.map.deck import view_of
 from app.map.still import px_per_metre
@@ -34,7 +34,6 @@ KEPT_WITHIN_PX = 90  # of the map's middle: so far the dot moves and not the map
 def follow(localizer: Localizer, texts: Texts, shot: Shot) -> None:
     """Take in a live frame: the walk's fix becomes the page's answer, and each ten metres a line of the log."""
     state = st.session_state
-    state.frame = shot.frame
     try:
         with gate().turn(WAIT_S):
             taken = read(localizer, shot.photo)
@@ -60,12 +59,6 @@ def moved_on(log: list[Sighting], found: Sighting) -> bool:
     if here is None or last is None:
         return here is not None
     return float(distance_m(here.lat, here.lon, last.lat, last.lon)) >= LOGGED_EVERY_M
-
-
-def answer_frame() -> None:
-    """At the end of a run: let the camera send its next frame."""
-    if frame := st.session_state.get("frame"):
-        widgets.answered(frame)
 
 
 def steady_view(bundle: Bundle, sighting: Sighting) -> View | None:

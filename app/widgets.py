@@ -33,19 +33,21 @@ FRAME_PX = 640  # of a live frame: one a second goes over the phone's network
 _CAMERA_TEXTS = ("take_photo", "live_view", "live_stop", "snap", "reading", "sending", "camera_refused",
                  "unreadable", "too_large", "follow", "waiting")  # fmt: skip
 
+_PAGE_TEXTS = ("upload_too_large", "upload_lost", "upload_wrong_kind", "offline", "sending", "waiting", "loading_map")
+
 
 @dataclass(frozen=True)
 class Shot:
     """A photo from the camera component: file bytes, its name, what the camera recorded, where the phone says it is.
 
-    `frame` is the number of a live frame, 0 for a photo that was taken.
+    `live`: it is one of the frames that follow the phone, not a photo that was taken.
     """
 
     photo: bytes
     name: str = ""
     recorded: Capture | None = None
     phone: Place | None = None
-    frame: int = 0
+    live: bool = False
 
 
 def component(name: str, *, before: Path | None = None) -> Any:
@@ -82,15 +84,18 @@ def camera(texts: Texts, *, share_location: bool, another: bool = False) -> Shot
     key = "camera_another" if another else "camera"
     seen = component("camera")(key=key, data=data, on_photo_change=_ignore, on_frame_change=_ignore)
     value = seen.frame if seen.photo is None else seen.photo
-    return None if value is None else shot_from(value)
+    if isinstance(value, Mapping):
+        st.session_state.answered = str(value.get("number"))[:20]
+    return None if value is None else shot_from(value, live=seen.photo is None)
 
 
-def answered(frame: int) -> None:
-    """Tell the camera that this frame was answered, so that it may send another."""
-    component("answered")(key="answered", data={"number": str(frame)})
+def answered() -> None:
+    """At the end of a run: tell the camera which of its photos was answered, so that it waits no longer."""
+    if number := st.session_state.get("answered"):
+        component("answered")(key="answered_photo", data={"number": number})
 
 
-def shot_from(value: Any) -> Shot:
+def shot_from(value: Any, *, live: bool = False) -> Shot:
     """What the camera component sent -> Shot. It comes from a browser, so nothing in it is trusted."""
     if not isinstance(value, Mapping):
         raise PhotoError("the camera sent no photo; try again")
@@ -99,9 +104,7 @@ def shot_from(value: Any) -> Shot:
         raise PhotoError("the camera sent an empty photo; try again")
     exif = _from_base64(str(value.get("exif") or ""))
     recorded = capture_from_tags(read_tags(exif)) if exif else None
-    number = value.get("number")
-    frame = number if type(number) is int and 0 < number < 2**53 else 0
-    return Shot(photo, str(value.get("name") or ""), recorded, _phone(value.get("phone")), frame)
+    return Shot(photo, str(value.get("name") or ""), recorded, _phone(value.get("phone")), live)
 
 
 def _from_base64(text: str) -> bytes:
@@ -148,13 +151,13 @@ def place_on_map(texts: Texts, plan: Mapping[str, Any], fix: tuple[float, float]
 def page_head(texts: Texts) -> bool:
     """Set the page's language and direction, its home-screen name and icon; tell whether the browser has WebGL.
 
-    It also says what Streamlit does not: why an upload failed, and that the connection to the server is lost.
+    It also says what Streamlit does not: what is waited for, why an upload failed, that the connection is lost.
     """
     data = {
         "lang": texts.lang,
         "dir": "rtl" if texts.right_to_left else "ltr",
         "title": texts["app"],
-        "texts": {key: texts[key] for key in ("upload_too_large", "upload_lost", "upload_wrong_kind", "offline")},
+        "texts": {key: texts[key] for key in _PAGE_TEXTS},
         "most_mb": {"gallery": MAX_PHOTO_BYTES >> 20, "campus_file": MAX_CAMPUS_MB},
     }
     return not component("page")(key="page_head", data=data, on_no_webgl_change=_ignore).no_webgl

@@ -16,6 +16,8 @@ WORDS = {
     "snap": "Capture",
     "live_stop": "Close",
     "follow": "Follow me: a place each second",
+    "loading": "Campus GPS is loading…",
+    "loading_map": "Loading the map…",
     "waiting": "Waiting for the server…",
     "reading": "Reading the photo…",
     "sending": "Sending…",

@@ -17,6 +17,8 @@ WORDS = {
     "snap": "צילום",
     "live_stop": "סגירה",
     "follow": "לעקוב אחריי: מקום בכל שנייה",
+    "loading": "Campus GPS נטען…",
+    "loading_map": "המפה נטענת…",
     "waiting": "ממתינים לשרת…",
     "reading": "קורא את התמונה…",
     "sending": "שולח…",

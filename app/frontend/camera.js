@@ -1,3 +1,5 @@
+const unanswered = {}; // photos that were sent, by their button: they outlive the page's drawing it anew
+
 // The phone's rear camera. A file input with `capture` opens the camera app itself, also on plain http; the photo is
 // turned upright and made smaller here, and the EXIF, which a canvas loses, travels beside it.
 export default function ({ parentElement: root, setTriggerValue, data }) {
@@ -7,7 +9,7 @@ export default function ({ parentElement: root, setTriggerValue, data }) {
   const texts = data.texts;
   const classes = find(".camera").classList;
   classes.toggle("another", data.another);
-  let stream = null, closed = false, busy = false, following = null;
+  let stream = null, closed = false, busy = false, following = null, onItsWay = null;
 
   find(".take-text").textContent = texts.take_photo;
   file.setAttribute("aria-label", texts.take_photo);
@@ -52,8 +54,35 @@ export default function ({ parentElement: root, setTriggerValue, data }) {
   async function deliver(url, exif, name) {
     say.textContent = texts.sending;
     const phone = await position();
-    if (closed) return;
-    setTriggerValue("photo", { url, exif, phone, name });
+    if (!closed) untilAnswered({ url, exif, phone, name, number: Date.now() });
+  }
+
+  const page = document.documentElement.dataset;
+  const answered = (number) => page.campusAnswered === String(number);
+  const lost = () => document.documentElement.classList.contains("campus-lost");
+
+  // A photo is said to be on its way until it is answered, and goes again once a lost connection is back.
+  function untilAnswered(shot) {
+    let idle = 0, again = false;
+    clearInterval(unanswered[data.another]?.timer);
+    setTriggerValue("photo", shot);
+    onItsWay = setInterval(() => {
+      if (answered(shot.number)) return arrived();
+      const { testScriptState: state } = document.querySelector('[data-testid="stApp"]')?.dataset ?? {};
+      say.textContent = state === "running" ? "" : texts.sending;
+      idle = lost() || state !== "notRunning" ? 0 : idle + 1;
+      if (idle > 50 || (again && !lost())) {
+        idle = 0;
+        setTriggerValue("photo", shot);
+      }
+      again = lost();
+    }, 100);
+    unanswered[data.another] = { shot, timer: onItsWay };
+  }
+
+  function arrived() {
+    clearInterval(onItsWay);
+    delete unanswered[data.another];
     working("");
   }
 
@@ -109,10 +138,10 @@ export default function ({ parentElement: root, setTriggerValue, data }) {
   // since another tap came between, is followed by another.
   function stepAlong() {
     const silent_ms = performance.now() - following.sent_ms;
-    const answered = document.documentElement.dataset.campusAnswered === String(following.number);
-    say.textContent = answered || silent_ms < 2000 ? "" : texts.waiting;
-    const due = silent_ms >= (answered ? 1000 : 8000);
-    if (!due || !video.videoWidth || document.documentElement.classList.contains("campus-lost")) return;
+    const next = answered(following.number);
+    say.textContent = next || silent_ms < 2000 ? "" : texts.waiting;
+    const due = silent_ms >= (next ? 1000 : 8000);
+    if (!due || !video.videoWidth || lost()) return;
     following.number += 1;
     following.sent_ms = performance.now();
     const url = shrunk(video, video.videoWidth, video.videoHeight, data.frame_px);
@@ -192,8 +221,14 @@ export default function ({ parentElement: root, setTriggerValue, data }) {
       file.click();
     }
   };
+  const sent = unanswered[data.another]?.shot;
+  if (sent && Date.now() - sent.number < 120000) {
+    working(texts.sending);
+    untilAnswered(sent);
+  }
   return () => {
     closed = true;
+    clearInterval(onItsWay);
     document.removeEventListener("visibilitychange", hidden);
     stop();
   };

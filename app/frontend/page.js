@@ -50,6 +50,28 @@ function watchConnection(data) {
   if (bar.textContent !== text) bar.textContent = text;
 }
 
+// What the page waits for, in words. The style shows it once the wait is longer than one notices.
+function sayWhatFor(data) {
+  const text = document.documentElement.classList.contains("campus-lost") ? "" : waitedFor(data.texts);
+  let sign = document.querySelector(".campus-waiting");
+  if (!text) return sign?.remove();
+  if (!sign) {
+    sign = document.createElement("div");
+    sign.className = "campus-waiting";
+    sign.setAttribute("role", "status");
+    document.body.append(sign);
+  }
+  if (sign.textContent !== text) sign.textContent = text;
+}
+
+function waitedFor(texts) {
+  if (document.querySelector('[data-testid="stFileChipIconSpinner"]')) return texts.sending;
+  const state = document.querySelector('[data-testid="stApp"]')?.dataset.testScriptState;
+  if (["running", "rerunRequested"].includes(state)) return texts.waiting;
+  const stage = document.querySelector(".st-key-stage");
+  return webgl && stage && !stage.querySelector("canvas") ? texts.loading_map : "";
+}
+
 function hasWebgl() {
   try {
     const context = document.createElement("canvas").getContext("webgl2");
@@ -61,6 +83,7 @@ function hasWebgl() {
 }
 
 let webgl;
+let stopWatching = () => {};
 
 export default function ({ data, setStateValue }) {
   webgl ??= hasWebgl();
@@ -89,14 +112,16 @@ export default function ({ data, setStateValue }) {
     }
     meta.content = content;
   }
-  const look = () => (sayWhyNot(data), watchConnection(data));
+  document.querySelector(".campus-loading")?.remove();
+  stopWatching(); // two of them, in two languages, would correct each other for ever
+  const look = () => (sayWhyNot(data), watchConnection(data), sayWhatFor(data));
   const watcher = new MutationObserver(look);
-  const attributeFilter = ["aria-invalid", "data-test-connection-state"];
+  const attributeFilter = ["aria-invalid", "data-test-connection-state", "data-test-script-state"];
   watcher.observe(document.body, { subtree: true, childList: true, attributes: true, attributeFilter });
   for (const name of ["online", "offline"]) window.addEventListener(name, look);
-  look();
-  return () => {
+  stopWatching = () => {
     watcher.disconnect();
     for (const name of ["online", "offline"]) window.removeEventListener(name, look);
   };
+  look();
 }

@@ -22,6 +22,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
 from app.compression import compressed
+from app.front_page import front_page
 from app.language import Lang, language_of
 from app.serve.access import KEY_PARAMETER, Attempts, Lock, Reason, SameOrigin, host_of, is_address
 from app.serve.addresses import host_names
@@ -81,13 +82,10 @@ def field_app(
 
 def app_routes(site: Site) -> list[BaseRoute]:
     """The app's first page with what makes it installable, and the files that this names."""
-    first_page, worker = with_head(streamlit_page()), service_worker()
+    worker = service_worker()
     always_ask = {"Cache-Control": "no-cache"}
 
     # A response is made for each request: compression rewrites the headers of the one that it is given.
-    async def index(_: Request) -> Response:
-        return HTMLResponse(first_page, headers=always_ask)
-
     async def serve_worker(_: Request) -> Response:
         return Response(worker, media_type="text/javascript", headers=always_ask)
 
@@ -99,7 +97,7 @@ def app_routes(site: Site) -> list[BaseRoute]:
         return JSONResponse(content, media_type="application/manifest+json", headers={"Cache-Control": "no-store"})
 
     return [
-        Route("/", index),
+        front_page(with_head),
         Route("/service-worker.js", serve_worker),
         Route("/campus.webmanifest", serve_manifest),
     ]
@@ -165,20 +163,12 @@ def own_page(name: str, lang: Lang, values: dict[str, str]) -> str:
     )
 
 
-def streamlit_page() -> str:
-    """Streamlit's own first page, as installed."""
-    from streamlit import file_util
-
-    return (Path(file_util.get_static_dir()) / "index.html").read_text("utf-8")
-
-
 def with_head(page: str) -> str:
-    """Streamlit's page with our name, manifest, icon and service worker in its head, before any script has run."""
+    """Our first page with manifest, icon and service worker in its head, before any script has run."""
     # The icon lies in the page: iOS fetches icons without the cookie that opens the lock.
     values = {"app": TEXTS["en"]["app"], "apple_icon": _icon("icon-180.png")}
     head = Template(_file("head.html")).substitute(values)
-    named = page.replace("<title>Streamlit</title>", f"<title>{values['app']}</title>", 1)
-    before, end, after = named.partition("</head>")
+    before, end, after = page.partition("</head>")
     if not end:
         raise RuntimeError("Streamlit's index.html has no </head>; this version of it is not supported")
     return before + head + end + after

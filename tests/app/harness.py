@@ -31,11 +31,15 @@ class Server:
     process: subprocess.Popen[bytes] = field(repr=False)
 
 
-def start_app(environment: dict[str, str]) -> Server:
-    """Start the app on a free port of this machine and wait until it answers."""
+def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+        return int(free.getsockname()[1])
+
+
+def start_app(environment: dict[str, str], port: int | None = None) -> Server:
+    """Start the app on a port of this machine (None: a free one) and wait until it answers."""
+    port = port or free_port()
     process = subprocess.Popen(
         [
             sys.executable, "-m", "streamlit", "run", "streamlit_app.py",

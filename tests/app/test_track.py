@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -16,7 +15,6 @@ from app import session_log
 from app.following import moved_on
 from app.sighting import Sighting
 from app.track import Track
-from app.widgets import shot_from
 from core.campus.frame import distance_m
 from core.locate.fix import Fix
 from core.locate.localizer import Localizer
@@ -75,12 +73,6 @@ def test_a_live_place_is_logged_each_ten_metres_and_a_refused_one_never(localize
     assert not moved_on([seen(0)], seen(5))
     assert moved_on([seen(0)], seen(20))
     assert not moved_on([], seen(20, "elsewhere"))
-
-
-@pytest.mark.parametrize(("number", "frame"), [(7, 7), (0, 0), (-1, 0), ("8", 0), (2.5, 0), (1 << 60, 0), (True, 0)])
-def test_a_frames_number_comes_from_a_browser(number: object, frame: int) -> None:
-    url = "data:image/jpeg;base64," + base64.b64encode(photo()).decode()
-    assert shot_from({"url": url, "number": number}).frame == frame
 
 
 def drawn_track(app: AppTest) -> list[list[float]]:

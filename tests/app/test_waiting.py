@@ -1,0 +1,90 @@
+"""What the page says while one waits: over a slow network, and while its server starts again."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+
+from benchmarks.browser import throttle
+from tests.app.harness import PHONE, Open, Server, free_port, start_app
+from tests.bundles import photo
+
+pytestmark = pytest.mark.slow
+SLOW_3G = (0.4, 400)  # Mbit/s, milliseconds away
+
+
+def slow(page: Any) -> None:
+    devtools = page.context.new_cdp_session(page)
+    devtools.send("Network.enable")
+    throttle(devtools, *SLOW_3G)
+
+
+def test_over_slow_3g_the_page_says_what_it_waits_for_and_nothing_jumps(browser: Any, server: Server) -> None:
+    context = browser.new_context(viewport={"width": PHONE[0], "height": PHONE[1]}, is_mobile=True, has_touch=True)
+    context.set_default_timeout(120_000)
+    try:
+        page = context.new_page()
+        slow(page)
+        page.goto(f"{server.url}/?lang=he", wait_until="commit")
+        page.get_by_role("status").get_by_text("נטען").wait_for()
+        camera = page.locator(".camera:not(.another) .take")
+        camera.wait_for()
+        page.locator(".campus-loading").wait_for(state="detached")
+        before = camera.bounding_box(), page.locator(".st-key-stage").bounding_box()
+        page.locator("img.still").wait_for()
+        assert page.locator(".st-key-stage canvas").count() == 0, "deck.gl's code takes a quarter of a minute yet"
+        page.get_by_text("המפה נטענת").wait_for()
+        page.locator(".strip button").first.click()
+        page.get_by_text("ממתינים לשרת").wait_for()
+        page.locator("section.answer").wait_for()
+        page.locator("img.still[src*=stroke-dasharray]").wait_for()  # the place is on the map before its code is
+        assert (camera.bounding_box(), page.locator(".st-key-stage").bounding_box()) == before
+    finally:
+        context.close()
+
+
+def test_a_photo_is_said_to_be_on_its_way_until_it_is_answered(visit: Open) -> None:
+    page = visit(PHONE).page
+    page.locator(".st-key-gallery input[type=file]").wait_for(state="attached")
+    slow(page)
+    large = photo(east_m=-52, north_m=68, size=(4000, 3000))
+    said = page.locator(".campus-waiting")
+    for field in (".st-key-gallery input[type=file]", ".camera:not(.another) .file"):
+        page.locator(field).set_input_files({"name": "a.jpg", "mimeType": "image/jpeg", "buffer": large})
+        own = page.locator(".camera:not(.another) .say") if "camera" in field else said
+        expect(own).to_have_text(re.compile("Sending"))
+        page.locator("section.answer", has_text="Library").wait_for()
+        expect(said).to_have_count(0)
+        expect(page.locator(".camera:not(.another) .say")).to_have_text("")
+
+
+def test_a_photo_outlives_the_server_and_so_does_the_log(visit: Open, bundle: Path) -> None:
+    """The connection goes, a photo is taken, the server is started anew: the photo goes up and both are in the log."""
+    port = free_port()
+    running = start_app({"CAMPUS_BUNDLE": str(bundle)}, port)
+    try:
+        page = visit(PHONE, url=running.url).page
+        field = page.locator(".camera:not(.another) .file")
+        field.wait_for(state="attached")
+        for number, (east, north) in enumerate(((-52, 68), (50, -34))):
+            shot = {"name": f"{number}.jpg", "mimeType": "image/jpeg", "buffer": photo(east_m=east, north_m=north)}
+            field.set_input_files(shot)
+            if number == 0:
+                page.locator("section.answer", has_text="Library").wait_for()
+                page.wait_for_function("Object.keys(localStorage).some((name) => name.startsWith('campus-gps-log-1/'))")
+                running.process.kill()
+                running.process.wait(10)
+                page.get_by_role("alert").get_by_text("No connection to the server").wait_for()
+        assert page.locator("section.answer", has_text="Gymnasium").count() == 0, "nothing pretends"
+        running = start_app({"CAMPUS_BUNDLE": str(bundle)}, port)
+        page.get_by_text("No connection to the server").wait_for(state="detached")
+        page.locator("section.answer", has_text="Gymnasium").wait_for()
+        page.locator(".st-key-nav button").nth(1).click()
+        expect(page.locator("ul.log li")).to_have_count(2)
+    finally:
+        running.process.kill()
+        running.process.wait(10)
