@@ -3,14 +3,12 @@
 The mean feature of 300 photos of the rendered demo campus ships with the program. No real photo is in it. Along the
 direction in which a campus's own photos differ most from it (Fisher's linear discriminant, with the campus's own
 covariance alone), photos of third places lie away from the campus as well: real ones too (RESULTS.md).
-`python -m train.fit.elsewhere DEMO_DATASET` makes the file anew.
+`python -m train.fit.make_elsewhere DEMO_DATASET` makes the file anew.
 """
 
 from __future__ import annotations
 
-import sys
 from importlib.resources import files
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +16,6 @@ from numpy.typing import NDArray
 Float32 = NDArray[np.float32]
 
 FILE = "elsewhere.npz"  # BACKBONE-SIZE -> (C,) float16
-BACKBONES, SIZES = ("efficientnet_lite0",), (128, 192, 224, 288, 320)
-PHOTOS = 300  # 30 of them serve as well
 SHRINKAGE = 1.0  # of the campus's covariance, in shares of its mean variance; 0.3 to 3 do
 # What one standard deviation of the campus's photos along the direction counts beside a cosine; 0.02 to 0.04 do.
 WEIGHT = 0.03
@@ -59,25 +55,3 @@ def towards_elsewhere(plain: Float32, elsewhere: Float32) -> Float32:
 def unit_length(features: Float32) -> Float32:
     """(N, C) rows at unit length."""
     return np.asarray(features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12), np.float32)
-
-
-def _make(dataset: Path) -> None:
-    """Write the file from PHOTOS photos of a dataset, drawn by a fixed seed."""
-    from train.dataset.dataset import Dataset
-    from train.dataset.images import decode_images
-    from train.fit.recipes.whitened import WhitenedConfig
-    from train.fit.whitened_net import last_map_mean, pooled_features, pretrained_net
-
-    paths = Dataset.load(dataset).image_paths
-    chosen = [paths[row] for row in np.random.default_rng(0).permutation(len(paths))[:PHOTOS]]
-    means = {}
-    for backbone in BACKBONES:
-        for size in SIZES:
-            net, _ = pretrained_net(WhitenedConfig(backbone=backbone, image_size=size))
-            plain = last_map_mean(net, pooled_features(net, decode_images(chosen, size)))
-            means[f"{backbone}-{size}"] = unit_length(plain).mean(axis=0).astype(np.float16)
-    np.savez_compressed(Path(__file__).with_name(FILE), **means)  # type: ignore[arg-type]
-
-
-if __name__ == "__main__":
-    _make(Path(sys.argv[1]))
