@@ -1,0 +1,134 @@
+"""Twenty phones while others attack: every photo gets its answer, and the attackers go."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, ExitStack, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.serve.connections import STRANGER_S
+from benchmarks.app_load import Answer, open_phones, soak
+from benchmarks.browser import launch
+from benchmarks.serving import Served, start
+from core.campus.bundle import Bundle, save_bundle
+from tests.app.test_trial import campus_with, loop_model
+from tests.bundles import photo
+
+pytestmark = pytest.mark.slow
+PHONES, SILENT = 20, 200
+LOOPS = 3  # of which two once held both turns of the queue for ever
+SLOWEST_S = 60.0  # of an answer; on a machine that other tests share
+UPLOADED = "[data-testid=stFileUploaderDropzoneInput]"
+
+
+@pytest.fixture
+def served(bundle: Path, tmp_path: Path) -> Iterator[Served]:
+    running = start(tmp_path / "keys", bundle, "--workers", "1", "--no-inbox")
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def visitor(browser: Any, served: Served) -> Iterator[Any]:
+    """The campus page as a visitor with the key sees it."""
+    running = launch(browser.browser_type, "--ignore-certificate-errors")
+    page = running.new_context(ignore_https_errors=True, locale="en-GB").new_page()
+    page.set_default_timeout(180_000)
+    page.goto(f"{served.home}/?key={served.key}&lang=en")
+    page.get_by_role("radio", name="Campus").or_(page.get_by_role("button", name="Campus")).first.click()
+    page.locator(f".st-key-campus_file {UPLOADED}").wait_for(state="attached")
+    yield page
+    running.close()
+
+
+class Phones:
+    """Honest phones that go on sending, on a thread, until they are told that the attack is over."""
+
+    def __init__(self, served: Served) -> None:
+        self._served, self._over = served, threading.Event()
+        self._pool = ThreadPoolExecutor(1)
+        self.opened = threading.Event()
+        self._answers = self._pool.submit(lambda: asyncio.run(self._go_on()))
+
+    def photos(self) -> Iterator[bytes]:
+        """At least one for each phone, then until it is over."""
+        good, sent = [photo(east_m=east, north_m=20.0) for east in (-70, -30, 10, 50)], 0
+        while sent < PHONES or not self._over.is_set():
+            yield good[sent % len(good)]
+            sent += 1
+
+    async def _go_on(self) -> list[Answer]:
+        async with AsyncExitStack() as stack:
+            phones = await open_phones(self._served, PHONES, stack)
+            self.opened.set()
+            return await soak(phones, self.photos(), lambda _: None, 1000)
+
+    def end(self) -> list[Answer]:
+        self._over.set()
+        try:
+            return self._answers.result(300)
+        finally:
+            self._pool.shutdown()
+
+
+def is_open(client: socket.socket) -> bool:
+    client.setblocking(False)
+    with suppress(BlockingIOError):
+        try:
+            return client.recv(1) != b""
+        except ConnectionResetError:
+            return False
+    return True
+
+
+def test_phones_go_on_while_loops_are_uploaded_and_strangers_hold_connections(
+    served: Served, visitor: Any, tmp_path: Path
+) -> None:
+    loops = [campus_with(tmp_path / str(turn), model__onnx=loop_model()) for turn in range(LOOPS)]
+    with ExitStack() as stack:
+        silent = [stack.enter_context(socket.create_connection(("127.0.0.1", served.port))) for _ in range(SILENT)]
+        phones = Phones(served)
+        try:
+            assert phones.opened.wait(180)
+            for loop in loops:
+                visitor.locator(f".st-key-campus_file {UPLOADED}").set_input_files(loop)
+                visitor.get_by_text("a graph within an operator").first.wait_for()
+            until = time.monotonic() + 4 * STRANGER_S
+            while (left := [client for client in silent if is_open(client)]) and time.monotonic() < until:
+                time.sleep(1.0)
+        finally:
+            answers = phones.end()
+    assert left == []
+    assert [answer.said for answer in answers if answer.outcome != "place"] == []
+    assert len(answers) >= PHONES
+    assert max(answer.seconds for answer in answers) < SLOWEST_S
+    assert "Traceback" not in served.folder.with_suffix(".said").read_text("utf-8")
+
+
+def test_no_phone_sees_a_broken_answer_while_campuses_come_and_the_open_one_is_replaced(
+    served: Served, visitor: Any, bundle: Path, tmp_path: Path
+) -> None:
+    plain = Bundle.load(bundle)
+    files = {name: plain.read(name) for name in plain.manifest.files}
+    phones = Phones(served)
+    try:
+        assert phones.opened.wait(180)
+        for turn in range(3):
+            guest = plain.manifest.model_copy(update={"name": f"Guest {turn}"})
+            save_bundle(tmp_path / f"{turn}.campus", guest, files)
+            visitor.locator(f".st-key-campus_file {UPLOADED}").set_input_files(tmp_path / f"{turn}.campus")
+            visitor.get_by_role("heading", name=f"Guest {turn}").wait_for()
+            save_bundle(bundle, plain.manifest.model_copy(update={"description": f"{turn}"}), files, force=True)
+            time.sleep(1.0)
+    finally:
+        answers = phones.end()
+    assert [answer.said for answer in answers if answer.outcome != "place"] == []
+    assert "Traceback" not in served.folder.with_suffix(".said").read_text("utf-8")
