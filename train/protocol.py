@@ -175,7 +175,7 @@ def refused(
     dataset: Dataset, folds: Sequence[Splits], strangers: Sequence[Path], common: dict[str, Any]
 ) -> dict[str, Proportion]:
     """How many of the dataset's own test photos, and of those in each folder of another place, are refused."""
-    from train.evaluate.strangers import features_of_place, refusals
+    from train.bundle.strangers import features_of_place, refusals
     from train.fit.training_data import prepare
     from train.fit.whitened_net import dataset_features, pretrained_net
 

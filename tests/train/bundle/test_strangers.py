@@ -9,7 +9,7 @@ import numpy as np
 
 from core.network.backbones import pooled_widths
 from tests.train.bundle.test_held_out import make_net, make_sessions
-from train.evaluate.strangers import refusals
+from train.bundle.strangers import refusals
 from train.fit.elsewhere import mean_feature
 
 
