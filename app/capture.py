@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from app.texts import Texts
     from core.locate.localizer import Localizer
 
+MOST_WAITING = 96  # a class of students taps at once; each waits in its own session's thread
+
 
 def from_camera(localizer: Localizer, texts: Texts, *, another: bool = False) -> None:
     """The camera's button; with `another` the photo joins those in play."""
@@ -108,7 +110,7 @@ def take(
     state.trouble = None
     before: list[Taken] = list(state.play) if another else []
     try:
-        with st.spinner(texts["working"]), gate().turn():
+        with st.spinner(texts["working"]), gate().turn(waiting=MOST_WAITING):
             new, unusable = _read_each(readers, texts)
             if not own:
                 new = [(replace(taken, photo=b""), photo) for taken, photo in new]

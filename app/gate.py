@@ -20,7 +20,8 @@ class BusyError(Exception):
 class Gate:
     """Lets `at_once` callers in, keeps at most `waiting` more in line, and turns others away with BusyError.
 
-    Two at once suit a CPU: one photo decodes while the other is in the network, which uses all cores itself.
+    Two at once suit a CPU: one photo decodes while the other is in the network, which uses all cores itself. The line
+    is short, since whoever waits over HTTP holds one of the server's 40 threads; a page waits in a thread of its own.
     """
 
     def __init__(self, at_once: int = 2, waiting: int = 24) -> None:
@@ -29,11 +30,14 @@ class Gate:
         self._changed = Condition()
 
     @contextmanager
-    def turn(self, timeout_s: float = 20.0) -> Iterator[None]:
-        """Wait for a turn and hold it for the block. Raises BusyError when the line is full or time is up."""
+    def turn(self, timeout_s: float = 20.0, waiting: int | None = None) -> Iterator[None]:
+        """Wait for a turn and hold it for the block; `waiting`: others in line, if not as many as the gate keeps.
+
+        Raises BusyError when the line is full or time is up.
+        """
         with self._changed:
             if not self._free:
-                if self._waiting >= self._room:
+                if self._waiting >= (self._room if waiting is None else waiting):
                     raise BusyError(self._waiting)
                 self._waiting += 1
                 try:

@@ -28,7 +28,7 @@ from core.io.files import write_atomically
 NAMES = (
     "predicting", "photo_to_fix", "many_photos", "http_requests", "ingesting", "training", "growth", "edge_resnet50",
 )  # fmt: skip
-ASKED_FOR = ("gpu", "soak")  # only by name: most machines have no GPU, and a soak takes long
+ASKED_FOR = ("gpu", "soak", "app_visits")  # only by name: they need a GPU, hours, a browser
 LENGTH_S = {"soak": 600.0}  # where nothing else is said; the others have Effort's own
 PREFACE, RESULTS = ROOT / "benchmarks" / "PREFACE.md", ROOT / "benchmarks" / "RESULTS.md"
 PAGES = ROOT / "runs" / "benchmarks"
@@ -126,7 +126,9 @@ def _seconds(each_s: float, text: str) -> float:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)} (all), or gpu, soak")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)} (all), or {', '.join(ASKED_FOR)}"
+    )
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--seconds", type=float, help=f"for each comparison ({Effort.seconds:.0f}), for a soak (600)")
     for name, each_s in (("minutes", 60.0), ("hours", 3600.0)):

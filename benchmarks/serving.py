@@ -5,12 +5,16 @@ from __future__ import annotations
 import http.client
 import os
 import re
+import socket
 import ssl
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.request import urlopen
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -100,3 +104,29 @@ def start(folder: Path, bundle: Path, *options: str) -> Served:
     assert port
     assert http_port
     return Served(process, int(port[1]), int(http_port[1]), port[2] or "", folder, text)
+
+
+@contextmanager
+def plain() -> Iterator[str]:
+    """The app as `scripts/app` serves it, with the demo campus; gives its address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    words = ["-m", "streamlit", "run", "streamlit_app.py", "--server.port", str(port), "--server.address", "127.0.0.1"]
+    process = subprocess.Popen(
+        [sys.executable, *words],
+        cwd=REPOSITORY,
+        env={**os.environ, "CAMPUS_BUNDLE": ""},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(300):
+            with suppress(OSError), urlopen(f"{url}/_stcore/health", timeout=2):
+                break
+            time.sleep(0.2)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(15)

@@ -409,12 +409,13 @@ def test_the_log_is_bounded() -> None:
 def test_gate_lets_few_in_keeps_some_waiting_and_turns_the_rest_away() -> None:
     gate, release, inside = Gate(at_once=1, waiting=1), threading.Event(), []
 
-    def enter() -> None:
-        with gate.turn():
+    def enter(waiting: int | None = None) -> None:
+        with gate.turn(waiting=waiting):
             inside.append(threading.current_thread().name)
             release.wait(5)
 
     first, second = threading.Thread(target=enter), threading.Thread(target=enter)
+    patient = threading.Thread(target=enter, args=(2,))
     first.start()
     while not inside:
         time.sleep(0.005)
@@ -425,10 +426,13 @@ def test_gate_lets_few_in_keeps_some_waiting_and_turns_the_rest_away() -> None:
         pass
     assert busy.value.waiting == 1
     assert len(inside) == 1
+    patient.start()  # where it waits, two may stand in line
+    while gate._waiting < 2:
+        time.sleep(0.005)
     release.set()
-    first.join(5)
-    second.join(5)
-    assert len(inside) == 2
+    for thread in (first, second, patient):
+        thread.join(5)
+    assert len(inside) == 3
     with gate.turn():
         pass
 

@@ -279,7 +279,9 @@ def test_a_full_queue_says_busy(start: Start, monkeypatch: pytest.MonkeyPatch) -
 def _closed(gate: Any) -> None:
     from threading import Condition
 
-    gate._free, gate._room, gate._waiting, gate._changed = 0, 0, 0, Condition()
+    from app.capture import MOST_WAITING
+
+    gate._free, gate._room, gate._waiting, gate._changed = 0, 0, MOST_WAITING, Condition()
 
 
 def test_photos_of_one_standpoint_are_one_answer_and_each_can_be_taken_out(start: Start) -> None:
