@@ -192,12 +192,8 @@ def field_test(figures: FieldTest, texts: Texts) -> str:
     return f"<section class='answer good'><div><h3>{title}</h3>{_facts(facts)}{said}</div></section>"
 
 
-def log(entries: Sequence[Sighting], texts: Texts) -> str:
-    """The located photos, newest first; refused ones are marked and have no place."""
-    return f"<ul class='log'>{''.join(_log_row(entry, texts) for entry in reversed(entries))}</ul>"
-
-
-def _log_row(entry: Sighting, texts: Texts) -> str:
+def logged(entry: Sighting, texts: Texts) -> str:
+    """A located photo in the log; a refused one is marked and has no place."""
     kind = confidence(entry.fix)
     if entry.radii_m is None:
         title = f"{_SIGNS[kind]} {texts['short_elsewhere']}"
@@ -209,9 +205,12 @@ def _log_row(entry: Sighting, texts: Texts) -> str:
             parts.append(f"{texts['log_error']} {texts.distance(entry.error_m)}")
         said = " · ".join(parts)
     name = f"<bdi>{escape(entry.name)}</bdi> · " if entry.name else ""
+    if entry.title:
+        title = f"{entry.title} · {title}"
+    note = f"<p class='note' dir='auto'>{escape(entry.note)}</p>" if entry.note else ""
     return (
-        f"<li class='{kind}'><img src='{escape(entry.thumbnail)}' alt=''><div><b>{escape(title)}</b>"
-        f"<span>{escape(said)}</span> <time>{name}{entry.time_utc:%H:%M:%S} UTC</time></div></li>"
+        f"<div class='logged {kind}'><img src='{escape(entry.thumbnail)}' alt=''><div><b>{escape(title)}</b>"
+        f"<span>{escape(said)}</span> <time>{name}{entry.time_utc:%H:%M:%S} UTC</time>{note}</div></div>"
     )
 
 

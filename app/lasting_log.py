@@ -12,7 +12,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from app.map.deck import Place
 from app.session_log import MAX_ENTRIES
-from app.sighting import Sighting
+from app.sighting import MAX_NOTE, MAX_TITLE, Sighting
 from app.widgets import component
 from core.locate.fix import Candidate, Fix, ZoneOdds
 
@@ -81,6 +81,8 @@ class _Entry(_Kept):
     truth_on_campus: bool
     name: _Name
     walked: _Place | None = None
+    title: Annotated[str, Field(max_length=MAX_TITLE)] = ""
+    note: Annotated[str, Field(max_length=MAX_NOTE)] = ""
     key: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 
 
@@ -138,7 +140,9 @@ def keep_log() -> None:
     data = {
         "restored": bool(state.get("log_restored")),
         "keys": [entry.key for entry in log],
-        "last": as_json(log[-1]) if log else None,
+        "lines": {
+            entry.key: as_json(entry) for entry in log if entry is log[-1] or entry.key == state.get("annotated")
+        },
     }
     kept = component("log")(key="kept_log", data=data, on_kept_change=lambda: None).kept
     if kept is not None and not state.get("log_restored"):

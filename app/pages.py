@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from app.gate import BusyError
 from app.map.legend import coverage_legend
 from app.settings import settings
 from app.shared import dark, edge_pack, trial_gate, trouble
-from app.sighting import Sighting
+from app.sighting import MAX_NOTE, MAX_TITLE, Sighting
 from app.texts import Texts
 from core.campus.zone_names import MAX_NAME, renamed
 from core.errors import CampusError
@@ -45,8 +46,38 @@ def log_page(texts: Texts) -> None:
                 on_click="ignore",
                 help=texts.say("download_as", kind=kind),
             )
-    st.html(cards.log(log[-SHOWN_IN_LOG:], texts))
+    with st.container(key="log"):
+        for entry in reversed(log[-SHOWN_IN_LOG:]):
+            log_entry(entry, texts)
     st.button(texts["clear"], on_click=clear_log, icon=":material/delete:")
+
+
+def log_entry(entry: Sighting, texts: Texts) -> None:
+    """A line of the log, with a button that opens its name and note."""
+    state = st.session_state
+    with st.container(horizontal=True, wrap=False, vertical_alignment="center", key=f"entry-{entry.key}"):
+        st.html(cards.logged(entry, texts))
+        st.button(
+            texts["annotate"],
+            icon=":material/edit:",
+            key=f"annotate-{entry.key}",
+            on_click=lambda: state.update(annotating=None if state.get("annotating") == entry.key else entry.key),
+        )
+    if state.get("annotating") != entry.key:
+        return
+    with st.form(f"annotation-{entry.key}"):
+        st.text_input(texts["entry_title"], entry.title, max_chars=MAX_TITLE, key=f"title-{entry.key}")
+        st.text_area(texts["entry_note"], entry.note, max_chars=MAX_NOTE, key=f"note-{entry.key}", height=96)
+        st.form_submit_button(texts["entry_save"], on_click=annotate, args=(entry.key,))
+
+
+def annotate(key: str) -> None:
+    """Write what the visitor typed into the log's line; this browser's storage follows at the end of the run."""
+    state = st.session_state
+    title = str(state[f"title-{key}"]).strip()[:MAX_TITLE]
+    note = str(state[f"note-{key}"]).strip()[:MAX_NOTE]
+    state.log = [replace(entry, title=title, note=note) if entry.key == key else entry for entry in state.log]
+    state.annotated, state.annotating = key, None
 
 
 def clear_log() -> None:

@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from app.places import place_name
+from app.places import named_zones, place_name
 from app.sighting import Sighting
 from core.io.csv_cells import harmless
 from core.locate.confidence import confidence
@@ -22,6 +22,7 @@ _COLUMNS = (
     "time_utc", "campus", "lat", "lon", "radius68_m", "radius95_m", "zone", "zone_probability", "answer",
     "on_campus", "ood_score", "truth_lat", "truth_lon", "truth_error_m", "truth_source", "error_m",
     "photo", "heading_deg", "heading_spread_deg", "photos", "track_lat", "track_lon",
+    "name", "note", "zones", "candidates", "outliers", "course_deg", "speed_m_s", "total_ms",
 )  # fmt: skip
 
 
@@ -75,6 +76,10 @@ def _row(sighting: Sighting) -> dict[str, Any]:
         "on_campus": fix.on_campus,
         "ood_score": round(fix.ood_score, 3),
         "photos": fix.photos,
+        "outliers": " ".join(str(number + 1) for number in fix.outliers) or None,
+        "total_ms": round(sum(fix.timings_ms.values()), 1),
+        "name": sighting.title or None,
+        "note": sighting.note or None,
     }
     if sighting.radii_m is not None:
         zone, probability = place_name(fix)
@@ -88,6 +93,10 @@ def _row(sighting: Sighting) -> dict[str, Any]:
             "heading_deg": _rounded(fix.heading_deg),
             "heading_spread_deg": _rounded(fix.heading_spread_deg),
             "error_m": _rounded(sighting.error_m),
+            "zones": "; ".join(f"{zone} {odds:.3f}" for zone, odds in named_zones(fix)),
+            "candidates": "; ".join(f"{one.lat:.7f} {one.lon:.7f} {one.mass:.3f}" for one in fix.candidates) or None,
+            "course_deg": _rounded(fix.course_deg),
+            "speed_m_s": _rounded(fix.speed_m_s),
         }
     if sighting.walked is not None:
         row |= {"track_lat": round(sighting.walked.lat, 7), "track_lon": round(sighting.walked.lon, 7)}
@@ -145,9 +154,9 @@ def to_gpx(log: Sequence[Sighting]) -> str:
     for entry, where, at in located:
         point = ElementTree.SubElement(gpx, "wpt", where)
         add(point, "time", entry.time_utc.strftime("%Y-%m-%dT%H:%M:%SZ"))
-        add(point, "name", entry.fix.zone.name)
+        add(point, "name", entry.title or entry.fix.zone.name)
         said = f"68 % within {at.error_m:.0f} m, {confidence(entry.fix)}"
-        add(point, "desc", f"{said}, {entry.name}" if entry.name else said)
+        add(point, "desc", ", ".join(part for part in (entry.note, said, entry.name) if part))
     if located:
         segment = ElementTree.SubElement(ElementTree.SubElement(gpx, "trk"), "trkseg")
         for entry, _, at in located:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 TruthSource = Literal["photo", "phone", "person"]
 
 THUMBNAIL_PX = 144
+MAX_TITLE, MAX_NOTE = 60, 500  # letters that a visitor may write beside a photo
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,8 @@ class Sighting:
     """A located photo. `truth` is the position that photo, phone or person gave: shown, never used to predict.
 
     `name` is the photo's file name, empty where it has none; `truth_on_campus` whether the truth lies on the campus.
-    `walked` is where the session's walk was then, by its earlier photos too; None for a sample.
+    `walked` is where the session's walk was then, by its earlier photos too; None for a sample. `title` and `note` are
+    what the visitor wrote beside it.
     """
 
     fix: Fix
@@ -40,6 +42,8 @@ class Sighting:
     truth_on_campus: bool = True
     name: str = ""
     walked: Place | None = None
+    title: str = ""
+    note: str = ""
     key: str = field(default_factory=lambda: uuid4().hex, compare=False)  # by which the browser's log knows it
 
     @property

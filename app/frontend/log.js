@@ -12,7 +12,7 @@ export default function ({ data, setTriggerValue }) {
     // Another tab's lines are not this page's to remove, so only those go that this page has had.
     for (const key of known) if (!data.keys.includes(key)) localStorage.removeItem(PREFIX + key);
     known = new Set(data.keys);
-    if (data.last) localStorage.setItem(PREFIX + data.keys.at(-1), data.last);
+    for (const [key, line] of Object.entries(data.lines)) localStorage.setItem(PREFIX + key, line);
   } catch {
     // Storage that is full or forbidden: the log lives while the page is open.
   }

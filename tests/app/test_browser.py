@@ -131,7 +131,7 @@ def test_log_and_downloads(visit: Open, tmp_path: Path, lang: str) -> None:
         page.locator("section.answer").wait_for()
         page.wait_for_timeout(800)
     page.locator(".st-key-nav button").nth(1).click()
-    page.locator("ul.log li").nth(1).wait_for()
+    page.locator(".logged").nth(1).wait_for()
     seen.screenshot(f"log-{lang}")
     with page.expect_download() as download:
         page.get_by_role("button", name="CSV").click()
@@ -150,7 +150,7 @@ def test_the_log_outlives_a_reload_until_it_is_cleared_and_is_nobody_elses(visit
     page.wait_for_function("Object.keys(localStorage).some((name) => name.startsWith('campus-gps-log-1/'))")
     page.reload()
     page.locator(".st-key-nav button").nth(1).click()
-    assert "kept.jpg" in page.locator("ul.log li").text_content()
+    assert "kept.jpg" in page.locator(".logged").text_content()
     page.get_by_role("button", name="Clear the log").click()
     page.get_by_text("No photos located yet").wait_for()
     page.wait_for_function("!Object.keys(localStorage).some((name) => name.startsWith('campus-gps-log-1/'))")

@@ -99,8 +99,8 @@ def test_the_dot_follows_the_camera_until_it_is_switched_off(visit: Open, walkin
     page.wait_for_timeout(2500)
     assert len(frames.sizes) == sent
     page.locator(".st-key-nav button").nth(1).click()
-    page.locator("ul.log li").first.wait_for()
-    assert page.locator("ul.log li").count() < sent, "a line each ten metres, not each second"
+    page.locator(".logged").first.wait_for()
+    assert page.locator(".logged").count() < sent, "a line each ten metres, not each second"
     seen.clean()
 
 

@@ -19,7 +19,9 @@ def sighting(minute: int = 0) -> Sighting:
     places = (Candidate(47.0, 8.4, 0.9),)
     fix = Fix(47.0, 8.4, 10.0, 25.0, (ZoneOdds(0, "ספרייה", 0.9),), places, True, 0.8, "Testfield", {"network": 5.0})
     at = datetime(2026, 5, 1, 12, tzinfo=timezone.utc) + timedelta(minutes=minute)
-    return Sighting(fix, at, "data:image/jpeg;base64,AAAA", Place(47.1, 8.4, 5.0), "person", name="a.jpg")
+    return Sighting(
+        fix, at, "data:image/jpeg;base64,AAAA", Place(47.1, 8.4, 5.0), "person", name="a.jpg", title="שער", note="a\nb"
+    )
 
 
 @pytest.mark.parametrize("on_campus", [True, False, None])
@@ -41,6 +43,8 @@ def test_a_line_comes_back_as_it_was(on_campus: bool | None) -> None:
         ("thumbnail", "data:image/jpeg;base64,' onerror='alert(1)"),
         ("key", "../other"),
         ("name", "x" * 1001),
+        ("title", "x" * 61),
+        ("note", "x" * 501),
         ("time_utc", "2026-05-01T12:00:00"),
         ("truth", {"lat": 200.0, "lon": 0.0, "error_m": None}),
         ("fix", {}),

@@ -271,7 +271,7 @@ def test_names_from_a_bundle_cannot_become_markup(bundle: Path) -> None:
     for said in (
         shown_answer(shown, bundle),
         shown_answer(elsewhere, bundle),
-        cards.log([shown], english),
+        cards.logged(shown, english),
         cards.zone_table(hostile, english),
         cards.page_title(HOSTILE, HOSTILE),
     ):
@@ -358,7 +358,7 @@ def test_refused_photos_are_marked_and_are_nowhere() -> None:
     gpx = session_log.to_gpx(log)
     assert gpx.count("<wpt") == gpx.count("<trkpt") == 1
     assert session_log.field_test([refused]) is None
-    listed = cards.log(log, Texts("en"))
+    listed = "".join(cards.logged(entry, Texts("en")) for entry in reversed(log))
     assert listed.count("within") == 1
     assert "not located: it does not look like Testfield" in listed
 

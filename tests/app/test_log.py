@@ -1,0 +1,67 @@
+"""The log in a browser: names and notes that the visitor writes, through reloads and restarts of the server."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.app.harness import Open, start_app
+from tests.bundles import photo
+
+pytestmark = pytest.mark.slow
+KEPT = "Object.entries(localStorage).filter(([name]) => name.startsWith('campus-gps-log-1/')).map(([, line]) => line)"
+
+
+def downloaded(page: Any, kind: str, folder: Path) -> str:
+    with page.expect_download() as download:
+        page.get_by_role("button", name=kind, exact=True).click()
+    download.value.save_as(folder / kind)
+    return (folder / kind).read_text("utf-8")
+
+
+@pytest.mark.parametrize("lang", ["en", "he"])
+def test_a_name_and_a_note_are_written_kept_and_downloaded_and_a_restart_keeps_them(
+    visit: Open, bundle: Path, tmp_path: Path, lang: str
+) -> None:
+    running = start_app({"CAMPUS_BUNDLE": str(bundle)})
+    try:
+        seen = visit(url=running.url, lang=lang)
+        page = seen.page
+        field = page.locator(".st-key-gallery input[type=file]")
+        field.wait_for(state="attached")
+        picture = {"name": "gate.jpg", "mimeType": "image/jpeg", "buffer": photo(east_m=-52, north_m=68)}
+        field.set_input_files(picture)
+        page.locator("section.answer").wait_for()
+        page.locator(".st-key-nav button").nth(1).click()
+        page.locator("[class*=st-key-annotate-] button").click()
+        page.locator("[class*=st-key-title-] input").fill("שער דרום")
+        page.locator("[class*=st-key-note-] textarea").fill("=lamp is broken")
+        page.locator("[data-testid=stFormSubmitButton] button").click()
+        page.locator(".logged .note").get_by_text("lamp is broken").wait_for()
+        assert "שער דרום" in page.locator(".logged b").inner_text()
+        assert seen.poor_contrast() == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        seen.screenshot(f"log-note-{lang}")
+        page.wait_for_function(f"{KEPT}.some((line) => line.includes('lamp is broken'))")
+        running.process.terminate()
+        running.process.wait(20)
+        running = start_app({"CAMPUS_BUNDLE": str(bundle)}, port=int(running.url.rsplit(":", 1)[1]))
+        page.reload()
+        page.locator(".st-key-nav button").nth(1).click()
+        page.locator(".logged .note").get_by_text("lamp is broken").wait_for()
+        (row,) = csv.DictReader(io.StringIO(downloaded(page, "CSV", tmp_path)))
+        assert (row["photo"], row["name"], row["note"]) == ("gate.jpg", "שער דרום", "'=lamp is broken")
+        assert row["zones"].startswith("Library 0.")
+        (feature,) = json.loads(downloaded(page, "GeoJSON", tmp_path))["features"]
+        assert (feature["properties"]["name"], feature["properties"]["note"]) == ("שער דרום", "=lamp is broken")
+        gpx = downloaded(page, "GPX", tmp_path)
+        assert "<name>שער דרום</name>" in gpx
+        assert "<desc>=lamp is broken, " in gpx
+    finally:
+        running.process.terminate()
+        running.process.wait(20)
