@@ -92,7 +92,9 @@ def check(labels: Path, images: Path, localizer: Localizer) -> int:
         of_known.append(bool(known) and photo_digest(photo) in known)
         writer.writerow([harmless(name), f"{fix.lat:.7f}", f"{fix.lon:.7f}", f"{error_m:.2f}", f"{fix.radius68_m:.1f}"])
     if not errors:
-        raise CampusError(f"{labels}: none of its {len(table)} photos is in {images}: give their folder with --images")
+        raise CampusError(
+            f"none of its {len(table)} photos is in {images}", path=labels, remedy="give their folder with --images"
+        )
     print(_summary("photos", errors) + (f", {missing} missing" if missing else ""), file=sys.stderr)
     if any(of_known):
         new = [error for error, is_known in zip(errors, of_known, strict=True) if not is_known]

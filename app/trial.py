@@ -5,6 +5,7 @@ The network in it has been read as data and found plain; what a runtime then doe
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -48,9 +49,18 @@ def check_campus(path: Path) -> None:
         raise slow from None
     said = done.stderr.decode("utf-8", "replace").strip().splitlines()
     if done.returncode == _REFUSED and said:
-        raise BundleError(said[-1][:500], path=path)
+        raise _refusal(said[-1], path)
     if done.returncode:
         raise slow
+
+
+def _refusal(line: str, path: Path) -> BundleError:
+    """The error that the other process ended with, from the fields that it printed."""
+    try:
+        fields = json.loads(line)
+        return BundleError(str(fields["reason"]), path=path, remedy=str(fields["remedy"]))
+    except (ValueError, TypeError, LookupError):
+        return BundleError("cannot be tried out here", path=path, remedy="make the bundle again")
 
 
 def _limit() -> None:
@@ -72,19 +82,18 @@ def main(path: Path) -> int:
     _limit()
     import numpy as np
 
-    from core.engines.choose import open_engine
     from core.locate.localizer import Localizer
 
     try:
-        bundle = Bundle.load(path)
-        localizer = Localizer(bundle, open_engine(bundle, threads=1))
+        localizer = Localizer.load(path, threads=1)
+        bundle = localizer.bundle
         photos: list[Any] = [bundle.read(name) for name in bundle.samples[:MAX_SAMPLES]]
         for photo in photos or [np.zeros((64, 64, 3), np.uint8)]:
             fix = localizer.locate(photo)
             if not np.isfinite([fix.lat, fix.lon]).all():
                 raise BundleError("a sample's position is not finite", remedy="make the bundle again")
     except CampusError as error:
-        print(error.replace(path=""), file=sys.stderr)
+        print(json.dumps({"reason": error.reason[:500], "remedy": error.remedy}), file=sys.stderr)
         return _REFUSED
     return 0
 

@@ -47,7 +47,7 @@ CHANGES: dict[str, Callable[[Picture], Picture]] = {
 def shifts_m(localizer: Localizer) -> Iterator[tuple[str, np.ndarray]]:
     """Each change, and by how many metres (N,) it moves the fixes of the bundle's N samples. Raises CampusError."""
     if not localizer.bundle.samples:
-        raise CampusError(f"{localizer.bundle.path}: carries no sample photos: give a bundle that does")
+        raise CampusError("carries no sample photos", path=localizer.bundle.path, remedy="give a bundle that does")
     files = [localizer.bundle.read(name) for name in localizer.bundle.samples]
     fixes = [localizer.locate(file) for file in files]
     for name, change in CHANGES.items():

@@ -97,15 +97,17 @@ class Manifest(_Frozen):
             version = plain.get("schema_version") if isinstance(plain, dict) else None
             if version != SCHEMA_VERSION:
                 raise EngineError(
-                    f"{where}: schema version {version!r}, this program reads {SCHEMA_VERSION}: export the bundle again"
+                    f"schema version {version!r}, this program reads {SCHEMA_VERSION}",
+                    path=where,
+                    remedy="export the bundle again",
                 )
             return cls.model_validate(plain)
         except ValidationError as error:
             first = error.errors()[0]
             field = ".".join(str(part) for part in first["loc"])
-            raise EngineError(f"{where}: {field}: {first['msg']}: export the bundle again") from error
+            raise EngineError(f"{field}: {first['msg']}", path=where, remedy="export the bundle again") from error
         except (ValueError, RecursionError) as error:
-            raise EngineError(f"{where}: not JSON: export the bundle again") from error
+            raise EngineError("not JSON", path=where, remedy="export the bundle again") from error
 
 
 @dataclass(frozen=True)
@@ -135,16 +137,20 @@ class Golden:
             heads = tuple(head.name for head in fields(Heads))
             found = read_npz(data, ("images", "photo", "photo_image", "offset"), heads[1:])
         except ValueError as error:
-            raise EngineError(f"{where}: cannot be read ({error}): export the bundle again") from error
+            raise EngineError(f"cannot be read ({error})", path=where, remedy="export the bundle again") from error
         images, photo, photo_image = (found.pop(name) for name in ("images", "photo", "photo_image"))
         for name, picture in (("photo", photo), ("photo_image", photo_image), *(("images", one) for one in images)):
             if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8 or not picture.size:
-                raise EngineError(f"{where}: {name} is {picture.shape} {picture.dtype}, no picture: export again")
+                raise EngineError(
+                    f"{name} is {picture.shape} {picture.dtype}, no picture", path=where, remedy="export again"
+                )
         if not len(images) or images.shape[1:] != photo_image.shape or photo.size > MAX_PIXELS:
-            raise EngineError(f"{where}: its pictures do not fit one another: export the bundle again")
+            raise EngineError("its pictures do not fit one another", path=where, remedy="export the bundle again")
         for name, head in found.items():
             if head.ndim != 2 or len(head) != len(images) or head.dtype.kind != "f" or not np.isfinite(head).all():
-                raise EngineError(f"{where}: {name} is no answer to {len(images)} pictures: export the bundle again")
+                raise EngineError(
+                    f"{name} is no answer to {len(images)} pictures", path=where, remedy="export the bundle again"
+                )
         return cls(images, Heads(**found), photo, photo_image)
 
 
@@ -161,7 +167,9 @@ class Export:
     def load(cls, folder: Path) -> Export:
         """Raises EngineError naming the file that is missing or damaged."""
         if not (folder / MANIFEST).is_file():
-            raise EngineError(f"{folder}: no {MANIFEST}: make it with `python -m edge export BUNDLE --out {folder}`")
+            raise EngineError(
+                f"no {MANIFEST}", path=folder, remedy=f"make it with `python -m edge export BUNDLE --out {folder}`"
+            )
         return cls.read(lambda name: (folder / name).read_bytes(), str(folder))
 
     @classmethod
@@ -170,15 +178,17 @@ class Export:
         manifest = Manifest.parse(read(MANIFEST), f"{where}/{MANIFEST}")
         for name in (FP16, GOLDEN):
             if name not in manifest.files:
-                raise EngineError(f"{where}/{MANIFEST}: lists no {name}: export the bundle again")
+                raise EngineError(f"lists no {name}", path=f"{where}/{MANIFEST}", remedy="export the bundle again")
         found: dict[str, bytes] = {}
         for name in (FP16, GOLDEN):
             try:
                 found[name] = read(name)
             except FileNotFoundError as error:
-                raise EngineError(f"{where}/{name}: missing: export the bundle again") from error
+                raise EngineError("missing", path=f"{where}/{name}", remedy="export the bundle again") from error
             if sha256(found[name]) != manifest.files[name]:
-                raise EngineError(f"{where}/{name}: not the file that was exported (its sha256 differs): export again")
+                raise EngineError(
+                    "not the file that was exported (its sha256 differs)", path=f"{where}/{name}", remedy="export again"
+                )
         return cls(where, manifest, Golden.parse(found[GOLDEN], f"{where}/{GOLDEN}"), found[FP16])
 
 

@@ -42,13 +42,14 @@ def pack(
     Raises EngineError where the export is not of this bundle or `out` has another suffix, CampusError where it exists.
     """
     if out.suffix != SUFFIX:
-        raise EngineError(f"{out}: a pack is called NAME{SUFFIX}: choose such an --out")
+        raise EngineError(f"a pack is called NAME{SUFFIX}", path=out, remedy="choose such an --out")
     check_replaceable(out, force, "pack", None)
     export = Export.load(folder)
     if export.manifest.bundle_digest != bundle.manifest.digest:
         raise EngineError(
-            f"{folder}: was exported from another bundle than {bundle.path}: "
-            f"export again with `python -m edge export {bundle.path} --out {folder} --force`"
+            f"was exported from another bundle than {bundle.path}",
+            path=folder,
+            remedy=f"export again with `python -m edge export {bundle.path} --out {folder} --force`",
         )
     files = {name: bundle.read(name) for name in bundle.manifest.files if name not in LEFT_OUT}
     files |= {target: (folder / name).read_bytes() for name, target in CARRIED.items()}
@@ -67,7 +68,9 @@ def pack(
 def program_files() -> dict[str, bytes]:
     """The sources of `core` and `edge` that a device can use, and what they need, by their names in the pack."""
     if not _PROGRAM.is_dir():
-        raise EngineError(f"{_PROGRAM}: packing needs the project's folder: run it from a checkout, not from a pack")
+        raise EngineError(
+            "packing needs the project's folder", path=_PROGRAM, remedy="run it from a checkout, not from a pack"
+        )
     sources = [path for package in ("core", "edge") for path in sorted((_PROGRAM / package).rglob("*.py"))]
     named = {path.relative_to(_PROGRAM).as_posix(): path for path in [*sources, _PROGRAM / PACKED_REQUIREMENTS]}
     return {name: path.read_bytes() for name, path in named.items() if not name.startswith(_STAYS)}

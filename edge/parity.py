@@ -41,9 +41,11 @@ def head_parity(one: Heads, other: Heads, scale_m: float) -> HeadParity:
     for name, value in vars(one).items():
         given = getattr(other, name)
         if (value is None) != (given is None):
-            raise EngineError(f"only one of the two models has the output `{name}`: export the bundle again")
+            raise EngineError(f"only one of the two models has the output `{name}`", remedy="export the bundle again")
         if value is not None and value.shape != given.shape:
-            raise EngineError(f"the output `{name}` is {given.shape}, not {value.shape}: export the bundle again")
+            raise EngineError(
+                f"the output `{name}` is {given.shape}, not {value.shape}", remedy="export the bundle again"
+            )
     apart_m = np.linalg.norm(one.offset.astype(np.float64) - other.offset, axis=1) * scale_m
     cosine = 1.0
     if one.embedding is not None and other.embedding is not None:

@@ -66,7 +66,7 @@ def use_carried(pack: Path) -> None:
         with zipfile.ZipFile(pack) as archive:
             wheels = [archive.read(name) for name in sorted(archive.namelist()) if name.startswith(here)]
     except (zipfile.BadZipFile, zlib.error) as error:
-        raise CampusError(f"{pack}: is damaged ({reason_of(error)}): copy the pack again") from error
+        raise CampusError(f"is damaged ({reason_of(error)})", path=pack, remedy="copy the pack again") from error
     if not wheels:
         return
     unpacked = cache_folder() / hashlib.sha256(b"".join(wheels)).hexdigest()
@@ -74,7 +74,9 @@ def use_carried(pack: Path) -> None:
         unpacked.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         for folder in (unpacked.parent, unpacked):
             if folder.exists() and not is_private(folder):
-                raise CampusError(f"{folder}: other users may write there: remove it, then run the same command again")
+                raise CampusError(
+                    "other users may write there", path=folder, remedy="remove it, then run the same command again"
+                )
         if not unpacked.exists():
             with written_atomically(unpacked) as temporary:
                 temporary.mkdir(mode=0o700)
@@ -82,8 +84,9 @@ def use_carried(pack: Path) -> None:
                     zipfile.ZipFile(io.BytesIO(wheel)).extractall(temporary)
     except OSError as error:
         raise CampusError(
-            f"{error.filename or unpacked}: the pack's own packages cannot be unpacked there ({error.strerror}): "
-            "set XDG_CACHE_HOME to a folder that has room and can be written to"
+            f"the pack's own packages cannot be unpacked there ({error.strerror})",
+            path=error.filename or unpacked,
+            remedy="set XDG_CACHE_HOME to a folder that has room and can be written to",
         ) from error
     sys.path.insert(1, str(unpacked))  # 0 is the pack itself
 
@@ -104,7 +107,11 @@ def _fetch(wanted: list[str], device: str, folder: Path | None) -> dict[str, byt
             reason = next((line for line in said if line.startswith("ERROR: ")), said[-1]).removeprefix("ERROR: ")
             by_hand = shlex.join(["pip", "download", *where, "-d", str(folder or "DIR"), *wanted])
             raise EngineError(
-                f"{folder or 'pip'}: no wheels of all that {device} needs ({reason}): where there is internet, "
-                f"`{by_hand}` fetches them for --wheels {folder or 'DIR'}; --no-wheels packs without"
+                f"no wheels of all that {device} needs ({reason})",
+                path=folder or "pip",
+                remedy=(
+                    f"where there is internet, `{by_hand}` fetches them for --wheels {folder or 'DIR'}; --no-wheels "
+                    "packs without"
+                ),
             )
         return {f"{_FOLDER}/{device}/{wheel.name}": wheel.read_bytes() for wheel in sorted(Path(target).iterdir())}

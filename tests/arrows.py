@@ -6,7 +6,7 @@ Imports within functions count, since they load the same files; those for type c
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +28,10 @@ FLOORS = {
 }
 NEEDS_TORCH = ("core.network", "train", "edge.export", "benchmarks")
 TORCH = ("torch", "torchvision", "timm", "accelerate", "onnxscript")
+
+
+PACKED = ("core", "edge")
+STAYS = ("core.network", "edge.export")  # of these, a pack carries nothing
 
 
 @dataclass(frozen=True)
@@ -132,6 +136,15 @@ def broken_rules(found: list[Arrow]) -> list[str]:
         if target[0] == "tests":
             out.append(f"{said}: nothing outside tests/ knows them")
     return out
+
+
+def wrongly_packed(carried: Collection[str], modules: Mapping[str, Path]) -> list[str]:
+    """A line for each module that a pack carries against the rule, or lacks."""
+    wanted = {name for name in modules if name.startswith(PACKED) and not name.startswith(STAYS)}
+    return [
+        *(f"{name} is carried and should stay" for name in sorted(set(carried) - wanted)),
+        *(f"{name} is not carried" for name in sorted(wanted - set(carried))),
+    ]
 
 
 if __name__ == "__main__":

@@ -16,16 +16,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.campus.bundle import Bundle, save_bundle
-from core.campus.frame import LocalFrame
+from core.campus.frame import LocalFrame, distance_m
 from core.campus.grid import Grid
 from core.campus.manifest import Calibration, CampusManifest, Metrics, Training
 from core.campus.parameters import PosteriorParams
 from core.campus.zones import Zone, nearest
+from core.locate.fix import Fix
 
 Kind = Literal["good", "wide", "split", "elsewhere"]
 
 IMAGE_SIZE = 64
 SCALE_M = 100.0
+CENTRE = (47.0, 8.4)  # its latitude and longitude, unless another is asked for
 HALF_M = 100.0  # the campus reaches this far from its centre on each side
 TWINS_M = ((-60.0, -50.0), (55.0, 60.0))  # two places that look alike
 _BLUE: dict[Kind, float] = {"good": 0.10, "wide": 0.35, "split": 0.60, "elsewhere": 0.95}
@@ -45,8 +47,8 @@ def make_bundle(
     out: Path,
     *,
     name: str = "Testfield",
-    lat: float = 47.0,
-    lon: float = 8.4,
+    lat: float = CENTRE[0],
+    lon: float = CENTRE[1],
     rendered: bool = True,
     samples: bool = True,
     with_map: bool = True,
@@ -140,6 +142,12 @@ def photo(
         extra: dict[str, Any] = {"exif": _gps_exif(*at)} if at and format == "JPEG" else {}
         image.save(buffer, format, quality=95, **extra)
     return buffer.getvalue()
+
+
+def off_m(fix: Fix, east_m: float, north_m: float) -> float:
+    """How far a fix on the test campus is from a place of it, in metres."""
+    lat, lon = LocalFrame.about(*CENTRE).to_latlon((east_m, north_m))
+    return float(distance_m(lat, lon, fix.lat, fix.lon))
 
 
 def _pattern(view: int, width: int, height: int) -> NDArray[np.float64]:

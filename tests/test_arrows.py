@@ -8,7 +8,7 @@ import pytest
 
 from edge.pack import program_files
 from tests import REPOSITORY
-from tests.arrows import Arrow, arrows, broken_rules, circles, sources
+from tests.arrows import Arrow, arrows, broken_rules, circles, sources, wrongly_packed
 
 
 @pytest.fixture(scope="module")
@@ -72,10 +72,30 @@ def test_an_arrow_that_may_not_be_is_named(tmp_path: Path, file: str, text: str,
     assert said in line
 
 
-def test_a_pack_carries_what_a_device_can_import_and_nothing_else() -> None:
-    carried = {name.removesuffix(".py").replace("/", ".").removesuffix(".__init__") for name in program_files()}
-    assert {"core.locate.localizer", "edge.device.run", "edge.pack", "requirements-jetson.txt"} <= carried
-    assert not [name for name in carried if name.startswith(("core.network", "edge.export", "app", "train"))]
+@pytest.fixture(scope="module")
+def carried() -> set[str]:
+    """The modules that a pack of this checkout carries."""
+    names = [name for name in program_files() if name != "requirements-jetson.txt"]
+    return {name.removesuffix(".py").replace("/", ".").removesuffix(".__init__") for name in names}
+
+
+def test_a_pack_carries_what_a_device_can_import_and_nothing_else(carried: set[str]) -> None:
+    assert "requirements-jetson.txt" in program_files()
+    assert {"core.locate.localizer", "edge.device.run", "edge.pack"} <= carried
+    assert wrongly_packed(carried, sources(REPOSITORY)) == []
+
+
+@pytest.mark.parametrize("more", ["core.network.campus_net", "edge.export.export", "train.compare", "app.pages"])
+def test_a_pack_that_carries_more_is_named(carried: set[str], more: str) -> None:
+    assert wrongly_packed(carried | {more}, sources(REPOSITORY)) == [f"{more} is carried and should stay"]
+
+
+def test_a_pack_that_carries_less_is_named(carried: set[str]) -> None:
+    less = carried - {"core.locate.fix", "edge.device.sinks.nmea"}
+    assert wrongly_packed(less, sources(REPOSITORY)) == [
+        "core.locate.fix is not carried",
+        "edge.device.sinks.nmea is not carried",
+    ]
 
 
 def test_no_carried_file_needs_at_once_what_stays_behind() -> None:

@@ -278,15 +278,22 @@ def main(args: argparse.Namespace) -> int:
     dataset, asked = Dataset.load(args.dataset), config_of(args)
     if args.folds:
         if asked is None or asked.fold:
-            raise DatasetError("--folds K takes every fold in turn: name the groups with --group-by, and no --fold")
+            raise DatasetError(
+                "--folds K takes every fold in turn", remedy="name the groups with --group-by, and no --fold"
+            )
         folds = [
             split_dataset(dataset, dataclasses.replace(asked, fold=(index, args.folds)))
             for index in range(1, args.folds + 1)
         ]
     elif asked:
-        raise DatasetError("how to divide is for --folds K; without it the dataset's own split is used")
+        raise DatasetError(
+            "how to divide is for --folds K",
+            remedy="without it the dataset's own split is used",
+        )
     elif (splits := Splits.load(dataset.root)) is None:
-        raise DatasetError(f"{dataset.root}: was not split: split it, or compare over --folds K --group-by COLUMN")
+        raise DatasetError(
+            "was not split", path=dataset.root, remedy="split it, or compare over --folds K --group-by COLUMN"
+        )
     else:
         folds = [splits]
     common = {"backbone": args.backbone, "image_size": args.image_size, "seed": args.seed}

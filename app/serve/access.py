@@ -49,7 +49,7 @@ def access_key(folder: Path, *, new: bool = False) -> str:
     key = kept.decode("ascii", "replace").strip()
     # Shorter than what is made here: an emptied or hand-written file must not become an easy lock.
     if len(key) < 20 or not all(char.isalnum() or char in "-_" for char in key) or not key.isascii():
-        raise CampusError(f"{path}: not an access key; --new-key makes another")
+        raise CampusError("not an access key", path=path, remedy="--new-key makes another")
     return key
 
 

@@ -231,7 +231,9 @@ def _read(path: Path) -> Identity | None:
         certificate = x509.load_pem_x509_certificate(data)
         matches = isinstance(key, ec.EllipticCurvePrivateKey) and key.public_key() == certificate.public_key()
     except (ValueError, TypeError) as error:
-        raise CampusError(f"{path}: not a key and a certificate; delete it and another is made") from error
+        raise CampusError("not a key and a certificate", path=path, remedy="delete it and another is made") from error
     if not matches or not isinstance(key, ec.EllipticCurvePrivateKey):
-        raise CampusError(f"{path}: its key and certificate do not belong together; delete it and another is made")
+        raise CampusError(
+            "its key and certificate do not belong together", path=path, remedy="delete it and another is made"
+        )
     return Identity(certificate, key)

@@ -154,7 +154,7 @@ def check_writable(folder: Path) -> None:
             pass
     except OSError as error:
         raise CampusError(
-            f"{folder}: photos cannot be kept here ({error.strerror}); choose another --keep-photos"
+            f"photos cannot be kept here ({error.strerror})", path=folder, remedy="choose another --keep-photos"
         ) from error
 
 
@@ -172,9 +172,11 @@ def listen(host: str, port: int, option: str) -> socket.socket:
     except OSError as error:
         listener.close()
         if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
-            raise CampusError(f"{host} is not an address of this machine; leave --host out for all of them") from error
+            raise CampusError(
+                f"{host} is not an address of this machine", remedy="leave --host out for all of them"
+            ) from error
         reason = error.strerror or str(error)
-        raise CampusError(f"port {port} cannot be used ({reason}); choose another with {option}") from error
+        raise CampusError(f"port {port} cannot be used ({reason})", remedy=f"choose another with {option}") from error
     return listener
 
 

@@ -43,7 +43,7 @@ def given(args: argparse.Namespace) -> bool:
 def locate(places: Sequence[str], bundle: Path, args: argparse.Namespace) -> int:
     """Locate the archive as the options say; 0, or 1 where photos could not be located. Raises CampusError."""
     if args.jobs < 1:
-        raise CampusError(f"--jobs {args.jobs}: must be at least 1")
+        raise CampusError("must be at least 1", path=f"--jobs {args.jobs}")
     if args.ray is not None:
         return _on_cluster(places, bundle, args)
     photos = archive_photos(places, args.shard)
@@ -65,7 +65,9 @@ def _on_cluster(places: Sequence[str], bundle: Path, args: argparse.Namespace) -
     from core.archive.ray_cluster import locate_on_cluster
 
     if not str(args.out).endswith(".parquet") or args.resume:
-        raise CampusError("--ray writes parts of Parquet, whole or not at all: give --out NAME.parquet, no --resume")
+        raise CampusError(
+            "--ray writes parts of Parquet, whole or not at all", remedy="give --out NAME.parquet, no --resume"
+        )
     remote = [place for place in places if "://" in place]
     local = (
         archive_photos([place for place in places if "://" not in place], args.shard)

@@ -25,7 +25,7 @@ class Shard:
         first, _, second = text.partition("/")
         if first.isdigit() and second.isdigit() and 1 <= int(first) <= int(second):
             return cls(int(first), int(second))
-        raise CampusError(f"--shard {text}: give I/K with I from 1 to K, such as 2/8")
+        raise CampusError(f"--shard {text}", remedy="give I/K with I from 1 to K, such as 2/8")
 
     def holds(self, name: str) -> bool:
         """Whether a photo of that name is in this part; the same on every machine."""
@@ -42,7 +42,7 @@ def archive_photos(places: Iterable[str], shard: Shard | None = None) -> list[st
     for place in places:
         named = set(_below(place))
         if not named:
-            raise CampusError(f"{place}: holds no photos ({', '.join(PHOTO_SUFFIXES)})")
+            raise CampusError(f"holds no photos ({', '.join(PHOTO_SUFFIXES)})", path=place)
         found |= named
     part = shard or Shard()
     return sorted(name for name in found if part.holds(name))

@@ -50,7 +50,7 @@ def _taken(photo: str, reading: Reading, known: dict[str, datetime]) -> datetime
     capture = reading.capture
     time = known.get(Path(photo).name) or capture.time_utc or capture.local_time
     if time is None:
-        raise CampusError(f"{photo}: has no time: give --times CSV with its image_name and local_time")
+        raise CampusError("has no time", path=photo, remedy="give --times CSV with its image_name and local_time")
     return time if time.tzinfo is not None else time.replace(tzinfo=timezone.utc)
 
 
@@ -61,7 +61,7 @@ def read_times(path: Path) -> dict[str, datetime]:
         names = table.fieldnames or []
         column = next((name for name in _TIMES if name in names), None)
         if "image_name" not in names or column is None:
-            raise CampusError(f"{path}: needs the columns image_name and local_time (or time_utc)")
+            raise CampusError("needs the columns image_name and local_time (or time_utc)", path=path)
         return {Path(row["image_name"]).name: time for row in table if (time := _parsed(row[column] or "")) is not None}
 
 
@@ -86,7 +86,7 @@ def write_track(path: Path, passed: Sequence[Passed]) -> None:
 def check_track(path: Path) -> None:
     """Raise CampusError where a track cannot be of that name; asked before the work, not after."""
     if path.suffix.lower() not in TRACK_SUFFIXES:
-        raise CampusError(f"{path}: a track is {' or '.join(TRACK_SUFFIXES)}: choose a name that ends so")
+        raise CampusError(f"a track is {' or '.join(TRACK_SUFFIXES)}", path=path, remedy="choose a name that ends so")
 
 
 def _geojson(passed: Sequence[Passed]) -> str:

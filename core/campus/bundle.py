@@ -152,7 +152,7 @@ class Bundle:
             return checked_local_gallery(arrays, len(self.gallery), look.keypoints)
         except ValueError as error:
             raise BundleError(
-                f"{self.path}: {LOCAL_GALLERY} cannot be used ({error}): make the bundle again"
+                f"{LOCAL_GALLERY} cannot be used ({error})", path=self.path, remedy="make the bundle again"
             ) from error
 
     @cached_property

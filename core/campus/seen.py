@@ -53,7 +53,9 @@ def seen_photos(bundle: Bundle) -> frozenset[int]:
     try:
         digest: NDArray[np.uint64] = read_npz(bundle.read(SEEN), ("digest",))["digest"]
     except ValueError as error:
-        raise BundleError(f"{bundle.path}: {SEEN} cannot be read ({error}): make the bundle again") from error
+        raise BundleError(
+            f"{SEEN} cannot be read ({error})", path=bundle.path, remedy="make the bundle again"
+        ) from error
     if digest.ndim != 1 or digest.dtype != np.uint64:
-        raise BundleError(f"{bundle.path}: {SEEN} holds no digests: make the bundle again")
+        raise BundleError(f"{SEEN} holds no digests", path=bundle.path, remedy="make the bundle again")
     return frozenset(digest.tolist())

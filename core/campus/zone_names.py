@@ -20,10 +20,12 @@ def renamed(bundle: Bundle, names: Mapping[int, str], out: Path) -> Bundle:
     zones = list(bundle.manifest.zones)
     for number, name in names.items():
         if not 1 <= number <= len(zones):
-            raise CampusError(f"{bundle.path}: has no zone {number}; they are 1 to {len(zones)}")
+            raise CampusError(f"has no zone {number}; they are 1 to {len(zones)}", path=bundle.path)
         plain = " ".join(name.split())
         if not plain or len(plain) > MAX_NAME or not plain.isprintable():
-            raise CampusError(f"zone {number}: {name[:80]!r} is no name; give 1 to {MAX_NAME} printable letters")
+            raise CampusError(
+                f"zone {number}: {name[:80]!r} is no name", remedy=f"give 1 to {MAX_NAME} printable letters"
+            )
         zones[number - 1] = replace(zones[number - 1], name=plain)
     files = {name: bundle.read(name) for name in bundle.manifest.files}
     return save_bundle(out, bundle.manifest.model_copy(update={"zones": tuple(zones)}), files, force=True)

@@ -53,6 +53,6 @@ class OnnxEngine:
             values = self.session.run(self._known, {"image": images})
         except Exception as error:  # as above: a model of another picture size, or a damaged one
             raise EngineError(
-                f"{self.name} cannot run the model ({reason_of(error)}): make the bundle again"
+                f"{self.name} cannot run the model ({reason_of(error)})", remedy="make the bundle again"
             ) from error
         return checked_heads(dict(zip(self._known, values, strict=True)))

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 OLDEST = 10
-INSTALL = (
-    "TensorRT's Python module is not installed: on a Jetson `sudo apt install nvidia-jetpack`, and a virtual "
-    "environment made with `python3 -m venv --system-site-packages`"
+_INSTALL = (
+    "on a Jetson `sudo apt install nvidia-jetpack`, and a virtual environment made with "
+    "`python3 -m venv --system-site-packages`"
 )
 
 
@@ -37,7 +37,7 @@ def import_tensorrt() -> Any:
         trt = import_module("tensorrt")
     except ImportError as error:
         if isinstance(error, ModuleNotFoundError) and error.name == "tensorrt":
-            raise EngineError(INSTALL) from error
+            raise EngineError("TensorRT's Python module is not installed", remedy=_INSTALL) from error
         # A library under it is absent: its name is all that helps.
         reason = " ".join(str(error).split())
         raise EngineError(
@@ -46,7 +46,9 @@ def import_tensorrt() -> Any:
             step="doctor",
         ) from error
     if int(str(trt.__version__).split(".")[0]) < OLDEST:
-        raise EngineError(f"TensorRT {trt.__version__} is too old, {OLDEST} is needed: update to JetPack 6 or newer")
+        raise EngineError(
+            f"TensorRT {trt.__version__} is too old, {OLDEST} is needed", remedy="update to JetPack 6 or newer"
+        )
     return trt
 
 
@@ -117,18 +119,20 @@ class TensorRtEngine:
         names = [self._engine.get_tensor_name(index) for index in range(self._engine.num_io_tensors)]
         inputs = [name for name in names if self._engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT]
         if inputs != ["image"] or self._engine.get_tensor_dtype("image") != trt.DataType.UINT8:
-            raise EngineError(f"{ENGINE} does not take `image` as bytes but {inputs}: build it from an exported bundle")
+            raise EngineError(
+                f"{ENGINE} does not take `image` as bytes but {inputs}", remedy="build it from an exported bundle"
+            )
         largest = tuple(self._engine.get_tensor_profile_shape("image", 0)[2])
         # Shapes of outputs are known only after that of the input is.
         if not self._context.set_input_shape("image", largest):
-            raise EngineError(f"{ENGINE} refuses its own largest shape {largest}: build it again")
+            raise EngineError(f"{ENGINE} refuses its own largest shape {largest}", remedy="build it again")
         image = self._port("image", largest, np.uint8)
         outputs = []
         for name in names:
             if name in inputs:
                 continue
             if self._engine.get_tensor_dtype(name) != trt.DataType.FLOAT:
-                raise EngineError(f"the output `{name}` of {ENGINE} is not float32: export and build again")
+                raise EngineError(f"the output `{name}` of {ENGINE} is not float32", remedy="export and build again")
             outputs.append(self._port(name, tuple(self._context.get_tensor_shape(name)), np.float32))
         return image, outputs
 
@@ -143,7 +147,9 @@ class TensorRtEngine:
         port = _Port(name, device, pinned, as_array(pinned, shape, dtype))
         self._ports.append(port)
         if not self._context.set_tensor_address(name, device):
-            raise EngineError(f"TensorRT refuses the memory of `{name}` ({said(self._logger)}): build the engine again")
+            raise EngineError(
+                f"TensorRT refuses the memory of `{name}` ({said(self._logger)})", remedy="build the engine again"
+            )
         return port
 
     @property
@@ -160,7 +166,7 @@ class TensorRtEngine:
             )
         with self._lock:
             if not self._ports:
-                raise EngineError("the engine is closed: open the bundle again")
+                raise EngineError("the engine is closed", remedy="open the bundle again")
             parts = [
                 self._run(images[at : at + self.largest_batch]) for at in range(0, len(images), self.largest_batch)
             ]
@@ -172,12 +178,12 @@ class TensorRtEngine:
         batch, image, cuda = len(images), self._input, self._cuda
         if not self._context.set_input_shape("image", images.shape):
             raise EngineError(
-                f"TensorRT refuses the shape {images.shape} ({said(self._logger)}): build the engine again"
+                f"TensorRT refuses the shape {images.shape} ({said(self._logger)})", remedy="build the engine again"
             )
         image.host[:batch] = images
         cuda.copy(image.device, image.pinned, images.nbytes, HOST_TO_DEVICE, self._stream)
         if not self._context.execute_async_v3(self._stream):
-            raise EngineError(f"TensorRT could not run the engine ({said(self._logger)}): build it again")
+            raise EngineError(f"TensorRT could not run the engine ({said(self._logger)})", remedy="build it again")
         for port in self._outputs:
             cuda.copy(port.pinned, port.device, port.host[:batch].nbytes, DEVICE_TO_HOST, self._stream)
         cuda.wait(self._stream)

@@ -97,11 +97,13 @@ class WalkFilter:
 
     def _check(self, time_s: float) -> None:
         if not isfinite(time_s):
-            raise TimeReversed(f"a photo's time is {time_s}: give it in seconds, or leave it out to use the present")
+            raise TimeReversed(
+                f"a photo's time is {time_s}", remedy="give it in seconds, or leave it out to use the present"
+            )
         if self.time_s is not None and time_s < self.time_s:
             raise TimeReversed(
-                f"a photo is {self.time_s - time_s:.1f} s older than the one before it: add photos in the order of "
-                "time, or start another walk where the clock was set back"
+                f"a photo is {self.time_s - time_s:.1f} s older than the one before it",
+                remedy="add photos in the order of time, or start another walk where the clock was set back",
             )
 
     def _news(self, time_s: float, thumbnail: Float32 | None) -> tuple[float, bool]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def fix_together(localizer: Localizer, readings: Sequence[Reading]) -> Fix:
     """The fix of N >= 1 photos of one standpoint. Raises PhotoError for none."""
     if not readings:
-        raise PhotoError("no photo to locate: give at least one")
+        raise PhotoError("no photo to locate", remedy="give at least one")
     if len(readings) == 1:
         return localizer.fix(readings[0].heads, readings[0].timings_ms, readings[0].evidence)
     with one_blas_thread():

@@ -168,10 +168,10 @@ class Walk:
 def _motion(fusion: Fusion, changed: dict[str, float]) -> MotionParams:
     known = [field.name for field in fields(MotionParams)]
     if unknown := [name for name in changed if name not in known]:
-        raise CampusError(f"{unknown[0]}: a walk has no such parameter; it has {', '.join(known)}")
+        raise CampusError(f"a walk has no such parameter; it has {', '.join(known)}", path=unknown[0])
     for name, value in changed.items():
         if not 1e-3 <= value <= 1e9:
-            raise CampusError(f"{name} {value}: give a positive number, in seconds or metres a second")
+            raise CampusError(f"{name} {value}", remedy="give a positive number, in seconds or metres a second")
     return replace(fusion.motion, **changed)
 
 

@@ -81,23 +81,25 @@ def describe(key: EngineKey) -> str:
 
 def _ways_to_build() -> tuple[Cuda, Path | None]:
     """CUDA, and trtexec where TensorRT's Python module is absent. Raises EngineError naming all that is missing."""
-    problems = []
+    problems: list[EngineError] = []
     cuda: Cuda | None = None
     program: Path | None = None
     try:
         cuda = open_cuda()
     except EngineError as error:
-        problems.append(str(error))
+        problems.append(error)
     try:
         import_tensorrt()
     except EngineError as error:
         program = find_trtexec()
         if program is None:
-            problems.append(str(error))
+            problems.append(error)
         else:
             log.info("%s; using %s", error, program)
-    if problems or cuda is None:
-        raise EngineError("; ".join(problems))
+    if len(problems) == 1:
+        raise problems[0]
+    if cuda is None or problems:
+        raise EngineError("; ".join(map(str, problems)))
     return cuda, program
 
 
@@ -134,8 +136,9 @@ def _golden(built: Built, export: Export, cuda: Cuda) -> str:
     tolerances = export.manifest.tolerances
     if apart.offset_mean_m > tolerances.device_m or apart.embedding_max > tolerances.fp16_embedding:
         raise EngineError(
-            f"the engine's answers are wrong on this device ({apart}; at most {tolerances.device_m} m allowed): it is "
-            f"not installed; report this with the output of `{edge_program()} doctor`"
+            f"the engine's answers are wrong on this device ({apart}; at most {tolerances.device_m} m "
+            "allowed): it is not installed",
+            remedy=f"report this with the output of `{edge_program()} doctor`",
         )
     return str(apart)
 
@@ -163,7 +166,9 @@ def main(args: argparse.Namespace) -> int:
     given = Bundle.load(place)
     export = packed_export(given)
     if flags.max_batch > export.manifest.profile.most:
-        raise EngineError(f"--max-batch {flags.max_batch}: the model takes at most {export.manifest.profile.most}")
+        raise EngineError(
+            f"the model takes at most {export.manifest.profile.most}", path=f"--max-batch {flags.max_batch}"
+        )
     folder = given if given.path.is_dir() else unpack(given, args.out or given.path.with_suffix(""), args.force)
     print(build(folder, flags, args.force))
     print(f"next: {edge_program()} run --bundle {folder.path} PHOTO")

@@ -23,10 +23,13 @@ class BuildFlags:
     def __post_init__(self) -> None:
         if not 1 <= self.best_batch <= self.max_batch:
             raise EngineError(
-                f"--best-batch {self.best_batch} is not between 1 and --max-batch {self.max_batch}: choose another"
+                f"--best-batch {self.best_batch} is not between 1 and --max-batch {self.max_batch}",
+                remedy="choose another",
             )
         if self.workspace_mb < 16:
-            raise EngineError(f"--workspace-mb {self.workspace_mb} is too little to build in: give at least 16")
+            raise EngineError(
+                f"--workspace-mb {self.workspace_mb} is too little to build in", remedy="give at least 16"
+            )
 
     def as_dict(self) -> dict[str, int]:
         return asdict(self)
@@ -60,32 +63,37 @@ def build_engine(model: bytes, size: int, flags: BuildFlags, timing_cache: bytes
     if not parser.parse(model):
         errors = "; ".join(parser.get_error(index).desc() for index in range(parser.num_errors)) or said(logger)
         raise EngineError(
-            f"TensorRT {trt.__version__} does not accept the model ({' '.join(errors.split())[:300]}): {CHECK_EXPORT}"
+            f"TensorRT {trt.__version__} does not accept the model ({' '.join(errors.split())[:300]})",
+            remedy=CHECK_EXPORT,
         )
     config = builder.create_builder_config()
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, flags.workspace_mb << 20)
     profile = builder.create_optimization_profile()
     profile.set_shape(network.get_input(0).name, *flags.shapes(size))
     if config.add_optimization_profile(profile) < 0:
-        raise EngineError(f"TensorRT refuses the batch sizes {flags.shapes(size)} ({said(logger)}): choose others")
+        raise EngineError(
+            f"TensorRT refuses the batch sizes {flags.shapes(size)} ({said(logger)})", remedy="choose others"
+        )
     # A cache of another version or device is refused; TensorRT then measures anew.
     if not config.set_timing_cache(config.create_timing_cache(timing_cache), False):
         config.set_timing_cache(config.create_timing_cache(b""), False)
     config.progress_monitor = _progress(trt)
     engine = builder.build_serialized_network(network, config)
     if engine is None:
-        raise EngineError(_why_not(said(logger), flags))
+        raise _failure(said(logger), flags)
     cache = config.get_timing_cache()
     return Built(bytes(engine), bytes(cache.serialize()) if cache is not None else b"", str(trt.__version__))
 
 
-def _why_not(reason: str, flags: BuildFlags) -> str:
+def _failure(reason: str, flags: BuildFlags) -> EngineError:
+    """Why TensorRT built no engine, by what it said."""
     if "memory" in reason.lower():
-        return (
-            f"not enough memory to build the engine ({reason}): close other programs and the desktop "
-            f"(`sudo init 3`), or give another --workspace-mb than {flags.workspace_mb}, or --max-batch 1"
+        return EngineError(
+            f"not enough memory to build the engine ({reason})",
+            remedy="close other programs and the desktop (`sudo init 3`), or give another --workspace-mb than "
+            f"{flags.workspace_mb}, or --max-batch 1",
         )
-    return f"TensorRT could not build the engine ({reason}): {CHECK_EXPORT}"
+    return EngineError(f"TensorRT could not build the engine ({reason})", remedy=CHECK_EXPORT)
 
 
 def _progress(trt: Any) -> Any:

@@ -87,13 +87,13 @@ def watched(
     is said once and passed over.
     """
     if not folder.is_dir():
-        raise PhotoError(f"{folder}: not a folder to watch; make it first")
+        raise PhotoError("not a folder to watch", path=folder, remedy="make it first")
     said: dict[str, str] = {}
     done = {(name, state.st_mtime_ns) for name, state in _photos_in(folder, said, say).items()}
     growing: dict[str, int] = {}
     while True:
         if not folder.is_dir():
-            raise PhotoError(f"{folder}: the watched folder is gone; make it again and restart")
+            raise PhotoError("the watched folder is gone", path=folder, remedy="make it again and restart")
         present = _photos_in(folder, said, say)
         # What was taken away is forgotten, or weeks of photos would pile up.
         done = {(name, time_ns) for name, time_ns in done if name in present}
@@ -137,7 +137,9 @@ def standard_input(stream: BinaryIO | None = None) -> Source:
     """One photo, the bytes of standard input. Raises PhotoError where there are none."""
     data = (stream or sys.stdin.buffer).read(MAX_STDIN_BYTES + 1)
     if not data:
-        raise PhotoError(f"standard input: no photo came in; pipe one, e.g. `cat photo.jpg | {edge_program()} run -`")
+        raise PhotoError(
+            "no photo came in", path="standard input", remedy=f"pipe one, e.g. `cat photo.jpg | {edge_program()} run -`"
+        )
     yield Frame("-", data, time.time())
 
 
@@ -153,8 +155,8 @@ def camera(
         cv2 = import_module("cv2")
     except ImportError as error:
         raise EngineError(
-            "OpenCV is not installed, which cameras and videos need: on a Jetson `sudo apt install python3-opencv`, "
-            "elsewhere `pip install opencv-python-headless`"
+            "OpenCV is not installed, which cameras and videos need",
+            remedy="on a Jetson `sudo apt install python3-opencv`, elsewhere `pip install opencv-python-headless`",
         ) from error
     target, arguments, is_file = _target(cv2, address)
     wait_s, number = FIRST_WAIT_S, 0
@@ -171,7 +173,7 @@ def camera(
             capture.release()
         if is_file:
             if not number:
-                raise EngineError(f"{address}: OpenCV cannot read this video: convert it to MP4 (H.264)")
+                raise EngineError("OpenCV cannot read this video", path=address, remedy="convert it to MP4 (H.264)")
             return
         say(f"{address}: no picture; trying again in {wait_s:g} s")
         sleep(wait_s)
@@ -195,7 +197,7 @@ def _target(cv2: Any, address: str) -> tuple[int | str, tuple[int, ...], bool]:
     if address == "csi" or address.startswith("csi:"):
         sensor = address.partition(":")[2] or "0"
         if not sensor.isdigit():
-            raise EngineError(f"{address}: a CSI camera is csi or csi:N with its number N")
+            raise EngineError("a CSI camera is csi or csi:N with its number N", path=address)
         pipeline = (
             f"nvarguscamerasrc sensor-id={sensor} ! video/x-raw(memory:NVMM),width=1280,height=720,framerate=30/1 ! "
             "nvvidconv ! video/x-raw,format=BGRx ! videoconvert ! video/x-raw,format=BGR ! appsink drop=1 max-buffers=1"
@@ -204,5 +206,7 @@ def _target(cv2: Any, address: str) -> tuple[int | str, tuple[int, ...], bool]:
     if "appsink" in address:
         return address, (cv2.CAP_GSTREAMER,), False
     if not Path(address).is_file():
-        raise EngineError(f"{address}: no such camera or video: give a number, /dev/videoN, csi, or a video file")
+        raise EngineError(
+            "no such camera or video", path=address, remedy="give a number, /dev/videoN, csi, or a video file"
+        )
     return address, (), True

@@ -47,7 +47,9 @@ def build_with_trtexec(program: Path, model: bytes, size: int, flags: BuildFlags
         said = done.stdout + done.stderr
         version = tensorrt_version(said)
         if version and int(version.split(".")[0]) < OLDEST:
-            raise EngineError(f"{program} is of TensorRT {version}, {OLDEST} is needed: update to JetPack 6 or newer")
+            raise EngineError(
+                f"{program} is of TensorRT {version}, {OLDEST} is needed", remedy="update to JetPack 6 or newer"
+            )
         if done.returncode or not engine.is_file():
             complaints = re.findall(r"\[E\] (.+)", said) or [f"exit code {done.returncode}"]
             raise EngineError(f"{program} could not build the engine ({complaints[-1][:300]})")

@@ -79,13 +79,17 @@ def export(bundle: Bundle, out: Path, photos: NDArray[np.uint8] | None = None) -
     own = run_all(OnnxEngine(bundle.read("model.onnx"), "the bundle's model.onnx"), golden.images)
     if (apart := head_parity(own, golden.heads, bundle.manifest.scale_m)).offset_max_m > SAME_NETWORK_M:
         raise EngineError(
-            f"{bundle.path}: {MODEL_SAFETENSORS} is not the network of model.onnx ({apart}): make the bundle again"
+            f"{MODEL_SAFETENSORS} is not the network of model.onnx ({apart})",
+            path=bundle.path,
+            remedy="make the bundle again",
         )
     heads16 = run_all(half, golden.images)
     apart = head_parity(golden.heads, heads16, bundle.manifest.scale_m)
     if apart.offset_mean_m > Tolerances().device_m:
         raise EngineError(
-            f"{bundle.path}: this network does not survive FP16 ({apart}): train it longer or with more decay"
+            f"this network does not survive FP16 ({apart})",
+            path=bundle.path,
+            remedy="train it longer or with more decay",
         )
     files = {**models, GOLDEN: golden.to_bytes()}
     manifest = describe(bundle, net, models[FP16], files, apart)

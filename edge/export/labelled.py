@@ -37,7 +37,9 @@ def labelled_photos(labels: Path, folder: Path, size: int) -> Labelled:
     table = read_labels(labels)
     paths = [folder / name for name in table["image_name"]]
     if missing := next((path for path in paths if not path.is_file()), None):
-        raise DatasetError(f"{missing}: named in {labels} but not there: give the photos' folder with --images")
+        raise DatasetError(
+            f"named in {labels} but not there", path=missing, remedy="give the photos' folder with --images"
+        )
     latlon = table[["lat", "lon"]].to_numpy(np.float64)
     return Labelled(_images(paths, size), latlon, f"{len(paths)} photos of {labels}")
 
@@ -48,7 +50,7 @@ def labelled_samples(bundle: Bundle) -> Labelled:
     known = [photo for _, photo in sample_photos(bundle, size) if photo.capture.has_position]
     if not known:
         raise DatasetError(
-            f"{bundle.path}: carries no sample photos with positions: give --labels CSV and --images DIR"
+            "carries no sample photos with positions", path=bundle.path, remedy="give --labels CSV and --images DIR"
         )
     latlon = np.array([(photo.capture.lat_deg, photo.capture.lon_deg) for photo in known], np.float64)
     images = np.stack([network_image(photo.rgb, size) for photo in known])
@@ -58,10 +60,10 @@ def labelled_samples(bundle: Bundle) -> Labelled:
 def folder_images(folder: Path, size: int, most: int | None = None) -> NDArray[np.uint8]:
     """(N, S, S, 3) uint8: a folder's photos, or `most` of them spread evenly. Raises DatasetError where it has none."""
     if not folder.is_dir():
-        raise DatasetError(f"{folder}: not a folder of photos; check the path")
+        raise DatasetError("not a folder of photos", path=folder, remedy="check the path")
     paths = sorted(path for path in folder.rglob("*") if path.is_file() and is_photo(path))
     if not paths:
-        raise DatasetError(f"{folder}: holds no photos")
+        raise DatasetError("holds no photos", path=folder)
     chosen = np.linspace(0, len(paths) - 1, min(most or len(paths), len(paths))).round().astype(int)
     return _images([paths[index] for index in chosen], size)
 

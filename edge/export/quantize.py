@@ -114,8 +114,9 @@ def installed(bundle: Bundle, done: Quantized, out: Path, max_cost: float, force
     """
     if done.cost > max_cost:
         raise EngineError(
-            f"{bundle.path}: INT8 costs {done.cost:.1%} of the mean error, more than the {max_cost:.1%} allowed: not "
-            "installed; calibrate on more and other photos (--photos), or allow it with --max-cost"
+            f"INT8 costs {done.cost:.1%} of the mean error, more than the {max_cost:.1%} allowed: not installed",
+            path=bundle.path,
+            remedy="calibrate on more and other photos (--photos), or allow it with --max-cost",
         )
     files = {name: bundle.read(name) for name in bundle.manifest.files} | {"model.int8.onnx": done.model}
     manifest = bundle.manifest.model_copy(update={"parity": done.parity, "cpu_model": "model.int8.onnx"})
@@ -138,7 +139,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     if bool(args.labels) != bool(args.images):
-        raise EngineError("--labels CSV and --images DIR go together: give both or neither")
+        raise EngineError("--labels CSV and --images DIR go together", remedy="give both or neither")
     if args.out:
         check_may_save(args.out, args.force)
     bundle = Bundle.load(args.bundle)
@@ -146,7 +147,7 @@ def main(args: argparse.Namespace) -> int:
     labelled = labelled_photos(args.labels, args.images, size) if args.labels else labelled_samples(bundle)
     photos = folder_images(args.photos, size, CALIBRATION_PHOTOS) if args.photos else sample_images(bundle)
     if not len(photos):
-        raise EngineError(f"{bundle.path}: carries no photos to calibrate on: give a folder with --photos")
+        raise EngineError("carries no photos to calibrate on", path=bundle.path, remedy="give a folder with --photos")
     done = quantize(bundle, photos, labelled, args.max_cost)
     parity = done.parity
     print(f"{bundle.manifest.name}: calibrated on {len(photos)} photos, measured on {labelled.source}")
@@ -156,5 +157,5 @@ def main(args: argparse.Namespace) -> int:
     if args.out:
         print(f"installed: {installed(bundle, done, args.out, args.max_cost, args.force).path}")
     elif done.cost > args.max_cost:
-        raise EngineError(f"{bundle.path}: INT8 costs {done.cost:.1%}, more than the {args.max_cost:.1%} allowed")
+        raise EngineError(f"INT8 costs {done.cost:.1%}, more than the {args.max_cost:.1%} allowed", path=bundle.path)
     return 0

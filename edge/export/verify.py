@@ -42,10 +42,10 @@ def verify(folder: Path, bundle: Bundle | None = None) -> list[Check]:
 def _read_model(folder: Path, wanted: str) -> bytes:
     path = folder / FP32
     if not path.is_file():
-        raise EngineError(f"{path}: missing: export the bundle again")
+        raise EngineError("missing", path=path, remedy="export the bundle again")
     data = path.read_bytes()
     if sha256(data) != wanted:
-        raise EngineError(f"{path}: not the file that was exported (its sha256 differs): export again")
+        raise EngineError("not the file that was exported (its sha256 differs)", path=path, remedy="export again")
     return data
 
 
@@ -98,6 +98,8 @@ def main(args: argparse.Namespace) -> int:
         print(f"{word}  {check.name:<42} {check.detail}")
     failed = [check.name for check in checks if check.ok is False]
     if failed:
-        raise EngineError(f"{args.folder}: {len(failed)} checks failed ({', '.join(failed)}): do not ship it")
+        raise EngineError(
+            f"{len(failed)} checks failed ({', '.join(failed)})", path=args.folder, remedy="do not ship it"
+        )
     print(f"next: python -m edge pack {args.bundle or 'BUNDLE'} {args.folder} --out NAME.campus-edge")
     return 0

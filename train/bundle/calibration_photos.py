@@ -57,21 +57,20 @@ class CalibrationPhotos:
         """Those of a bundle; None where it carries none. Raises BundleError where they are damaged."""
         if CALIBRATION not in bundle.manifest.files or bundle.gallery is None:
             return None
-        damaged = f"{bundle.path}: {CALIBRATION} cannot be used (%s): make the bundle again"
         try:
             arrays = read_npz(bundle.read(CALIBRATION), ("offset", *_OURS), (*_HEADS[1:], "judged"))
         except ValueError as error:
-            raise BundleError(damaged % error) from error
+            raise _damaged(bundle, error) from error
         heads = Heads(**{name: arrays[name].astype(np.float32) for name in _HEADS if name in arrays})
         count = len(arrays["truth_m"])
         if any(len(value) != count for name, value in arrays.items() if name != "gallery_walk"):
-            raise BundleError(damaged % "its arrays differ in length")
+            raise _damaged(bundle, "its arrays differ in length")
         if len(arrays["gallery_walk"]) != len(bundle.gallery):
-            raise BundleError(damaged % "it is of another gallery")
+            raise _damaged(bundle, "it is of another gallery")
         walk, gallery_walk = (arrays[name].astype(np.int32) for name in ("walk", "gallery_walk"))
         judged = arrays.get("judged", np.full((count, 3), np.nan)).astype(float)
         if judged.shape != (count, 3):
-            raise BundleError(damaged % "it judges in other columns")
+            raise _damaged(bundle, "it judges in other columns")
         truth_m, heading_deg = (arrays[name].astype(float) for name in ("truth_m", "heading_deg"))
         return cls(heads, truth_m, heading_deg, walk, gallery_walk, judged)
 
@@ -117,3 +116,7 @@ def joined(one: Heads, other: Heads) -> Heads:
 
 def _small(value: NDArray[np.generic]) -> type[np.generic]:
     return np.int32 if value.dtype.kind == "i" else np.float32
+
+
+def _damaged(bundle: Bundle, why: object) -> BundleError:
+    return BundleError(f"{CALIBRATION} cannot be used ({why})", path=bundle.path, remedy="make the bundle again")

@@ -67,7 +67,7 @@ def checkpoint_net(path: Path, state: Mapping[str, Any], image_size: int = IMAGE
     ours = {name: _checked(path, state, _theirs(name), like) for name, like in net.state_dict().items()}
     biases = {f"{theirs}.0.bias" for theirs in HEADS.values()}
     if unknown := sorted(set(map(str, state)) - biases - set(map(_theirs, ours))):
-        raise EngineError(f"{path}: not the original's network: it has no {unknown[0]}")
+        raise EngineError(f"not the original's network: it has no {unknown[0]}", path=path)
     for head, theirs in HEADS.items():
         # Its linear layers before a batch norm have a bias, ours none: a shift of the mean that the norm subtracts.
         mean = f"{head}.1.running_mean"
@@ -86,7 +86,9 @@ def _rows(path: Path, state: Mapping[str, Any], key: str) -> int:
     """How many outputs a linear layer has."""
     weight = _tensor(path, state, key)
     if weight.dim() != 2:
-        raise EngineError(f"{path}: not the original's network: {key} has shape {tuple(weight.shape)}, not two sides")
+        raise EngineError(
+            f"not the original's network: {key} has shape {tuple(weight.shape)}, not two sides", path=path
+        )
     return len(weight)
 
 
@@ -95,7 +97,7 @@ def _tensor(path: Path, state: Mapping[str, Any], key: str) -> Tensor:
 
     value = state.get(key)
     if not isinstance(value, Tensor):
-        raise EngineError(f"{path}: not the original's network: {key} is missing")
+        raise EngineError(f"not the original's network: {key} is missing", path=path)
     return value
 
 
@@ -104,9 +106,9 @@ def _checked(path: Path, state: Mapping[str, Any], key: str, like: Tensor) -> Te
     value = _tensor(path, state, key)
     if value.shape != like.shape:
         shape, wanted = tuple(value.shape), tuple(like.shape)
-        raise EngineError(f"{path}: not the original's network: {key} has shape {shape}, not {wanted}")
+        raise EngineError(f"not the original's network: {key} has shape {shape}, not {wanted}", path=path)
     if not bool(value.isfinite().all()):
-        raise EngineError(f"{path}: {key} has a value that is not finite: the checkpoint is damaged")
+        raise EngineError(f"{key} has a value that is not finite: the checkpoint is damaged", path=path)
     return value.to(like.dtype)
 
 
@@ -120,12 +122,14 @@ def zones_of_labels(gt: Path, labels: list[str], local_m: NDArray[np.float64], c
         try:
             member[index] = int(text.removesuffix(".0"))  # a spreadsheet may have made it a decimal
         except (ValueError, OverflowError):
-            raise DatasetError(f"{gt}: row {index + 2}: label is {text!r}, not the number of a zone") from None
+            raise DatasetError(f"row {index + 2}: label is {text!r}, not the number of a zone", path=gt) from None
     absent = np.setdiff1d(np.arange(count), member)
     unknown = np.setdiff1d(member, np.arange(count))
     if len(absent) or len(unknown):
         what = f"no photo has label {absent[0]}" if len(absent) else f"label {unknown[0]} is none of them"
-        raise DatasetError(f"{gt}: the checkpoint knows {count} zones, and {what}: give the gt.csv it was trained with")
+        raise DatasetError(
+            f"the checkpoint knows {count} zones, and {what}", path=gt, remedy="give the gt.csv it was trained with"
+        )
     centres = np.stack([local_m[member == zone].mean(axis=0) for zone in range(count)])
     return zones_about(centres, member, local_m)
 
@@ -142,7 +146,7 @@ def original_split(dataset: Dataset, gt: Path) -> dict[str, NDArray[np.int64]]:
             np.arange(len(dataset)), test_size=HELD_OUT, random_state=SPLIT_SEED, stratify=dataset.is_night
         )
     except ValueError as error:
-        raise DatasetError(f"{gt}: cannot be split 80/20 by night as the original did ({error})") from None
+        raise DatasetError(f"cannot be split 80/20 by night as the original did ({error})", path=gt) from None
     return {"train": np.sort(train), "calibration": np.sort(held)}
 
 
@@ -211,7 +215,9 @@ def import_checkpoint(
     check_may_save(out, force)
     table = read_labels(gt)
     if "label" not in table:
-        raise DatasetError(f"{gt}: no column label, which tells the checkpoint's zones: give the original's gt.csv")
+        raise DatasetError(
+            "no column label, which tells the checkpoint's zones", path=gt, remedy="give the original's gt.csv"
+        )
     local_m = _on_the_original_campus(gt, FRAME.to_local(table["lat"], table["lon"]))
     dataset = None if images is None else Dataset.of(gt, images)
     net = checkpoint_net(checkpoint, read_state(checkpoint), image_size)

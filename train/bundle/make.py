@@ -68,14 +68,14 @@ class Run:
         config_file, best = run / CONFIG, run / BEST
         if not config_file.exists() or not best.exists():
             raise DatasetError(
-                f"{run}: not a run with a trained network: train with `python -m train fit … --out {run}`"
+                "not a run with a trained network", path=run, remedy=f"train with `python -m train fit … --out {run}`"
             )
         config = json.loads(config_file.read_text(encoding="utf-8"))
         fit = saved_config(config["fit"], str(run))
         dataset = Dataset.load(Path(config["dataset"]))
         splits = Splits.load(run)
         if splits is None:
-            raise DatasetError(f"{run}: splits.json is missing: train again")
+            raise DatasetError("splits.json is missing", path=run, remedy="train again")
         net = CampusNet(saved_net_config(config["net"]))
         load_state(net, load_file(best))
         frame = LocalFrame(**config["frame"])
@@ -124,11 +124,11 @@ def read_map(path: Path | None) -> dict[str, Any]:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise BundleError(f"{path}: no such map") from error
+        raise BundleError("no such map", path=path) from error
     except ValueError as error:
-        raise BundleError(f"{path}: not JSON: the map is a GeoJSON FeatureCollection") from error
+        raise BundleError("not JSON: the map is a GeoJSON FeatureCollection", path=path) from error
     if not isinstance(data, dict) or data.get("type") != "FeatureCollection":
-        raise BundleError(f"{path}: not a GeoJSON FeatureCollection")
+        raise BundleError("not a GeoJSON FeatureCollection", path=path)
     return data
 
 

@@ -201,8 +201,9 @@ def campus_grid(local_m: NDArray[np.float64], source: Path) -> Grid:
     grid = Grid.around(local_m, GRID_MARGIN_M, CELL_M)
     if grid.rows * grid.columns > SIZE_LIMIT_CELLS:
         raise DatasetError(
-            f"{source}: training positions span {grid.columns * CELL_M:.0f} × {grid.rows * CELL_M:.0f} m, "
-            "which is no campus: look for wrong labels in gt.csv"
+            f"training positions span {grid.columns * CELL_M:.0f} × {grid.rows * CELL_M:.0f} m, which is no campus",
+            path=source,
+            remedy="look for wrong labels in gt.csv",
         )
     return grid
 

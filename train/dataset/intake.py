@@ -100,8 +100,8 @@ def take_in_all(tasks: list[PhotoTask], workers: int | None = None) -> Iterator[
         yield from _results(pool.submit(take_in, task) for task in tasks)
     except BrokenProcessPool:
         raise DatasetError(
-            "a worker process ended without a word, probably for lack of memory; run the same command again "
-            "with --workers 1: the photos done so far are kept"
+            "a worker process ended without a word, probably for lack of memory",
+            remedy="run the same command again with --workers 1, the photos done so far are kept",
         ) from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)

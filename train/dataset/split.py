@@ -59,7 +59,7 @@ class Splits:
     def of(self, split: str) -> tuple[str, ...]:
         """The names of one split. Raises DatasetError for an unknown one."""
         if split not in self.names:
-            raise DatasetError(f"no split {split!r}: choose one of {', '.join(self.names)}")
+            raise DatasetError(f"no split {split!r}", remedy=f"choose one of {', '.join(self.names)}")
         return self.names[split]
 
     def indices(self, dataset: Dataset, split: str) -> NDArray[np.int64]:
@@ -69,7 +69,7 @@ class Splits:
             return np.array([row[name] for name in self.of(split)], np.int64)
         except KeyError as error:
             raise DatasetError(
-                f"{dataset.root / MANIFEST}: {error.args[0]} is not in gt.csv: split again with --force"
+                f"{error.args[0]} is not in gt.csv", path=dataset.root / MANIFEST, remedy="split again with --force"
             ) from error
 
     @property
@@ -108,7 +108,7 @@ class Splits:
             names = {split: tuple(data["splits"][split]) for split in SPLITS}
             return cls(SplitConfig(**config), names)
         except (ValueError, KeyError, TypeError) as error:
-            raise DatasetError(f"{path}: not a split manifest: split again with --force") from error
+            raise DatasetError("not a split manifest", path=path, remedy="split again with --force") from error
 
 
 def groups_of(dataset: Dataset, group_by: str | None) -> NDArray[np.str_]:
@@ -121,8 +121,9 @@ def groups_of(dataset: Dataset, group_by: str | None) -> NDArray[np.str_]:
         return standpoints(_local_m(dataset))
     if group_by not in dataset.table.columns:
         raise DatasetError(
-            f"{dataset.root}: gt.csv has no column {group_by!r} to group by: choose standpoint or one of "
-            f"{', '.join(dataset.table.columns)}"
+            f"gt.csv has no column {group_by!r} to group by",
+            path=dataset.root,
+            remedy=f"choose standpoint or one of {', '.join(dataset.table.columns)}",
         )
     return dataset.table[group_by].fillna("").astype(str).to_numpy(np.str_)
 
@@ -189,12 +190,14 @@ def split_dataset(dataset: Dataset, config: SplitConfig) -> Splits:
     for name in (*config.calibration, *config.test):
         if name not in present:
             raise DatasetError(
-                f"{dataset.root}: no {config.group_by} {name!r}: choose from {', '.join(sorted(present)[:20])}"
+                f"no {config.group_by} {name!r}",
+                path=dataset.root,
+                remedy=f"choose from {', '.join(sorted(present)[:20])}",
             )
     if overlap := set(config.calibration) & set(config.test):
         raise DatasetError(f"{config.group_by} {', '.join(sorted(overlap))} cannot be in calibration and test both")
     if config.fold and config.test:
-        raise DatasetError("a fold is the test split: leave out --fold or --test")
+        raise DatasetError("a fold is the test split", remedy="leave out --fold or --test")
 
     rng = np.random.default_rng(config.seed)
     columns = balanced_columns(dataset, by_place=config.group_by is not None)
@@ -211,20 +214,22 @@ def split_dataset(dataset: Dataset, config: SplitConfig) -> Splits:
     names = np.asarray(dataset.names)
     divided = {split: tuple(names[where == split].tolist()) for split in SPLITS}
     if empty := [split for split in SPLITS if not divided[split]]:
-        raise DatasetError(_too_few(dataset, config, len(present), empty))
+        raise _too_few(dataset, config, len(present), empty)
     return Splits(config, divided)
 
 
-def _too_few(dataset: Dataset, config: SplitConfig, groups: int, empty: list[str]) -> str:
+def _too_few(dataset: Dataset, config: SplitConfig, groups: int, empty: list[str]) -> DatasetError:
     """Why a split is not possible, and what is."""
-    none_left = f"leave no photos for {' and '.join(empty)}"
-    if config.group_by in (None, "standpoint"):
-        what = "standpoints" if config.group_by else "photos"
-        return f"{dataset.root}: {groups} {what} {none_left}: take photos at three places or more"
-    return (
-        f"{dataset.root}: {groups} {config.group_by} groups {none_left}: three are needed. Take another, or hold out "
-        "places instead, which tells less of another day: --group-by standpoint"
+    by_name = config.group_by not in (None, "standpoint")
+    what = f"{config.group_by} groups" if by_name else "standpoints" if config.group_by else "photos"
+    reason = f"{groups} {what} leave no photos for {' and '.join(empty)}"
+    if not by_name:
+        return DatasetError(reason, path=dataset.root, remedy="take photos at three places or more")
+    another = (
+        "three are needed. Take another, or hold out places instead, which tells less of another day: "
+        "--group-by standpoint"
     )
+    return DatasetError(reason, path=dataset.root, remedy=another)
 
 
 def _one_part(
@@ -240,9 +245,13 @@ def _one_part(
         return sorted(assign(groups, columns, max(1, min(round(1 / fraction), count)), rng)[0])
     index, parts = fold
     if not 1 <= index <= parts or parts < 2:
-        raise DatasetError(f"there is no fold {index} of {parts}: I/K counts from 1/K to K/K, and K is at least 2")
+        raise DatasetError(
+            f"there is no fold {index} of {parts}", remedy="I/K counts from 1/K to K/K, and K is at least 2"
+        )
     if parts > count:
-        raise DatasetError(f"{count} groups cannot be assigned into {parts} folds: choose fewer, or a finer --group-by")
+        raise DatasetError(
+            f"{count} groups cannot be assigned into {parts} folds", remedy="choose fewer, or a finer --group-by"
+        )
     return sorted(assign(groups, columns, parts, rng)[index - 1])
 
 
@@ -267,8 +276,9 @@ def split_or_load(dataset: Dataset, config: SplitConfig | None, force: bool = Fa
         there.save(dataset.root)
     elif config is not None and config != there.config:
         raise DatasetError(
-            f"{dataset.root}: already split {there.describe()}: leave out what says how to use that, or split again "
-            "with `python -m train split --force`"
+            f"already split {there.describe()}",
+            path=dataset.root,
+            remedy="leave out what says how to use that, or split again with `python -m train split --force`",
         )
     return there
 
@@ -303,7 +313,7 @@ def config_of(args: argparse.Namespace) -> SplitConfig | None:
     calibration, test = (tuple(filter(None, text.split(","))) for text in (args.calibration, args.test))
     fold, random = _fold(args.fold), args.split == "random"
     if random and (args.group_by or calibration or test):
-        raise DatasetError("a random split has no groups: leave out --group-by, --calibration and --test")
+        raise DatasetError("a random split has no groups", remedy="leave out --group-by, --calibration and --test")
     if not (args.group_by or random or calibration or test or fold or args.split_seed):
         return None
     group_by = None if random else args.group_by or "standpoint"
@@ -316,7 +326,7 @@ def _fold(text: str) -> tuple[int, int] | None:
         return None
     index, _, parts = text.partition("/")
     if not (index.isdecimal() and parts.isdecimal()):
-        raise DatasetError(f"--fold {text}: write I/K, such as 2/5 for the second fold of five")
+        raise DatasetError(f"--fold {text}", remedy="write I/K, such as 2/5 for the second fold of five")
     return int(index), int(parts)
 
 

@@ -75,14 +75,17 @@ def evaluate(localizer: Localizer, dataset: Dataset, split: str | None = None) -
     trained_under = localizer.bundle.manifest.training.split_sha256
     if splits is None:
         if split not in (None, "all"):
-            raise DatasetError(f"{dataset.root}: was not split, so it has no split {split!r}: leave out --split")
+            raise DatasetError(
+                f"was not split, so it has no split {split!r}", path=dataset.root, remedy="leave out --split"
+            )
         split, rows = "all", np.arange(len(dataset.names))
     else:
         split = split or "test"
         if splits.sha256 != trained_under:
             raise DatasetError(
-                f"{dataset.root}: its splits are not those this bundle was trained under: evaluate with the dataset it "
-                "was trained on, or with photos in a dataset that was never split"
+                "its splits are not those this bundle was trained under",
+                path=dataset.root,
+                remedy="evaluate with the dataset it was trained on, or with photos in a dataset that was never split",
             )
         rows = splits.indices(dataset, split)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -11,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
@@ -39,6 +37,7 @@ from train.evaluate.evaluation import NEIGHBOURS, Evaluation
 from train.evaluate.fused import Fused
 from train.evaluate.fused_plots import error_by_photos, first_walk, walk_map, worst_bursts
 from train.evaluate.map_plots import error_map, needs_map, zone_error_map
+from train.evaluate.page import data_url, render_page
 from train.evaluate.photo_needs import NEAR_M
 from train.evaluate.plots import (
     DARK,
@@ -227,7 +226,7 @@ def _figure(drawing: Drawing, scope: Scope, light: bytes, dark: bytes) -> dict[s
         height = round(WIDTH_IN * _CSS_DPI * image.height / image.width)
     return {
         "section": drawing.section, "caption": drawing.caption, "scope": scope.of(drawing.n),
-        "light": _data_url(light, "png"), "dark": _data_url(dark, "png"),
+        "light": data_url(light, "png"), "dark": data_url(dark, "png"),
         "width": round(WIDTH_IN * _CSS_DPI), "height": height,
     }  # fmt: skip
 
@@ -240,14 +239,12 @@ def _page(
     scope: Scope,
     figures: list[dict[str, Any]],
 ) -> str:
-    """The page's HTML; every text in it is escaped by the template engine."""
+    """The page's HTML."""
     manifest = localizer.bundle.manifest
     training = gallery_rows(dataset, Splits.load(dataset.root), localizer.bundle)
     errors = {"fix": evaluation.error_m, **evaluation.baseline_error_m}
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined
-    )
-    return environment.get_template(PAGE).render(
+    return render_page(
+        Path(__file__).with_name(PAGE),
         campus=manifest.name,
         rendered=breakdown.rendered,
         split=breakdown.split,
@@ -368,11 +365,7 @@ def _thumbnail(dataset: Dataset, row: int) -> str:
     image = Image.fromarray(load_photo(dataset.image_paths[row], min_side=_THUMBNAIL_PX).rgb)
     stream = io.BytesIO()
     ImageOps.fit(image, (_THUMBNAIL_PX, _THUMBNAIL_PX)).save(stream, "JPEG", quality=78)
-    return _data_url(stream.getvalue(), "jpeg")
-
-
-def _data_url(data: bytes, kind: str) -> str:
-    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+    return data_url(stream.getvalue(), "jpeg")
 
 
 def _metres(value: float) -> str:

@@ -52,8 +52,9 @@ def walks(dataset: Dataset, rows: Rows) -> list[Rows]:
     time_s = times_s(dataset)
     if not np.isfinite(time_s[rows]).any():
         raise DatasetError(
-            f"{dataset.root / 'gt.csv'}: no photo has a date and time, so nobody knows which belong together: "
-            "add a column local_time, such as 2025-12-22T09:47:11, or ingest photos with EXIF"
+            "no photo has a date and time, so nobody knows which belong together",
+            path=dataset.root / "gt.csv",
+            remedy="add a column local_time, such as 2025-12-22T09:47:11, or ingest photos with EXIF",
         )
     names = [dataset.column(name) for name in _WALKERS if dataset.has(name)]
     walkers: dict[tuple[str, ...], list[int]] = {}

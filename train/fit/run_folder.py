@@ -43,7 +43,9 @@ def check_same(run: Path, config: FitConfig) -> None:
     """Raise DatasetError when a run was started with another config."""
     before, now = asdict(read_config(run)), asdict(config)
     if changed := [name for name in now if name not in FREE_TO_CHANGE and before.get(name) != now[name]]:
-        raise DatasetError(f"{run}: was started with another {', '.join(changed)}: resume with the same flags")
+        raise DatasetError(
+            f"was started with another {', '.join(changed)}", path=run, remedy="resume with the same flags"
+        )
 
 
 def write_json(file: Path, data: dict[str, Any], stale: Iterable[Path] = ()) -> None:

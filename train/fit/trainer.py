@@ -109,7 +109,9 @@ class Trainer:
         self.epoch += 1
         mean = float(total) / sum(map(len, batches))
         if not math.isfinite(mean):
-            raise CampusError(f"the loss is no longer finite in epoch {self.epoch}: train with --precision fp32")
+            raise CampusError(
+                f"the loss is no longer finite in epoch {self.epoch}", remedy="train with --precision fp32"
+            )
         return mean
 
     def _gradients_shared(self, last: bool) -> AbstractContextManager[None]:
@@ -239,5 +241,5 @@ def _precision(name: str) -> str:
             return "no"
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
     if name == "fp16" and not cuda:
-        raise CampusError("--precision fp16 needs a GPU: choose bf16 or fp32")
+        raise CampusError("--precision fp16 needs a GPU", remedy="choose bf16 or fp32")
     return "no" if name == "fp32" else name

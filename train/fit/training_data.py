@@ -46,7 +46,7 @@ def prepare(dataset: Dataset, splits: Splits, config: FitConfig) -> TrainingData
     rows = {split: splits.indices(dataset, split) for split in splits.names}
     training = rows["train"]
     if len(training) < 8:
-        raise DatasetError(f"{dataset.root}: {len(training)} training photos: at least 8 are needed")
+        raise DatasetError(f"{len(training)} training photos: at least 8 are needed", path=dataset.root)
     frame = LocalFrame.of_points(*dataset.latlon[training].T)
     local_m = frame.to_local(*dataset.latlon.T)
     return TrainingData(

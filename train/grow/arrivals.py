@@ -74,7 +74,7 @@ def read_arrivals(source: Path, image_size: int, verifier: Verifier | None = Non
     if (source / "gt.csv").is_file():
         return _of_dataset(Dataset.load(source), image_size, verifier)
     if not source.is_dir():
-        raise DatasetError(f"{source}: no such folder of photos")
+        raise DatasetError("no such folder of photos", path=source)
     with tempfile.TemporaryDirectory() as folder:
         labels = Path(folder) / "inbox.csv"
         inbox = write_inbox_labels(source, labels)
@@ -110,7 +110,9 @@ def write_inbox_labels(inbox: Path, labels: Path) -> bool:
                 }
             )
     if sidecars and not rows:
-        raise DatasetError(f"{inbox}: none of its {sidecars} photos is accepted: review them on the app's Review page")
+        raise DatasetError(
+            f"none of its {sidecars} photos is accepted", path=inbox, remedy="review them on the app's Review page"
+        )
     with labels.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.DictWriter(stream, _COLUMNS)
         writer.writeheader()

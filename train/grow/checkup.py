@@ -105,7 +105,9 @@ def checkup(bundle: Bundle, arrivals: Arrivals, limits: Limits, engine: Engine |
     digests = zip(arrivals.digest.tolist(), arrivals.source_digest.tolist(), strict=True)
     new = np.array([seen.isdisjoint(pair) for pair in digests], bool)
     if not new.any():
-        raise DatasetError(f"{bundle.path}: was made of all {len(arrivals)} photos: give photos that it does not know")
+        raise DatasetError(
+            f"was made of all {len(arrivals)} photos", path=bundle.path, remedy="give photos that it does not know"
+        )
     kept = np.flatnonzero(new)
     arrivals = arrivals.at(kept[np.argsort(np.nan_to_num(arrivals.time_s[kept]), kind="stable")])
     heads = run_all(engine, arrivals.images)

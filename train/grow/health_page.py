@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from matplotlib.figure import Figure
 
 from core.campus.bundle import Bundle
 from train.evaluate.map_plots import error_map, needs_map
+from train.evaluate.page import data_url, render_page
 from train.evaluate.plots import DARK, LIGHT, Scope, Theme, coverage_plot, framed, png
 from train.grow.checkup import Checkup, Limits
 
@@ -20,17 +19,15 @@ _LEAST_PHOTOS = 10  # of a group in the figure
 
 
 def health_page(found: Checkup, bundle: Bundle, limits: Limits) -> str:
-    """The page's HTML; every text in it is escaped by the template engine."""
+    """The page's HTML."""
     scope = Scope(bundle.manifest.name, bundle.manifest.rendered, "field photos").of(len(found.names))
     figures = [
-        {"caption": caption, "light": _url(png(draw, LIGHT)), "dark": _url(png(draw, DARK))}
+        {"caption": caption, "light": data_url(png(draw, LIGHT), "png"), "dark": data_url(png(draw, DARK), "png")}
         for caption, draw in _figures(found, bundle, scope)
     ]
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
     overall = next((part for part in found.groups if part.by == "all"), None)
-    return environment.get_template("health.html").render(
+    return render_page(
+        Path(__file__).with_name("health.html"),
         campus=bundle.manifest.name, found=found, overall=overall, limits=limits, figures=figures,
         refused=float(found.refused.mean()), needs=found.needs[:NEEDS],
     )  # fmt: skip
@@ -71,7 +68,3 @@ def adaptive_plot(found: Checkup, scope: str, theme: Theme) -> Figure:
     axes.set_xlabel("photos that were not refused, in the order of time")
     figure.legend(loc="outside lower center", ncols=2)
     return figure
-
-
-def _url(data: bytes) -> str:
-    return "data:image/png;base64," + base64.b64encode(data).decode()

@@ -97,12 +97,14 @@ def refreshed(bundle: Bundle, arrivals: Arrivals, engine: Engine | None = None) 
     where the bundle has no gallery.
     """
     if bundle.gallery is None:
-        raise BundleError(f"{bundle.path}: has no gallery that could grow: train it with `python -m train bundle`")
+        raise BundleError(
+            "has no gallery that could grow", path=bundle.path, remedy="train it with `python -m train bundle`"
+        )
     engine = engine or open_engine(bundle)
     arrivals, known, far = _usable(bundle, arrivals)
     heads = run_all(engine, arrivals.images)
     if heads.embedding is None:
-        raise BundleError(f"{bundle.path}: its network gives no embedding, so it has no gallery that could grow")
+        raise BundleError("its network gives no embedding, so it has no gallery that could grow", path=bundle.path)
     manifest = bundle.manifest
     local_m = manifest.frame.to_local(*arrivals.latlon.T)
     before, refused, too_small = _as_it_was(Localizer(bundle, engine), heads, local_m)
@@ -171,8 +173,9 @@ def _usable(bundle: Bundle, arrivals: Arrivals) -> tuple[Arrivals, int, int]:
     known, far = int((~fresh).sum()), int((fresh & ~near).sum())
     if not len(kept):
         raise DatasetError(
-            f"{bundle.path}: none of the {len(arrivals)} photos is new and near: {known} are in this campus already, "
-            f"{far} lie more than {REACH_M:.0f} m beyond it"
+            f"none of the {len(arrivals)} photos is new and near: {known} are in this campus already, {far} "
+            f"lie more than {REACH_M:.0f} m beyond it",
+            path=bundle.path,
         )
     return arrivals.at(kept), known, far
 
@@ -321,7 +324,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     if args.out is None and not args.dry_run:
-        raise DatasetError("give --out BUNDLE to write, or --dry-run to see what would change")
+        raise DatasetError(
+            "nothing says where to write", remedy="give --out BUNDLE, or --dry-run to see what would change"
+        )
     if args.out is not None and not args.dry_run:
         check_may_save(args.out, args.force)
     bundle = Bundle.load(args.bundle)

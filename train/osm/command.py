@@ -59,8 +59,10 @@ def make_map(extract_file: Path, box: Box, frame: LocalFrame) -> dict[str, Any]:
         log.info("%d shapes of the extract are incomplete and left out", extract.broken)
     if not found["features"]:
         raise MapError(
-            f"{extract_file}: shows nothing within {box.south:.5f} to {box.north:.5f} north, {box.west:.5f} to "
-            f"{box.east:.5f} east, where this campus is: give an extract of that area"
+            f"shows nothing within {box.south:.5f} to {box.north:.5f} north, {box.west:.5f} to {box.east:.5f} "
+            "east, where this campus is",
+            path=extract_file,
+            remedy="give an extract of that area",
         )
     return found
 

@@ -48,10 +48,14 @@ def fetch(box: Box, out: Path, server: str = SERVER) -> None:
     except (OSError, ValueError) as error:  # URLError and HTTPError are OSErrors
         said = f"HTTP {error.code}" if isinstance(error, urllib.error.HTTPError) else reason_of(error)
         raise MapError(
-            f"{server}: no answer ({said}): run the command above where there is internet, and give its file with --osm"
+            f"no answer ({said})",
+            path=server,
+            remedy="run the command above where there is internet, and give its file with --osm",
         ) from error
     if len(data) > _MAX_BYTES:
-        raise MapError(f"{server}: more than {_MAX_BYTES >> 20} MB: the campus is too large to fetch; give --osm FILE")
+        raise MapError(
+            f"more than {_MAX_BYTES >> 20} MB: the campus is too large to fetch", path=server, remedy="give --osm FILE"
+        )
     with written_atomically(out) as temporary:
         temporary.write_bytes(data)
 

@@ -51,7 +51,7 @@ def read_extract(path: Path, box: Box) -> Extract:
         with path.open("rb") as file:
             start = file.read(1024)
     except FileNotFoundError as error:
-        raise MapError(f"{path}: no such map") from error
+        raise MapError("no such map", path=path) from error
     if start.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
         return _of_json(path, box)
     return _of_osm(path, _format(path, start), box, OSM_ATTRIBUTION)
@@ -66,27 +66,31 @@ def _format(path: Path, start: bytes) -> str:
         return "osm"
     if path.suffix in (".gz", ".bz2"):
         return f"osm{path.suffix}"
-    raise MapError(f"{path}: not an OpenStreetMap file: give {_ENDINGS}")
+    raise MapError("not an OpenStreetMap file", path=path, remedy=f"give {_ENDINGS}")
 
 
 def _of_json(path: Path, box: Box) -> Extract:
     try:
         data = json.loads(path.read_text(encoding="utf-8-sig"))
     except (ValueError, RecursionError) as error:
-        raise MapError(f"{path}: damaged JSON ({reason_of(error)}): download it again") from error
+        raise MapError(f"damaged JSON ({reason_of(error)})", path=path, remedy="download it again") from error
     if isinstance(data.get("remark"), str) and not data.get("elements"):
-        raise MapError(f"{path}: Overpass answered with an error ({data['remark'][:120]}): ask it again")
+        raise MapError(f"Overpass answered with an error ({data['remark'][:120]})", path=path, remedy="ask it again")
     if isinstance(data.get("elements"), list):
         with tempfile.TemporaryDirectory() as folder:
             pbf = Path(folder) / "extract.osm.pbf"
             try:
                 write_pbf(data["elements"], pbf)
             except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-                raise MapError(f"{path}: not Overpass JSON ({reason_of(error)}): download it again") from error
+                raise MapError(
+                    f"not Overpass JSON ({reason_of(error)})", path=path, remedy="download it again"
+                ) from error
             return _of_osm(pbf, "pbf", box, OSM_ATTRIBUTION, named=path)
     if isinstance(data.get("features"), list):
         return _of_geojson(data, box)
-    raise MapError(f"{path}: JSON, but neither Overpass's (elements) nor GeoJSON (features): give {_ENDINGS}")
+    raise MapError(
+        "JSON, but neither Overpass's (elements) nor GeoJSON (features)", path=path, remedy=f"give {_ENDINGS}"
+    )
 
 
 def _of_geojson(data: dict[str, Any], box: Box) -> Extract:
@@ -122,7 +126,7 @@ def _of_osm(path: Path, format: str, box: Box, attribution: str, named: Path | N
             if _touches(geometry, box):
                 elements.append(Element(tags, geometry))
     except RuntimeError as error:  # whatever libosmium finds wrong with a file
-        raise MapError(f"{named or path}: damaged ({reason_of(error)}): download it again") from error
+        raise MapError(f"damaged ({reason_of(error)})", path=named or path, remedy="download it again") from error
     return Extract(tuple(elements), len(missing), attribution)
 
 

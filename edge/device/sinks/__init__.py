@@ -33,5 +33,5 @@ def open_sink(address: str, options: SinkOptions | None = None) -> Sink:
     if file is not None and bool(rest) == bool(colon):
         sink = file.open_sink(rest, options or SinkOptions())
     if sink is None:
-        raise EngineError(f"--to {address}: not one of {addresses()}")
+        raise EngineError(f"not one of {addresses()}", path=f"--to {address}")
     return sink

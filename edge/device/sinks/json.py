@@ -42,7 +42,7 @@ def _opened_to_append(path: Path) -> TextIO:
         handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK, 0o666)
     except OSError as error:
         if error.errno == errno.ENXIO:
-            raise EngineError(f"json:{path}: no program reads this pipe: start the reader first") from error
+            raise EngineError(f"json:{path}: no program reads this pipe", remedy="start the reader first") from error
         raise
     os.set_blocking(handle, True)
     return open(handle, "a", encoding="utf-8")

@@ -260,6 +260,6 @@ def test_the_key_is_long_private_and_kept(tmp_path: Path) -> None:
 )
 def test_a_file_without_a_key_is_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / KEY_FILE).write_bytes(content)
-    with pytest.raises(CampusError, match=r"access-key: not an access key; --new-key"):
+    with pytest.raises(CampusError, match=r"access-key: not an access key: --new-key"):
         access_key(tmp_path)
     assert access_key(tmp_path, new=True)

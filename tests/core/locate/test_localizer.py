@@ -10,33 +10,21 @@ import numpy as np
 import pytest
 import threadpoolctl
 
-from core.campus.frame import distance_m
 from core.campus.manifest import LEAST_TO_TELL
 from core.engines.choose import open_engine
 from core.engines.heads import Heads, checked_heads, run_all
 from core.engines.onnx_engine import OnnxEngine
 from core.errors import BundleError, EngineError, PhotoError
-from core.locate.fix import Fix
 from core.locate.localizer import Localizer, shared_localizer
 from predict import predict_gps
 from tests import REPOSITORY
-from tests.bundles import Kind, make_bundle, photo
-
-
-@pytest.fixture(scope="module")
-def localizer(tmp_path_factory: pytest.TempPathFactory) -> Localizer:
-    return Localizer.load(make_bundle(tmp_path_factory.mktemp("bundles") / "field"))
-
-
-def off_m(localizer: Localizer, fix: Fix, east_m: float, north_m: float) -> float:
-    lat, lon = localizer.bundle.manifest.frame.to_latlon((east_m, north_m))
-    return float(distance_m(lat, lon, fix.lat, fix.lon))
+from tests.bundles import Kind, off_m, photo
 
 
 @pytest.mark.parametrize("place", [(0.0, 0.0), (50.0, -34.0), (-70.0, 70.0)])
 def test_a_fix_is_where_the_photo_was_taken(localizer: Localizer, place: tuple[float, float]) -> None:
     fix = localizer.locate(photo(east_m=place[0], north_m=place[1]))
-    assert off_m(localizer, fix, *place) < 10
+    assert off_m(fix, *place) < 10
     assert fix.on_campus
     assert 0 < fix.radius68_m <= fix.radius95_m
     assert fix.zone is fix.zones[0]

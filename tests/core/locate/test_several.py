@@ -6,23 +6,12 @@ import numpy as np
 import pytest
 
 from core.campus.bundle import Bundle
-from core.campus.frame import distance_m
 from core.campus.fusion_parameters import Fusion, FusionParams, RadiusFactors
 from core.errors import PhotoError
 from core.locate.fix import Fix
 from core.locate.localizer import Localizer
 from core.photo.load import load_photo
-from tests.bundles import TWINS_M, Kind, make_bundle, photo
-
-
-@pytest.fixture(scope="module")
-def localizer(tmp_path_factory: pytest.TempPathFactory) -> Localizer:
-    return Localizer.load(make_bundle(tmp_path_factory.mktemp("bundles") / "field"))
-
-
-def off_m(localizer: Localizer, fix: Fix, east_m: float, north_m: float) -> float:
-    lat, lon = localizer.bundle.manifest.frame.to_latlon((east_m, north_m))
-    return float(distance_m(lat, lon, fix.lat, fix.lon))
+from tests.bundles import TWINS_M, Kind, off_m, photo
 
 
 def answer(fix: Fix) -> tuple[object, ...]:
@@ -51,7 +40,7 @@ def test_more_photos_shrink_the_circle_in_any_order(localizer: Localizer) -> Non
     fix, other = localizer.locate_together(photos), localizer.locate_together(photos[::-1])
     assert fix.photos == 3
     assert fix.radius68_m < 0.8 * localizer.locate(photos[0]).radius68_m
-    assert off_m(localizer, fix, 26, -10) < 8
+    assert off_m(fix, 26, -10) < 8
     assert (fix.lat, fix.lon) == pytest.approx((other.lat, other.lon), abs=1e-8)
     assert set(fix.timings_ms) == {"decode", "preprocess", "network", "posterior"}
 
@@ -67,7 +56,7 @@ def test_look_alikes_are_told_apart_by_another_view(localizer: Localizer) -> Non
     alike = photo("split", view=1)
     assert len(localizer.locate(alike).candidates) > 1
     here = photo(east_m=TWINS_M[0][0], north_m=TWINS_M[0][1], view=2)
-    assert off_m(localizer, localizer.locate_together([alike, here]), *TWINS_M[0]) < 10
+    assert off_m(localizer.locate_together([alike, here]), *TWINS_M[0]) < 10
 
 
 def test_photos_of_elsewhere_are_named_and_not_obeyed(localizer: Localizer) -> None:

@@ -9,19 +9,8 @@ import pytest
 
 from core.campus.frame import distance_m
 from core.errors import CampusError, PhotoError, TimeReversed
-from core.locate.fix import Fix
 from core.locate.localizer import Localizer
-from tests.bundles import make_bundle, photo
-
-
-@pytest.fixture(scope="module")
-def localizer(tmp_path_factory: pytest.TempPathFactory) -> Localizer:
-    return Localizer.load(make_bundle(tmp_path_factory.mktemp("bundles") / "field"))
-
-
-def off_m(localizer: Localizer, fix: Fix, east_m: float, north_m: float) -> float:
-    lat, lon = localizer.bundle.manifest.frame.to_latlon((east_m, north_m))
-    return float(distance_m(lat, lon, fix.lat, fix.lon))
+from tests.bundles import off_m, photo
 
 
 def test_a_walk_has_a_course_a_speed_and_a_smaller_circle(localizer: Localizer) -> None:
@@ -45,8 +34,7 @@ def test_a_smoothed_walk_is_as_long_and_nearer(localizer: Localizer) -> None:
     smoothed = walk.smoothed()
     assert len(smoothed) == len(fixes) == 40  # more than one segment
     before, after = (
-        np.mean([off_m(localizer, fix, *place) for fix, place in zip(found, truth, strict=True)])
-        for found in (fixes, smoothed)
+        np.mean([off_m(fix, *place) for fix, place in zip(found, truth, strict=True)]) for found in (fixes, smoothed)
     )
     assert after < before
     assert walk.add(photo(view=99), 1e4).photos == 41  # smoothing does not end a walk
