@@ -1,6 +1,7 @@
 """How far a fix moves when its photo is changed in ways that should not matter.
 
-`python -m benchmarks.stability [BUNDLE]` changes the bundle's own sample photos and prints a table in Markdown.
+`python -m benchmarks.stability [BUNDLE]` changes the bundle's sample photos, or those of `--photos DIR`, and prints a
+table in Markdown.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageEnhance, ImageFilter
 
+from core.campus.bundle import Bundle
 from core.campus.frame import distance_m
 from core.cli.run import run_cli
 from core.errors import CampusError
@@ -44,11 +46,19 @@ CHANGES: dict[str, Callable[[Picture], Picture]] = {
 }
 
 
-def shifts_m(localizer: Localizer) -> Iterator[tuple[str, np.ndarray]]:
-    """Each change, and by how many metres (N,) it moves the fixes of the bundle's N samples. Raises CampusError."""
-    if not localizer.bundle.samples:
-        raise CampusError("carries no sample photos", path=localizer.bundle.path, remedy="give a bundle that does")
-    files = [localizer.bundle.read(name) for name in localizer.bundle.samples]
+def photos_of(bundle: Bundle, folder: Path | None) -> list[bytes]:
+    """The files in a folder or, without one, the bundle's own samples. Raises CampusError where there are none."""
+    if folder is None:
+        files = [bundle.read(name) for name in bundle.samples]
+    else:
+        files = [path.read_bytes() for path in sorted(folder.iterdir()) if path.is_file()]
+    if not files:
+        raise CampusError("holds no photos to change", path=folder or bundle.path, remedy="give a folder by --photos")
+    return files
+
+
+def shifts_m(localizer: Localizer, files: list[bytes]) -> Iterator[tuple[str, np.ndarray]]:
+    """Each change, and by how many metres (N,) it moves the fixes of N photos. Raises PhotoError for what is none."""
     fixes = [localizer.locate(file) for file in files]
     for name, change in CHANGES.items():
         changed = [localizer.locate(np.asarray(change(Image.open(io.BytesIO(file)).convert("RGB")))) for file in files]
@@ -58,10 +68,13 @@ def shifts_m(localizer: Localizer) -> Iterator[tuple[str, np.ndarray]]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.stability", description=__doc__)
-    parser.add_argument("bundle", nargs="?", type=Path, default=DEMO_BUNDLE, help="with sample photos (the demo)")
-    localizer = Localizer.load(parser.parse_args().bundle)
-    print(f"| change, {len(localizer.bundle.samples)} samples | fix moves, median | worst |\n|---|---|---|")
-    for name, moved_m in shifts_m(localizer):
+    parser.add_argument("bundle", nargs="?", type=Path, default=DEMO_BUNDLE, help="default: the demo")
+    parser.add_argument("--photos", type=Path, metavar="DIR", help="photos to change; default: the bundle's samples")
+    args = parser.parse_args()
+    localizer = Localizer.load(args.bundle)
+    files = photos_of(localizer.bundle, args.photos)
+    print(f"| change, {len(files)} photos | fix moves, median | worst |\n|---|---|---|")
+    for name, moved_m in shifts_m(localizer, files):
         print(f"| {name} | {np.median(moved_m):.1f} m | {moved_m.max():.1f} m |")
     return 0
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.stability import CHANGES, shifts_m
+from benchmarks.stability import CHANGES, photos_of, shifts_m
 from core.errors import CampusError
 from core.locate.localizer import Localizer
 from tests.bundles import make_bundle
@@ -12,7 +12,7 @@ from tests.bundles import make_bundle
 
 def test_each_change_moves_the_fix_of_every_sample_by_some_metres(tmp_path: Path) -> None:
     localizer = Localizer.load(make_bundle(tmp_path / "field"))
-    moved_m = dict(shifts_m(localizer))
+    moved_m = dict(shifts_m(localizer, photos_of(localizer.bundle, None)))
     assert moved_m.keys() == CHANGES.keys()
     assert {len(moved) for moved in moved_m.values()} == {len(localizer.bundle.samples)}
     # The test campus reads a place off the colour, which darkness changes and a smaller picture of it does not.
@@ -26,5 +26,13 @@ def test_a_bundle_without_samples_is_said(tmp_path: Path) -> None:
     manifest = localizer.bundle.manifest
     kept = {name: entry for name, entry in manifest.files.items() if name not in localizer.bundle.samples}
     localizer.bundle.manifest = manifest.model_copy(update={"files": kept})
-    with pytest.raises(CampusError, match="no sample photos"):
-        next(shifts_m(localizer))
+    with pytest.raises(CampusError, match="no photos to change"):
+        photos_of(localizer.bundle, None)
+
+
+def test_photos_of_a_folder_stand_in_for_samples(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "one.jpg").write_bytes(b"one")
+    (tmp_path / "photos" / "deeper").mkdir()
+    bundle = Localizer.load(make_bundle(tmp_path / "field")).bundle
+    assert photos_of(bundle, tmp_path / "photos") == [b"one"]
