@@ -19,6 +19,7 @@ from app.pages import campus_page, log_page
 from app.shared import changed_ns, opened, secure, trouble
 from app.stage import stage
 from app.texts import Texts
+from core.campus.basemap import local_names
 from core.errors import CampusError
 from core.locate.localizer import Localizer
 
@@ -40,6 +41,7 @@ def main() -> None:
     localizer, broken = None, None
     try:
         localizer = opened(state.campus, changed_ns(state.campus))
+        texts = Texts(state.lang, local_names(localizer.bundle.campus_map, state.lang))
     except CampusError as error:
         broken = error
     with bar:

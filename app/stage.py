@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from app import widgets
 from app.following import steady_view
-from app.map.deck import Place, Shown, campus_deck, coverage_deck
-from app.map.still import still_map
+from app.map.deck import Place, Shown, campus_deck, coverage_deck, view_of
+from app.map.still import px_per_metre, still_map
 from app.shared import dark
 
 if TYPE_CHECKING:
@@ -45,19 +46,31 @@ def stage(bundle: Bundle, page: str, texts: Texts, *, webgl: bool) -> None:
         fix, truth = located.fix, located.truth if located.truth_on_campus else None
         zone, radius = texts.zone_name(fix.zone.name), texts.distance(located.radii_m[0])
         alt = texts.say("map_alt", zone=zone, radius=radius)
-    st.html(f"<img class='still' src=\"{still_map(bundle, fix, truth=truth, view=view, dark=dark())}\" alt=''>")
+    still = still_map(bundle, fix, truth=truth, view=view, lang=texts.lang, dark=dark())
+    st.html(f"<img class='still' src=\"{still}\" alt=''>")
     recentred = int(st.session_state.get("recentred", 0))
     deck: pydeck.Deck
     if page == "campus":
         alt = texts.say("coverage_alt", campus=name)
-        deck = coverage_deck(bundle, shown=shown(), recentred=recentred, dark=dark())
+        deck = coverage_deck(bundle, shown=shown(), recentred=recentred, lang=texts.lang, dark=dark())
     else:
         track = earlier_places(bundle, but_last=located is not None)
         deck = campus_deck(
-            bundle, fix, truth=truth, track=track, shown=shown(), view=view, recentred=recentred, dark=dark()
+            bundle,
+            fix,
+            truth=truth,
+            track=track,
+            shown=shown(),
+            view=view,
+            recentred=recentred,
+            lang=texts.lang,
+            dark=dark(),
         )
     if webgl:
         st.pydeck_chart(deck, height="stretch", alt=alt)
+    with st.container(key="scale_place"):
+        view = view or view_of(bundle, fix, truth)
+        widgets.scale_bar(texts, 1 / px_per_metre(view), webgl=webgl)
     with st.container(key="controls"):
         st.html(f"<span class='north' role='img' aria-label='{texts['towards_north']}'>N</span>")
         st.button(texts["recentre"], icon=":material/my_location:", key="recentre", on_click=_recentre)

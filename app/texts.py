@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from app import reasons, words_en, words_he
 from app.language import Lang
@@ -24,8 +25,10 @@ _NUMBERED = re.compile(r"Zone (?P<number>\d+)")
 class Texts:
     """The words of one language."""
 
-    def __init__(self, lang: Lang) -> None:
+    def __init__(self, lang: Lang, places: Mapping[str, str] | None = None) -> None:
+        """`places`: what the campus's map calls its places in this language, by their own names."""
         self.lang: Lang = lang
+        self._places = places or {}
         self._words = _ALL[lang]
 
     def __getitem__(self, key: str) -> str:
@@ -61,10 +64,12 @@ class Texts:
     def zone_name(self, name: str) -> str:
         """A zone's name in this language: `Library, north side` and `Zone 7` are how training names zones."""
         if found := _SIDE.fullmatch(name):
-            return self.say("side_place", name=found["name"], side=self[f"side_{found['side']}"])
+            return self.say(
+                "side_place", name=self._places.get(found["name"], found["name"]), side=self[f"side_{found['side']}"]
+            )
         if found := _NUMBERED.fullmatch(name):
             return self.say("zone_number", number=found["number"])
-        return name
+        return self._places.get(name, name)
 
     def split(self, described: str) -> str:
         """How photos were held out, as training describes it, in this language; any other text as it stands."""

@@ -163,6 +163,12 @@ def page_head(texts: Texts) -> bool:
     return not component("page")(key="page_head", data=data, on_no_webgl_change=_ignore).no_webgl
 
 
+def scale_bar(texts: Texts, metres_per_px: float, *, webgl: bool) -> None:
+    """How long some round number of metres is on the map, at each zoom; without WebGL at the still picture's scale."""
+    words = {key: texts[key] for key in ("metres", "kilometres")}
+    component("scale")(key="scale", data={"texts": words, "metres_per_px": metres_per_px, "webgl": webgl})
+
+
 @lru_cache(maxsize=4)
 def stylesheet(lang: Lang) -> str:
     """The page's own CSS, as an element, with the words that Streamlit's uploader has in English only."""

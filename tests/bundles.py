@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Literal
@@ -52,13 +53,17 @@ def make_bundle(
     rendered: bool = True,
     samples: bool = True,
     with_map: bool = True,
+    names_he: Mapping[str, str] | None = None,
 ) -> Path:
-    """Write a bundle to `out`, a folder or NAME.campus, and return the path."""
+    """Write a bundle to `out`, a folder or NAME.campus, and return the path.
+
+    `names_he` go into its map as `name:he`.
+    """
     frame = LocalFrame.about(lat, lon)
     zones = _zones()
     files = {"model.onnx": _model(zones), "gallery.npz": _gallery()}
     if with_map:
-        files["map.geojson"] = json.dumps(_campus_map(frame)).encode()
+        files["map.geojson"] = json.dumps(_campus_map(frame, names_he or {})).encode()
     if samples:
         files["samples/library.jpg"] = photo(east_m=-52, north_m=68, frame=frame)
         files["samples/gymnasium.jpg"] = photo(east_m=50, north_m=-34, frame=frame)
@@ -227,13 +232,15 @@ def _gallery() -> bytes:
     return buffer.getvalue()
 
 
-def _campus_map(frame: LocalFrame) -> dict[str, Any]:
+def _campus_map(frame: LocalFrame, names_he: Mapping[str, str]) -> dict[str, Any]:
     def box(west: float, south: float, east: float, north: float) -> list[list[list[float]]]:
         corners = frame.to_latlon(np.array([[west, south], [east, south], [east, north], [west, north], [west, south]]))
         return [[[round(float(lon), 7), round(float(lat), 7)] for lat, lon in corners]]
 
     def feature(kind: str, name: str, height_m: float, geometry: dict[str, Any]) -> dict[str, Any]:
         properties = {"kind": kind, "name": name, "height_m": height_m}
+        if name in names_he:
+            properties["name:he"] = names_he[name]
         return {"type": "Feature", "properties": properties, "geometry": geometry}
 
     def area(kind: str, name: str, *edges: float, height_m: float = 0.0) -> dict[str, Any]:

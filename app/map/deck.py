@@ -33,7 +33,7 @@ from app.map.shapes import (
     text,
     text_layer,
 )
-from core.campus.basemap import Name, View, drawable, fitted_view, labels, names, style_url
+from core.campus.basemap import Name, View, drawable, fitted_view, names, style_url
 from core.campus.walked import walked_map
 from core.locate.confidence import confidence, places_to_name
 
@@ -55,6 +55,7 @@ _CONE_HALF_DEG = 30.0  # half of a phone's horizontal field of view, where the m
 _MOST_SPREAD_DEG = 90.0  # a view that may be towards half the horizon is no direction
 _LEAST_HEAT = 0.03  # cells below this share of the likeliest one are left clear
 _TRACK_LENGTH = 200
+_MOST_NAMES = 300
 _MOST_PHOTOS = 3000  # dots that are drawn; more would only lie on one another
 _CAMPUSES = 4  # whose outlines, names and styles are kept; the app keeps as many open
 
@@ -105,6 +106,7 @@ def campus_deck(
     shown: Shown = NOTHING_MORE,
     view: View | None = None,
     recentred: int = 0,
+    lang: str = "",
     dark: bool = False,
 ) -> pydeck.Deck:
     """The campus, and on it a fix with its circles, probability and candidates.
@@ -124,7 +126,7 @@ def campus_deck(
     if fix is not None and fix.probability is not None and draws_heat(fix, shown):
         mass = fix.probability.mass.astype(np.float64)
         layers.append(_heat_layer(bundle, fix.probability.grid, mass, theme, "probability"))
-    layers.append(_label_layer(bundle, view, theme))
+    layers.append(_label_layer(bundle, lang, theme))
     if track:
         layers += _track_layers(track[-_TRACK_LENGTH:], theme)
     if fix is not None:
@@ -140,7 +142,7 @@ def draws_heat(fix: Fix, shown: Shown) -> bool:
 
 
 def coverage_deck(
-    bundle: Bundle, *, shown: Shown = NOTHING_MORE, recentred: int = 0, dark: bool = False
+    bundle: Bundle, *, shown: Shown = NOTHING_MORE, recentred: int = 0, lang: str = "", dark: bool = False
 ) -> pydeck.Deck:
     """The campus, and where its training photos stand thick or thin."""
     theme = DARK if dark else LIGHT
@@ -151,7 +153,7 @@ def coverage_deck(
     if bundle.gallery is not None:
         counts = photo_density(bundle.manifest.grid, bundle.gallery.local_m.astype(np.float64))
         layers.append(_heat_layer(bundle, bundle.manifest.grid, np.sqrt(counts), theme, "coverage"))
-    layers.append(_label_layer(bundle, view, theme))
+    layers.append(_label_layer(bundle, lang, theme))
     return _deck(bundle, view, layers, dark, recentred)
 
 
@@ -232,9 +234,9 @@ def campus_map_of(bundle: Bundle) -> dict[str, Any]:
     return walked_map(bundle.manifest.zones, local_m, bundle.manifest.frame)
 
 
-@lru_cache(maxsize=_CAMPUSES)
-def names_of(bundle: Bundle) -> list[Name]:
-    return names(campus_map_of(bundle), bundle.manifest.frame)
+@lru_cache(maxsize=2 * _CAMPUSES)
+def names_of(bundle: Bundle, lang: str = "") -> list[Name]:
+    return names(campus_map_of(bundle), bundle.manifest.frame, lang)
 
 
 @lru_cache(maxsize=2 * _CAMPUSES)
@@ -302,10 +304,11 @@ def _photo_layer(bundle: Bundle, theme: Theme) -> pydeck.Layer:
     return dots("photos", rows, 2.5, [*theme.track, 190], [*theme.halo, 200], 1)
 
 
-def _label_layer(bundle: Bundle, view: View, theme: Theme) -> pydeck.Layer:
-    shown = labels(names_of(bundle), bundle.manifest.frame, view.zoom)
-    rows = [{"at": [label.lon, label.lat], "text": label.text} for label in shown]
-    return text_layer("names", rows, theme, size=12, colour=theme.text)
+def _label_layer(bundle: Bundle, lang: str, theme: Theme) -> pydeck.Layer:
+    """All names; at each zoom deck.gl draws those that have room, the most telling first."""
+    told = [name.label for name in names_of(bundle, lang)[:_MOST_NAMES]]
+    rows = [{"at": [label.lon, label.lat], "text": label.text, "rank": -rank} for rank, label in enumerate(told)]
+    return text_layer("names", rows, theme, size=12, colour=theme.text, rank="rank")
 
 
 def _fix_layers(bundle: Bundle, fix: Fix, theme: Theme) -> list[pydeck.Layer]:

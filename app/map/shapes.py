@@ -103,13 +103,23 @@ def path_layer(name: str, rows: list[dict[str, Any]], colour: list[int], width: 
 
 
 def text_layer(
-    name: str, rows: list[dict[str, Any]], theme: Theme, *, size: int, colour: Colour, halo: bool = True
+    name: str, rows: list[dict[str, Any]], theme: Theme, *, size: int, colour: Colour, halo: bool = True, rank: str = ""
 ) -> pydeck.Layer:
+    """Texts; with `rank`, a field of the rows, the higher one stands where two would cover one another."""
+    collision: dict[str, Any] = {}
+    if rank:
+        collision = {
+            "extensions": [{"@@type": "CollisionFilterExtension"}],
+            "collision_enabled": True,
+            "collision_group": text("names"),
+            "get_collision_priority": rank,
+            "collision_test_props": {"sizeScale": 1.6},
+        }
     return layer(
         "TextLayer", name, rows, get_position="at", get_text="text", get_size=size, get_color=[*colour, 255],
         font_family=text("system-ui, sans-serif"), font_weight=text("700"), character_set=text("auto"),
         font_settings={"sdf": True, "fontSize": 48, "buffer": 8, "radius": 16} if halo else {"fontSize": 48},
-        outline_width=4 if halo else 0, outline_color=[*theme.halo, 255], line_height=1.1,
+        outline_width=4 if halo else 0, outline_color=[*theme.halo, 255], line_height=1.1, **collision,
     )  # fmt: skip
 
 

@@ -29,7 +29,13 @@ _EQUATOR_M, _TILE_PX = 40_075_016.686, 512
 
 
 def still_map(
-    bundle: Bundle, fix: Fix | None = None, *, truth: Place | None = None, view: View | None = None, dark: bool = False
+    bundle: Bundle,
+    fix: Fix | None = None,
+    *,
+    truth: Place | None = None,
+    view: View | None = None,
+    lang: str = "",
+    dark: bool = False,
 ) -> str:
     """The map that `campus_deck` draws at first, as an SVG in a data URL, at the same scale about the same middle."""
     if fix is not None and fix.refused:
@@ -49,7 +55,7 @@ def still_map(
     parts = []
     text, halo = (_hex(colour) for colour in (theme.text, theme.halo))
     style = f"fill='{text}' stroke='{halo}' stroke-width='3' paint-order='stroke'"
-    for label in basemap.labels(names_of(bundle), frame, view.zoom):
+    for label in basemap.labels(names_of(bundle, lang), frame, view.zoom):
         x, y = at(label.lat, label.lon)
         for row, line in enumerate(label.text.split("\n")):
             parts.append(f"<text x='{x}' y='{y + 13 * row}' {style}>{escape(line)}</text>")

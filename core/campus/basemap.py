@@ -209,8 +209,23 @@ def _slim(feature: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def names(campus_map: dict[str, Any], frame: LocalFrame) -> list[Name]:
-    """The names of a GeoJSON FeatureCollection, the most telling features first: buildings and towers, by size."""
+def local_names(campus_map: dict[str, Any], lang: str) -> dict[str, str]:
+    """What the map's named features are called in a language (`name:he`, `name:en`), by `name`, where it tells."""
+    found = (feature["properties"] for feature in drawable(campus_map))
+    pairs = ((told.get("name"), told.get(f"name:{lang}")) for told in found)
+    return {
+        name: _plain(local)
+        for name, local in pairs
+        if isinstance(name, str) and isinstance(local, str) and _plain(local)
+    }
+
+
+def names(campus_map: dict[str, Any], frame: LocalFrame, lang: str = "") -> list[Name]:
+    """The names of a GeoJSON FeatureCollection, the most telling features first: buildings and towers, by size.
+
+    They are in the language `lang` where the map knows it, else as the place itself calls them.
+    """
+    local_name = local_names(campus_map, lang)
     found = []
     for feature in drawable(campus_map):
         name, kind = feature["properties"].get("name"), feature["properties"]["kind"]
@@ -219,7 +234,9 @@ def names(campus_map: dict[str, Any], frame: LocalFrame) -> list[Name]:
         lon_lat = np.array(_points(feature["geometry"]["coordinates"]))
         local = frame.to_local(lon_lat[:, 1], lon_lat[:, 0])
         size = np.ptp(local, axis=0)
-        found.append((_NAMED.index(kind) > 1, -float(size.prod()), (local.min(0) + local.max(0)) / 2, name))
+        found.append(
+            (_NAMED.index(kind) > 1, -float(size.prod()), (local.min(0) + local.max(0)) / 2, local_name.get(name, name))
+        )
     out = []
     for _, _, middle, name in sorted(found, key=lambda item: item[:2]):
         lines = [visual_order(line) for line in _wrapped(_plain(name))]

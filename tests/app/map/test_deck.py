@@ -280,6 +280,19 @@ def test_names_do_not_cover_one_another_and_more_fit_nearer(localizer: Localizer
     assert not any("tree" in name for name in near)
 
 
+def test_names_are_in_the_pages_language_where_the_map_tells_it_and_yield_by_rank(tmp_path: Path) -> None:
+    path = make_bundle(tmp_path / "named", names_he={"Library": "ספרייה"})
+    bundle = Localizer.load(path).bundle
+    told = {lang: layers(campus_deck(bundle, lang=lang))["names"] for lang in ("en", "he")}
+    texts = {lang: {row["text"] for row in layer["data"]} for lang, layer in told.items()}
+    assert texts["he"] - texts["en"] == {visual_order("ספרייה")}
+    assert texts["en"] - texts["he"] == {"Library"}
+    assert told["he"]["extensions"] == [{"@@type": "CollisionFilterExtension"}]
+    ranks = [row["rank"] for row in told["he"]["data"]]
+    assert ranks == sorted(ranks, reverse=True)
+    assert "rank" in told["he"]["getCollisionPriority"]
+
+
 @pytest.mark.parametrize(
     ("logical", "drawn"),
     [

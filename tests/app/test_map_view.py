@@ -1,0 +1,98 @@
+"""The map in a browser: its scale bar, its names at each zoom, and in the language of the page."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import unquote
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from benchmarks.browser import launch
+from tests.app.harness import DESKTOP, PHONE, Open, Server, Visit, start_app
+from tests.bundles import make_bundle
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def named(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A campus whose map knows one building's Hebrew name."""
+    path = make_bundle(tmp_path_factory.mktemp("campuses") / "named", names_he={"Library": "ספרייה"})
+    running = start_app({"CAMPUS_BUNDLE": str(path)})
+    yield running
+    running.process.terminate()
+    running.process.wait(10)
+
+
+def bar(seen: Visit) -> tuple[int, float]:
+    """(metres, pixels) of the scale bar."""
+    line = seen.page.locator(".scale span")
+    line.wait_for()
+    return int(re.sub(r"\D", "", line.inner_text())), float(line.bounding_box()["width"])
+
+
+def letters(seen: Visit) -> int:
+    """How many pixels of the map are in the colour of its names, between the page's title and the sheet."""
+    picture = Image.open(io.BytesIO(seen.page.locator("[data-testid=stDeckGlJsonChart]").screenshot())).convert("RGB")
+    width, height = picture.size
+    middle = np.asarray(picture.crop((0, 120, width - 70, height - 50)), np.int64)
+    return int((np.abs(middle - (38, 33, 27)).max(axis=-1) < 40).sum())
+
+
+def zoom(seen: Visit, by: int) -> None:
+    """Turn the wheel over the map's middle until it stands two zooms nearer or farther."""
+    box = seen.page.locator("[data-testid=stDeckGlJsonChart]").bounding_box()
+    seen.page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    for _ in range(6):
+        seen.page.mouse.wheel(0, -by * 200)
+        seen.page.wait_for_timeout(300)
+    seen.page.wait_for_timeout(1200)
+
+
+def test_zoomed_out_fewer_names_are_drawn_and_the_scale_bar_stays_true(visit: Open, named: Server) -> None:
+    seen = visit(DESKTOP, url=named.url)
+    seen.map_drawn()
+    metres, px = bar(seen)
+    first = letters(seen)
+    assert first > 300
+    seen.screenshot("map-first")
+    zoom(seen, -1)
+    far_metres, far_px = bar(seen)
+    assert far_metres / far_px > 1.5 * metres / px
+    assert 0 < letters(seen) < 0.75 * first, "what does not fit is left out"
+    seen.screenshot("map-far")
+    zoom(seen, 1)
+    near_metres, near_px = bar(seen)
+    assert near_metres / near_px < far_metres / far_px / 1.5
+    seen.clean()
+
+
+def test_without_webgl_the_scale_is_the_pictures(visit: Open, browser: Any) -> None:
+    without = launch(browser.browser_type, "--disable-3d-apis")
+    try:
+        seen = visit(PHONE, browser=without)
+        metres, px = bar(seen)
+        still = unquote(seen.page.locator("img.still").get_attribute("src"))
+        px_per_m = float(re.search(r" scale\(([\d.]+)\)", still).group(1))  # type: ignore[union-attr]
+        assert px / metres == pytest.approx(px_per_m, rel=0.01)
+    finally:
+        without.close()
+
+
+@pytest.mark.parametrize(("lang", "name"), [("he", "ספרייה"), ("en", "Library")])
+def test_places_are_called_as_the_map_calls_them_in_the_pages_language(
+    visit: Open, named: Server, lang: str, name: str
+) -> None:
+    seen = visit(PHONE, url=named.url, lang=lang, dark=True)
+    page = seen.page
+    page.locator(".strip button").nth(1).click()
+    page.locator("section.answer h2").get_by_text(name).wait_for()
+    bar(seen)
+    seen.map_drawn()
+    seen.screenshot(f"map-names-{lang}")
+    seen.clean()
