@@ -40,6 +40,7 @@ ALLOWED_MB, ALLOWED_HANDLES = 20.0, 8.0
 ALLOWED_SHARE = 0.25  # of the level of waits, which whatever else runs on the machine moves
 VISIT = 40  # photos of one visitor, of one walk over HTTP: then the next comes
 PATIENCE_S = 120.0
+_WHY = "The picture tells a rise that goes on from one that falls back; `--hours 7` tells it surely."
 
 
 @dataclass(frozen=True)
@@ -274,7 +275,7 @@ def run(effort: Effort) -> Section:
     )  # fmt: skip
     section.raw |= {f"soak: {kind}": tuple(wait for _, wait in waits) for kind, waits in record.waits.items()}
     section.targets += [
-        Target(f"soak, {curve.name}: flat", f"{trend.slope_per_h * trend.hours:+.1f} {curve.unit}", curve.flat)
+        Target(f"soak, {curve.name}: flat", f"{trend.slope_per_h * trend.hours:+.1f} {curve.unit}", curve.flat, _WHY)
         for curve, trend in trends
     ]
     section.targets.append(Target("soak: no photo without its answer", f"{len(record.failures)}", not record.failures))
