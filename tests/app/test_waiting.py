@@ -84,7 +84,7 @@ def test_a_photo_outlives_the_server_and_so_does_the_log(visit: Open, bundle: Pa
         page.get_by_text("No connection to the server").wait_for(state="detached")
         page.locator("section.answer", has_text="Gymnasium").wait_for()
         page.locator(".st-key-nav button").nth(1).click()
-        expect(page.locator("ul.log li")).to_have_count(2)
+        expect(page.locator(".logged")).to_have_count(2)
     finally:
         running.process.kill()
         running.process.wait(10)
