@@ -162,6 +162,8 @@ def test_the_wheel_holds_every_file_of_the_rooms(wheel: Path) -> None:
     assert tracked - held == set()
     assert "Requires-Dist: onnxruntime~=1.31\n" in stated
     assert "Requires-Dist: torch~=2.14.1; extra == 'train'\n" in stated
+    units = {name.partition(".data/data/share/campus-gps/systemd/")[2] for name in held}
+    assert {"campus-gps-serve.service", "campus-gps-run.service"} < units
     assert {"core/py.typed", "train/py.typed", "edge/py.typed", "app/py.typed"} < held
 
 
