@@ -1,0 +1,72 @@
+"""No English sentence on a Hebrew page, whatever it shows; and the buttons stay readable after a photo."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.app.harness import Open, Visit
+from tests.bundles import Kind, photo
+
+pytestmark = pytest.mark.slow
+
+# Three Latin words in a row are a sentence; names of places, files and formats are shorter. What the campus itself says
+# of itself, and commands to type, are in its own language.
+SENTENCES = """() => {
+  const found = [], sentence = /[A-Za-z]{2,}(?:[ ,]+[A-Za-z]{2,}){2,}/g;
+  const look = (root) => {
+    for (const element of root.querySelectorAll("*")) {
+      if (element.shadowRoot) look(element.shadowRoot);
+      if (element.closest("style, script, code, [dir=auto], noscript") || !element.checkVisibility()) continue;
+      const own = [...element.childNodes].filter((node) => node.nodeType === 3).map((node) => node.data);
+      const named = ["aria-label", "placeholder", "title", "alt"].map((name) => element.getAttribute(name) ?? "");
+      for (const text of [...own, ...named]) found.push(...(text.match(sentence) ?? []));
+    }
+  };
+  look(document.body);
+  return found;
+}"""
+# Names of formats and of an engine; and Streamlit's own link, which is seen only where the keyboard's focus is on it.
+NO_SENTENCE = {"JPEG, PNG, WebP", "ONNX Runtime FP", "Skip to main content"}
+
+
+def upload(seen: Visit, data: bytes, name: str) -> None:
+    field = seen.page.locator(".st-key-gallery input[type=file]").last
+    field.wait_for(state="attached")
+    field.set_input_files({"name": name, "mimeType": "image/jpeg", "buffer": data})
+
+
+def test_every_state_of_a_hebrew_page_is_in_hebrew(visit: Open) -> None:
+    seen = visit(lang="he")
+    page = seen.page
+    page.locator(".camera .take").first.wait_for()
+    said = {"home": page.evaluate(SENTENCES)}
+    kinds: tuple[Kind, ...] = ("good", "wide", "split", "elsewhere")
+    for kind in kinds:
+        upload(seen, photo(kind, east_m=20, north_m=10, at=(47.0006, 8.3993)), f"{kind}.jpg")
+        page.locator(f"section.answer{'' if kind == 'good' else f'.{kind}'}").wait_for()
+        page.wait_for_timeout(500)
+        said[kind] = page.evaluate(SENTENCES)
+    for name, data in (("damaged", photo()[:500]), ("empty", b""), ("no photo", b"words")):
+        upload(seen, data, f"{name.replace(' ', '-')}.jpg")
+        page.locator("[data-testid=stAlert]").wait_for()
+        page.wait_for_timeout(1000)
+        said[name] = page.evaluate(SENTENCES)
+    for number, name in ((1, "log"), (2, "campus")):
+        page.locator(".st-key-nav button").nth(number).click()
+        page.locator(".logged" if number == 1 else "dl.facts").first.wait_for()
+        page.wait_for_timeout(500)
+        said[name] = page.evaluate(SENTENCES)
+    english = {state: set(found) - NO_SENTENCE for state, found in said.items()}
+    assert {state: found for state, found in english.items() if found} == {}
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_after_a_first_upload_the_buttons_are_as_readable_as_before(visit: Open, dark: bool) -> None:
+    seen = visit(dark=dark)
+    upload(seen, photo(east_m=-52, north_m=68), "first.jpg")
+    seen.page.locator("section.answer").wait_for()
+    button = seen.page.locator(".st-key-gallery section button").last
+    button.hover()
+    assert seen.poor_contrast() == []
+    assert "rgb(11, 87, 208)" in button.evaluate("(one) => getComputedStyle(one).backgroundColor")
+    seen.clean()
