@@ -197,3 +197,11 @@ def test_the_installed_command_answers_outside_the_checkout(wheel: Path, tmp_pat
     assert missing.returncode == 2
     assert missing.stderr.startswith("error: ")
     assert missing.stderr.count("\n") == 1
+
+
+def test_an_own_campus_and_its_export_are_no_change_of_the_project_s() -> None:
+    own = ["campuses/mine/campus.json", "campuses/mine.campus", "campuses/mine-export/manifest.json"]
+    shown = subprocess.run(["git", "check-ignore", *own], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    if shown.returncode == 128:
+        pytest.skip("no git repository here")
+    assert shown.stdout.split() == own
