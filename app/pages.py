@@ -92,6 +92,7 @@ def campus_page(localizer: Localizer | None, texts: Texts) -> None:
         choices,
         index=choices.index(state.campus) if state.campus in choices else 0,
         format_func=campuses.title,
+        placeholder=texts["campus_pick"],  # Streamlit's own is English
         key="campus_choice",
         on_change=change_campus,
     )
@@ -147,6 +148,7 @@ def name_zones(bundle: Bundle, texts: Texts) -> None:
             texts["zone_pick"],
             range(1, len(zones) + 1),
             format_func=lambda number: f"{number} · {texts.zone_name(zones[number - 1].name)}",
+            placeholder=texts["zone_pick"],
         )
         name = st.text_input(texts["zone_new"], max_chars=MAX_NAME)
         if st.form_submit_button(texts["zone_save"], disabled=not zones) and number is not None:

@@ -48,7 +48,7 @@ def way(tmp_path_factory: pytest.TempPathFactory) -> Path:
         split += ["--test", "test-evening,test-night"]
         size = ("--recipe", "campus", "--image-size", SIZE, "--epochs", EPOCHS)
         assert train_cli(patch, "fit", folder / "dataset", "--out", folder / "run", *split, *size) == 0
-        assert train_cli(patch, "bundle", folder / "run", "--out", folder / "bundle", "--samples", 2) == 0
+        assert train_cli(patch, "bundle", folder / "run", "--out", folder / "bundle", "--samples", 2, "--trained") == 0
     return folder
 
 
