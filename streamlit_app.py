@@ -16,10 +16,10 @@ from app.language import LANGUAGES, Lang, language_of
 from app.lasting_log import keep_log
 from app.opening import opening
 from app.pages import campus_page, log_page
+from app.places import map_names
 from app.shared import changed_ns, opened, secure, trouble
 from app.stage import stage
 from app.texts import Texts
-from core.campus.basemap import local_names
 from core.errors import CampusError
 from core.locate.localizer import Localizer
 
@@ -41,7 +41,7 @@ def main() -> None:
     localizer, broken = None, None
     try:
         localizer = opened(state.campus, changed_ns(state.campus))
-        texts = Texts(state.lang, local_names(localizer.bundle.campus_map, state.lang))
+        texts = Texts(state.lang, map_names(localizer.bundle, state.lang))
     except CampusError as error:
         broken = error
     with bar:

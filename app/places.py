@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from core.campus.basemap import local_names
 from core.campus.frame import distance_m
 from core.locate.confidence import confidence, places_to_name
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from app.map.deck import Place
     from app.texts import Texts
     from core.campus.bundle import Bundle
@@ -18,6 +22,12 @@ if TYPE_CHECKING:
 THIN_WITHIN_M = 30.0  # about as far as one looks around
 THIN_PHOTOS = 12  # fewer training photos than this so near cannot show a place from its sides
 OUTSIDE_M = 200.0  # a position further than this beyond the grid was not taken on the campus, whatever GPS errs by
+
+
+@lru_cache(maxsize=8)
+def map_names(bundle: Bundle, lang: str) -> Mapping[str, str]:
+    """What the campus's map calls its places in a language, by their own names; every run of the page asks."""
+    return local_names(bundle.campus_map, lang)
 
 
 def named_zones(fix: Fix) -> list[tuple[str, float]]:
