@@ -16,7 +16,7 @@ from core.locate.fix import Fix
 from core.locate.localizer import Localizer
 from core.locate.many import all_readable
 from core.locate.reading import Reading
-from core.photo.capture import parse_local_time
+from core.photo.capture import as_utc, parse_local_time
 
 _TIMES = ("time_utc", "local_time")
 TRACK_SUFFIXES = (".geojson", ".gpx")
@@ -47,11 +47,10 @@ def walked(photos: Sequence[str], localizer: Localizer, times: Path | None = Non
 
 
 def _taken(photo: str, reading: Reading, known: dict[str, datetime]) -> datetime:
-    capture = reading.capture
-    time = known.get(Path(photo).name) or capture.time_utc or capture.local_time
+    time = known.get(Path(photo).name) or reading.capture.taken
     if time is None:
         raise CampusError("has no time", path=photo, remedy="give --times CSV with its image_name and local_time")
-    return time if time.tzinfo is not None else time.replace(tzinfo=timezone.utc)
+    return as_utc(time)
 
 
 def read_times(path: Path) -> dict[str, datetime]:

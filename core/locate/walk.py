@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from dataclasses import dataclass, fields, replace
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from core.locate.fusion import OUTLIER_PROBABILITY, log_evidence, thumbnail
 from core.locate.probability_map import ProbabilityMap
 from core.locate.several import radii_of
 from core.locate.threads import one_blas_thread
+from core.photo.capture import as_utc
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -177,9 +178,9 @@ def _motion(fusion: Fusion, changed: dict[str, float]) -> MotionParams:
 
 def _seconds(reading: Reading, time_utc: datetime | float | None) -> float:
     """Seconds since 1970 of the given time, else the photo's own, else now."""
-    taken = time_utc if time_utc is not None else reading.capture.time_utc or reading.capture.local_time
+    taken = time_utc if time_utc is not None else reading.capture.taken
     if taken is None:
         return time.time()
     if isinstance(taken, datetime):
-        return (taken if taken.tzinfo is not None else taken.replace(tzinfo=timezone.utc)).timestamp()
+        return as_utc(taken).timestamp()
     return float(taken)

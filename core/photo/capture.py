@@ -50,6 +50,17 @@ class Capture:
         """Whether the camera recorded where it was."""
         return self.lat_deg is not None and self.lon_deg is not None
 
+    @property
+    def taken(self) -> datetime | None:
+        """When the photo was taken, aware; by the camera's clock as UTC where its zone is not known."""
+        time = self.time_utc or self.local_time
+        return None if time is None else as_utc(time)
+
+
+def as_utc(time: datetime) -> datetime:
+    """An aware time as it is; a clock without its zone as UTC."""
+    return time if time.tzinfo is not None else time.replace(tzinfo=timezone.utc)
+
 
 def tags_of(image: Image) -> ExifTags:
     """The EXIF tags of an open Pillow image, from its raw bytes where it has them; never raises."""

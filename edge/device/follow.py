@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timezone
 from pathlib import Path
 
 from core.errors import TimeReversed
@@ -24,10 +23,9 @@ def dated(frame: Frame, capture: Capture) -> Frame:
 
     A camera's clock without its zone is taken as UTC.
     """
-    own = capture.time_utc or capture.local_time
-    if own is None or not isinstance(frame.photo, (str, Path)):
+    if capture.taken is None or not isinstance(frame.photo, (str, Path)):
         return frame
-    return replace(frame, taken_s=(own if own.tzinfo else own.replace(tzinfo=timezone.utc)).timestamp())
+    return replace(frame, taken_s=capture.taken.timestamp())
 
 
 def single(localizer: Localizer) -> Locate:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import datetime
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import DatasetError
-from core.photo.capture import parse_local_time
+from core.photo.capture import as_utc, parse_local_time
 from train.dataset.dataset import Dataset
 
 BURST_GAP_S = 12.0  # people who photograph a standpoint take 2 to 6 s a photo, and then walk on
@@ -41,7 +41,7 @@ def _time(text: str) -> datetime | None:
         time = parse_local_time(text)
     if time is None:
         return None
-    return time if time.tzinfo is not None else time.replace(tzinfo=timezone.utc)
+    return as_utc(time)
 
 
 def walks(dataset: Dataset, rows: Rows) -> list[Rows]:

@@ -6,7 +6,7 @@ import csv
 import math
 import tempfile
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from core.campus.inbox import read_sidecar
 from core.campus.seen import photo_digest
 from core.errors import DatasetError
 from core.locate.verification import Verifier
-from core.photo.capture import parse_local_time, utc_by_place
+from core.photo.capture import as_utc, parse_local_time, utc_by_place
 from train.dataset.columns import is_night
 from train.dataset.dataset import Dataset
 from train.dataset.images import decode_images
@@ -156,7 +156,7 @@ def _times(dataset: Dataset) -> list[datetime | None]:
     for text, local_text, (_, lon) in zip(utc, clock, dataset.latlon.tolist(), strict=True):
         try:
             time = datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
-            found.append(time if time.tzinfo else time.replace(tzinfo=timezone.utc))
+            found.append(as_utc(time))
         except ValueError:
             local = parse_local_time(local_text)
             found.append(None if local is None else utc_by_place(local, lon))

@@ -51,7 +51,7 @@ class Walks:
             try:
                 return kept.walk.add_reading(reading, time_s)
             except TimeReversed:
-                if time_s is not None or reading.capture.time_utc or reading.capture.local_time:
+                if time_s is not None or reading.capture.taken is not None:
                     raise
                 kept.walk = kept.localizer.walk(keep=0)
                 return kept.walk.add_reading(reading)
