@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import tempfile
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +35,20 @@ _TAPS = """(() => {
 WAITS = ("load to usable", "tap to answer", "tap to its place on the map")
 
 
-def visit(browser: Any, url: str, sample: int) -> tuple[float, float, float]:
-    """Seconds of the three waits of a first visit, with nothing kept from before; a sample of that number is tapped."""
+@contextmanager
+def new_phone(browser: Any) -> Iterator[Any]:
+    """A page on a phone that has nothing from before."""
     context = browser.new_context(viewport=PHONE, is_mobile=True, has_touch=True, ignore_https_errors=True)
     context.set_default_timeout(1000 * MOST_S)
     try:
-        page = context.new_page()
+        yield context.new_page()
+    finally:
+        context.close()
+
+
+def visit(browser: Any, url: str, sample: int) -> tuple[float, float, float]:
+    """Seconds of the three waits of a first visit, with nothing kept from before; a sample of that number is tapped."""
+    with new_phone(browser) as page:
         page.add_init_script(_TAPS)
         load = FirstLoad(page, url)
         page.locator(".st-key-stage canvas").first.wait_for()
@@ -53,8 +62,6 @@ def visit(browser: Any, url: str, sample: int) -> tuple[float, float, float]:
             "[performance.now() - window.tapped_ms, window.answered_ms - window.tapped_ms].map((ms) => ms / 1000)"
         )
         return load.usable_s, answer_s, seen_s
-    finally:
-        context.close()
 
 
 def _dot_is_seen(page: Any) -> bool:
@@ -65,15 +72,11 @@ def _dot_is_seen(page: Any) -> bool:
 
 def weigh(browser: Any, url: str) -> tuple[float, float]:
     """Megabytes until the page can be used, over 4 Mbit/s, and with the map."""
-    context = browser.new_context(viewport=PHONE, is_mobile=True, has_touch=True, ignore_https_errors=True)
-    context.set_default_timeout(1000 * MOST_S)
-    try:
-        load = FirstLoad(context.new_page(), url, mbit_s=4)
-        context.pages[0].locator(".st-key-stage canvas").first.wait_for()
-        context.pages[0].wait_for_timeout(3000)
+    with new_phone(browser) as page:
+        load = FirstLoad(page, url, mbit_s=4)
+        page.locator(".st-key-stage canvas").first.wait_for()
+        page.wait_for_timeout(3000)
         return load.usable_mb, load.megabytes()
-    finally:
-        context.close()
 
 
 def run(effort: Effort) -> Section:

@@ -10,7 +10,7 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,26 +106,43 @@ def start(folder: Path, bundle: Path, *options: str) -> Served:
     return Served(process, int(port[1]), int(http_port[1]), port[2] or "", folder, text)
 
 
-@contextmanager
-def plain() -> Iterator[str]:
-    """The app as `scripts/app` serves it, with the demo campus; gives its address."""
+def free_port() -> int:
+    """A port of this machine that nothing listens on."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+        return int(free.getsockname()[1])
+
+
+def start_plain(environment: Mapping[str, str], port: int | None = None) -> tuple[str, subprocess.Popen[bytes]]:
+    """Start the app as `scripts/app` does, on a port (None: a free one); gives its address once it answers.
+
+    Raises RuntimeError where it ends before that, or takes a minute.
+    """
+    port = port or free_port()
     words = ["-m", "streamlit", "run", "streamlit_app.py", "--server.port", str(port), "--server.address", "127.0.0.1"]
     process = subprocess.Popen(
         [sys.executable, *words],
         cwd=REPOSITORY,
-        env={**os.environ, "CAMPUS_BUNDLE": ""},
+        env={**os.environ, **environment},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
     url = f"http://127.0.0.1:{port}"
+    for _ in range(300):
+        with suppress(OSError), urlopen(f"{url}/_stcore/health", timeout=2):
+            return url, process
+        if process.poll() is not None:
+            raise RuntimeError("the app ended while starting")
+        time.sleep(0.2)
+    process.kill()
+    raise RuntimeError("the app did not start within a minute")
+
+
+@contextmanager
+def plain() -> Iterator[str]:
+    """The app as `scripts/app` serves it, with the demo campus; gives its address."""
+    url, process = start_plain({"CAMPUS_BUNDLE": ""})
     try:
-        for _ in range(300):
-            with suppress(OSError), urlopen(f"{url}/_stcore/health", timeout=2):
-                break
-            time.sleep(0.2)
         yield url
     finally:
         process.terminate()

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import io
-import os
-import socket
 import subprocess
-import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.request import urlopen
 
 import numpy as np
 from PIL import Image
 
+from benchmarks.serving import start_plain
 from tests import REPOSITORY
 from tests.bundles import photo
 
@@ -31,35 +27,9 @@ class Server:
     process: subprocess.Popen[bytes] = field(repr=False)
 
 
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
-
-
 def start_app(environment: dict[str, str], port: int | None = None) -> Server:
     """Start the app on a port of this machine (None: a free one) and wait until it answers."""
-    port = port or free_port()
-    process = subprocess.Popen(
-        [
-            sys.executable, "-m", "streamlit", "run", "streamlit_app.py",
-            "--server.port", str(port), "--server.address", "127.0.0.1",
-        ],
-        cwd=REPOSITORY,
-        env={**os.environ, **environment},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    for _ in range(150):
-        time.sleep(0.2)
-        try:
-            with urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=2) as answer:
-                if answer.status == 200:
-                    return Server(f"http://127.0.0.1:{port}", process)
-        except OSError:
-            assert process.poll() is None, "the app ended while starting"
-    process.kill()
-    raise AssertionError("the app did not start within 30 s")
+    return Server(*start_plain(environment, port))
 
 
 @dataclass

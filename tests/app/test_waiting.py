@@ -10,7 +10,8 @@ import pytest
 from playwright.sync_api import expect
 
 from benchmarks.browser import throttle
-from tests.app.harness import PHONE, Open, Server, free_port, start_app
+from benchmarks.serving import free_port
+from tests.app.harness import PHONE, Open, Server, start_app
 from tests.bundles import photo
 
 pytestmark = pytest.mark.slow

@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.serving import free_port
 from core.errors import EngineError, OccupiedError
 from core.locate.fix import Fix
 from core.locate.localizer import Localizer
@@ -40,11 +41,6 @@ def program(name: str) -> str:
     if found is None:
         pytest.skip(f"{name} is not installed: apt-get install gpsd gpsd-clients mosquitto")
     return found
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 @pytest.fixture(scope="module")
