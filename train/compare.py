@@ -142,7 +142,7 @@ def trained_answers(run: Run, on: str) -> Answers:
 
 def _calibrated_answers(task: TrainingData, heads: Heads, calibration: Rows, asked: Rows) -> Answers:
     """The dataset's photos `asked`, by the posterior that is fitted on its photos `calibration`; `heads` of all."""
-    from train.bundle.calibrate import calibrate, fit_posterior, sharpened
+    from train.bundle.calibrate import calibrate, posterior_parameters
     from train.bundle.held_out import HeldOut, gallery_of
     from train.bundle.parts import ground_of
 
@@ -150,7 +150,7 @@ def _calibrated_answers(task: TrainingData, heads: Heads, calibration: Rows, ask
     ground = ground_of(task, training)
     gallery = None if heads.embedding is None else gallery_of(heads.at(training), truth_m[training])
     known = [HeldOut(heads.at(calibration), truth_m[calibration], gallery)]
-    params = sharpened(known, ground, fit_posterior(known, ground))
+    params = posterior_parameters(known, ground)
     factors = calibrate(known, ground, params, task.heading_deg[calibration])
     found = HeldOut(heads.at(asked), truth_m[asked], gallery)
     return _answers(found, ground, params, factors, task, asked)

@@ -102,6 +102,11 @@ def sharpened(held_out: Sequence[HeldOut], ground: Ground, params: PosteriorPara
     return replace(params, retrieval_temperature=params.retrieval_temperature * min(cost, key=lambda key: cost[key]))
 
 
+def posterior_parameters(held_out: Sequence[HeldOut], ground: Ground) -> PosteriorParams:
+    """The likeliest parameters, sharpened: what a bundle's posterior has."""
+    return sharpened(held_out, ground, fit_posterior(held_out, ground))
+
+
 def session_gain(
     held_out: Sequence[HeldOut], fewer: Sequence[HeldOut], ground: Ground, params: PosteriorParams
 ) -> float:

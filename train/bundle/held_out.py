@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import TYPE_CHECKING
@@ -87,10 +88,10 @@ class Fitted:
         """(N,) the rows of all held-out photos, in their order."""
         return np.concatenate(self.asked)
 
-    @property
-    def largest(self) -> int:
-        """The index of the held-out part that has the most photos."""
-        return int(np.argmax([len(rows) for rows in self.asked]))
+
+def largest(asked: Sequence[Rows]) -> int:
+    """The index of the held-out part that has the most photos."""
+    return int(np.argmax([len(rows) for rows in asked]))
 
 
 def heads_of(net: CampusNet, features: NDArray[np.float32]) -> Heads:
@@ -139,17 +140,17 @@ def cross_fitted(
         whitened = whitened_on(net, features[known], local_m[known], apart)
         return whitened, gallery_of(heads_of(whitened, features[known]), local_m[known])
 
-    def answered(*without: NDArray[np.bool_]) -> list[HeldOut]:
+    def answered(*without: NDArray[np.bool_]) -> tuple[CampusNet, list[HeldOut]]:
         whitened, gallery = fitted(~np.any(without, axis=0))
-        return [HeldOut(heads_of(whitened, features[mask]), local_m[mask], gallery) for mask in without]
+        return whitened, [HeldOut(heads_of(whitened, features[mask]), local_m[mask], gallery) for mask in without]
 
     asked = [mask for mask in folds(sessions) if not mask.all()]
-    held_out = [part for mask in asked for part in answered(mask)]
-    apart, _ = fitted(~max(asked, key=lambda mask: int(mask.sum())))
+    nets, held_out = zip(*((net, part) for net, (part,) in map(answered, asked)), strict=True)
     pairs = combinations(asked, 2) if len(asked) >= LEAST_SESSIONS else ()
-    fewer = [part for pair in pairs for part in answered(*pair)]
+    fewer = [part for pair in pairs for part in answered(*pair)[1]]
     whole, gallery = fitted(np.ones(len(rows), np.bool_))
-    return Fitted(whole, rows, gallery, tuple(rows[mask] for mask in asked), tuple(held_out), apart, tuple(fewer))
+    asked_rows = tuple(rows[mask] for mask in asked)
+    return Fitted(whole, rows, gallery, asked_rows, held_out, nets[largest(asked_rows)], tuple(fewer))
 
 
 def held_out_split(net: CampusNet, task: TrainingData) -> Fitted:

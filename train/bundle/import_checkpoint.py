@@ -22,7 +22,7 @@ from core.errors import DatasetError, EngineError
 from core.io.labels import read_labels
 from core.locate.mixture import HEAVY_TAIL
 from train.bundle.make import BundleConfig, add_bundle_arguments, manifest_and_files, read_map
-from train.bundle.parts import Parts, calibrated_parts, campus_grid
+from train.bundle.parts import Parts, calibrated_parts, campus_grid, fitted_to
 from train.dataset.dataset import Dataset
 from train.dataset.split import SplitConfig, Splits
 from train.dataset.zoning import name_zones, zones_about
@@ -181,7 +181,7 @@ def _calibrated(
     with tempfile.TemporaryDirectory() as cache:
         decoded = cached_images(dataset.image_paths, net.config.image_size, Path(cache))
         task = TrainingData(dataset, splits, decoded, FRAME, local_m, rows, zones)
-        return calibrated_parts(net, task, SPLIT_SEED, second_look=False)
+        return calibrated_parts(fitted_to(net, task), task, SPLIT_SEED, second_look=False)
 
 
 def _on_the_original_campus(gt: Path, local_m: NDArray[np.float64]) -> NDArray[np.float64]:

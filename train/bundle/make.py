@@ -23,7 +23,7 @@ from core.campus.zones import Zone, Zones
 from core.engines.choose import open_engine
 from core.errors import BundleError, DatasetError
 from core.locate.localizer import Localizer
-from train.bundle.parts import Parts, calibrated_parts
+from train.bundle.parts import Parts, calibrated_parts, fitted_to
 from train.bundle.untrained import where_training_does_not_pay
 from train.dataset.dataset import Dataset
 from train.dataset.expectation import expect
@@ -92,11 +92,6 @@ class Run:
         epochs = len((run / LOG).read_text(encoding="utf-8").splitlines()) - 1
         return cls(net.eval(), task, fit, config["weights"], trained, epochs)
 
-    def where_it_pays(self) -> Run:
-        """The run itself or, where training does not pay on the calibration split, its backbone untrained."""
-        found = where_training_does_not_pay(self.net, self.task, self.fit)
-        return self if found is None else replace(self, net=found[0], fit=found[1])
-
 
 def _zone(data: dict[str, Any]) -> Zone:
     return Zone(
@@ -115,6 +110,7 @@ class BundleConfig:
     description: str = ""
     rendered: bool = False
     second_look: bool = True  # where it pays
+    keep_trained: bool = True  # even where the backbone's untrained features locate calibration photos better
 
 
 def read_map(path: Path | None) -> dict[str, Any]:
@@ -149,7 +145,12 @@ def make_bundle(
     check_may_save(out, force)
     task = replace(run.task, zones=name_zones(run.task.zones, campus_map, run.task.frame))
     round_weights(run.net)
-    parts = calibrated_parts(run.net, task, run.fit.seed, config.second_look)
+    fitted = fitted_to(run.net, task)
+    if not config.keep_trained and (found := where_training_does_not_pay(fitted, task, run.fit)) is not None:
+        run = replace(run, net=found[0], fit=found[1])
+        round_weights(run.net)
+        fitted = fitted_to(run.net, task)
+    parts = calibrated_parts(fitted, task, run.fit.seed, config.second_look)
     training = Training(
         recipe=run.fit.recipe,
         backbone=run.fit.backbone,
@@ -263,9 +264,13 @@ def add_bundle_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    config = BundleConfig(args.name or args.out.stem, args.description, second_look=not args.no_second_look)
+    config = BundleConfig(
+        args.name or args.out.stem,
+        args.description,
+        second_look=not args.no_second_look,
+        keep_trained=args.trained,
+    )
     run, campus_map = Run.load(args.run), read_map(args.map)
-    run = run if args.trained else run.where_it_pays()
     bundle = make_bundle(run, args.out, config, campus_map, test_samples(run.task, args.samples), args.force)
     print(f"{bundle.path}: try it with `python predict.py PHOTO --bundle {bundle.path}`")
     return 0

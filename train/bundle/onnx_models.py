@@ -14,7 +14,7 @@ from core.campus.parameters import PosteriorParams
 from core.engines.heads import run_all
 from core.engines.onnx_engine import OnnxEngine
 from core.locate.parity import INT8_MAX_COST, int8_parity
-from train.bundle.held_out import Fitted, Ground
+from train.bundle.held_out import Fitted, Ground, largest
 
 if TYPE_CHECKING:  # torch is imported where it works, so that the command tells its options without it
     from core.network.campus_net import CampusNet
@@ -51,7 +51,7 @@ def parity_apart(
     A network that was whitened on the very photos that it is asked flatters both. `models` are those of the whole
     network, which a trained one's calibration photos are already apart from.
     """
-    index = fitted.largest
+    index = largest(fitted.asked)
     part, asked = fitted.held_out[index], fitted.asked[index]
     if fitted.apart is not fitted.net:
         models = onnx_models(fitted.apart, fitted.rows[~np.isin(fitted.rows, asked)], task, seed)

@@ -22,10 +22,10 @@ from core.campus.zones import Zones
 from core.engines.heads import joined, run_all
 from core.engines.onnx_engine import OnnxEngine
 from core.errors import DatasetError
-from train.bundle.calibrate import calibrate, fit_posterior, readings, session_gain, sharpened
+from train.bundle.calibrate import calibrate, posterior_parameters, readings, session_gain
 from train.bundle.calibration_photos import CALIBRATION, HELD_OUT, CalibrationPhotos
 from train.bundle.fit_fusion import Answered, fit_fusion
-from train.bundle.held_out import Fitted, Ground, HeldOut, cross_fitted, held_out_split
+from train.bundle.held_out import Fitted, Ground, HeldOut, cross_fitted, held_out_split, largest
 from train.bundle.look_again import LookedAgain, Questioned, look_again
 from train.bundle.onnx_models import int8_pays, onnx_models, parity_apart
 from train.evaluate.metrics import enough_for
@@ -61,22 +61,27 @@ class Parts:
     second_look: SecondLook | None = None
 
 
-def calibrated_parts(net: CampusNet, task: TrainingData, seed: int, second_look: bool = True) -> Parts:
-    """Gallery, posterior and radii, the last two by photos that the gallery was made without; and the choice of INT8.
-
-    With `second_look`, local features, too, where they pay.
+def fitted_to(net: CampusNet, task: TrainingData) -> Fitted:
+    """The network with its gallery and the photos to calibrate on.
 
     Whitened features are cross-fitted over the sessions of training and calibration photos together, and their gallery
     holds both; a trained network's gallery is the training split, and the calibration split is held out.
     """
-    whitened = net.config.layout == "whitened"
-    fitted = cross_fitted(net, task) if whitened else held_out_split(net, task)
+    return cross_fitted(net, task) if net.config.layout == "whitened" else held_out_split(net, task)
+
+
+def calibrated_parts(fitted: Fitted, task: TrainingData, seed: int, second_look: bool = True) -> Parts:
+    """Gallery, posterior and radii, the last two by photos that the gallery was made without; and the choice of INT8.
+
+    With `second_look`, local features, too, where they pay.
+    """
+    whitened = fitted.net.config.layout == "whitened"
     ground = ground_of(task, fitted.rows)
     log.info("gallery of %d photos", len(fitted.rows))
     models = onnx_models(fitted.net, fitted.rows, task, seed)
     params, calibration = fitted_and_calibrated(fitted, ground, task)
     parity = parity_apart(fitted, models, ground, params, task, seed)
-    int8 = int8_pays(parity, len(fitted.asked[fitted.largest]))
+    int8 = int8_pays(parity, len(fitted.asked[largest(fitted.asked)]))
     chosen = answered(models.int8 if int8 else models.fp32, fitted, task)
     if whitened:
         calibration = calibration.model_copy(update={"off_campus_share": OFF_CAMPUS_SHARE})
@@ -179,7 +184,7 @@ def fitted_and_calibrated(fitted: Fitted, ground: Ground, task: TrainingData) ->
     photos = len(fitted.asked_rows)
     if not enough_for(0.95, photos):
         log.warning("%d calibration photos cannot promise 95 %%: the radius is widened, and is a guess", photos)
-    params = sharpened(fitted.held_out, ground, fit_posterior(fitted.held_out, ground))
+    params = posterior_parameters(fitted.held_out, ground)
     gain = session_gain(fitted.held_out, fitted.fewer, ground, params)
     log.info("68 %% radii: %.2f of what sessions left out need, for a gallery of all of them", gain)
     return params, calibrate(fitted.held_out, ground, params, task.heading_deg[fitted.asked_rows], gain)

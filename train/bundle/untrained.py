@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from core.campus.parameters import PosteriorParams
 from core.errors import CampusError
-from train.bundle.calibrate import fit_posterior, positions_off_m, sharpened
-from train.bundle.held_out import Ground, HeldOut, folds, gallery_of, heads_of, held_out_split
+from train.bundle.calibrate import positions_off_m, posterior_parameters
+from train.bundle.held_out import Fitted, Ground, HeldOut, folds, gallery_of, heads_of
 from train.bundle.parts import ground_of
 from train.fit.config import FitConfig
 from train.fit.recipes.whitened import WhitenedConfig
@@ -24,9 +23,9 @@ log = logging.getLogger(__name__)
 
 
 def where_training_does_not_pay(
-    net: CampusNet, task: TrainingData, fit: FitConfig
+    trained: Fitted, task: TrainingData, fit: FitConfig
 ) -> tuple[CampusNet, WhitenedConfig] | None:
-    """The untrained backbone and its recipe where they are nearer than `net` on the calibration split, else None.
+    """The untrained backbone and its recipe where they are nearer than `trained` on the calibration split, else None.
 
     Untrained features are whitened across the sessions of the training split. Both answer by a posterior that is fitted
     on other sessions than those it is judged by. None, too, where the untrained weights cannot be had.
@@ -48,8 +47,8 @@ def where_training_does_not_pay(
     gallery = gallery_of(heads_of(whitened, features["train"]), task.local_m[training])
     part = HeldOut(heads_of(whitened, features["calibration"]), task.local_m[calibration], gallery)
     ground = ground_of(task, training)
-    (trained,) = held_out_split(net, task).held_out
-    trained_m, untrained_m = (cross_fitted_m(one, session[calibration], ground) for one in (trained, part))
+    parts = (*trained.held_out, part)
+    trained_m, untrained_m = (cross_fitted_m(one, session[calibration], ground) for one in parts)
     pays = trained_m <= untrained_m
     log.info(
         "calibration error trained %.1f m, untrained %.1f m: %s",
@@ -69,10 +68,5 @@ def cross_fitted_m(part: HeldOut, session: NDArray[np.str_], ground: Ground) -> 
     if len(masks) == 1:
         half = np.arange(len(session)) < len(session) // 2
         masks = [half, ~half]
-    error_m = [positions_off_m(part.at(mask), ground, fitted_on(part.at(~mask), ground)) for mask in masks]
+    error_m = [positions_off_m(part.at(mask), ground, posterior_parameters([part.at(~mask)], ground)) for mask in masks]
     return float(np.concatenate(error_m).mean())
-
-
-def fitted_on(part: HeldOut, ground: Ground) -> PosteriorParams:
-    """The posterior's parameters by these photos."""
-    return sharpened([part], ground, fit_posterior([part], ground))

@@ -13,6 +13,8 @@ from importlib.resources import files
 import numpy as np
 from numpy.typing import NDArray
 
+from train.fit.whitening import unit_length
+
 Float32 = NDArray[np.float32]
 
 FILE = "elsewhere.npz"  # BACKBONE-SIZE -> (C,) float16
@@ -50,8 +52,3 @@ def towards_elsewhere(plain: Float32, elsewhere: Float32) -> Float32:
     gram = spread @ spread.T + shrinkage * np.eye(len(unit))
     direction = away - spread.T @ np.linalg.solve(gram, spread @ away)
     return np.asarray(direction * WEIGHT / np.linalg.norm(spread @ direction), np.float32)
-
-
-def unit_length(features: Float32) -> Float32:
-    """(N, C) rows at unit length."""
-    return np.asarray(features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12), np.float32)

@@ -9,9 +9,10 @@ import numpy as np
 
 from train.dataset.dataset import Dataset
 from train.dataset.images import decode_images
-from train.fit.elsewhere import FILE, unit_length
+from train.fit.elsewhere import FILE
 from train.fit.recipes.whitened import WhitenedConfig
 from train.fit.whitened_net import last_map_mean, pooled_features, pretrained_net
+from train.fit.whitening import unit_length
 
 BACKBONES, SIZES = ("efficientnet_lite0",), (128, 192, 224, 288, 320)
 PHOTOS = 300  # 30 of them serve as well

@@ -10,6 +10,7 @@ and Radenović et al., PAMI 2018). Cosine similarity in what is left says how al
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from train.fit.recipes.whitened import WhitenedConfig
 
 Float = NDArray[np.float64]
 Float32 = NDArray[np.float32]
+AnyFloat = TypeVar("AnyFloat", Float, Float32)
 
 MOST_AXES = WhitenedConfig.embedding  # of the features' principal axes
 PARTNERS = 3  # photos of other sessions that each photo is paired with; 1 to 12 do
@@ -36,8 +38,8 @@ class Whitening:
 
     def embed(self, features: Float32) -> Float32:
         """(B, F) -> (B, D) of unit length."""
-        whitened = (features - self.mean) @ self.axes
-        return np.asarray(whitened / np.maximum(np.linalg.norm(whitened, axis=1, keepdims=True), 1e-12), np.float32)
+        whitened = np.asarray((features - self.mean) @ self.axes, np.float32)
+        return unit_length(whitened)
 
 
 def fit_whitening(features: Float32, local_m: Float, session: NDArray[np.str_], blocks: tuple[int, ...]) -> Whitening:
@@ -54,10 +56,15 @@ def fit_whitening(features: Float32, local_m: Float, session: NDArray[np.str_], 
     )
     axes = principal_axes(centred * scale)
     projected = centred * scale @ axes
-    unit = projected / np.maximum(np.linalg.norm(projected, axis=1, keepdims=True), 1e-12)
+    unit = unit_length(projected)
     one, other = cross_session_pairs(unit, local_m, session)
     whitener = shrunk_whitener(unit[one] - unit[other]) if len(one) else np.eye(axes.shape[1])
     return Whitening(mean.astype(np.float32), (scale[:, None] * axes @ whitener).astype(np.float32))
+
+
+def unit_length(rows: AnyFloat) -> AnyFloat:
+    """(N, C) rows, each at unit length; zeros stay."""
+    return cast(AnyFloat, rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12))
 
 
 def principal_axes(centred: Float) -> Float:

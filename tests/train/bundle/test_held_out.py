@@ -12,7 +12,7 @@ from core.network.backbones import pooled_widths
 from core.network.campus_net import CampusNet
 from core.network.net_config import NetConfig
 from tests.train.fit.training_sets import SIZE, make_task
-from train.bundle.held_out import cross_fitted, heads_of
+from train.bundle.held_out import cross_fitted, heads_of, largest
 from train.dataset.dataset import Dataset
 from train.fit.recipes.whitened import WhitenedConfig
 from train.fit.training_data import TrainingData
@@ -52,8 +52,8 @@ def test_a_network_is_kept_that_has_not_seen_the_largest_part(net: CampusNet, tm
     task = make_sessions(tmp_path, 3)  # sessions of 27, 27 and 26 photos
     features = np.random.default_rng(0).normal(0, 1, (88, sum(pooled_widths(net.config)))).astype(np.float32)
     fitted = cross_fitted(net, task, features)
-    largest = fitted.largest
-    asked, part = fitted.asked[largest], fitted.held_out[largest]
+    index = largest(fitted.asked)
+    asked, part = fitted.asked[index], fitted.held_out[index]
     assert len(asked) == max(len(rows) for rows in fitted.asked)
     apart, whole = (heads_of(one, features[asked]).embedding for one in (fitted.apart, fitted.net))
     assert apart is not None

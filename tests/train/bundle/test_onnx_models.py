@@ -12,7 +12,7 @@ from core.campus.parameters import PosteriorParams
 from core.locate.parity import mean_distance_m
 from tests.train.bundle.test_held_out import make_net, make_sessions
 from train.bundle import onnx_models
-from train.bundle.held_out import cross_fitted
+from train.bundle.held_out import cross_fitted, largest
 from train.bundle.onnx_models import OnnxModels, parity_apart
 from train.bundle.parts import ground_of
 
@@ -31,7 +31,8 @@ def test_int8_is_judged_by_a_session_of_its_own(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(onnx_models, "onnx_models", noted)
     parity = parity_apart(fitted, OnnxModels(b"", b""), ground, params, task, 0)
 
-    part, asked = fitted.held_out[fitted.largest], fitted.asked[fitted.largest]
+    index = largest(fitted.asked)
+    part, asked = fitted.held_out[index], fitted.asked[index]
     assert len(calibrated_on) == 1
     assert not np.isin(calibrated_on[0], asked).any()
     honest_m = mean_distance_m(part.positions_m(ground, params), part.truth_m)

@@ -41,7 +41,7 @@ def blind() -> CampusNet:
 
 def test_training_that_made_it_worse_is_left_out(task: TrainingData, blind: CampusNet) -> None:
     config = new_config("campus", image_size=SIZE)
-    found = where_training_does_not_pay(blind, task, config)
+    found = where_training_does_not_pay(held_out_split(blind, task), task, config)
     assert found is not None
     net, kept = found
     assert (kept.recipe, kept.backbone, kept.image_size) == ("whitened", config.backbone, SIZE)
@@ -62,17 +62,16 @@ def test_training_that_pays_is_kept(task: TrainingData, tmp_path: Path) -> None:
     trained.load_state_dict(load_file(run / BEST))
     nothing = {name: torch.zeros_like(value) for name, value in trained.backbone.state_dict().items()}
     save_file(nothing, tmp_path / "nothing.safetensors")
-    assert (
-        where_training_does_not_pay(trained, task, replace(config, weights=str(tmp_path / "nothing.safetensors")))
-        is None
-    )
-    assert where_training_does_not_pay(trained, task, config) is not None
+    beside_nothing = replace(config, weights=str(tmp_path / "nothing.safetensors"))
+    fitted = held_out_split(trained, task)
+    assert where_training_does_not_pay(fitted, task, beside_nothing) is None
+    assert where_training_does_not_pay(fitted, task, config) is not None
 
 
 def test_what_was_not_trained_is_compared_with_nothing(task: TrainingData, blind: CampusNet) -> None:
-    assert where_training_does_not_pay(blind, task, WhitenedConfig(image_size=SIZE)) is None
+    assert where_training_does_not_pay(held_out_split(blind, task), task, WhitenedConfig(image_size=SIZE)) is None
 
 
 def test_without_its_weights_there_is_nothing_to_compare_with(task: TrainingData, blind: CampusNet) -> None:
     config = replace(new_config("campus", image_size=SIZE), weights="no-such-file.pth")
-    assert where_training_does_not_pay(blind, task, config) is None
+    assert where_training_does_not_pay(held_out_split(blind, task), task, config) is None

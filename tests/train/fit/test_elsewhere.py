@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from train.fit.elsewhere import SHRINKAGE, WEIGHT, mean_feature, towards_elsewhere, unit_length
+from train.fit.elsewhere import SHRINKAGE, WEIGHT, mean_feature, towards_elsewhere
+from train.fit.whitening import unit_length
 
 
 @pytest.mark.parametrize("photos", [12, 200])  # fewer and more than there are features
