@@ -58,9 +58,9 @@ def photos_in_play(localizer: Localizer, texts: Texts) -> None:
                     st.button(
                         texts.say("remove_photo", number=number + 1),
                         icon=":material/close:",
-                        key=f"remove-{number}-{len(play)}",
+                        key=f"remove-{taken.key}",  # a tap on a page that is being drawn anew means this photo
                         on_click=removed,
-                        args=(localizer, number),
+                        args=(localizer, taken.key),
                     )
     with st.container(key="next"):
         from_camera(localizer, texts, another=True)

@@ -180,10 +180,10 @@ def start_anew() -> None:
     state.play, state.current, state.sample, state.first_m = [], None, None, None
 
 
-def removed(localizer: Localizer, number: int) -> None:
-    """Take one of the photos in play out again."""
+def removed(localizer: Localizer, key: str) -> None:
+    """Take the photo in play that has this key out again."""
     state = st.session_state
-    rest = [taken for place, taken in enumerate(state.play) if place != number]
+    rest = [taken for taken in state.play if taken.key != key]
     if rest:
         leave_track()
         with gate().turn():

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from app.map.deck import Place
 from app.places import on_campus
@@ -36,6 +37,7 @@ class Taken:
     truth_source: TruthSource
     name: str
     photo: bytes = field(default=b"", repr=False)
+    key: str = field(default_factory=lambda: uuid4().hex, compare=False)  # by which the page knows it
 
 
 def read(
