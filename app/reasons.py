@@ -2,38 +2,38 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
-from core.errors import CampusError, PhotoError
+from core.errors import CampusError, Kind, PhotoError
 
 if TYPE_CHECKING:
     from app.texts import Texts
 
-# What the message says -> the key of its sentence; the first that fits stands.
-_PHOTO = (
-    (r"is damaged", "reason_damaged"),
-    (r"is empty \(0 bytes\)|an empty photo", "reason_empty"),
-    (r"megapixels|is longer than|too much memory|not enough memory|larger than|too long", "reason_too_big"),
-    (r"save it as", "reason_format"),
-    (r"try again", "reason_not_arrived"),
-)
-_CAMPUS = (
-    (r"copy (the bundle|it) again", "reason_copy_campus"),
-    (r"update the program", "reason_other_version"),
-    (r"make the bundle again", "reason_make_campus"),
-    (r"no such campus", "reason_no_campus"),
-)
+_PHOTO: dict[Kind, str] = {
+    "damaged": "reason_damaged",
+    "empty": "reason_empty",
+    "incomplete": "reason_not_arrived",
+    "too large": "reason_too_big",
+    "unknown format": "reason_format",
+}
+_CAMPUS: dict[Kind, str] = {
+    "absent": "reason_no_campus",
+    "damaged": "reason_copy_campus",
+    "empty": "reason_copy_campus",
+    "too large": "reason_large_campus",
+    "unknown format": "reason_make_campus",
+    "unusable": "reason_make_campus",
+    "version": "reason_other_version",
+}
 
 
 def reason(error: CampusError, texts: Texts) -> str:
     """An error as a sentence; one of a campus keeps its own words behind it, since they name the part at fault."""
-    said = " ".join(str(error).split())
     if isinstance(error, PhotoError):
-        key = next((key for pattern, key in _PHOTO if re.search(pattern, said)), None)
+        key = _PHOTO.get(error.kind)
         return texts[key] if key else _sentence(error.reason)
-    key = next((key for pattern, key in _CAMPUS if re.search(pattern, said)), None)
-    return f"{texts[key]} ({texts.isolated(said)})" if key else texts.isolated(said)
+    key, said = _CAMPUS.get(error.kind), texts.isolated(" ".join(str(error).split()))
+    return f"{texts[key]} ({said})" if key else said
 
 
 def _sentence(said: str) -> str:

@@ -11,11 +11,11 @@ import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from core.campus.bundle import Bundle
 from core.engines.vet import check_model
-from core.errors import BundleError, CampusError, EngineError
+from core.errors import BundleError, CampusError, EngineError, Kind
 
 CPU_S, WALL_S = 20, 60  # of the demo campus: 2 s of CPU
 MEMORY_BYTES = 4 << 30  # of address space, most of which is never used
@@ -32,11 +32,12 @@ def check_campus(path: Path) -> None:
             try:
                 check_model(bundle.read(name))
             except EngineError as error:
-                raise EngineError(f"{name}: {error.reason}", path=path, remedy=error.remedy) from error
+                reason = f"{name}: {error.reason}"
+                raise EngineError(reason, path=path, remedy=error.remedy, kind=error.kind) from error
     _ = bundle.campus_map
     slow = BundleError(
         f"takes more than {CPU_S} s or {MEMORY_BYTES >> 30} GB to answer its own samples",
-        path=path, remedy="make it smaller",
+        path=path, remedy="make it smaller", kind="too large",
     )  # fmt: skip
     command = [sys.executable, "-m", "app.trial", str(path.absolute())]
     quiet = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
@@ -58,9 +59,10 @@ def _refusal(line: str, path: Path) -> BundleError:
     """The error that the other process ended with, from the fields that it printed."""
     try:
         fields = json.loads(line)
-        return BundleError(str(fields["reason"]), path=path, remedy=str(fields["remedy"]))
-    except (ValueError, TypeError, LookupError):
-        return BundleError("cannot be tried out here", path=path, remedy="make the bundle again")
+        kind = next(kind for kind in get_args(Kind) if kind == fields["kind"])
+        return BundleError(str(fields["reason"]), path=path, remedy=str(fields["remedy"]), kind=kind)
+    except (ValueError, TypeError, LookupError, StopIteration):
+        return BundleError.unusable("cannot be tried out here", path=path)
 
 
 def _limit() -> None:
@@ -91,9 +93,10 @@ def main(path: Path) -> int:
         for photo in photos or [np.zeros((64, 64, 3), np.uint8)]:
             fix = localizer.locate(photo)
             if not np.isfinite([fix.lat, fix.lon]).all():
-                raise BundleError("a sample's position is not finite", remedy="make the bundle again")
+                raise BundleError.unusable("a sample's position is not finite")
     except CampusError as error:
-        print(json.dumps({"reason": error.reason[:500], "remedy": error.remedy}), file=sys.stderr)
+        fields = {"reason": error.reason[:500], "remedy": error.remedy, "kind": error.kind}
+        print(json.dumps(fields), file=sys.stderr)
         return _REFUSED
     return 0
 

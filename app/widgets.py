@@ -98,10 +98,10 @@ def answered() -> None:
 def shot_from(value: Any, *, live: bool = False) -> Shot:
     """What the camera component sent -> Shot. It comes from a browser, so nothing in it is trusted."""
     if not isinstance(value, Mapping):
-        raise PhotoError("the camera sent no photo; try again")
+        raise PhotoError("the camera sent no photo", remedy="try again", kind="incomplete")
     photo = _from_base64(str(value.get("url", "")).partition(",")[2])
     if not photo:
-        raise PhotoError("the camera sent an empty photo; try again")
+        raise PhotoError("the camera sent an empty photo", remedy="try again", kind="incomplete")
     exif = _from_base64(str(value.get("exif") or ""))
     recorded = capture_from_tags(read_tags(exif)) if exif else None
     return Shot(photo, str(value.get("name") or ""), recorded, _phone(value.get("phone")), live)
@@ -109,11 +109,11 @@ def shot_from(value: Any, *, live: bool = False) -> Shot:
 
 def _from_base64(text: str) -> bytes:
     if len(text) > MAX_PHOTO_BYTES * 4 // 3 + 4:
-        raise PhotoError("this photo is larger than 25 MB; make it smaller")
+        raise PhotoError("this photo is larger than 25 MB", remedy="make it smaller", kind="too large")
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
-        raise PhotoError("the photo arrived damaged; try again") from None
+        raise PhotoError("the photo arrived damaged", remedy="try again", kind="incomplete") from None
 
 
 def _phone(value: Any) -> Place | None:

@@ -127,6 +127,7 @@ WORDS = {
     "reason_format": "It is no photo that can be read here. Save it as JPEG, PNG, WebP or HEIC.",
     "reason_not_arrived": "It did not arrive whole. Try again.",
     "reason_copy_campus": "The campus file is damaged. Copy it again.",
+    "reason_large_campus": "The campus file is too large to be used here. Make it smaller.",
     "reason_other_version": "The campus file is of another version: update the program or make the file again.",
     "reason_make_campus": "Something in the campus file cannot be used. Make it again.",
     "reason_no_campus": "There is no campus at this place.",

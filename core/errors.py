@@ -10,32 +10,39 @@ CampusError                 one clear line for the person: what is wrong, and th
 ├── OccupiedError           something lies already where a file or folder is to be written
 └── MissingDependency       an optional package is absent; names the requirements file that brings it
 
-Each has a `path`, a `reason` and a `remedy`, so that whoever catches one need not take its message apart. Command lines
-print the message alone on standard error and exit with code 2; what the disk refuses (OSError) they print the same way
-(see `run_cli`).
+Each has a `path`, a `reason` and a `remedy`, and a `kind` where a page has a sentence of its own for it, so that
+whoever catches one need not take its message apart. Command lines print the message alone on standard error and
+exit with code 2; what the disk refuses (OSError) they print the same way (see `run_cli`).
 """
 
 from __future__ import annotations
 
 import copy
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from core.program import PACKED_REQUIREMENTS, running_pack
 
 _Error = TypeVar("_Error", bound="CampusError")
+Kind = Literal["", "absent", "damaged", "empty", "incomplete", "too large", "unknown format", "unusable", "version"]
 
 
 class CampusError(Exception):
     """A problem the person can do something about; `str(error)` is one line of path, reason and remedy.
 
     `path` is the file, folder or photo it is about, `reason` what is wrong, `remedy` what to do; path and remedy are ""
-    where a reason says it all.
+    where a reason says it all. `kind` is what sort of problem it is, for whoever says it in words of their own, ""
+    where nobody does: "damaged" needs the same file again, "incomplete" another try, "unusable" a file made anew.
     """
 
-    def __init__(self, reason: str, *, path: str | Path = "", remedy: str = "") -> None:
+    def __init__(self, reason: str, *, path: str | Path = "", remedy: str = "", kind: Kind = "") -> None:
         super().__init__(reason)
-        self.path, self.reason, self.remedy = str(path), reason, remedy
+        self.path, self.reason, self.remedy, self.kind = str(path), reason, remedy, kind
+
+    @classmethod
+    def unusable(cls: type[_Error], reason: str, *, path: str | Path = "") -> _Error:
+        """A bundle, or a network in it, is whole and holds what cannot be used."""
+        return cls(reason, path=path, remedy="make the bundle again", kind="unusable")
 
     def __str__(self) -> str:
         return ": ".join(part for part in (self.path, self.reason, self.remedy) if part)
@@ -55,6 +62,11 @@ class PhotoError(CampusError):
 class BundleError(CampusError):
     """A campus bundle is missing, damaged, or of another version."""
 
+    @classmethod
+    def damaged(cls, reason: str, *, path: str | Path) -> BundleError:
+        """It is not as it was made."""
+        return cls(reason, path=path, remedy="copy the bundle again", kind="damaged")
+
 
 class DatasetError(CampusError):
     """A photo folder, label file or dataset cannot be trained on."""
@@ -71,8 +83,10 @@ class EngineError(CampusError):
     line that has a command for it names the command.
     """
 
-    def __init__(self, reason: str, *, path: str | Path = "", remedy: str = "", step: str = "") -> None:
-        super().__init__(reason, path=path, remedy=remedy)
+    def __init__(
+        self, reason: str, *, path: str | Path = "", remedy: str = "", kind: Kind = "", step: str = ""
+    ) -> None:
+        super().__init__(reason, path=path, remedy=remedy, kind=kind)
         self.step = step
 
 

@@ -56,52 +56,49 @@ class Bundle:
         """Read and check a bundle: schema, version, every file's hash. Raises BundleError naming the file."""
         path = Path(path)
         if not os.path.exists(path):  # Path.exists raises for a path that cannot be one
-            raise BundleError(f"no such campus bundle (a folder with {CAMPUS_JSON}, or NAME.campus)", path=path)
+            raise BundleError(
+                f"no such campus bundle (a folder with {CAMPUS_JSON}, or NAME.campus)", path=path, kind="absent"
+            )
         data = _json(path, CAMPUS_JSON, b"".join(_chunks(path, CAMPUS_JSON, MAX_JSON_BYTES)))
         if not isinstance(data, dict) or "schema_version" not in data:
-            raise BundleError(f"{CAMPUS_JSON} is damaged", path=path, remedy="copy the bundle again")
+            raise BundleError.damaged(f"{CAMPUS_JSON} is damaged", path=path)
         if data["schema_version"] != SCHEMA_VERSION:
             raise BundleError(
                 f"{CAMPUS_JSON} has schema version {repr(data['schema_version'])[:40]}, this program reads "
                 f"{SCHEMA_VERSION}",
                 path=path,
                 remedy="update the program or make the bundle again",
+                kind="version",
             )
         if data.get("digest") != _digest(data):
-            raise BundleError(f"{CAMPUS_JSON} does not match its own digest", path=path, remedy="copy the bundle again")
+            raise BundleError.damaged(f"{CAMPUS_JSON} does not match its own digest", path=path)
         try:
             manifest = CampusManifest.model_validate(data)
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"])[:100]
-            raise BundleError(
-                f"{CAMPUS_JSON}: {where or 'campus'}: {first['msg']}", path=path, remedy="make the bundle again"
-            ) from error
+            raise BundleError.unusable(f"{CAMPUS_JSON}: {where or 'campus'}: {first['msg']}", path=path) from error
         bundle = cls(path, manifest)
         bundle._check_files()
         return bundle
 
     def _check_files(self) -> None:
         if "model.onnx" not in self.manifest.files:
-            raise BundleError(
-                f"model.onnx is not listed in {CAMPUS_JSON}", path=self.path, remedy="make the bundle again"
-            )
+            raise BundleError.unusable(f"model.onnx is not listed in {CAMPUS_JSON}", path=self.path)
         left = MAX_BUNDLE_BYTES
         for name, wanted in self.manifest.files.items():
             if name in (ENGINE, KEY):  # machine code, which each device builds for itself
-                raise BundleError(
-                    f"{name} may not travel with a campus", path=self.path, remedy="make the bundle again"
-                )
+                raise BundleError.unusable(f"{name} may not travel with a campus", path=self.path)
             hashed = hashlib.sha256()
             for chunk in _chunks(self.path, name):
                 hashed.update(chunk)
                 left -= len(chunk)
                 if left < 0:
-                    raise BundleError(f"is larger than {MAX_BUNDLE_BYTES >> 20} MB unpacked", path=self.path)
+                    raise BundleError(
+                        f"is larger than {MAX_BUNDLE_BYTES >> 20} MB unpacked", path=self.path, kind="too large"
+                    )
             if hashed.hexdigest() != wanted:
-                raise BundleError(
-                    f"{name} is damaged (its sha256 differs)", path=self.path, remedy="copy the bundle again"
-                )
+                raise BundleError.damaged(f"{name} is damaged (its sha256 differs)", path=self.path)
 
     def read(self, name: str) -> bytes:
         """The bytes of a file of this bundle. Raises BundleError when it has none of that name."""
@@ -118,26 +115,24 @@ class Bundle:
         """The training photos' embeddings and positions, or None where the bundle has none."""
         if "gallery.npz" not in self.manifest.files:
             return None
-        again = "make the bundle again"
         try:
             arrays = read_npz(self.read("gallery.npz"), ("embedding", "local_m"))
         except ValueError as error:
-            raise BundleError(f"gallery.npz cannot be read ({error})", path=self.path, remedy=again) from error
+            raise BundleError.unusable(f"gallery.npz cannot be read ({error})", path=self.path) from error
         with np.errstate(over="ignore", invalid="ignore"):  # what overflows is infinite, and refused below
             embedding, local_m = (arrays[name].astype(np.float32) for name in ("embedding", "local_m"))
             if embedding.ndim != 2 or local_m.shape != (len(embedding), 2) or not embedding.size:
-                raise BundleError(
+                raise BundleError.unusable(
                     f"gallery.npz holds embeddings {embedding.shape} and positions {local_m.shape}, "
                     "not (N, D) and (N, 2)",
                     path=self.path,
-                    remedy=again,
                 )
             # Written so that NaN is refused too.
             unit = bool((np.abs(np.linalg.norm(embedding, axis=1) - 1) <= _UNIT_TOLERANCE).all())
             near = bool((np.abs(local_m) <= MAX_REACH_M).all())
         if not unit or not near:
             what = "embeddings that are not of unit length" if near else "positions that are not on a campus"
-            raise BundleError(f"gallery.npz has {what}", path=self.path, remedy=again)
+            raise BundleError.unusable(f"gallery.npz has {what}", path=self.path)
         return Gallery(embedding, local_m)
 
     @cached_property
@@ -146,14 +141,12 @@ class Bundle:
         if (look := self.manifest.second_look) is None:
             return None
         if self.gallery is None:
-            raise BundleError("a second look without a gallery", path=self.path, remedy="make the bundle again")
+            raise BundleError.unusable("a second look without a gallery", path=self.path)
         try:
             arrays = read_npz(self.read(LOCAL_GALLERY), ("descriptor",))
             return checked_local_gallery(arrays, len(self.gallery), look.keypoints)
         except ValueError as error:
-            raise BundleError(
-                f"{LOCAL_GALLERY} cannot be used ({error})", path=self.path, remedy="make the bundle again"
-            ) from error
+            raise BundleError.unusable(f"{LOCAL_GALLERY} cannot be used ({error})", path=self.path) from error
 
     @cached_property
     def campus_map(self) -> dict[str, Any]:
@@ -162,9 +155,7 @@ class Bundle:
             return {"type": "FeatureCollection", "features": []}
         data = _json(self.path, "map.geojson", b"".join(_chunks(self.path, "map.geojson", MAX_JSON_BYTES)))
         if not isinstance(data, dict) or not isinstance(data.get("features"), list):
-            raise BundleError(
-                "map.geojson is no GeoJSON FeatureCollection", path=self.path, remedy="make the bundle again"
-            )
+            raise BundleError.unusable("map.geojson is no GeoJSON FeatureCollection", path=self.path)
         return data
 
     @property
@@ -178,11 +169,11 @@ def _json(bundle: Path, name: str, data: bytes) -> Any:
     try:
         parsed = json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise BundleError(f"{name} is damaged", path=bundle, remedy="copy the bundle again") from error
+        raise BundleError.damaged(f"{name} is damaged", path=bundle) from error
     level = [parsed]
     for _ in range(_MAX_JSON_DEPTH):
         if any(isinstance(value, (int, float)) and not abs(value) <= 1e15 for value in level):
-            raise BundleError(f"{name} holds a number that is none", path=bundle, remedy="make the bundle again")
+            raise BundleError.unusable(f"{name} holds a number that is none", path=bundle)
         level = [
             inner
             for value in level
@@ -191,7 +182,7 @@ def _json(bundle: Path, name: str, data: bytes) -> Any:
         ]
         if not level:
             return parsed
-    raise BundleError(f"{name} is nested too deep", path=bundle, remedy="make the bundle again")
+    raise BundleError.unusable(f"{name} is nested too deep", path=bundle)
 
 
 def _chunks(bundle: Path, name: str, limit: int = MAX_FILE_BYTES) -> Iterator[bytes]:
@@ -199,8 +190,8 @@ def _chunks(bundle: Path, name: str, limit: int = MAX_FILE_BYTES) -> Iterator[by
     path = PurePosixPath(name)
     odd = path.is_absolute() or ".." in path.parts or not name.isprintable() or set(name) & set("\\:")
     if odd or name != str(path) or not path.parts or len(name) > 200:
-        raise BundleError(f"{name[:100]!r} is not a file name a bundle may hold", path=bundle)
-    too_large = BundleError(f"{name} is larger than {limit >> 20} MB", path=bundle)
+        raise BundleError(f"{name[:100]!r} is not a file name a bundle may hold", path=bundle, kind="unusable")
+    too_large = BundleError(f"{name} is larger than {limit >> 20} MB", path=bundle, kind="too large")
     try:
         with _opened(bundle, name) as (stream, size):
             if size > limit:
@@ -212,14 +203,12 @@ def _chunks(bundle: Path, name: str, limit: int = MAX_FILE_BYTES) -> Iterator[by
                     raise too_large
                 yield chunk
     except (FileNotFoundError, NotADirectoryError, KeyError) as error:
-        raise BundleError(f"{name} is missing", path=bundle, remedy="copy the bundle again") from error
+        raise BundleError.damaged(f"{name} is missing", path=bundle) from error
     except OSError as error:
-        raise BundleError(
-            f"{name} cannot be read ({error.strerror})", path=bundle, remedy="copy the bundle again"
-        ) from error
+        raise BundleError.damaged(f"{name} cannot be read ({error.strerror})", path=bundle) from error
     except _ZIP_DAMAGE as error:
         raise BundleError(
-            f"not a readable .campus file ({reason_of(error)})", path=bundle, remedy="copy it again"
+            f"not a readable .campus file ({reason_of(error)})", path=bundle, remedy="copy it again", kind="damaged"
         ) from error
 
 
@@ -230,10 +219,13 @@ def _opened(bundle: Path, name: str) -> Iterator[tuple[BinaryIO, int]]:
         file = bundle / name
         if file.is_symlink() or any((bundle / parent).is_symlink() for parent in PurePosixPath(name).parents):
             raise BundleError(
-                f"{name} is a symbolic link", path=bundle, remedy="copy the bundle again with its real files"
+                f"{name} is a symbolic link",
+                path=bundle,
+                remedy="copy the bundle again with its real files",
+                kind="damaged",
             )
         if not stat.S_ISREG(file.stat().st_mode):  # a pipe would never end
-            raise BundleError(f"{name} is not a regular file", path=bundle, remedy="copy the bundle again")
+            raise BundleError.damaged(f"{name} is not a regular file", path=bundle)
         with file.open("rb") as stream:
             yield stream, file.stat().st_size
         return
@@ -243,16 +235,16 @@ def _opened(bundle: Path, name: str) -> Iterator[tuple[BinaryIO, int]]:
     with zipfile.ZipFile(bundle) as archive:
         names = archive.namelist()
         if len(set(names)) != len(names):
-            raise BundleError("holds two files of one name", path=bundle, remedy="make the bundle again")
+            raise BundleError.unusable("holds two files of one name", path=bundle)
         entry = archive.getinfo(name)
         if stat.S_ISLNK(entry.external_attr >> 16):
-            raise BundleError(f"{name} is a symbolic link", path=bundle, remedy="make the bundle again")
+            raise BundleError.unusable(f"{name} is a symbolic link", path=bundle)
         if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise BundleError(
-                f"{name} is compressed in another way than deflate", path=bundle, remedy="make the bundle again"
-            )
+            raise BundleError.unusable(f"{name} is compressed in another way than deflate", path=bundle)
         if entry.file_size > MAX_RATIO * entry.compress_size + _CHUNK:
-            raise BundleError(f"{name} claims {entry.file_size} bytes, which is no file but a bomb", path=bundle)
+            raise BundleError(
+                f"{name} claims {entry.file_size} bytes, which is no file but a bomb", path=bundle, kind="unusable"
+            )
         with archive.open(name) as stream:
             yield stream, entry.file_size  # type: ignore[misc]
 
@@ -269,9 +261,13 @@ def _check_directory(bundle: Path) -> None:
         tail = file.read()
     signature, *_, entries, listing, _, comment = struct.unpack("<4s4H2IH", tail[-22:].rjust(22, b"\0"))
     if signature != b"PK\5\6" or comment or tail[:4] == b"PK\6\7":
-        raise BundleError("not a readable .campus file (no zip of a bundle)", path=bundle, remedy="copy it again")
+        raise BundleError(
+            "not a readable .campus file (no zip of a bundle)", path=bundle, remedy="copy it again", kind="damaged"
+        )
     if entries > MAX_FILES or listing > 512 * MAX_FILES:
-        raise BundleError(f"holds more than {MAX_FILES} files, which no campus bundle does", path=bundle)
+        raise BundleError(
+            f"holds more than {MAX_FILES} files, which no campus bundle does", path=bundle, kind="unusable"
+        )
 
 
 def check_may_save(out: Path, force: bool) -> None:

@@ -50,4 +50,6 @@ def needs_of(bundle: Bundle) -> tuple[PlaceNeed, ...]:
     try:
         return _LIST.validate_json(bundle.read(NEEDS))
     except ValidationError as error:
-        raise BundleError(f"{NEEDS} holds what no campus needs", path=bundle.path, remedy="make it again") from error
+        raise BundleError(
+            f"{NEEDS} holds what no campus needs", path=bundle.path, remedy="make it again", kind="unusable"
+        ) from error

@@ -53,9 +53,7 @@ def seen_photos(bundle: Bundle) -> frozenset[int]:
     try:
         digest: NDArray[np.uint64] = read_npz(bundle.read(SEEN), ("digest",))["digest"]
     except ValueError as error:
-        raise BundleError(
-            f"{SEEN} cannot be read ({error})", path=bundle.path, remedy="make the bundle again"
-        ) from error
+        raise BundleError.unusable(f"{SEEN} cannot be read ({error})", path=bundle.path) from error
     if digest.ndim != 1 or digest.dtype != np.uint64:
-        raise BundleError(f"{SEEN} holds no digests", path=bundle.path, remedy="make the bundle again")
+        raise BundleError.unusable(f"{SEEN} holds no digests", path=bundle.path)
     return frozenset(digest.tolist())

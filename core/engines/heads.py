@@ -69,12 +69,16 @@ def checked_heads(outputs: dict[str, Float32]) -> Heads:
     """Outputs by name -> Heads; raises EngineError when one is absent or not finite, never a made-up answer."""
     if "offset" not in outputs:
         raise EngineError(
-            f"the model has no output `offset`, only {', '.join(outputs) or 'none'}", remedy="export it again"
+            f"the model has no output `offset`, only {', '.join(outputs) or 'none'}",
+            remedy="export it again",
+            kind="unusable",
         )
     for name, value in outputs.items():
         if not np.isfinite(value).all():
             raise EngineError(
-                f"the network gave a value of `{name}` that is not finite", remedy="export the model again"
+                f"the network gave a value of `{name}` that is not finite",
+                remedy="export the model again",
+                kind="unusable",
             )
     found = {HEAD_OF_OUTPUT[name]: value for name, value in outputs.items() if name in HEAD_OF_OUTPUT}
     return Heads(**found)

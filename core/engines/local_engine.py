@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 OUTPUTS = ("descriptors", "keypoints", "reliability")
 STRIDE = 8  # pixels of the canvas along a side of a descriptor's cell
 DESCRIPTOR = 64
-_AGAIN = "make the bundle again"
 
 
 @dataclass(frozen=True)
@@ -50,16 +49,14 @@ class LocalEngine:
         ports = {port.name: (port.type, port.shape[1:]) for port in self._session.get_inputs()}
         ports |= {port.name: (port.type, port.shape[1:]) for port in self._session.get_outputs()}
         if ports != wanted:
-            raise EngineError(f"the network of local features is none of {height} × {width}", remedy=_AGAIN)
+            raise EngineError.unusable(f"the network of local features is none of {height} × {width}")
 
     def run(self, image: NDArray[np.uint8]) -> LocalMaps:
         """(H, W, 3) uint8 RGB -> its maps. Raises EngineError where they are not finite."""
         try:
             found = self._session.run(list(OUTPUTS), {"image": image[None]})
         except Exception as error:  # ONNX Runtime's exceptions have no common base of their own
-            raise EngineError(
-                f"the network of local features cannot run ({reason_of(error)})", remedy=_AGAIN
-            ) from error
+            raise EngineError.unusable(f"the network of local features cannot run ({reason_of(error)})") from error
         if not all(np.isfinite(value).all() for value in found):
-            raise EngineError("the network of local features gave a value that is not finite", remedy=_AGAIN)
+            raise EngineError.unusable("the network of local features gave a value that is not finite")
         return LocalMaps(*(value[0] for value in found))

@@ -36,7 +36,8 @@ def open_session(model: bytes, threads: int | None = None) -> InferenceSession:
     try:
         return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's exceptions have no common base of their own
-        raise EngineError(f"ONNX Runtime cannot load the model: {str(error).splitlines()[0]}") from error
+        reason = f"ONNX Runtime cannot load the model: {str(error).splitlines()[0]}"
+        raise EngineError(reason, kind="unusable") from error
 
 
 class OnnxEngine:
@@ -52,7 +53,5 @@ class OnnxEngine:
         try:
             values = self.session.run(self._known, {"image": images})
         except Exception as error:  # as above: a model of another picture size, or a damaged one
-            raise EngineError(
-                f"{self.name} cannot run the model ({reason_of(error)})", remedy="make the bundle again"
-            ) from error
+            raise EngineError.unusable(f"{self.name} cannot run the model ({reason_of(error)})") from error
         return checked_heads(dict(zip(self._known, values, strict=True)))

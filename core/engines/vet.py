@@ -28,7 +28,7 @@ def check_model(model: bytes) -> None:
         for batch in BATCHES:
             _check_size(graph, batch)
     except ModelRefused as error:
-        raise EngineError(f"the model is refused: {error}", remedy="make the bundle again") from error
+        raise EngineError.unusable(f"the model is refused: {error}") from error
 
 
 def _check_size(graph: Graph, batch: int) -> None:

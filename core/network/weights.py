@@ -76,6 +76,7 @@ def load_net(bundle: Bundle) -> CampusNet:
             f"carries no {MODEL_SAFETENSORS}, which FP16 is made from",
             path=bundle.path,
             remedy="make the bundle again from its run",
+            kind="unusable",
         )
     from safetensors.torch import load
 
@@ -85,8 +86,8 @@ def load_net(bundle: Bundle) -> CampusNet:
         net = CampusNet(saved_net_config(json.loads(header["__metadata__"]["net"])))
         load_state(net, {name: tensor.float() for name, tensor in load(data).items()})
     except Exception as error:  # safetensors, JSON and torch raise a dozen types for a file that is not theirs
-        raise BundleError(
-            f"{MODEL_SAFETENSORS} cannot be read ({reason_of(error)})", path=bundle.path, remedy="make the bundle again"
+        raise BundleError.unusable(
+            f"{MODEL_SAFETENSORS} cannot be read ({reason_of(error)})", path=bundle.path
         ) from error
     return net.eval()
 

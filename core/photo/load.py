@@ -140,10 +140,13 @@ def _read_bytes(name: str, source: object) -> bytes:
         )
     if len(data) > MAX_FILE_BYTES:
         raise PhotoError(
-            f"larger than {MAX_FILE_BYTES // 2**20} MB, which is no photo", path=name, remedy="left unread"
+            f"larger than {MAX_FILE_BYTES // 2**20} MB, which is no photo",
+            path=name,
+            remedy="left unread",
+            kind="too large",
         )
     if not data:
-        raise PhotoError("the file is empty (0 bytes)", path=name, remedy="copy it again from the camera")
+        raise PhotoError("the file is empty (0 bytes)", path=name, remedy="copy it again from the camera", kind="empty")
     return data
 
 
@@ -189,7 +192,7 @@ def _decoded(name: str, decode: Callable[[], Photo]) -> Photo:
     except (PhotoError, MissingDependency):
         raise
     except MemoryError:
-        raise PhotoError("not enough memory to decode it", path=name, remedy="make the photo smaller") from None
+        raise _too_large(name, "not enough memory to decode it") from None
     except Exception as error:
         # Pillow and its codecs raise OSError, SyntaxError, ValueError, struct.error, zlib.error, IndexError,
         # KeyError, EOFError, DecompressionBombError and more on damaged files: all mean the same to a person.
@@ -197,23 +200,21 @@ def _decoded(name: str, decode: Callable[[], Photo]) -> Photo:
         if "truncated" in reason.lower() or isinstance(error, EOFError):
             reason = "the file is cut short"
         raise PhotoError(
-            f"the photo is damaged ({reason})", path=name, remedy="copy it again from the camera"
+            f"the photo is damaged ({reason})", path=name, remedy="copy it again from the camera", kind="damaged"
         ) from None
+
+
+def _too_large(name: str, reason: str) -> PhotoError:
+    return PhotoError(reason, path=name, remedy="make the photo smaller", kind="too large")
 
 
 def _check_pixels(name: str, size: tuple[int, int], limit: int | None = None) -> None:
     """Raise PhotoError for a picture of more than `limit` (None: MAX_PIXELS) pixels, or longer than MAX_SIDE."""
     limit = MAX_PIXELS if limit is None else limit
     if size[0] * size[1] > limit:
-        raise PhotoError(
-            f"{size[0]} x {size[1]} pixels is more than {limit // 1_000_000} megapixels",
-            path=name,
-            remedy="make the photo smaller",
-        )
+        raise _too_large(name, f"{size[0]} x {size[1]} pixels is more than {limit // 1_000_000} megapixels")
     if max(size) > MAX_SIDE:
-        raise PhotoError(
-            f"{size[0]} x {size[1]} pixels is longer than {MAX_SIDE}", path=name, remedy="make the photo smaller"
-        )
+        raise _too_large(name, f"{size[0]} x {size[1]} pixels is longer than {MAX_SIDE}")
 
 
 def _decode(name: str, data: bytes, kind: str, min_side: int | None) -> Photo:
@@ -224,7 +225,9 @@ def _decode(name: str, data: bytes, kind: str, min_side: int | None) -> Photo:
     if kind == "webp":
         _check_pixels(name, webp_size(data), MAX_WEBP_PIXELS)  # its decoder takes the memory on opening
     if kind == "tiff" and exif.tag_data_bytes(data) > _MAX_TIFF_TAG_BYTES:
-        raise PhotoError("its TIFF tags are absurdly large", path=name, remedy=f"save it as {FORMATS}")
+        raise PhotoError(
+            "its TIFF tags are absurdly large", path=name, remedy=f"save it as {FORMATS}", kind="unknown format"
+        )
     # Some decoders warn about what they mend. Warning filters belong to the whole process and threads would
     # restore one another's, so one thread at a time; decoding itself does not warn in the formats that phones
     # write.
@@ -237,7 +240,7 @@ def _decode(name: str, data: bytes, kind: str, min_side: int | None) -> Photo:
         if kind == "tiff" and image.info.get("compression") != "raw":
             # libtiff, which decodes the others, writes its complaints straight to the process's standard
             # error.
-            raise PhotoError("a compressed TIFF", path=name, remedy=f"save it as {FORMATS}")
+            raise PhotoError("a compressed TIFF", path=name, remedy=f"save it as {FORMATS}", kind="unknown format")
         if kind in ("gif", "bmp", "tiff"):
             image.load()
     # Before the tags: a PNG's may stand after its pixels.
@@ -319,15 +322,18 @@ def _check_scans(name: str, image: JpegImageFile, data: bytes, reduction: int) -
     scans = data.count(b"\xff\xda")
     pixels = image.width * image.height
     if scans > _MAX_SCANS or pixels * scans > _MAX_SCANNED_PIXELS:
-        raise PhotoError(f"a progressive JPEG of {scans} scans would take too long", path=name, remedy="save it anew")
+        raise PhotoError(
+            f"a progressive JPEG of {scans} scans would take too long",
+            path=name,
+            remedy="save it anew",
+            kind="too large",
+        )
     sampled = [(horizontal, vertical) for _, horizontal, vertical, _ in image.layer]
     whole = max(h for h, _ in sampled) * max(v for _, v in sampled)
     coefficients = pixels * sum(h * v for h, v in sampled) / max(whole, 1)
     if 2 * coefficients + 4 * pixels / reduction**2 + 2 * len(data) > _MAX_SCANNED_BYTES:
-        raise PhotoError(
-            f"a progressive JPEG of {image.width} x {image.height} pixels would take too much memory",
-            path=name,
-            remedy="make the photo smaller",
+        raise _too_large(
+            name, f"a progressive JPEG of {image.width} x {image.height} pixels would take too much memory"
         )
 
 

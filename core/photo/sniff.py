@@ -31,7 +31,7 @@ def kind_of(name: str, data: bytes) -> str:
         what = "an AVIF picture" if brands[0] in (b"avif", b"avis") else "a video"
     elif data[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith((b"<!doctype", b"<html", b"<?xml", b"<svg")):
         what = "a web page or text, not a photo"
-    raise PhotoError(what, path=name, remedy=f"save it as {FORMATS}")
+    raise PhotoError(what, path=name, remedy=f"save it as {FORMATS}", kind="unknown format")
 
 
 def webp_size(data: bytes) -> tuple[int, int]:

@@ -99,7 +99,7 @@ def _ways_to_build() -> tuple[Cuda, Path | None]:
     if len(problems) == 1:
         raise problems[0]
     if cuda is None or problems:
-        raise EngineError("; ".join(map(str, problems)))
+        raise EngineError("; ".join(map(str, problems))) from problems[0]
     return cuda, program
 
 

@@ -99,7 +99,7 @@ def close_all(sinks: Sequence[SinkThread], patient: bool) -> None:
     failures = [sink.failure for sink in sinks if sink.failure is not None]
     if failures and len(failures) == len(sinks):
         broken = next((error for error in failures if isinstance(error, BrokenPipeError)), None)
-        raise broken or EngineError(f"no sink is left: {_reason(failures[0])}")
+        raise broken or EngineError(f"no sink is left: {_reason(failures[0])}") from failures[0]
 
 
 def _reason(error: Exception) -> str:

@@ -32,9 +32,11 @@ from app.standpoint import locate
 from app.texts import Texts
 from app.widgets import shot_from
 from core.campus.bundle import Bundle
-from core.errors import BundleError, CampusError, PhotoError
+from core.engines.vet import check_model
+from core.errors import BundleError, CampusError, EngineError, PhotoError
 from core.locate.fix import Candidate, Fix, ZoneOdds
 from core.locate.localizer import Localizer
+from core.photo.load import load_photo
 from tests import REPOSITORY
 from tests.bundles import make_bundle, photo
 from train.dataset.zone_names import remapped
@@ -199,29 +201,67 @@ def test_places_of_one_name_are_told_apart(bundle: Path) -> None:
     assert other[0] == "Library"
 
 
+def refused_photo(data: bytes) -> CampusError:
+    with pytest.raises(PhotoError) as refused:
+        load_photo(data)
+    return refused.value
+
+
+def refused_shot(value: object) -> CampusError:
+    with pytest.raises(PhotoError) as refused:
+        shot_from(value)
+    return refused.value
+
+
+def refused_campus(path: Path) -> CampusError:
+    with pytest.raises(CampusError) as refused:
+        Bundle.load(path)
+    return refused.value
+
+
 @pytest.mark.parametrize("lang", ["en", "he"])
-def test_reasons_are_sentences_of_the_page_s_language(lang: Lang) -> None:
+def test_reasons_are_sentences_of_the_page_s_language(lang: Lang, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = photo()
+    with monkeypatch.context() as small:
+        small.setattr("core.photo.load.MAX_JPEG_PIXELS", 100)
+        large = refused_photo(whole)
     texts_ = Texts(lang)
-    said = [
-        texts_.reason(error)
-        for error in (
-            PhotoError(
-                "the photo is damaged (broken data stream)", path="the photo", remedy="copy it again from the camera"
-            ),
-            PhotoError("the file is empty (0 bytes)", path="the photo", remedy="copy it again from the camera"),
-            PhotoError("not a photo in a known format", path="the photo", remedy="save it as JPEG, PNG, WebP or HEIC"),
-            PhotoError(
-                "9000 x 9000 pixels is more than 25 megapixels", path="the photo", remedy="make the photo smaller"
-            ),
-            PhotoError("the photo arrived damaged; try again"),
-        )
-    ]
-    assert len(set(said)) == 5
-    assert all(sentence.endswith(".") and "the photo:" not in sentence for sentence in said)
-    if lang == "he":
-        assert all(re.search("[א-ת]{3}", sentence) for sentence in said)
-    campus = texts_.reason(BundleError("model.onnx is damaged", path="mine.campus", remedy="copy the bundle again"))
-    assert "model.onnx is damaged" in campus
+    for error, key in (
+        (refused_photo(whole[: len(whole) // 2]), "reason_damaged"),
+        (refused_photo(b""), "reason_empty"),
+        (large, "reason_too_big"),
+        (refused_photo(b"<html>"), "reason_format"),
+        (refused_shot(None), "reason_not_arrived"),
+        (refused_shot({"url": ""}), "reason_not_arrived"),
+        (refused_shot({"url": "data:,?"}), "reason_not_arrived"),
+    ):
+        assert texts_.reason(error) == texts_[key], str(error)
+
+
+@pytest.mark.parametrize("lang", ["en", "he"])
+def test_reasons_of_a_campus_name_the_part_at_fault(lang: Lang, tmp_path: Path) -> None:
+    texts_ = Texts(lang)
+    folder = make_bundle(tmp_path / "field")
+    manifest = folder / "campus.json"
+    plain = manifest.read_text("utf-8")
+    said = [(refused_campus(tmp_path / "nowhere"), "reason_no_campus")]
+    for text, key in (
+        ("{", "reason_copy_campus"),
+        (plain.replace('"schema_version": 1', '"schema_version": 999'), "reason_other_version"),
+    ):
+        assert text != plain
+        manifest.write_text(text, "utf-8")
+        said.append((refused_campus(folder), key))
+    with pytest.raises(EngineError) as refused:
+        check_model(b"no network")
+    said.append((refused.value, "reason_make_campus"))
+    for error, key in said:
+        assert texts_.reason(error) == f"{texts_[key]} ({texts_.isolated(str(error))})"
+
+
+def test_a_reason_is_chosen_by_its_kind_and_not_by_words_in_its_name() -> None:
+    error = PhotoError("no such file", path="this is damaged, try again.jpg", remedy="check the path")
+    assert Texts("en").reason(error) == "No such file."
 
 
 @pytest.mark.parametrize(

@@ -111,10 +111,13 @@ def test_a_campus_must_answer_its_own_samples(tmp_path: Path) -> None:
     parsed = onnx.load_from_string(model([]))
     nothing = next(tensor for tensor in parsed.graph.initializer if tensor.name == "nothing")
     nothing.CopyFrom(numpy_helper.from_array(np.array(np.nan, np.float32), "nothing"))
-    with pytest.raises(BundleError, match="not finite"):
-        check_campus(campus_with(tmp_path / "nan", model__onnx=parsed.SerializeToString()))
-    with pytest.raises(BundleError, match="photo"):
-        check_campus(campus_with(tmp_path / "sample", samples0library__jpg=b"no photo"))
+    for file, kind, said in (
+        ({"model__onnx": parsed.SerializeToString()}, "unusable", "not finite"),
+        ({"samples0library__jpg": b"no photo"}, "unknown format", "photo"),
+    ):
+        with pytest.raises(BundleError, match=said) as caught:
+            check_campus(campus_with(tmp_path / kind, **file))
+        assert caught.value.kind == kind
 
 
 def test_a_campus_that_takes_too_long_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

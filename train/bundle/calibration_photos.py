@@ -119,4 +119,4 @@ def _small(value: NDArray[np.generic]) -> type[np.generic]:
 
 
 def _damaged(bundle: Bundle, why: object) -> BundleError:
-    return BundleError(f"{CALIBRATION} cannot be used ({why})", path=bundle.path, remedy="make the bundle again")
+    return BundleError.unusable(f"{CALIBRATION} cannot be used ({why})", path=bundle.path)

@@ -11,14 +11,12 @@ from core.errors import BundleError, EngineError
 if TYPE_CHECKING:
     from core.campus.bundle import Bundle
 
-REMEDY = "make the bundle again"
-
 
 def open_backend(bundle: Bundle, threads: int | None = None) -> OnnxEngine:
     """The engine of `cpu_model`. Raises BundleError where the bundle has it not, EngineError where it cannot run."""
     model = bundle.manifest.cpu_model
     if model not in bundle.manifest.files:
-        raise BundleError(f"{model} is missing", path=bundle.path, remedy=REMEDY)
+        raise BundleError.unusable(f"{model} is missing", path=bundle.path)
     return opened(bundle, model, f"ONNX Runtime {'FP32' if model == 'model.onnx' else 'INT8'}", threads)
 
 
@@ -27,7 +25,8 @@ def opened(bundle: Bundle, file: str, name: str, threads: int | None) -> OnnxEng
     try:
         engine = OnnxEngine(bundle.read(file), name, threads)
     except EngineError as error:
-        raise EngineError(f"{file}: {error.reason}", path=bundle.path, remedy=error.remedy) from error
+        reason = f"{file}: {error.reason}"
+        raise EngineError(reason, path=bundle.path, remedy=error.remedy, kind=error.kind) from error
     return _checked(engine, bundle)
 
 
@@ -45,18 +44,16 @@ def _checked(engine: OnnxEngine, bundle: Bundle) -> OnnxEngine:
     for port in [*session.get_inputs(), *session.get_outputs()]:
         kind, shape = wanted.get(HEAD_OF_OUTPUT.get(port.name, port.name), (port.type, port.shape[1:]))
         if (port.type, port.shape[1:]) != (kind, shape):
-            raise EngineError(
+            raise EngineError.unusable(
                 f"`{port.name}` of the model is {port.type} (B, {str(port.shape[1:])[1:-1]}), of this "
                 f"campus {kind} (B, {str(shape)[1:-1]})",
                 path=bundle.path,
-                remedy=REMEDY,
             )
     inputs, outputs = ({port.name for port in ports} for ports in (session.get_inputs(), session.get_outputs()))
     if inputs != {"image"} or "offset" not in outputs:
-        raise EngineError(
+        raise EngineError.unusable(
             f"the model takes {', '.join(sorted(inputs))[:100]} and gives {', '.join(sorted(outputs))[:100]}, "
             "not `image` and `offset`",
             path=bundle.path,
-            remedy=REMEDY,
         )
     return engine

@@ -112,8 +112,9 @@ def test_a_reader_of_standard_output_may_take_its_time_but_not_when_the_run_is_e
 
     stuck = SinkThread("json", Kept(waits=(never := Event())))
     stuck.put(Frame("0", None, 0.0), fix)
-    with pytest.raises(EngineError, match="no sink is left"):
+    with pytest.raises(EngineError, match="no sink is left") as ended:
         close_all([stuck], patient=False)
+    assert ended.value.__cause__ is stuck.failure
     never.set()
 
 
