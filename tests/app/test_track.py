@@ -108,7 +108,7 @@ def test_what_is_taken_out_of_an_answer_leaves_the_track(bundle: Path, monkeypat
     photos = [(name, data, "image/png") for name, data in zip(("a.png", "b.png"), two_views(-52, 68), strict=True)]
     app.file_uploader[0].set_value(photos).run()
     together = app.session_state["log"][-1].walked
-    next(button for button in app.button if button.key == "remove-0-2").click().run()
+    next(button for button in app.button if str(button.key).startswith("remove-")).click().run()
     alone = app.session_state["log"][-1].walked
     assert not app.exception
     assert alone is not None
