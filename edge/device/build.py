@@ -149,7 +149,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "pack", nargs="?", type=Path, metavar="PACK", help=f"NAME{SUFFIX}, or the folder it was unpacked to"
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder to unpack to (default: NAME beside the pack)")
-    parser.add_argument("--best-batch", type=int, default=flags.best_batch, help="photos at once to be fastest at (1)")
     parser.add_argument("--max-batch", type=int, default=flags.max_batch, help="most photos at once (16)")
     parser.add_argument("--workspace-mb", type=int, default=flags.workspace_mb, help="memory to build with (1024)")
     parser.add_argument(
@@ -158,7 +157,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    flags = BuildFlags(args.best_batch, args.max_batch, args.workspace_mb)
+    flags = BuildFlags(args.max_batch, args.workspace_mb)
     _ways_to_build()  # said before anything is read or unpacked
     place = args.pack or running_pack()
     if place is None:

@@ -14,18 +14,14 @@ CHECK_EXPORT = "check the export with `python -m edge verify` where it was made"
 
 @dataclass(frozen=True)
 class BuildFlags:
-    """Choices of a build. The engine takes batches of 1 to `max_batch` and is tuned for `best_batch`."""
+    """Choices of a build. The engine takes batches of 1 to `max_batch` and is tuned for one photo at a time."""
 
-    best_batch: int = 1
     max_batch: int = 16
     workspace_mb: int = 1024  # what TensorRT may use while it looks for the fastest way; an Orin Nano has 8 GB in all
 
     def __post_init__(self) -> None:
-        if not 1 <= self.best_batch <= self.max_batch:
-            raise EngineError(
-                f"--best-batch {self.best_batch} is not between 1 and --max-batch {self.max_batch}",
-                remedy="choose another",
-            )
+        if self.max_batch < 1:
+            raise EngineError(f"--max-batch {self.max_batch} is no number of photos", remedy="give at least 1")
         if self.workspace_mb < 16:
             raise EngineError(
                 f"--workspace-mb {self.workspace_mb} is too little to build in", remedy="give at least 16"
@@ -36,7 +32,7 @@ class BuildFlags:
 
     def shapes(self, size: int) -> tuple[tuple[int, int, int, int], ...]:
         """The least, best and largest shape of the input."""
-        least, best, most = ((batch, size, size, 3) for batch in (1, self.best_batch, self.max_batch))
+        least, best, most = ((batch, size, size, 3) for batch in (1, 1, self.max_batch))
         return least, best, most
 
 

@@ -231,5 +231,5 @@ def test_the_release_of_jetson_linux_is_read(tmp_path: Path) -> None:
 def test_the_key_says_what_the_engine_was_built_for(built: Bundle) -> None:
     key, _ = read_key(built.path)
     assert (key.tensorrt, key.compute_capability, key.cuda) == ("10.3.0", "8.7", "12.6")
-    assert key.flags == {"best_batch": 1, "max_batch": 4, "workspace_mb": 1024}
+    assert key.flags == {"max_batch": 4, "workspace_mb": 1024}
     assert key.onnx_sha256 == built.manifest.files["edge/model.fp16.onnx"]
