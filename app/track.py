@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from app.map.deck import Place
-from core.errors import TimeReversed
 
 if TYPE_CHECKING:
     from core.locate.fix import Fix
@@ -20,7 +19,7 @@ CLOCKS_DIFFER_S = 60.0  # phone and server; a photo older than this after a newe
 
 
 class Track:
-    """The walk of one visitor on one campus, begun anew where the photos' times go back."""
+    """The walk of one visitor on one campus, which restarts where the photos' times go back."""
 
     def __init__(self, localizer: Localizer, now_s: Callable[[], float] = time.time) -> None:
         self.localizer, self._now_s = localizer, now_s
@@ -32,11 +31,7 @@ class Track:
         time_s = self._now_s() if taken is None else taken.timestamp()
         if self._last_s - CLOCKS_DIFFER_S < time_s < self._last_s:
             time_s = self._last_s
-        try:
-            fix = self._walk.add_reading(reading, time_s)
-        except TimeReversed:
-            self._walk = self.localizer.walk(keep=0)
-            fix = self._walk.add_reading(reading, time_s)
+        fix = self._walk.add_or_restart(reading, time_s)
         self._last_s = time_s
         return fix
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import deque
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from core.campus.fusion_parameters import Fusion, MotionParams
-from core.errors import CampusError
+from core.errors import CampusError, TimeReversed
 from core.locate.bayes_filter import Move, WalkFilter, smooth
 from core.locate.fusion import OUTLIER_PROBABILITY, log_evidence, thumbnail
 from core.locate.probability_map import ProbabilityMap
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from core.locate.reading import Reading
 
     Float32 = NDArray[np.float32]
+
+log = logging.getLogger(__name__)
 
 KEPT_PHOTOS = 1024  # remembered for smoothing: some 10 MB on a campus of 500 m
 _SEGMENT = 32  # photos between two maps that are kept; what lies between is computed again
@@ -55,11 +59,15 @@ class Walk:
     def __init__(self, localizer: Localizer, keep: int = KEPT_PHOTOS, motion: dict[str, float] | None = None) -> None:
         """`motion`: fields of MotionParams that differ from the campus's own. Raises CampusError for wrong ones."""
         self._localizer = localizer
-        manifest = localizer.bundle.manifest
-        self._filter = WalkFilter(
-            manifest.grid, localizer.prior, manifest.fusion.together, _motion(manifest.fusion, motion or {})
-        )
+        self._motion = _motion(localizer.bundle.manifest.fusion, motion or {})
         self._segments: deque[tuple[Float32, list[_Kept]]] = deque(maxlen=-(-keep // _SEGMENT) + 1 if keep else 0)
+        self._restart()
+
+    def _restart(self) -> None:
+        """Forget every photo."""
+        manifest = self._localizer.bundle.manifest
+        self._filter = WalkFilter(manifest.grid, self._localizer.prior, manifest.fusion.together, self._motion)
+        self._segments.clear()
         self._seen = self._counted = 0
         self._recognised_s: float | None = None
 
@@ -88,6 +96,21 @@ class Walk:
         """The same for a photo that was read already; seconds may be those of any clock that only goes forward."""
         with one_blas_thread():
             return self._add(reading, _seconds(reading, time_utc))
+
+    def add_or_restart(self, reading: Reading, time_utc: datetime | float | None = None) -> Fix:
+        """`add_reading` where clocks may be set back: a photo older than the last one is the first of a new walk.
+
+        Raises TimeReversed for a time that is no number alone.
+        """
+        time_s = _seconds(reading, time_utc)
+        try:
+            return self.add_reading(reading, time_s)
+        except TimeReversed as error:
+            if not isfinite(time_s):
+                raise
+            log.info("a new walk begins: %s", error)
+            self._restart()
+            return self.add_reading(reading, time_s)
 
     def _add(self, reading: Reading, time_s: float) -> Fix:
         started = time.perf_counter()

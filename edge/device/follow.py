@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from core.errors import TimeReversed
 from core.locate.fix import Fix
 from core.locate.localizer import Localizer
 from core.photo.capture import Capture
 from edge.device.sources import Frame
-
-log = logging.getLogger(__name__)
 
 Locate = Callable[[Frame], tuple[Frame, Fix]]  # the frame again, dated by its own EXIF
 
@@ -39,7 +35,7 @@ def single(localizer: Localizer) -> Locate:
 
 
 class Follow:
-    """Frames as the photos of one walk, which starts anew where the clock is set back."""
+    """Frames as the photos of one walk, which restarts where the clock is set back."""
 
     def __init__(self, localizer: Localizer) -> None:
         self._localizer = localizer
@@ -49,9 +45,4 @@ class Follow:
         """Raises PhotoError for a frame that cannot be read; the walk goes on."""
         reading = self._localizer.read(frame.photo)
         frame = dated(frame, reading.capture)
-        try:
-            return frame, self._walk.add_reading(reading, frame.taken_s)
-        except TimeReversed as error:
-            log.warning("%s: a new walk begins: %s", frame.name, error)
-            self._walk = self._localizer.walk(keep=0)
-            return frame, self._walk.add_reading(reading, frame.taken_s)
+        return frame, self._walk.add_or_restart(reading, frame.taken_s)

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 
-from core.errors import TimeReversed
 from core.locate.fix import Fix
 from core.locate.localizer import Localizer
 from core.locate.walk import Walk
@@ -42,19 +41,15 @@ class Walks:
     def add(self, name: str, photo: bytes, time_s: float | None) -> Fix:
         """Add a photo to the walk of that name, begun with its first one.
 
-        A photo of no known time is of now; where this machine's clock was set back meanwhile, the walk begins anew.
+        A photo of no known time is of now; where this machine's clock was set back meanwhile, the walk restarts.
         Raises TooManyWalks, PhotoError, and TimeReversed for a photo older than the walk's last.
         """
         kept = self._of(name)
         with kept.turn:
             reading = kept.localizer.read(photo)
-            try:
-                return kept.walk.add_reading(reading, time_s)
-            except TimeReversed:
-                if time_s is not None or reading.capture.taken is not None:
-                    raise
-                kept.walk = kept.localizer.walk(keep=0)
-                return kept.walk.add_reading(reading)
+            if time_s is None and reading.capture.taken is None:
+                return kept.walk.add_or_restart(reading)
+            return kept.walk.add_reading(reading, time_s)
 
     def end(self, name: str) -> bool:
         """Forget a walk; whether there was one."""

@@ -59,6 +59,19 @@ def test_a_photo_s_own_time_counts_and_time_never_runs_backwards(localizer: Loca
     walk.add(photo(view=3))  # has no time of its own: now
 
 
+def test_a_walk_may_restart_where_time_runs_backwards(localizer: Localizer) -> None:
+    walk, fresh = localizer.walk(), localizer.walk()
+    readings = [localizer.read(photo(east_m=-50 + 20 * view, view=view)) for view in range(1, 5)]
+    assert [walk.add_or_restart(readings[i], t).photos for i, t in enumerate((10.0, 12.0, 3.0))] == [1, 2, 1]
+    assert len(walk.smoothed()) == 1
+    fresh.add_reading(readings[2], 3.0)
+    one, other = walk.add_or_restart(readings[3], 5.0), fresh.add_reading(readings[3], 5.0)
+    assert (one.lat, one.lon, one.radius68_m) == (other.lat, other.lon, other.radius68_m)
+    with pytest.raises(TimeReversed):
+        walk.add_or_restart(readings[0], float("nan"))
+    assert walk.add_or_restart(readings[0], 6.0).photos == 3
+
+
 def test_an_unreadable_photo_leaves_the_walk_as_it_was(localizer: Localizer) -> None:
     walk = localizer.walk()
     walk.add(photo(view=1), 0.0)

@@ -152,11 +152,12 @@ def test_each_frame_by_itself_unless_told(field: Path, tmp_path: Path) -> None:
     assert edge_run("-", "--walk", "--single", "--bundle", str(field), stdin=photo()).returncode == 2
 
 
-def test_a_walk_starts_anew_where_the_clock_is_set_back(localizer: Localizer, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_walk_restarts_where_the_clock_is_set_back(localizer: Localizer, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
     follow = Follow(localizer)
     fixes = [follow(Frame(str(t), photo(east_m=10, view=t), float(t)))[1] for t in (1, 3, 5, 2, 4)]
     assert [fix.photos for fix in fixes] == [1, 2, 3, 1, 2]
-    assert "2: a new walk begins" in caplog.text
+    assert "a new walk begins: a photo is 3.0 s older" in caplog.text
 
 
 def taken(data: bytes, time: str, path: Path, **save: Any) -> Path:
