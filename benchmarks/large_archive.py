@@ -83,7 +83,7 @@ def on_ray_with_a_node_lost(photos: Path, out: Path, after_s: float) -> list[str
     with two_nodes() as lose_one:
         killer = threading.Timer(after_s, lose_one)
         killer.start()
-        locate_on_cluster([str(photos)], DEMO_BUNDLE, str(out / "rows.parquet"), None, actors=2)
+        locate_on_cluster([str(photos)], DEMO_BUNDLE, str(out / "rows.parquet"), None)
         if killer.is_alive():
             raise SystemExit(f"error: done within {after_s:.0f} s, before a node was lost: give a smaller --after")
     return [str(name) for name in pyarrow.parquet.read_table(out / "rows.parquet")["photo"].to_pylist()]

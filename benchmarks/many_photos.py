@@ -22,7 +22,7 @@ from core.archive.run import locate_archive
 from core.locate.localizer import DEMO_BUNDLE, Localizer
 from core.locate.many import BATCH
 
-LOOP, MANY, JOBS, RAY = "one loop over locate", "locate_many", "--jobs 2", "--ray, two nodes of an actor each"
+LOOP, MANY, JOBS, RAY = "one loop over locate", "locate_many", "--jobs 2", "--ray, two nodes of a core each"
 GOAL = 1.8
 REPEATS = 3  # so that an archive takes long beside the start of a process
 Ways = dict[str, Callable[[], Any]]
@@ -30,15 +30,15 @@ Ways = dict[str, Callable[[], Any]]
 
 @contextmanager
 def two_nodes() -> Iterator[Callable[[], None]]:
-    """A Ray cluster of two local nodes, each with room for an actor and a reader; yields what loses one of them."""
+    """A Ray cluster of two local nodes of a core each; yields what loses one of them."""
     import ray
     from ray.cluster_utils import Cluster
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Ray's own
-        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "object_store_memory": 300 << 20})
+        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "object_store_memory": 300 << 20})
         try:
-            second = cluster.add_node(num_cpus=2, object_store_memory=300 << 20)
+            second = cluster.add_node(num_cpus=1, object_store_memory=300 << 20)
             ray.init(address=cluster.address, log_to_driver=False)
             yield lambda: cluster.remove_node(second, allow_graceful=False)
         finally:
@@ -59,7 +59,7 @@ def archive_ways(
     def ray() -> None:
         from core.archive.ray_cluster import locate_on_cluster
 
-        locate_on_cluster(names, DEMO_BUNDLE, str(folder / f"{next(number)}.parquet"), None, actors=2)
+        locate_on_cluster(names, DEMO_BUNDLE, str(folder / f"{next(number)}.parquet"), None)
 
     ways: Ways = {
         LOOP: lambda: [localizer.locate(photo) for photo in photos],
@@ -106,8 +106,8 @@ def run(effort: Effort) -> Section:
     section = Section(
         "Many photos",
         f"{source[0].upper()}{source[1:]}, on {os.cpu_count()} cores with the demo bundle, {count} files to fixes. The "
-        "loop's network uses all cores already, its decoder one. Processes and actors start and open their campuses "
-        "within the time measured; Ray's nodes run before.",
+        "loop's network uses all cores already, its decoder one. Processes open their campuses within the time "
+        "measured, those of --jobs start in it as well; Ray's nodes run before.",
     )
     section.keep("archive", times)
     section.tables.append(

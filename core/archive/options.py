@@ -9,6 +9,7 @@ from pathlib import Path
 
 from core.archive.journal import FORMATS, Journal
 from core.archive.photos import Shard, archive_photos
+from core.archive.rows import Tally
 from core.archive.run import locate_archive
 from core.errors import CampusError, OccupiedError
 
@@ -56,25 +57,21 @@ def locate(places: Sequence[str], bundle: Path, args: argparse.Namespace) -> int
         raise CampusError(error.reason, path=error.path, remedy=remedy) from error
     with opened as journal:
         tally = locate_archive(photos, bundle, journal, args.jobs)
-    before = f", {tally.before} were there already" if tally.before else ""
-    print(f"{args.out}: {tally.located} photos located, {tally.failed} could not be{before}", file=sys.stderr)
-    return SOME_FAILED if tally.failed else 0
+    return _told(args.out, tally)
 
 
 def _on_cluster(places: Sequence[str], bundle: Path, args: argparse.Namespace) -> int:
     from core.archive.ray_cluster import locate_on_cluster
 
-    if not str(args.out).endswith(".parquet") or args.resume:
-        raise CampusError(
-            "--ray writes parts of Parquet, whole or not at all", remedy="give --out NAME.parquet, no --resume"
-        )
-    remote = [place for place in places if "://" in place]
-    local = (
-        archive_photos([place for place in places if "://" not in place], args.shard)
-        if len(remote) < len(places)
-        else []
+    if not str(args.out).endswith(".parquet"):
+        raise CampusError("--ray writes parts of Parquet", remedy="give --out NAME.parquet")
+    tally = locate_on_cluster(
+        places, bundle.resolve(), str(args.out), args.ray or None, shard=args.shard, resume=args.resume
     )
-    absolute = [str(Path(photo).resolve()) for photo in local]
-    tally = locate_on_cluster([*remote, *absolute], bundle.resolve(), str(args.out), args.ray or None)
-    print(f"{args.out}: {tally.located} photos located, {tally.failed} could not be", file=sys.stderr)
+    return _told(args.out, tally)
+
+
+def _told(out: str, tally: Tally) -> int:
+    before = f", {tally.before} were there already" if tally.before else ""
+    print(f"{out}: {tally.located} photos located, {tally.failed} could not be{before}", file=sys.stderr)
     return SOME_FAILED if tally.failed else 0

@@ -1,68 +1,100 @@
-"""An archive located by a Ray cluster: Ray Data reads, a pool of actors locates, Parquet takes the rows.
+"""An archive located by a Ray cluster: addresses travel to its cores, which read and locate; rows come back.
 
-Ray carries what this program leaves to it: scheduling, retries after a lost node, and paths such as s3:// by pyarrow.
+Ray carries what this program leaves to it: scheduling, and the retries after a lost node. Photos do not pass its object
+store, nor does Ray Data stand between: a start of its own processes takes longer than a thousand photos.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from core.archive.rows import Tally, row_of, schema
-from core.errors import MissingDependency
+from core.archive.parts import Parts
+from core.archive.photos import Shard
+from core.archive.rows import Row, Tally, row_of
+from core.archive.run import with_progress
+from core.archive.stores import StoredPhoto, stored_photos
+from core.errors import CampusError, MissingDependency
+from core.locate.localizer import Localizer
 from core.locate.many import BATCH
 
-# Of a core, for reading files beside an actor. Actors that held whole cores would leave none, once a node is lost, to
-# read again what was lost with it: no photo would ever be located again.
-_READING = 0.25
+Photos = list[StoredPhoto]
 
-
-class LocateActor:
-    """A Localizer on a node of the cluster; called with a batch of files by Ray Data."""
-
-    def __init__(self, bundle: str) -> None:
-        from core.locate.localizer import Localizer
-
-        self._localizer = Localizer.load(bundle, threads=1)  # Ray counts a core for each actor
-
-    def __call__(self, batch: dict[str, Any]) -> Any:
-        """`path` and `bytes` of a batch -> a table of rows."""
-        import pyarrow
-
-        fixes = self._localizer.locate_many(map(bytes, batch["bytes"]), BATCH)
-        rows = [row_of(str(path), fix).as_dict() for path, fix in zip(batch["path"], fixes, strict=True)]
-        return pyarrow.Table.from_pylist(rows, schema=schema())
+_READERS = 4  # threads of a core that read and decode: while one waits for a far store, others keep it busy
+_LARGEST, _TURNS = 256, 16  # photos of a task; tasks of each core at least, so that all end at about the same time
+_AHEAD = 1000  # tasks given to Ray before it asks: what its autoscaler sees
+_RETRIES = 3  # of a task whose node or process is lost, before its photos are tried one by one
 
 
 def locate_on_cluster(
-    photos: list[str], bundle: Path, out: str, address: str | None, actors: int | None = None
-) -> Tally:
-    """Locate files, folders or URLs on the cluster at `address` (None: this machine) into the Parquet folder `out`.
+    places: Iterable[str], bundle: Path, out: str, address: str | None, *,
+    shard: Shard | None = None, resume: bool = False,
+) -> Tally:  # fmt: skip
+    """Locate files, folders, patterns or URLs on the cluster at `address` (None: this machine) into the folder `out`.
 
-    The bundle must be readable under the same path on every node. A photo that cannot be located is a row
-    with its reason, and a lost node costs only time.
+    Photos on a disk and the bundle must be readable under the same path on every node. A photo that cannot be located
+    is a row with its reason, and a lost node costs only time. `resume`: what `out` holds is not located again.
+    Raises CampusError.
     """
     try:
         import ray
     except ImportError as error:
         raise MissingDependency("ray", "requirements-cluster.txt") from error
+    parts = Parts(out, resume)
+    photos = stored_photos(places, shard)
+    left = [photo for photo in photos if photo.name not in parts.before]
     if not ray.is_initialized():
         ray.init(address=address or None, log_to_driver=False)
-    cores = int(ray.cluster_resources().get("CPU", 1))
-    files = ray.data.read_binary_files(photos, include_paths=True, ray_remote_args={"num_cpus": _READING})
-    rows = files.map_batches(
-        LocateActor,
-        fn_constructor_args=(str(bundle),),
-        batch_size=BATCH,
-        compute=ray.data.ActorPoolStrategy(min_size=1, max_size=actors or max(1, cores)),
-        num_cpus=1 - _READING,
-    ).materialize()
-    rows.write_parquet(out)
-    total, failed = int(rows.count()), sum(error is not None for error in _column(rows, "error"))
-    return Tally(total - failed, failed, 0)
+    cores = max(1, int(ray.cluster_resources().get("CPU", 1)))
+    size = max(BATCH, min(_LARGEST, len(left) // (_TURNS * cores)))
+    failed = 0
+    with parts:
+        rows = on_cores((left[at : at + size] for at in range(0, len(left), size)), _locate, str(bundle))
+        for row in with_progress(rows, len(photos), len(photos) - len(left)):
+            parts.add(row)
+            failed += row.error is not None
+    return Tally(len(left) - failed, failed, len(photos) - len(left))
 
 
-def _column(rows: Any, name: str) -> Iterator[Any]:
-    for batch in rows.select_columns([name]).iter_batches(batch_format="pyarrow"):
-        yield from batch[name].to_pylist()
+def on_cores(tasks: Iterable[Photos], locate: Callable[[Photos, str], Sequence[Row]], bundle: str) -> Iterator[Row]:
+    """The rows that `locate` makes of each task on a core of the cluster, as they come.
+
+    A photo whose process is lost each time becomes a row that says so. Raises what `locate` raises.
+    """
+    import ray
+    from ray.exceptions import RayError, RayTaskError
+
+    remote = ray.remote(num_cpus=1, max_retries=_RETRIES)(locate)
+    waiting, running = iter(tasks), dict[Any, Photos]()
+    while True:
+        for task in islice(waiting, _AHEAD - len(running)):
+            running[remote.remote(task, bundle)] = task
+        if not running:
+            return
+        (done,), _ = ray.wait(list(running))
+        task = running.pop(done)
+        try:
+            yield from ray.get(done)
+        except RayTaskError as error:
+            if isinstance(error.cause, CampusError):
+                raise error.cause from None
+            raise
+        except RayError:
+            if len(task) == 1:
+                yield Row(task[0].name, error=f"the process that located this photo was lost, {_RETRIES + 1} times")
+            else:
+                running |= {remote.remote([photo], bundle): [photo] for photo in task}
+
+
+def _locate(photos: Photos, bundle: str) -> list[Row]:
+    fixes = _opened(bundle).locate_many((photo.source for photo in photos), BATCH, _READERS)
+    return [row_of(photo.name, fix) for photo, fix in zip(photos, fixes, strict=True)]
+
+
+@lru_cache(1)
+def _opened(bundle: str) -> Localizer:
+    """In a process of the cluster: the campus that it serves."""
+    return Localizer.load(bundle, threads=1)  # Ray counts a core for each task

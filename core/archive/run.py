@@ -28,7 +28,7 @@ def locate_archive(photos: Sequence[str], bundle: Path, journal: Journal, jobs: 
     left = [photo for photo in photos if not journal.has(photo)]
     failed = 0
     rows = _by_batches(left, bundle) if jobs == 1 else _by_processes(left, bundle, jobs)
-    for row in _with_progress(rows, len(photos), len(photos) - len(left)):
+    for row in with_progress(rows, len(photos), len(photos) - len(left)):
         journal.add(row)
         failed += row.error is not None
     journal.finish()
@@ -79,7 +79,7 @@ def _located(photo: str) -> Row:
         return row_of(photo, error)
 
 
-def _with_progress(rows: Iterator[Row], total: int, before: int) -> Iterator[Row]:
+def with_progress(rows: Iterator[Row], total: int, before: int) -> Iterator[Row]:
     """The rows, with a bar on standard error that tells the time left."""
     try:
         from tqdm import tqdm

@@ -123,12 +123,15 @@ class Localizer:
             timings_ms["second_look"] = 1e3 * (time.perf_counter() - started)
         return Reading(heads, prepared.image, timings_ms, prepared.capture, evidence)
 
-    def locate_many(self, photos: Iterable[Any], batch: int = BATCH) -> Iterator[Fix | PhotoError]:
+    def locate_many(
+        self, photos: Iterable[Any], batch: int = BATCH, threads: int | None = None
+    ) -> Iterator[Fix | PhotoError]:
         """The fix of each photo that `locate` would give, in order and as they are asked for, on all cores.
 
         In place of a photo that cannot be read stands its PhotoError. Memory does not grow with the number of photos.
+        `threads` read and decode (None: as many as the localizer has); more help where photos lie far away.
         """
-        return each_of_many(self, photos, self.fix_of, batch)
+        return each_of_many(self, photos, self.fix_of, batch, threads)
 
     def read_many(self, photos: Iterable[Any], batch: int = BATCH) -> Iterator[Reading | PhotoError]:
         """The same of `read`."""

@@ -26,17 +26,19 @@ _AHEAD = 2  # batches that are decoded before the network takes them
 
 
 def each_of_many(
-    localizer: Localizer, photos: Iterable[Any], then: Callable[[Reading], Result], batch: int = BATCH
-) -> Iterator[Result | PhotoError]:
+    localizer: Localizer, photos: Iterable[Any], then: Callable[[Reading], Result], batch: int = BATCH,
+    threads: int | None = None,
+) -> Iterator[Result | PhotoError]:  # fmt: skip
     """`then` of each photo's reading, in the photos' order; a PhotoError in place of one that cannot be read.
 
-    `photos` is drawn from as the answers are taken, a few batches ahead. Decoding and `then` run in threads, so on
-    several cores the network's turn is theirs too. Full-size pixels live in the decoding threads alone.
+    `photos` is drawn from as the answers are taken, a few batches ahead. Decoding and `then` run in `threads` threads
+    (None: as many as the localizer has), so on several cores the network's turn is theirs too. Full-size pixels live in
+    the decoding threads alone.
     """
     if batch < 1:
         raise ValueError(f"batch {batch}: must be at least 1")
     waiting = iter(photos)
-    pool = ThreadPoolExecutor(localizer.threads, "locate")
+    pool = ThreadPoolExecutor(threads or localizer.threads, "locate")
     decoding: deque[list[Future[Prepared]]] = deque()
     finishing: deque[list[Future[Result] | PhotoError]] = deque()
     try:

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-import threading
-import time
+import os
+import signal
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from core.archive.ray_cluster import locate_on_cluster
-from core.archive.rows import COLUMNS
+from core.archive import ray_cluster
+from core.archive.ray_cluster import locate_on_cluster, on_cores
+from core.archive.rows import COLUMNS, Row
+from core.archive.stores import StoredPhoto, store_of
+from core.errors import BundleError
 from tests.bundles import photo
 
 ray = pytest.importorskip("ray", reason="ray is not installed: pip install -r requirements-cluster.txt")
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # Ray's own warnings are not ours to mend
 
 
-def test_a_lost_node_costs_time_and_no_photo(bundle: Path, tmp_path: Path) -> None:
+def test_a_lost_node_costs_time_and_no_photo(bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import pyarrow.parquet
     from ray.cluster_utils import Cluster
 
@@ -27,28 +31,67 @@ def test_a_lost_node_costs_time_and_no_photo(bundle: Path, tmp_path: Path) -> No
     for index in range(400):
         (folder / f"{index}.jpg").write_bytes(pictures[index % len(pictures)])
     (folder / "broken.jpg").write_bytes(b"\xff\xd8no photo")
+    lost: list[object] = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "object_store_memory": 100 << 20})
         try:
             second = cluster.add_node(num_cpus=1, object_store_memory=100 << 20)
             ray.init(address=cluster.address, log_to_driver=False)
-            killed = threading.Event()
 
-            def kill() -> None:
-                time.sleep(8)
-                cluster.remove_node(second, allow_graceful=False)
-                killed.set()
+            def killing(rows: Iterator[Row], *_: int) -> Iterator[Row]:
+                for number, row in enumerate(rows):
+                    if number == 50:
+                        cluster.remove_node(second, allow_graceful=False)
+                        lost.append(second)
+                    yield row
 
-            killer = threading.Thread(target=kill)
-            killer.start()
-            tally = locate_on_cluster([str(folder)], bundle, str(tmp_path / "out.parquet"), None, actors=2)
-            killer.join()
+            monkeypatch.setattr(ray_cluster, "with_progress", killing)
+            tally = locate_on_cluster([str(folder)], bundle, str(tmp_path / "out.parquet"), None)
         finally:
             ray.shutdown()
             cluster.shutdown()
-    assert killed.is_set()
+    assert lost
     assert (tally.located, tally.failed) == (400, 1)
     table = pyarrow.parquet.read_table(tmp_path / "out.parquet")
     assert table.column_names == list(COLUMNS)
     assert len(set(table["photo"].to_pylist())) == table.num_rows == 401
+
+
+def fatal(photos: list[StoredPhoto], _: str) -> list[Row]:
+    """What a photo does that kills the process which decodes it."""
+    if any(each.name == "fatal.jpg" for each in photos):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return [Row(each.name) for each in photos]
+
+
+def test_a_cluster_reads_urls_goes_on_and_outlives_what_kills_it(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import pyarrow.parquet
+
+    monkeypatch.setattr(ray_cluster, "_RETRIES", 1)
+    folder, out = tmp_path / "photos", tmp_path / "out.parquet"
+    (folder / "below").mkdir(parents=True)
+    for name in ("a.jpg", "below/b.jpg"):
+        (folder / name).write_bytes(photo())
+    places = [f"fsspec+file://{folder}", f"file://{folder}/below/b.jpg", f"fsspec+file://{folder}/gone.jpg"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        ray.init(num_cpus=1, object_store_memory=100 << 20, include_dashboard=False, log_to_driver=False)
+        try:
+            tally = locate_on_cluster(places[:2], bundle, str(out), None)
+            assert (tally.located, tally.failed, tally.before) == (3, 0, 0)
+            tally = locate_on_cluster(places, bundle, f"file://{out}", None, resume=True)
+            assert (tally.located, tally.failed, tally.before) == (0, 1, 3)
+            with pytest.raises(BundleError, match="gone"):
+                locate_on_cluster(places[:2], tmp_path / "gone", str(tmp_path / "other.parquet"), None)
+            disk, _ = store_of("/")
+            names = ["first.jpg", "fatal.jpg", "last.jpg"]
+            rows = list(on_cores([[StoredPhoto(name, name, disk) for name in names]], fatal, ""))
+        finally:
+            ray.shutdown()
+    assert {row.photo: row.error is None for row in rows} == {"first.jpg": True, "fatal.jpg": False, "last.jpg": True}
+    table = {row["photo"]: row["error"] for row in pyarrow.parquet.read_table(out).to_pylist()}
+    assert sorted(table) == sorted([f"{places[0]}/a.jpg", f"{places[0]}/below/b.jpg", *places[1:]])
+    assert "gone.jpg: cannot be read" in table[places[2]]

@@ -1,0 +1,56 @@
+"""Rows of a cluster in a folder of Parquet files, on a disk or at a URL."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from core.archive.rows import Row, schema
+from core.archive.stores import store_of
+from core.errors import CampusError
+
+PART_ROWS = 100_000
+
+
+class Parts:
+    """A folder of Parquet files, written as rows come; each is there whole or not at all. Raises CampusError."""
+
+    def __init__(self, out: str, resume: bool) -> None:
+        import pyarrow.dataset
+        from pyarrow.fs import FileSelector, FileType
+
+        self._store, self._folder = store_of(out)
+        self._rows: list[dict[str, Any]] = []
+        self.before: set[str] = set()
+        if self._store.get_file_info(self._folder).type == FileType.File:
+            raise CampusError("is a file", path=out, remedy="choose another --out, which becomes a folder of parts")
+        there = self._store.get_file_info(FileSelector(self._folder, allow_not_found=True))
+        self._next = len(there)
+        if there and not resume:
+            raise CampusError("exists already", path=out, remedy="go on with it by --resume, or choose another --out")
+        if there:
+            held = pyarrow.dataset.dataset(self._folder, schema(), filesystem=self._store, format="parquet")
+            self.before = set(held.to_table(["photo"])["photo"].to_pylist())
+
+    def add(self, row: Row) -> None:
+        self._rows.append(row.as_dict())
+        if len(self._rows) >= PART_ROWS:
+            self._write()
+
+    def __enter__(self) -> Parts:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._rows or not self._next:  # also after an error: what was located is not lost
+            self._write()
+
+    def _write(self) -> None:
+        import pyarrow
+        import pyarrow.parquet
+
+        self._store.create_dir(self._folder, recursive=True)
+        name = f"part-{self._next:05}.parquet"
+        begun = f"{self._folder}/.{name}"  # a reader of the folder passes over hidden files
+        table = pyarrow.Table.from_pylist(self._rows, schema=schema())
+        pyarrow.parquet.write_table(table, begun, filesystem=self._store)
+        self._store.move(begun, f"{self._folder}/{name}")
+        self._rows, self._next = [], self._next + 1
