@@ -9,7 +9,7 @@ from urllib.parse import quote
 from app.map.deck import known_heading, view_cone
 from app.map.legend import LegendItem
 from app.places import candidate_names, named_zones, place_name, thin
-from app.session_log import FieldTest
+from app.session_log import COLUMN_NOTES, FieldTest
 from app.sighting import Sighting
 from app.texts import Texts
 from core.campus.basemap import attribution
@@ -259,6 +259,14 @@ def place_code(fix: Fix, texts: Texts) -> str:
     url = code.svg_data_uri(scale=4, border=4, light="#fff")
     said = escape(texts["place_code"])
     return f"<figure class='place-code'><img src='{escape(url)}' alt='{said}'><figcaption>{said}</figcaption></figure>"
+
+
+def columns(texts: Texts) -> str:
+    """What stands in each column of the log's downloads, and in which unit."""
+    rows = "".join(
+        f"<dt><code>{', '.join(names)}</code></dt><dd>{escape(texts[key])}</dd>" for key, names in COLUMN_NOTES
+    )
+    return f"<dl class='facts columns'>{rows}</dl><p>{escape(texts['columns_formats'])}</p>"
 
 
 def _facts(facts: Sequence[tuple[str, str]]) -> str:

@@ -46,6 +46,8 @@ def log_page(texts: Texts) -> None:
                 on_click="ignore",
                 help=texts.say("download_as", kind=kind),
             )
+    with st.expander(texts["columns"], icon=":material/table_chart:"):
+        st.html(cards.columns(texts))
     with st.container(key="log"):
         for entry in reversed(log[-SHOWN_IN_LOG:]):
             log_entry(entry, texts)

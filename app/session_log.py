@@ -25,6 +25,25 @@ _COLUMNS = (
     "name", "note", "zones", "candidates", "outliers", "course_deg", "speed_m_s", "total_ms",
 )  # fmt: skip
 
+# What is said of them: the key of a note in the page's words, and its columns.
+COLUMN_NOTES: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("column_time", ("time_utc",)),
+    ("column_campus", ("campus", "photo", "name", "note")),
+    ("column_place", ("lat", "lon")),
+    ("column_radius", ("radius68_m", "radius95_m")),
+    ("column_zone", ("zone", "zone_probability")),
+    ("column_answer", ("answer",)),
+    ("column_campus_odds", ("on_campus", "ood_score")),
+    ("column_truth", ("truth_lat", "truth_lon", "truth_error_m", "truth_source")),
+    ("column_error", ("error_m",)),
+    ("column_heading", ("heading_deg", "heading_spread_deg")),
+    ("column_photos", ("photos", "outliers")),
+    ("column_track", ("track_lat", "track_lon")),
+    ("column_zones", ("zones", "candidates")),
+    ("column_course", ("course_deg", "speed_m_s")),
+    ("column_time_taken", ("total_ms",)),
+)
+
 
 @dataclass(frozen=True)
 class FieldTest:

@@ -82,6 +82,12 @@ function hasWebgl() {
   }
 }
 
+// The keyboard's first stop, which Streamlit has in English only.
+function nameSkipLink(data) {
+  const link = document.querySelector('[data-testid="stSkipToContent"]'), text = data.texts.skip_to_content;
+  if (link && link.textContent !== text) link.textContent = text;
+}
+
 let webgl;
 let stopWatching = () => {};
 
@@ -114,7 +120,7 @@ export default function ({ data, setStateValue }) {
   }
   document.querySelector(".campus-loading")?.remove();
   stopWatching(); // two of them, in two languages, would correct each other for ever
-  const look = () => (sayWhyNot(data), watchConnection(data), sayWhatFor(data));
+  const look = () => (sayWhyNot(data), watchConnection(data), sayWhatFor(data), nameSkipLink(data));
   const watcher = new MutationObserver(look);
   const attributeFilter = ["aria-invalid", "data-test-connection-state", "data-test-script-state"];
   watcher.observe(document.body, { subtree: true, childList: true, attributes: true, attributeFilter });

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from app.words_he import WORDS
 from tests.app.harness import Open, Visit
 from tests.bundles import Kind, photo
 
@@ -25,8 +26,8 @@ SENTENCES = """() => {
   look(document.body);
   return found;
 }"""
-# Names of formats and of an engine; and Streamlit's own link, which is seen only where the keyboard's focus is on it.
-NO_SENTENCE = {"JPEG, PNG, WebP", "ONNX Runtime FP", "Skip to main content"}
+# Names of formats and of an engine.
+NO_SENTENCE = {"JPEG, PNG, WebP", "ONNX Runtime FP"}
 
 
 def upload(seen: Visit, data: bytes, name: str) -> None:
@@ -54,6 +55,9 @@ def test_every_state_of_a_hebrew_page_is_in_hebrew(visit: Open) -> None:
     for number, name in ((1, "log"), (2, "campus")):
         page.locator(".st-key-nav button").nth(number).click()
         page.locator(".logged" if number == 1 else "dl.facts").first.wait_for()
+        if number == 1:
+            page.locator("summary").filter(has_text=WORDS["columns"]).click()
+            page.locator("dl.columns").wait_for()
         page.wait_for_timeout(500)
         said[name] = page.evaluate(SENTENCES)
     english = {state: set(found) - NO_SENTENCE for state, found in said.items()}
@@ -69,4 +73,17 @@ def test_after_a_first_upload_the_buttons_are_as_readable_as_before(visit: Open,
     button.hover()
     assert seen.poor_contrast() == []
     assert "rgb(11, 87, 208)" in button.evaluate("(one) => getComputedStyle(one).backgroundColor")
+    seen.clean()
+
+
+def test_the_keyboard_s_first_stop_skips_to_the_content_in_hebrew(visit: Open) -> None:
+    seen = visit(lang="he")
+    page = seen.page
+    page.locator(".camera .take").first.wait_for()
+    page.keyboard.press("Tab")
+    link = page.locator("[data-testid=stSkipToContent]:focus")
+    assert link.inner_text() == WORDS["skip_to_content"]
+    seen.screenshot("skip-link-he")
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "stMain"
     seen.clean()

@@ -13,6 +13,7 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timezone
+from html import escape
 from pathlib import Path
 from string import Formatter
 from typing import Any
@@ -199,6 +200,15 @@ def test_places_of_one_name_are_told_apart(bundle: Path) -> None:
     assert re.fullmatch(r"Library, 9\d m to the north-west", named[0])
     (other,) = candidate_names(replace(fix, zones=(ZoneOdds(4, "Law", 0.9),)), Bundle.load(bundle), Texts("en"))
     assert other[0] == "Library"
+
+
+@pytest.mark.parametrize("lang", ["en", "he"])
+def test_each_column_of_the_downloads_has_a_note(lang: Lang) -> None:
+    header = next(csv.reader(io.StringIO(session_log.to_csv([sighting()]))))
+    noted = [name for _, names in session_log.COLUMN_NOTES for name in names]
+    assert sorted(noted) == sorted(header)
+    said = cards.columns(Texts(lang))
+    assert all(escape(Texts(lang)[key]) in said for key, _ in session_log.COLUMN_NOTES)
 
 
 def refused_photo(data: bytes) -> CampusError:
