@@ -267,5 +267,5 @@ def main(args: argparse.Namespace) -> int:
     config = BundleConfig(args.name or args.out.stem, args.description)
     bundle = import_checkpoint(args.checkpoint, args.gt, args.images, args.out, config, read_map(args.map), args.force)
     print(f"{bundle.path}: {bundle.manifest.description}")
-    print(f"try it with `python predict.py PHOTO --bundle {bundle.path}`")
+    print(f"try it with `python -m predict PHOTO --bundle {bundle.path}`")
     return 0

@@ -120,7 +120,9 @@ def read_map(path: Path | None) -> dict[str, Any]:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise BundleError("no such map", path=path) from error
+        raise BundleError(
+            "no such map", path=path, remedy="make it with `python -m train map`, or leave --map out"
+        ) from error
     except ValueError as error:
         raise BundleError("not JSON: the map is a GeoJSON FeatureCollection", path=path) from error
     if not isinstance(data, dict) or data.get("type") != "FeatureCollection":
@@ -272,5 +274,5 @@ def main(args: argparse.Namespace) -> int:
     )
     run, campus_map = Run.load(args.run), read_map(args.map)
     bundle = make_bundle(run, args.out, config, campus_map, test_samples(run.task, args.samples), args.force)
-    print(f"{bundle.path}: try it with `python predict.py PHOTO --bundle {bundle.path}`")
+    print(f"{bundle.path}: try it with `python -m predict PHOTO --bundle {bundle.path}`")
     return 0

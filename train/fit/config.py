@@ -40,7 +40,6 @@ class FitConfig:
     ema_decay: float = 0.0  # per step, of the weights that are kept (exponential moving average); 0: the last weights
 
     precision: str = "auto"  # of the backbone while training: fp32, bf16, fp16, or auto (fp32 on a CPU)
-    compile: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -200,7 +200,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--accumulate", type=int, metavar="N", help="batches a step; default 1")
     parser.add_argument("--image-size", type=int, metavar="PX", help=f"default {plain.image_size}{own}")
     parser.add_argument("--precision", choices=("auto", "fp32", "bf16", "fp16"), help="default auto: half on a GPU")
-    parser.add_argument("--compile", action="store_true", default=None, help="compile the backbone (minutes, once)")
     parser.add_argument("--seed", type=int, metavar="N", help=f"default {plain.seed}")
     add_split_arguments(parser)
     parser.add_argument("--resume", action="store_true", help="go on with an interrupted run, with its own flags")

@@ -53,8 +53,6 @@ class Trainer:
         )
         if self.processes > 1:
             self.net = cast(CampusNet, synchronised(self.net, self.device))
-        if config.compile:
-            self.net.backbone.compile()
         self.model, self.optimiser = self.accelerator.prepare(
             _HeadsInFull(self.net), torch.optim.AdamW(self._parameter_groups(), weight_decay=config.weight_decay)
         )
