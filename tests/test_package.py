@@ -12,6 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+import tomllib
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -34,6 +35,14 @@ def requirement_lines(name: str) -> list[str]:
         elif line and not line.startswith("#"):
             found.append(line)
     return found
+
+
+def test_the_version_is_the_changelog_s_topmost() -> None:
+    version = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))["project"]["version"]
+    topmost, unreleased = re.findall(
+        r"^## (\S+)( \(unreleased\))?$", (REPOSITORY / "CHANGELOG.md").read_text("utf-8"), re.M
+    )[0]
+    assert version == topmost + (".dev0" if unreleased else "")
 
 
 @pytest.mark.parametrize("name", ["requirements-dev.txt", "requirements-jetson.txt"])
