@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from core.errors import DatasetError
 from core.io.files import check_writable, written_atomically
 from core.locate.localizer import Localizer
 from train.dataset.dataset import Dataset
@@ -38,10 +39,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--together", type=float, nargs="?", const=BURST_GAP_S, metavar="SECONDS",
         help=f"also as bursts: photos of one walker at most so long apart, located together (default: {BURST_GAP_S:g})",
     )  # fmt: skip
+    parser.add_argument(
+        "--foreign", action="store_true", help="also bursts with a photo of another place of their walk in each"
+    )
     parser.add_argument("--walk", action="store_true", help="also as walks: photos in the order of time, filtered")
 
 
 def main(args: argparse.Namespace) -> int:
+    if args.foreign and args.together is None:
+        raise DatasetError("--foreign mixes photos into bursts", remedy="give --together, too")
     if args.json:
         check_writable(args.json)
     if args.report:
@@ -56,7 +62,7 @@ def main(args: argparse.Namespace) -> int:
     print("\n".join(breakdown.lines()))
     fused = Fused()
     if args.together is not None or args.walk:
-        fused = evaluate_fused(localizer, dataset, evaluation.rows, args.together, args.walk)
+        fused = evaluate_fused(localizer, dataset, evaluation.rows, args.together, args.walk, args.foreign)
         print("\n".join(lines(fused)))
     if args.json:
         with written_atomically(args.json) as temporary:

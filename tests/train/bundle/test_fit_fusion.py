@@ -24,7 +24,7 @@ from tests.bundles import make_bundle, photo
 from train.bundle.fit_fusion import Answered, fit_fusion
 from train.dataset.dataset import Dataset
 from train.dataset.images import decode_images
-from train.evaluate.fused import evaluate_fused
+from train.evaluate.fused import FOREIGN_DRAWS, as_json, evaluate_fused, lines
 
 BURSTS, PHOTOS = 24, 4
 
@@ -93,6 +93,29 @@ def test_what_is_fitted_holds_for_another_walk(localizer: Localizer, tmp_path: P
     # The defaults, with a single photo's radii, promise what they do not hold.
     plain = evaluate_fused(localizer, other, np.arange(len(other)), 12.0).together["3"].metrics
     assert abs(plain.coverage68 - 0.68) > abs(found.together["3"].metrics.coverage68 - 0.68)
+
+
+def test_a_foreign_photo_in_every_burst_is_named_and_not_obeyed(localizer: Localizer, tmp_path: Path) -> None:
+    """Rendered: each burst with a photo of the walk's other end, as sure as its own four."""
+    made = walk(tmp_path / "test", localizer, 2)
+    found = evaluate_fused(localizer, made, np.arange(len(made)), 12.0, foreign=True)
+    whole, mixed = found.together["bursts"], found.foreign
+    assert mixed is not None
+    assert len(mixed.row) % (FOREIGN_DRAWS * PHOTOS) == 0
+    assert len(np.unique(mixed.row)) > 0.3 * len(made)  # the others stand in the middle, less than 100 m from all
+    assert np.mean([fix.outliers == (PHOTOS,) for fix in mixed.fixes]) > 0.5
+    own_m = dict(zip(whole.row, whole.error_m, strict=True))
+    assert mixed.error_m.mean() < 1.15 * np.mean([own_m[row] for row in mixed.row])
+    assert any("and a foreign one" in line for line in lines(found))
+    assert as_json(found)["foreign"] == mixed.metrics.model_dump()
+
+
+def test_a_foreign_photo_without_bursts_is_an_error(
+    localizer: Localizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["train", "evaluate", str(localizer.bundle.path), str(tmp_path), "--foreign"])
+    assert run_cli(train.__main__.main) == 2
+    assert "give --together" in capsys.readouterr().err
 
 
 def test_without_times_or_with_few_bursts_it_is_the_defaults(localizer: Localizer, tmp_path: Path) -> None:
