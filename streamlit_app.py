@@ -35,7 +35,7 @@ def main() -> None:
         state.setdefault(name, empty)
     texts = Texts(state.lang)
     st.html(widgets.stylesheet(texts.lang))
-    webgl = widgets.page_head(texts)
+    webgl, room = widgets.page_head(texts)
     map_place, top, sheet, bar = (st.container(key=key) for key in ("stage", "top", "sheet", "bar"))
 
     localizer, broken = None, None
@@ -65,7 +65,7 @@ def main() -> None:
             locate_page(localizer, texts)
     if localizer is not None:
         with map_place:
-            stage(localizer.bundle, page, texts, webgl=webgl)
+            stage(localizer.bundle, page, texts, webgl=webgl, room=room)
     widgets.answered()
     keep_log()  # last: what this run located or cleared is in it
 

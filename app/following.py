@@ -9,7 +9,7 @@ import streamlit as st
 
 from app import session_log
 from app.gate import BusyError
-from app.map.deck import view_of
+from app.map.deck import Room, view_of
 from app.map.still import px_per_metre
 from app.shared import gate
 from app.sighting import Sighting
@@ -61,7 +61,7 @@ def moved_on(log: list[Sighting], found: Sighting) -> bool:
     return float(distance_m(here.lat, here.lon, last.lat, last.lon)) >= LOGGED_EVERY_M
 
 
-def steady_view(bundle: Bundle, sighting: Sighting) -> View | None:
+def steady_view(bundle: Bundle, sighting: Sighting, room: Room) -> View | None:
     """Where the map looks while the dot is followed: elsewhere only once the dot nears its edge; None for a photo."""
     state = st.session_state
     if state.get("live") is not sighting:
@@ -69,7 +69,7 @@ def steady_view(bundle: Bundle, sighting: Sighting) -> View | None:
         return None
     view: View | None = state.get("live_view")
     if view is None or _from_middle_px(view, sighting.fix) > KEPT_WITHIN_PX:
-        view = state.live_view = view_of(bundle, sighting.fix)
+        view = state.live_view = view_of(bundle, sighting.fix, room=room)
     return view
 
 

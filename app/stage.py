@@ -8,7 +8,7 @@ import streamlit as st
 
 from app import widgets
 from app.following import steady_view
-from app.map.deck import Place, Shown, campus_deck, coverage_deck, view_of
+from app.map.deck import Place, Room, Shown, campus_deck, coverage_deck, view_of
 from app.map.still import px_per_metre, still_map
 from app.shared import dark
 
@@ -34,7 +34,7 @@ def earlier_places(bundle: Bundle, *, but_last: bool) -> list[Place]:
     return [place for entry in entries if entry.fix.campus == name and (place := entry.on_track) is not None]
 
 
-def stage(bundle: Bundle, page: str, texts: Texts, *, webgl: bool) -> None:
+def stage(bundle: Bundle, page: str, texts: Texts, *, webgl: bool, room: Room) -> None:
     """Draw the map of a page into the current container."""
     current: Sighting | None = st.session_state.current if page == "locate" else None
     located = current if current is not None and current.place is not None else None
@@ -42,17 +42,18 @@ def stage(bundle: Bundle, page: str, texts: Texts, *, webgl: bool) -> None:
     alt = texts.say("map_alt_empty", campus=name)
     fix, truth, view = None, None, None
     if located is not None and located.radii_m is not None:
-        view = steady_view(bundle, located)
+        view = steady_view(bundle, located, room)
         fix, truth = located.fix, located.truth if located.truth_on_campus else None
         zone, radius = texts.zone_name(fix.zone.name), texts.distance(located.radii_m[0])
         alt = texts.say("map_alt", zone=zone, radius=radius)
+    view = view or view_of(bundle, fix, truth, room)
     still = still_map(bundle, fix, truth=truth, view=view, lang=texts.lang, dark=dark())
     st.html(f"<img class='still' src=\"{still}\" alt=''>")
     recentred = int(st.session_state.get("recentred", 0))
     deck: pydeck.Deck
     if page == "campus":
         alt = texts.say("coverage_alt", campus=name)
-        deck = coverage_deck(bundle, shown=shown(), recentred=recentred, lang=texts.lang, dark=dark())
+        deck = coverage_deck(bundle, shown=shown(), view=view, recentred=recentred, lang=texts.lang, dark=dark())
     else:
         track = earlier_places(bundle, but_last=located is not None)
         deck = campus_deck(
@@ -69,7 +70,6 @@ def stage(bundle: Bundle, page: str, texts: Texts, *, webgl: bool) -> None:
     if webgl:
         st.pydeck_chart(deck, height="stretch", alt=alt)
     with st.container(key="scale_place"):
-        view = view or view_of(bundle, fix, truth)
         widgets.scale_bar(texts, 1 / px_per_metre(view), webgl=webgl)
     with st.container(key="controls"):
         st.html(f"<span class='north' role='img' aria-label='{texts['towards_north']}'>N</span>")

@@ -18,7 +18,7 @@ import streamlit as st
 
 from app.campuses import MAX_CAMPUS_MB
 from app.language import Lang
-from app.map.deck import Place
+from app.map.deck import Place, Room
 from app.texts import Texts
 from core.errors import PhotoError
 from core.photo.capture import Capture, capture_from_tags
@@ -149,8 +149,10 @@ def place_on_map(texts: Texts, plan: Mapping[str, Any], fix: tuple[float, float]
     return _phone({**told, "error_m": 0.0}) if isinstance(told, Mapping) else None
 
 
-def page_head(texts: Texts) -> bool:
-    """Set the page's language and direction, its home-screen name and icon; tell whether the browser has WebGL.
+def page_head(texts: Texts) -> tuple[bool, Room]:
+    """Set the page's language and direction, its home-screen name and icon; tell what the browser has for a map.
+
+    That is whether it has WebGL, and how much of the map can be seen.
 
     It also says what Streamlit does not: what is waited for, why an upload failed, that the connection is lost.
     """
@@ -161,7 +163,17 @@ def page_head(texts: Texts) -> bool:
         "texts": {key: texts[key] for key in _PAGE_TEXTS},
         "most_mb": {"gallery": MAX_PHOTO_BYTES >> 20, "campus_file": MAX_CAMPUS_MB},
     }
-    return not component("page")(key="page_head", data=data, on_no_webgl_change=_ignore).no_webgl
+    seen = component("page")(key="page_head", data=data, on_no_webgl_change=_ignore, on_room_change=_ignore)
+    return not seen.no_webgl, _room(seen.room)
+
+
+def _room(told: Any) -> Room:
+    """What the browser says of its map; it comes from a stranger, so no odd number may reach the map."""
+    sides = [told.get(key) for key in ("width", "height", "top")] if isinstance(told, Mapping) else []
+    numbers = [float(side) for side in sides if isinstance(side, (int, float)) and 0 <= side <= 10_000]
+    if len(numbers) < 3:
+        return Room()
+    return Room(min(Room.width_px, max(100.0, numbers[0] - 20)), max(80.0, numbers[1] - 20), numbers[2])
 
 
 def scale_bar(texts: Texts, metres_per_px: float, *, webgl: bool) -> None:

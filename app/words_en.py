@@ -145,7 +145,7 @@ WORDS = {
     "column_time": "when the photo was located, UTC",
     "column_campus": "the campus; the photo's file; what you wrote beside it",
     "column_place": "the place, degrees, WGS 84; empty where the photo was refused",
-    "column_radius": "metres around the place within which it is in 68 and 95 of 100 photos",
+    "column_radius": "metres around the place: 68 and 95 of 100 photos were taken inside",
     "column_zone": "the zone and how probable it is, 0 to 1",
     "column_answer": "good, likely, wide, split (several places) or elsewhere (refused)",
     "column_campus_odds": "whether it looks like this campus; how unlike it is, 0 to 1",

@@ -88,7 +88,18 @@ function nameSkipLink(data) {
   if (link && link.textContent !== text) link.textContent = text;
 }
 
-let webgl;
+// What of the map the page's head leaves free, where that is less than the first view is made for; else null.
+const ENOUGH_PX = 400;
+function roomOnMap() {
+  const stage = document.querySelector(".st-key-stage")?.getBoundingClientRect();
+  const head = document.querySelector(".st-key-top .campus-head")?.getBoundingClientRect();
+  if (!stage?.height || !head?.height) return undefined;
+  const covered = head.left < stage.right && head.right > stage.left ? Math.max(0, head.bottom - stage.top) : 0;
+  const free = stage.height - covered;
+  return free >= ENOUGH_PX - 20 ? null : { width: Math.round(stage.width), height: Math.round(free), top: Math.round(covered) };
+}
+
+let webgl, told = null;
 let stopWatching = () => {};
 
 export default function ({ data, setStateValue }) {
@@ -120,7 +131,13 @@ export default function ({ data, setStateValue }) {
   }
   document.querySelector(".campus-loading")?.remove();
   stopWatching(); // two of them, in two languages, would correct each other for ever
-  const look = () => (sayWhyNot(data), watchConnection(data), sayWhatFor(data), nameSkipLink(data));
+  const tellRoom = () => {
+    const room = roomOnMap();
+    if (room === undefined || JSON.stringify(room) === JSON.stringify(told)) return;
+    told = room;
+    setStateValue("room", room);
+  };
+  const look = () => (tellRoom(), sayWhyNot(data), watchConnection(data), sayWhatFor(data), nameSkipLink(data));
   const watcher = new MutationObserver(look);
   const attributeFilter = ["aria-invalid", "data-test-connection-state", "data-test-script-state"];
   watcher.observe(document.body, { subtree: true, childList: true, attributes: true, attributeFilter });

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
@@ -50,13 +51,13 @@ if TYPE_CHECKING:
 
 Shape = Literal["dot", "circle", "dashed", "area", "outline", "heat", "number", "cross", "line", "cone"]
 
-_WIDTH_PX, _HEIGHT_PX = 340, 400  # of the map on a phone, which the first view fits; larger screens show more around
 _CONE_HALF_DEG = 30.0  # half of a phone's horizontal field of view, where the model gives no spread of its own
 _MOST_SPREAD_DEG = 90.0  # a view that may be towards half the horizon is no direction
 _LEAST_HEAT = 0.03  # cells below this share of the likeliest one are left clear
 _TRACK_LENGTH = 200
 _MOST_NAMES = 300
 _MOST_PHOTOS = 3000  # dots that are drawn; more would only lie on one another
+_TILE_PX = 512  # the width of the world at zoom 0
 _CAMPUSES = 4  # whose outlines, names and styles are kept; the app keeps as many open
 
 
@@ -79,6 +80,15 @@ class Shown:
 
 
 NOTHING_MORE = Shown()
+
+
+@dataclass(frozen=True)
+class Room:
+    """Pixels of a map that the first view fits, a phone's, below `top_px` that are covered; larger ones show more."""
+
+    width_px: float = 340
+    height_px: float = 400
+    top_px: float = 0
 
 
 def known_heading(fix: Fix) -> tuple[float, float] | None:
@@ -142,11 +152,17 @@ def draws_heat(fix: Fix, shown: Shown) -> bool:
 
 
 def coverage_deck(
-    bundle: Bundle, *, shown: Shown = NOTHING_MORE, recentred: int = 0, lang: str = "", dark: bool = False
+    bundle: Bundle,
+    *,
+    shown: Shown = NOTHING_MORE,
+    view: View | None = None,
+    recentred: int = 0,
+    lang: str = "",
+    dark: bool = False,
 ) -> pydeck.Deck:
     """The campus, and where its training photos stand thick or thin."""
     theme = DARK if dark else LIGHT
-    view = view_of(bundle)
+    view = view or view_of(bundle)
     layers = [_zone_layer(bundle, None, theme)] if shown.zones else []
     if shown.photos:
         layers.append(_photo_layer(bundle, theme))
@@ -165,12 +181,20 @@ def photo_density(grid: Grid, local_m: Float, width_m: float = 6.0) -> Float:
     return np.asarray(north.T @ east / (2 * np.pi * width**2))
 
 
-def view_of(bundle: Bundle, fix: Fix | None = None, truth: Place | None = None) -> View:
+def view_of(bundle: Bundle, fix: Fix | None = None, truth: Place | None = None, room: Room = Room()) -> View:
     """Where a map of a fix looks at first, or of the whole campus without one."""
+    seen = fitted_view(_in_view(bundle, fix, truth), bundle.manifest.frame, room.width_px, room.height_px)
+    # The middle of the map lies above that of the room: what is looked at moves up by half of what is covered.
+    degrees_per_px = 360 * math.cos(math.radians(seen.lat)) / (_TILE_PX * 2**seen.zoom)
+    return replace(seen, lat=seen.lat + room.top_px / 2 * degrees_per_px)
+
+
+def _in_view(bundle: Bundle, fix: Fix | None, truth: Place | None) -> Float:
+    """(N, 2) local metres of what a first view must show."""
     frame, grid = bundle.manifest.frame, bundle.manifest.grid
     edges = np.array([[grid.west_m, grid.south_m], [grid.east_m[-1], grid.north_m[-1]]])
     if fix is None:
-        return fitted_view(edges, frame, _WIDTH_PX, _HEIGHT_PX)
+        return edges
     at = frame.to_local(fix.lat, fix.lon)
     radius68_m, radius95_m = radii_m(fix)
     reach = max(1.25 * radius68_m, min(1.1 * radius95_m, 90.0), 25.0)
@@ -183,7 +207,7 @@ def view_of(bundle: Bundle, fix: Fix | None = None, truth: Place | None = None) 
         there = frame.to_local(truth.lat, truth.lon)
         if np.hypot(*(there - at)) < 2_000.0:  # a truth in another town would shrink the campus to a dot
             points += [there - 8.0, there + 8.0]
-    return fitted_view(np.array(points), frame, _WIDTH_PX, _HEIGHT_PX)
+    return np.array(points)
 
 
 def radii_m(fix: Fix) -> tuple[float, float]:

@@ -6,15 +6,21 @@ import io
 import re
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from benchmarks.browser import launch
+from core.campus.frame import LocalFrame
+from tests import REPOSITORY
 from tests.app.harness import DESKTOP, PHONE, Open, Visit, two_views
+from tests.bundles import CENTRE, TWINS_M, photo
 
 pytestmark = pytest.mark.slow
 
 SMALL, LANDSCAPE = (320, 568), (844, 390)
+# Asks deck.gl where it looks, as the scale bar does.
+VIEWPORT = (REPOSITORY / "app/frontend/scale.js").read_text("utf-8").partition("export default")[0]
 SIZES = [pytest.param(size, id=f"{size[0]}x{size[1]}") for size in (PHONE, SMALL, LANDSCAPE, DESKTOP)]
 
 
@@ -141,4 +147,24 @@ def test_a_code_of_the_place_is_shown_where_it_can_be_scanned(visit: Open, size:
     else:
         assert not code.is_visible()
     seen.screenshot(f"layout-code-{size[0]}")
+    seen.clean()
+
+
+@pytest.mark.parametrize("size", [SMALL, (390, 664)], ids=["320x568", "390x664"])
+def test_look_alike_places_are_seen_below_the_head_of_a_small_screen(visit: Open, size: tuple[int, int]) -> None:
+    seen = visit(size)
+    page = seen.page
+    field = page.locator(".st-key-gallery input[type=file]").last
+    field.wait_for(state="attached")
+    field.set_input_files({"name": "twins.jpg", "mimeType": "image/jpeg", "buffer": photo("split")})
+    page.locator("section.answer.split").wait_for()
+    seen.map_drawn()
+    head, stage = box(seen, ".campus-head"), box(seen, ".st-key-stage")
+    frame = LocalFrame.about(*CENTRE)
+    for twin in TWINS_M:
+        lat, lon = frame.to_latlon(np.array(twin))
+        x, y = page.evaluate(f"([lon, lat]) => {{ {VIEWPORT} return viewport().project([lon, lat]); }}", [lon, lat])
+        assert head["y"] + head["height"] < y - 4 < y + 4 < stage["height"]
+        assert 10 < x < size[0] - 10
+    seen.screenshot(f"layout-split-{size[0]}x{size[1]}")
     seen.clean()

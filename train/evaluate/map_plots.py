@@ -147,7 +147,7 @@ def campus_axes(
             east, north = frame.to_local(label.lat, label.lon)
             axes.text(
                 east, north, label.text, ha="center", va="center", fontsize=6.5,
-                color=theme.faint, zorder=3, clip_on=True,
+                color=theme.ink, zorder=3, clip_on=True,
                 path_effects=[patheffects.withStroke(linewidth=1.5, foreground=colours["ground"])],
             )  # fmt: skip
     _scale_bar(axes, low, high, theme, colours["ground"])
