@@ -28,6 +28,8 @@ ENTRIES = {
     "serve": Entry("app.serve.__main__", "the field app for phones on this network, over https"),
 }
 
+EXTRAS = ("train", "cluster", "receivers")  # of the package, each what requirements-EXTRA.txt names
+
 
 def main() -> int:
     """Hand the command line to the command that its first word names, and return its exit code."""
@@ -43,9 +45,11 @@ def main() -> int:
     except MissingDependency as error:
         if (Path(__file__).resolve().parent / "pyproject.toml").is_file():
             raise
-        # Installed from a wheel, there is no requirements file to name.
-        package = str(error.args[0]).partition(" ")[0]
-        raise error.replace(remedy=f"pip install {package}") from error
+        # Installed from a wheel, there is no requirements file to name; pip reads an installed package's extras.
+        package, requirements = map(str, error.args)
+        extra = requirements.removeprefix("requirements-").removesuffix(".txt")
+        wanted = f'"campus-gps[{extra}]"' if extra in EXTRAS else package.partition(" ")[0]
+        raise error.replace(remedy=f"pip install {wanted}") from error
 
 
 def _version() -> str:

@@ -131,12 +131,19 @@ def test_each_command_s_help_calls_it_by_the_name_that_was_typed(
     assert capsys.readouterr().out.startswith(f"usage: campus-gps {' '.join(words)} ")
 
 
-@pytest.mark.parametrize(("checkout", "said"), [(True, "-r requirements-train.txt"), (False, "torch")])
+@pytest.mark.parametrize(
+    ("checkout", "file", "said"),
+    [
+        (True, "requirements-train.txt", "-r requirements-train.txt"),
+        (False, "requirements-train.txt", '"campus-gps[train]"'),
+        (False, "requirements-jetson.txt", "torch"),
+    ],
+)
 def test_a_missing_package_is_named_by_a_file_only_where_that_file_is(
-    checkout: bool, said: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    checkout: bool, file: str, said: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     def main(_: str) -> int:
-        raise MissingDependency("torch (needed here)", "requirements-train.txt")
+        raise MissingDependency("torch (needed here)", file)
 
     monkeypatch.setattr("predict.main", main)
     monkeypatch.setattr(sys, "argv", ["campus-gps", "locate"])
