@@ -7,7 +7,6 @@ store, nor does Ray Data stand between: a start of its own processes takes longe
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -15,10 +14,9 @@ from typing import Any
 from core.archive.parts import Parts
 from core.archive.photos import Shard
 from core.archive.rows import Row, Tally, row_of
-from core.archive.run import with_progress
+from core.archive.run import opened, with_progress
 from core.archive.stores import StoredPhoto, stored_photos
 from core.errors import CampusError, MissingDependency
-from core.locate.localizer import Localizer
 from core.locate.many import BATCH
 
 Photos = list[StoredPhoto]
@@ -90,11 +88,5 @@ def on_cores(tasks: Iterable[Photos], locate: Callable[[Photos, str], Sequence[R
 
 
 def _locate(photos: Photos, bundle: str) -> list[Row]:
-    fixes = _opened(bundle).locate_many((photo.source for photo in photos), BATCH, _READERS)
+    fixes = opened(Path(bundle)).locate_many((photo.source for photo in photos), BATCH, _READERS)
     return [row_of(photo.name, fix) for photo, fix in zip(photos, fixes, strict=True)]
-
-
-@lru_cache(1)
-def _opened(bundle: str) -> Localizer:
-    """In a process of the cluster: the campus that it serves."""
-    return Localizer.load(bundle, threads=1)  # Ray counts a core for each task
