@@ -13,11 +13,12 @@ from pathlib import Path
 
 import pytest
 
+from core.archive import run
 from core.archive.journal import Journal
 from core.archive.photos import Shard, archive_photos
 from core.archive.rows import COLUMNS, Row, row_of
 from core.archive.run import locate_archive
-from core.errors import CampusError, OccupiedError
+from core.errors import BundleError, CampusError, OccupiedError
 from core.locate.localizer import Localizer
 from tests import REPOSITORY
 from tests.bundles import photo
@@ -173,3 +174,27 @@ def test_options_without_out_are_one_line(photos: Path) -> None:
     assert done.stderr.splitlines() == [
         "error: --jobs, --shard, --resume and --ray need --out FILE, which takes the rows"
     ]
+
+
+def deadly(photos: list[str], _: Path) -> list[Row]:
+    """Kills its process as a photo might that breaks a decoder."""
+    if "deadly" in photos:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return [Row(name) for name in photos]
+
+
+def test_only_the_photo_that_kills_its_process_is_a_row_with_a_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "_located", deadly)
+    names = ["first", "deadly", "last"]
+    with Journal(tmp_path / "out.jsonl") as journal:
+        locate_archive(names, tmp_path, journal, 2)
+    found = rows(tmp_path / "out.jsonl")
+    assert [row["photo"] for row in found] == names
+    assert [row["photo"] for row in found if row["error"] is not None] == ["deadly"]
+
+
+def test_a_bundle_that_is_none_is_said_once_by_processes_too(tmp_path: Path) -> None:
+    with Journal(tmp_path / "out.jsonl") as journal, pytest.raises(BundleError, match="gone"):
+        locate_archive(["a.jpg"], tmp_path / "gone", journal, 2)
