@@ -21,7 +21,7 @@ from train.evaluate.sequences import Rows, bursts, times_s, walks, windows
 Float = NDArray[np.float64]
 
 NUMBERS = ("1", "2", "3", "4+", "bursts")  # how many photos a fix is read from; `bursts` are whole ones of any length
-FOREIGN_APART_M, FOREIGN_DRAWS = 100.0, 5  # photos of elsewhere: how far from a burst's own, and how many in turn
+FOREIGN_APART_M, FOREIGN_DRAWS = 50.0, 5  # photos of elsewhere: how far from a burst's own, and how many in turn
 
 
 @dataclass(frozen=True)
