@@ -27,6 +27,7 @@ from core.io.files import write_atomically
 
 NAMES = (
     "predicting", "photo_to_fix", "many_photos", "http_requests", "ingesting", "training", "growth", "edge_resnet50",
+    "backbones",
 )  # fmt: skip
 ASKED_FOR = ("gpu", "soak", "app_visits")  # only by name: they need a GPU, hours, a browser
 LENGTH_S = {"soak": 600.0}  # where nothing else is said; the others have Effort's own
