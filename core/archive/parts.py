@@ -39,8 +39,9 @@ class Parts:
     def __enter__(self) -> Parts:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        if self._rows or not self._next:  # also after an error: what was located is not lost
+    def __exit__(self, error: object, *_: object) -> None:
+        # Also after an error: what was located is not lost. With nothing located, it leaves nothing.
+        if self._rows or (error is None and not self._next):
             self._write()
 
     def _write(self) -> None:

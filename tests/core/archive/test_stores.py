@@ -71,3 +71,9 @@ def test_parts_hold_every_row_once_over_two_runs(tmp_path: Path, kind: str, monk
     assert sorted(pyarrow.parquet.read_table(out)["photo"].to_pylist()) == ["a", "b", "c", "d"]
     with pytest.raises(CampusError, match="is a file"):
         Parts(str(next(out.iterdir())), resume=False)
+
+
+def test_a_run_that_fails_before_its_first_row_leaves_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(CampusError, match="no campus"), Parts(str(tmp_path / "out"), resume=False):
+        raise CampusError("no campus")
+    assert not (tmp_path / "out").exists()
