@@ -52,6 +52,8 @@ def main() -> None:
             with buttons:
                 from_camera(localizer, texts)
                 from_gallery(localizer, texts)
+        else:
+            st.container(key="pages_alone")  # the bar is low: a style that guessed would move the map as buttons load
     with top:
         head(localizer, texts)
     with sheet:
