@@ -6,10 +6,10 @@ from collections.abc import Callable
 from functools import partial
 
 import numpy as np
-import onnxruntime as ort
 import torch
 
 from benchmarks.timing import Effort, Section, interleaved
+from core.engines.onnx_engine import open_session
 from core.network.campus_net import CampusNet
 from core.network.net_config import NetConfig
 from core.network.onnx_export import export_fp32, quantize_int8
@@ -37,7 +37,7 @@ def networks(name: str, side_px: int) -> dict[str, bytes]:
 
 
 def run(effort: Effort) -> Section:
-    """One photo at a time through each, in turn, on onnxruntime's own number of threads."""
+    """One photo at a time through each, in turn."""
     section = Section("Backbones", "One photo through each backbone of random weights, with heads, by ONNX Runtime.")
     sizes: dict[str, float] = {}
     ways: dict[str, Callable[[], object]] = {}
@@ -45,7 +45,7 @@ def run(effort: Effort) -> Section:
         side_px = TINY_PX if effort.tiny else side_px
         image = np.zeros((1, side_px, side_px, 3), np.uint8)
         for precision, model in networks(name, side_px).items():
-            session = ort.InferenceSession(model, providers=["CPUExecutionProvider"])
+            session = open_session(model)  # as the program runs it: waiting threads leave the cores to the others
             label = f"{name}, {side_px} px, {precision}"
             sizes[label] = len(model) / 1e6
             ways[label] = partial(session.run, None, {"image": image})
