@@ -32,8 +32,7 @@ def check_campus(path: Path) -> None:
             try:
                 check_model(bundle.read(name))
             except EngineError as error:
-                reason = f"{name}: {error.reason}"
-                raise EngineError(reason, path=path, remedy=error.remedy, kind=error.kind) from error
+                raise error.replace(reason=f"{name}: {error.reason}", path=path) from error
     _ = bundle.campus_map
     slow = BundleError(
         f"takes more than {CPU_S} s or {MEMORY_BYTES >> 30} GB to answer its own samples",

@@ -47,9 +47,12 @@ class CampusError(Exception):
     def __str__(self) -> str:
         return ": ".join(part for part in (self.path, self.reason, self.remedy) if part)
 
-    def replace(self: _Error, *, path: str | Path | None = None, remedy: str | None = None) -> _Error:
-        """The same problem as another part of the program tells it: its own name for the thing, its own remedy."""
+    def replace(
+        self: _Error, *, reason: str | None = None, path: str | Path | None = None, remedy: str | None = None
+    ) -> _Error:
+        """The same problem as another part of the program tells it: its own words and name for it, its own remedy."""
         other = copy.copy(self)
+        other.reason = self.reason if reason is None else reason
         other.path = self.path if path is None else str(path)
         other.remedy = self.remedy if remedy is None else remedy
         return other

@@ -25,8 +25,7 @@ def opened(bundle: Bundle, file: str, name: str, threads: int | None) -> OnnxEng
     try:
         engine = OnnxEngine(bundle.read(file), name, threads)
     except EngineError as error:
-        reason = f"{file}: {error.reason}"
-        raise EngineError(reason, path=bundle.path, remedy=error.remedy, kind=error.kind) from error
+        raise error.replace(reason=f"{file}: {error.reason}", path=bundle.path) from error
     return _checked(engine, bundle)
 
 
