@@ -36,7 +36,7 @@ def answer(sighting: Sighting, localizer: Localizer, texts: Texts) -> None:
     st.html(cards.legend_row(items, texts) + cards.map_credit(bundle))
     with st.expander(texts["details"]):
         st.caption(texts["position"])
-        st.code(f"{fix.lat:.6f}, {fix.lon:.6f}", language=None)
+        st.html(cards.position(fix))
         st.html(cards.place_code(fix, texts))
         st.html(cards.zone_table(fix, texts))
         total = round(sum(fix.timings_ms.values()))

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from app.map.deck import known_heading, view_cone
 from app.map.legend import LegendItem
+from app.map.shapes import css
 from app.places import candidate_names, named_zones, place_name, thin
 from app.session_log import COLUMN_NOTES, FieldTest
 from app.sighting import Sighting
@@ -143,7 +144,7 @@ def map_credit(bundle: Bundle) -> str:
 
 def _sign(item: LegendItem) -> str:
     """The item as it looks on the map, an SVG in a data URL (the page lets no inline SVG through)."""
-    colour = "#{:02x}{:02x}{:02x}".format(*item.colour)
+    colour = css(item.colour)
     box, disc = "<rect x='2' y='3' width='16' height='14'", "<circle cx='10' cy='10'"
     shapes = {
         "dot": f"<circle cx='10' cy='10' r='6' fill='{colour}'/>",
@@ -248,6 +249,11 @@ def heldout(bundle: Bundle, texts: Texts) -> str:
     ]
     title, how = say("card_heldout", count=held.n), say("card_split", split=texts.split(bundle.manifest.training.split))
     return f"<h3>{escape(title)}</h3>{_facts(facts)}<p>{escape(how)}</p>"
+
+
+def position(fix: Fix) -> str:
+    """Latitude and longitude; Streamlit's own element for code brings 1.5 MB of highlighting."""
+    return f"<p class='position'><code>{fix.lat:.6f}, {fix.lon:.6f}</code></p>"
 
 
 def place_code(fix: Fix, texts: Texts) -> str:

@@ -19,7 +19,9 @@ import streamlit as st
 from app.campuses import MAX_CAMPUS_MB
 from app.language import Lang
 from app.map.deck import Place, Room
+from app.map.shapes import DARK, LIGHT, css
 from app.texts import Texts
+from core.campus.basemap import Label, image_of
 from core.errors import PhotoError
 from core.photo.capture import Capture, capture_from_tags
 from core.photo.exif import read_tags
@@ -180,6 +182,12 @@ def scale_bar(texts: Texts, metres_per_px: float, *, webgl: bool) -> None:
     """How long some round number of metres is on the map, at each zoom; without WebGL at the still picture's scale."""
     words = {key: texts[key] for key in ("metres", "kilometres")}
     component("scale")(key="scale", data={"texts": words, "metres_per_px": metres_per_px, "webgl": webgl})
+
+
+def names_on_map(labels: Sequence[Label], *, dark: bool) -> None:
+    """Give the map the pictures of its names."""
+    pictures = [image_of(label, dark=dark) for label in labels]
+    component("names")(key="names", data={"names": pictures, "halo": css((DARK if dark else LIGHT).halo)})
 
 
 @lru_cache(maxsize=4)

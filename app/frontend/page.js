@@ -89,10 +89,9 @@ function nameSkipLink(data) {
 }
 
 // What of the map the page's head leaves free, where that is less than the first view is made for; else null.
-const ENOUGH_PX = 400;
+const ENOUGH_PX = 400, STAGE = ".st-key-stage", HEAD = ".st-key-top .campus-head", MEASURED = `${STAGE}, ${HEAD}`;
 function roomOnMap() {
-  const stage = document.querySelector(".st-key-stage")?.getBoundingClientRect();
-  const head = document.querySelector(".st-key-top .campus-head")?.getBoundingClientRect();
+  const [stage, head] = [STAGE, HEAD].map((part) => document.querySelector(part)?.getBoundingClientRect());
   if (!stage?.height || !head?.height) return undefined;
   const covered = head.left < stage.right && head.right > stage.left ? Math.max(0, head.bottom - stage.top) : 0;
   const free = stage.height - covered;
@@ -137,13 +136,22 @@ export default function ({ data, setStateValue }) {
     told = room;
     setStateValue("room", room);
   };
-  const look = () => (tellRoom(), sayWhyNot(data), watchConnection(data), sayWhatFor(data), nameSkipLink(data));
-  const watcher = new MutationObserver(look);
+  // The browser measures when it lays the page out; asked at every change, it would lay it out for each.
+  const sizes = new ResizeObserver(tellRoom), measured = new Set();
+  const measure = () => {
+    for (const part of document.querySelectorAll(MEASURED)) if (!measured.has(part)) measured.add(part), sizes.observe(part);
+  };
+  const look = () => (measure(), sayWhyNot(data), watchConnection(data), sayWhatFor(data), nameSkipLink(data));
+  let next = 0;
+  const lookSoon = () => (next ||= requestAnimationFrame(() => ((next = 0), look()))); // once for a frame's many changes
+  const watcher = new MutationObserver(lookSoon);
   const attributeFilter = ["aria-invalid", "data-test-connection-state", "data-test-script-state"];
   watcher.observe(document.body, { subtree: true, childList: true, attributes: true, attributeFilter });
   for (const name of ["online", "offline"]) window.addEventListener(name, look);
   stopWatching = () => {
     watcher.disconnect();
+    sizes.disconnect();
+    cancelAnimationFrame(next);
     for (const name of ["online", "offline"]) window.removeEventListener(name, look);
   };
   look();

@@ -33,8 +33,9 @@ from app.map.shapes import (
     rounded,
     text,
     text_layer,
+    unseen_layers,
 )
-from core.campus.basemap import Name, View, drawable, fitted_view, names, style_url
+from core.campus.basemap import Label, Name, View, drawable, fitted_view, names, style_url
 from core.campus.walked import walked_map
 from core.locate.confidence import confidence, places_to_name
 
@@ -136,14 +137,15 @@ def campus_deck(
     if fix is not None and fix.probability is not None and draws_heat(fix, shown):
         mass = fix.probability.mass.astype(np.float64)
         layers.append(_heat_layer(bundle, fix.probability.grid, mass, theme, "probability"))
-    layers.append(_label_layer(bundle, lang, theme))
     if track:
         layers += _track_layers(track[-_TRACK_LENGTH:], theme)
     if fix is not None:
         layers += _fix_layers(bundle, fix, theme)
         if truth is not None:
             layers += _truth_layers(bundle, fix, truth, theme)
-    return _deck(bundle, view, layers, dark, recentred)
+    else:
+        layers += unseen_layers(rounded([view.lon, view.lat]))
+    return _deck(bundle, view, layers, lang, dark, recentred)
 
 
 def draws_heat(fix: Fix, shown: Shown) -> bool:
@@ -169,8 +171,7 @@ def coverage_deck(
     if bundle.gallery is not None:
         counts = photo_density(bundle.manifest.grid, bundle.gallery.local_m.astype(np.float64))
         layers.append(_heat_layer(bundle, bundle.manifest.grid, np.sqrt(counts), theme, "coverage"))
-    layers.append(_label_layer(bundle, lang, theme))
-    return _deck(bundle, view, layers, dark, recentred)
+    return _deck(bundle, view, layers, lang, dark, recentred)
 
 
 def photo_density(grid: Grid, local_m: Float, width_m: float = 6.0) -> Float:
@@ -217,7 +218,7 @@ def radii_m(fix: Fix) -> tuple[float, float]:
     return fix.radius68_m, fix.radius95_m
 
 
-def _deck(bundle: Bundle, view: View, layers: list[pydeck.Layer], dark: bool, recentred: int = 0) -> pydeck.Deck:
+def _deck(bundle: Bundle, view: View, layers: list[pydeck.Layer], lang: str, dark: bool, recentred: int) -> pydeck.Deck:
     pdk = pydeck_module()
     from app.map.compact_deck import CompactDeck  # a pydeck class, so not before pydeck is known to be there
 
@@ -234,7 +235,7 @@ def _deck(bundle: Bundle, view: View, layers: list[pydeck.Layer], dark: bool, re
         ),
         # Without a provider and with the style in a data URL, nothing is asked of the network.
         map_provider=None,
-        map_style=_style(bundle, dark),
+        map_style=_style(bundle, lang, dark),
         tooltip={"text": "{name}"},
     )
 
@@ -264,8 +265,14 @@ def names_of(bundle: Bundle, lang: str = "") -> list[Name]:
 
 
 @lru_cache(maxsize=2 * _CAMPUSES)
-def _style(bundle: Bundle, dark: bool) -> str:
-    return style_url(campus_map_of(bundle), dark=dark)
+def labels_of(bundle: Bundle, lang: str) -> list[Label]:
+    """The names that a map may show, the most telling first."""
+    return [name.label for name in names_of(bundle, lang)[:_MOST_NAMES]]
+
+
+@lru_cache(maxsize=2 * _CAMPUSES)
+def _style(bundle: Bundle, lang: str, dark: bool) -> str:
+    return style_url(campus_map_of(bundle), labels_of(bundle, lang), dark=dark)
 
 
 def _zone_layer(bundle: Bundle, fix: Fix | None, theme: Theme) -> pydeck.Layer:
@@ -328,13 +335,6 @@ def _photo_layer(bundle: Bundle, theme: Theme) -> pydeck.Layer:
     return dots("photos", rows, 2.5, [*theme.track, 190], [*theme.halo, 200], 1)
 
 
-def _label_layer(bundle: Bundle, lang: str, theme: Theme) -> pydeck.Layer:
-    """All names; at each zoom deck.gl draws those that have room, the most telling first."""
-    told = [name.label for name in names_of(bundle, lang)[:_MOST_NAMES]]
-    rows = [{"at": [label.lon, label.lat], "text": label.text, "rank": -rank} for rank, label in enumerate(told)]
-    return text_layer("names", rows, theme, size=12, colour=theme.text, rank="rank")
-
-
 def _fix_layers(bundle: Bundle, fix: Fix, theme: Theme) -> list[pydeck.Layer]:
     at = bundle.manifest.frame.to_local(fix.lat, fix.lon)
     radius68_m, radius95_m = radii_m(fix)
@@ -361,7 +361,7 @@ def _fix_layers(bundle: Bundle, fix: Fix, theme: Theme) -> list[pydeck.Layer]:
         ]
         layers += [
             dots("candidates", rows, 12, [*theme.candidate, 255], [*theme.halo, 255], 2),
-            text_layer("candidate_numbers", rows, theme, size=14, colour=theme.halo, halo=False),
+            text_layer("candidate_numbers", rows, size=14, colour=[*theme.halo, 255]),
         ]
     return layers
 
@@ -377,7 +377,7 @@ def _truth_layers(bundle: Bundle, fix: Fix, truth: Place, theme: Theme) -> list[
     return [
         *layers,
         dots("truth", rows, 9, [*theme.halo, 255], [*theme.truth, 255], 3),
-        text_layer("truth_cross", rows, theme, size=20, colour=theme.truth, halo=False),
+        text_layer("truth_cross", rows, size=20, colour=[*theme.truth, 255]),
     ]
 
 

@@ -47,6 +47,10 @@ DARK = Theme(
 )  # fmt: skip
 
 
+def css(colour: Colour) -> str:
+    return "#{:02x}{:02x}{:02x}".format(*colour)
+
+
 def ring_m(at: Float, radius_m: float) -> Float:
     """(96, 2) points of a circle, closed."""
     turn = np.linspace(0, 2 * np.pi, 96)
@@ -102,25 +106,28 @@ def path_layer(name: str, rows: list[dict[str, Any]], colour: list[int], width: 
     )  # fmt: skip
 
 
-def text_layer(
-    name: str, rows: list[dict[str, Any]], theme: Theme, *, size: int, colour: Colour, halo: bool = True, rank: str = ""
-) -> pydeck.Layer:
-    """Texts; with `rank`, a field of the rows, the higher one stands where two would cover one another."""
-    collision: dict[str, Any] = {}
-    if rank:
-        collision = {
-            "extensions": [{"@@type": "CollisionFilterExtension"}],
-            "collision_enabled": True,
-            "collision_group": text("names"),
-            "get_collision_priority": rank,
-            "collision_test_props": {"sizeScale": 1.6},
-        }
+def text_layer(name: str, rows: list[dict[str, Any]], *, size: int, colour: list[int]) -> pydeck.Layer:
     return layer(
-        "TextLayer", name, rows, get_position="at", get_text="text", get_size=size, get_color=[*colour, 255],
+        "TextLayer", name, rows, get_position="at", get_text="text", get_size=size, get_color=colour,
         font_family=text("system-ui, sans-serif"), font_weight=text("700"), character_set=text("auto"),
-        font_settings={"sdf": True, "fontSize": 48, "buffer": 8, "radius": 16} if halo else {"fontSize": 48},
-        outline_width=4 if halo else 0, outline_color=[*theme.halo, 255], line_height=1.1, **collision,
+        font_settings={"fontSize": 48},
     )  # fmt: skip
+
+
+def unseen_layers(at: list[float]) -> list[pydeck.Layer]:
+    """One shape of each kind that an answer draws, at (lon, lat), without colour.
+
+    WebGL builds a kind's program when it draws the first one, which without a graphics processor takes half a second:
+    so it is drawn while the page rests.
+    """
+    clear, near = [0, 0, 0, 0], [at[0] + 1e-6, at[1] + 1e-6]
+    area = [{"outline": [at, near, [at[0], near[1]]]}]
+    return [
+        layer("PolygonLayer", "unseen_area", area, get_polygon="outline", get_fill_color=clear, stroked=False),
+        dots("unseen_dots", [{"at": at}], 1, clear, clear, 1),
+        path_layer("unseen_path", [{"path": [at, near]}], clear, 1),
+        text_layer("unseen_text", [{"at": at, "text": "1"}], size=14, colour=clear),
+    ]
 
 
 def layer(kind: str, name: str, rows: list[dict[str, Any]] | None, **options: Any) -> pydeck.Layer:

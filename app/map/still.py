@@ -10,7 +10,7 @@ from urllib.parse import quote
 import numpy as np
 
 from app.map.deck import Place, campus_map_of, names_of, radii_m, view_of
-from app.map.shapes import DARK, LIGHT
+from app.map.shapes import DARK, LIGHT, css
 from core.campus import basemap
 from core.locate.confidence import confidence, places_to_name
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 WIDTH_PX, HEIGHT_PX = 1600, 1200  # as large as a screen's map; the page shows its middle
 _LETTERS = "font-family='system-ui,sans-serif' font-weight='700' font-size='12' text-anchor='middle'"
+_AS_THEY_STAND = "style='direction:ltr;unicode-bidi:bidi-override'"  # letters of names come from left to right
 _EQUATOR_M, _TILE_PX = 40_075_016.686, 512
 
 
@@ -53,14 +54,14 @@ def still_map(
     ground = _ground(bundle, dark)
     turned = f"scale({px_per_m:.5f}) translate({-middle[0]:.2f} {middle[1]:.2f})"
     parts = []
-    text, halo = (_hex(colour) for colour in (theme.text, theme.halo))
-    style = f"fill='{text}' stroke='{halo}' stroke-width='3' paint-order='stroke'"
+    halo = css(theme.halo)
+    style = f"{_AS_THEY_STAND} stroke='{halo}' stroke-width='3' paint-order='stroke'"
     for label in basemap.labels(names_of(bundle, lang), frame, view.zoom):
-        x, y = at(label.lat, label.lon)
+        (x, y), ink = at(label.lat, label.lon), basemap.ink_of(label, dark=dark)
         for row, line in enumerate(label.text.split("\n")):
-            parts.append(f"<text x='{x}' y='{y + 13 * row}' {style}>{escape(line)}</text>")
+            parts.append(f"<text x='{x}' y='{y + 13 * row}' fill='{ink}' {style}>{escape(line)}</text>")
     if fix is not None:
-        parts += _answer(fix, at, px_per_m, _hex(theme.fix), _hex(theme.candidate), halo)
+        parts += _answer(fix, at, px_per_m, css(theme.fix), css(theme.candidate), halo)
     head = f"<svg xmlns='http://www.w3.org/2000/svg' width='{WIDTH_PX}' height='{HEIGHT_PX}' {_LETTERS}>"
     head += f"<rect width='100%' height='100%' fill='{colours['ground']}'/>"
     head += f"<g transform='translate({WIDTH_PX // 2} {HEIGHT_PX // 2}) {turned}'>"
@@ -131,7 +132,3 @@ def _answer(fix: Fix, at: At, px_per_m: float, blue: str, red: str, halo: str) -
             f"<text x='{x}' y='{y + 5}' fill='{halo}'>{number}</text>"
         )
     return parts
-
-
-def _hex(colour: tuple[int, int, int]) -> str:
-    return "#{:02x}{:02x}{:02x}".format(*colour)

@@ -1,7 +1,7 @@
 """The offline basemap: a campus's GeoJSON -> a map style in a data URL, its names, the view that fits.
 
-The style names no tiles, glyphs or sprites, so drawing it asks the network for nothing. Names are therefore
-not part of the style: `names` and `labels` give them as points with text.
+The style names no tiles, glyphs or sprites, so drawing it asks the network for nothing. It places names as icons,
+whose pictures whoever draws it makes: `image_of` says what they are called. `labels` places them where nothing does.
 """
 
 from __future__ import annotations
@@ -37,6 +37,10 @@ _LINES = {
     "path_line": ("path", "path", 1.0, 20.0), "scale_line": ("scale", "scale", 1.5, 4.0),
 }  # fmt: skip
 _DOTS = {"tree": ("tree", 0.75, 0.5, 22.0), "photo": ("photo", 0.9, 1.8, 8.0)}  # colour, opacity, radius likewise
+_NAME_LAYER = {
+    "id": "names", "type": "symbol", "source": "names",
+    "layout": {"icon-image": ["get", "image"], "symbol-sort-key": ["get", "rank"], "icon-padding": 2},
+}  # fmt: skip
 MAX_STYLE_BYTES = 150_000
 _WORLD_PX = 512  # MapLibre's and deck.gl's tile size: the world is this wide at zoom 0
 _EQUATOR_M = 40_075_016.686
@@ -44,16 +48,18 @@ _LETTER_PX, _LINE_PX = 6.4, 15.0  # of an 11-pixel sans serif, with a little air
 MAX_LABELS = 40
 
 LIGHT = {
-    "ground": "#f4f1ea", "lawn": "#cde6b4", "sports": "#b9dca6", "water": "#a5d2f0", "plaza": "#e5dcc8",
+    "ground": "#f2eee4", "lawn": "#c6e3aa", "sports": "#b0d89b", "water": "#9acbee", "plaza": "#e6dac0",
     "path": "#ffffff", "building": "#d2bfa9", "tower": "#b99f83", "tree": "#7fb069",
-    "path_edge": "#cfc6b6", "building_edge": "#7d6a55", "road": "#fbf3d9", "steps": "#a08f78",
+    "path_edge": "#b3a68f", "building_edge": "#6f5c47", "road": "#fbf3d9", "steps": "#a08f78",
     "grounds": "#e9e8d3", "photo": "#5d7340", "scale": "#4a4238",
+    "name": "#26211b", "water_name": "#0a4a78", "lawn_name": "#2a5718", "sports_name": "#2a5718",
 }  # fmt: skip
 DARK = {
     "ground": "#14181e", "lawn": "#1d3326", "sports": "#20402b", "water": "#17364d", "plaza": "#2b2a29",
     "path": "#3b424d", "building": "#46505f", "tower": "#5d6b80", "tree": "#2f5a3a",
     "path_edge": "#262c35", "building_edge": "#8b98ab", "road": "#4a4f58", "steps": "#8a93a1",
     "grounds": "#1c242b", "photo": "#9cc083", "scale": "#c9cfd8",
+    "name": "#eef0f4", "water_name": "#a3d3f7", "lawn_name": "#b9e0a3", "sports_name": "#b9e0a3",
 }  # fmt: skip
 
 
@@ -64,6 +70,7 @@ class Label:
     lat: float
     lon: float
     text: str
+    kind: str = ""
 
 
 @dataclass(frozen=True)
@@ -84,8 +91,11 @@ class View:
     zoom: float
 
 
-def style_url(campus_map: dict[str, Any], *, dark: bool) -> str:
-    """The basemap style of a GeoJSON FeatureCollection, as a data URL; unknown kinds are left out."""
+def style_url(campus_map: dict[str, Any], told: Sequence[Label] = (), *, dark: bool) -> str:
+    """The basemap style of a GeoJSON FeatureCollection, as a data URL; unknown kinds are left out.
+
+    Of the names `told`, each is drawn whole or not at all, at each zoom; the first ones stand where two would meet.
+    """
     colours = DARK if dark else LIGHT
     kinds = list(KINDS)
     features = [_slim(feature) for feature in drawable(campus_map)]
@@ -96,13 +106,37 @@ def style_url(campus_map: dict[str, Any], *, dark: bool) -> str:
         }
         if thanks := attribution(campus_map):
             source["attribution"] = thanks
-        style = {"version": 8, "sources": {"campus": source}, "layers": _style_layers(colours)}
+        sources, layers = {"campus": source, "names": _name_source(told, dark)}, [*_style_layers(colours), _NAME_LAYER]
+        style = {"version": 8, "sources": sources, "layers": layers}
         text = json.dumps(style, separators=(",", ":"))
         dropped = next((kind for kind in _LEFT_OUT_FIRST if kind in kinds), None)
         if len(text) <= MAX_STYLE_BYTES or dropped is None:
             return "data:application/json;base64," + base64.b64encode(text.encode()).decode()
         kinds.remove(dropped)
         features = [feature for feature in features if feature["properties"]["kind"] in kinds]
+
+
+def ink_of(label: Label, *, dark: bool) -> str:
+    """The colour of a name, as printed maps have it: blue on water, green on lawns."""
+    colours = DARK if dark else LIGHT
+    return colours.get(f"{label.kind}_name", colours["name"])
+
+
+def image_of(label: Label, *, dark: bool) -> str:
+    """What the style calls the picture of a label: its colour, a space, its text."""
+    return f"{ink_of(label, dark=dark)} {label.text}"
+
+
+def _name_source(told: Sequence[Label], dark: bool) -> dict[str, Any]:
+    points = [
+        {
+            "type": "Feature",
+            "properties": {"image": image_of(label, dark=dark), "rank": rank},
+            "geometry": {"type": "Point", "coordinates": [label.lon, label.lat]},
+        }
+        for rank, label in enumerate(told)
+    ]
+    return {"type": "geojson", "data": {"type": "FeatureCollection", "features": points}}
 
 
 def attribution(campus_map: dict[str, Any]) -> str:
@@ -235,13 +269,19 @@ def names(campus_map: dict[str, Any], frame: LocalFrame, lang: str = "") -> list
         local = frame.to_local(lon_lat[:, 1], lon_lat[:, 0])
         size = np.ptp(local, axis=0)
         found.append(
-            (_NAMED.index(kind) > 1, -float(size.prod()), (local.min(0) + local.max(0)) / 2, local_name.get(name, name))
+            (
+                _NAMED.index(kind) > 1,
+                -float(size.prod()),
+                (local.min(0) + local.max(0)) / 2,
+                local_name.get(name, name),
+                kind,
+            )
         )
     out = []
-    for _, _, middle, name in sorted(found, key=lambda item: item[:2]):
+    for _, _, middle, name, kind in sorted(found, key=lambda item: item[:2]):
         lines = [visual_order(line) for line in _wrapped(_plain(name))]
         lat, lon = frame.to_latlon(middle)
-        label = Label(round(float(lat), 6), round(float(lon), 6), "\n".join(lines))
+        label = Label(round(float(lat), 6), round(float(lon), 6), "\n".join(lines), kind)
         half_px = (max(len(line) for line in lines) * _LETTER_PX / 2, len(lines) * _LINE_PX / 2)
         out.append(Name(label, (float(middle[0]), float(middle[1])), half_px))
     return out

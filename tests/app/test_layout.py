@@ -168,3 +168,24 @@ def test_look_alike_places_are_seen_below_the_head_of_a_small_screen(visit: Open
         assert 10 < x < size[0] - 10
     seen.screenshot(f"layout-split-{size[0]}x{size[1]}")
     seen.clean()
+
+
+def test_changes_of_the_page_do_not_make_the_browser_measure_it(visit: Open) -> None:
+    """Measuring after a change lays the page out anew: on a slow phone a fifth of a second of each answer."""
+    page = visit(PHONE).page
+    page.locator(".st-key-stage canvas").first.wait_for()
+    measured = page.evaluate(
+        """async () => {
+          const measure = Element.prototype.getBoundingClientRect;
+          const tick = () => new Promise((done) => setTimeout(done, 5));
+          let times = 0;
+          Element.prototype.getBoundingClientRect = function () {
+            if (this.matches(".st-key-stage, .campus-head")) times++;
+            return measure.call(this);
+          };
+          for (let change = 0; change < 40; change++) document.body.append(document.createElement("i")), await tick();
+          Element.prototype.getBoundingClientRect = measure;
+          return times;
+        }"""
+    )
+    assert measured == 0

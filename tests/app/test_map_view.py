@@ -13,10 +13,24 @@ import pytest
 from PIL import Image
 
 from benchmarks.browser import launch
+from tests import REPOSITORY
 from tests.app.harness import DESKTOP, PHONE, Open, Server, Visit, start_app
 from tests.bundles import make_bundle
 
 pytestmark = pytest.mark.slow
+
+NAMES_SCRIPT = (REPOSITORY / "app/frontend/names.js").read_text("utf-8")
+# Asks MapLibre where it drew which of its names.
+PLACED = """
+  const map = mapOnPage(), screen = map.getCanvas().getBoundingClientRect();
+  const drawn = new Set(map.queryRenderedFeatures({ layers: ["names"] }).map((one) => one.properties.rank));
+  return map.getStyle().sources.names.data.features.map(({ properties: { image, rank }, geometry }) => {
+    const { data, pixelRatio } = map.style.getImage(image), at = map.project(geometry.coordinates);
+    const width = data.width / pixelRatio, height = data.height / pixelRatio;
+    const inside = Math.abs(at.x - screen.width / 2) < (screen.width - width) / 2
+      && Math.abs(at.y - screen.height / 2) < (screen.height - height) / 2;
+    return { image, rank, x: at.x, y: at.y, width, height, inside, drawn: drawn.has(rank) };
+  });"""
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +58,29 @@ def letters(seen: Visit) -> int:
     return int((np.abs(middle - (38, 33, 27)).max(axis=-1) < 40).sum())
 
 
+def placed_names(seen: Visit) -> list[dict[str, Any]]:
+    """The names that the map could show: rank, middle and size in pixels, whether it is drawn; by rank."""
+    asked = NAMES_SCRIPT.partition("export default")[0] + PLACED
+    return sorted(seen.page.evaluate(f"() => {{ {asked} }}"), key=lambda name: float(name["rank"]))
+
+
+def meet(one: dict[str, Any], other: dict[str, Any], apart_px: float) -> bool:
+    """Whether two names come nearer to one another than that."""
+    sides = (("x", "width"), ("y", "height"))
+    return all(abs(one[at] - other[at]) < (one[size] + other[size]) / 2 + apart_px for at, size in sides)
+
+
+def assert_each_name_is_whole_or_left_out(seen: Visit) -> None:
+    """No drawn name covers another, and each one left out has a more telling one in its place."""
+    found = placed_names(seen)
+    drawn = [name for name in found if name["drawn"]]
+    assert drawn
+    assert [(a, b) for n, a in enumerate(drawn) for b in drawn[:n] if meet(a, b, -1)] == []
+    for name in found:
+        if name["inside"] and not name["drawn"]:
+            assert any(meet(name, other, 5) for other in drawn if other["rank"] < name["rank"]), name
+
+
 def zoom(seen: Visit, by: int) -> None:
     """Turn the wheel over the map's middle until it stands two zooms nearer or farther."""
     box = seen.page.locator("[data-testid=stDeckGlJsonChart]").bounding_box()
@@ -60,15 +97,19 @@ def test_zoomed_out_fewer_names_are_drawn_and_the_scale_bar_stays_true(visit: Op
     metres, px = bar(seen)
     first = letters(seen)
     assert first > 300
+    assert_each_name_is_whole_or_left_out(seen)
     seen.screenshot("map-first")
     zoom(seen, -1)
     far_metres, far_px = bar(seen)
     assert far_metres / far_px > 1.5 * metres / px
     assert 0 < letters(seen) < 0.75 * first, "what does not fit is left out"
+    assert_each_name_is_whole_or_left_out(seen)
+    assert not all(name["drawn"] for name in placed_names(seen))
     seen.screenshot("map-far")
     zoom(seen, 1)
     near_metres, near_px = bar(seen)
     assert near_metres / near_px < far_metres / far_px / 1.5
+    assert_each_name_is_whole_or_left_out(seen)
     seen.clean()
 
 

@@ -32,6 +32,7 @@ from app.sighting import Sighting
 from app.standpoint import locate
 from app.texts import Texts
 from app.widgets import shot_from
+from core.campus import basemap
 from core.campus.bundle import Bundle
 from core.engines.vet import check_model
 from core.errors import BundleError, CampusError, EngineError, PhotoError
@@ -653,7 +654,7 @@ def test_texts_have_aa_contrast(look: str) -> None:
 
 
 def test_signs_on_the_map_stand_out_from_its_ground() -> None:
-    for theme, ground in ((LIGHT, "#f4f1ea"), (DARK, "#14181e")):
+    for theme, ground in ((LIGHT, basemap.LIGHT["ground"]), (DARK, basemap.DARK["ground"])):
         for colour in (theme.fix, theme.truth, theme.zone, theme.candidate, theme.text):
             assert contrast("#{:02x}{:02x}{:02x}".format(*colour), ground) >= 4.5
 

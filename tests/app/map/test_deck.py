@@ -5,17 +5,30 @@ from __future__ import annotations
 import base64
 import io
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
 
 from app.map.deck import Place, Shown, campus_deck, coverage_deck, photo_density, view_cone
 from app.map.legend import coverage_legend, legend
-from core.campus.basemap import MAX_STYLE_BYTES, fitted_view, labels, names, style_url, visual_order
+from app.map.still import still_map
+from core.campus.basemap import (
+    LIGHT,
+    MAX_STYLE_BYTES,
+    Label,
+    fitted_view,
+    image_of,
+    labels,
+    names,
+    style_url,
+    visual_order,
+)
 from core.campus.frame import LocalFrame, distance_m
 from core.campus.grid import Grid
 from core.locate.confidence import confidence, places_to_name
@@ -42,7 +55,15 @@ def spec(deck: Any) -> dict[str, Any]:
 
 
 def layers(deck: Any) -> dict[str, dict[str, Any]]:
-    return {layer["id"]: layer for layer in spec(deck)["layers"]}
+    """What is seen: not what only makes the browser ready for it."""
+    return {layer["id"]: layer for layer in spec(deck)["layers"] if not layer["id"].startswith("unseen")}
+
+
+def told(deck: Any) -> list[str]:
+    """The names on the map, the most telling first."""
+    named = style_of(spec(deck)["mapStyle"])["sources"]["names"]["data"]["features"]
+    assert [one["properties"]["rank"] for one in named] == list(range(len(named)))
+    return [one["properties"]["image"].partition(" ")[2] for one in named]
 
 
 def style_of(url: str) -> dict[str, Any]:
@@ -116,7 +137,7 @@ def test_zones_are_drawn_only_where_asked_for(localizer: Localizer, located: Cal
 
 def test_a_refused_photo_is_nowhere_on_the_map(localizer: Localizer, located: Callable[[Kind], Fix]) -> None:
     deck = campus_deck(localizer.bundle, replace(located("good"), on_campus=False))
-    assert set(layers(deck)) == {"names"}
+    assert set(layers(deck)) == set()
 
 
 def test_a_split_answer_numbers_its_places_and_claims_no_single_one(
@@ -214,8 +235,7 @@ def test_heat_lies_where_the_probability_is(localizer: Localizer, located: Calla
 
 
 def test_without_a_fix_the_whole_campus_is_shown(localizer: Localizer) -> None:
-    drawn = layers(campus_deck(localizer.bundle))
-    assert set(drawn) == {"names"}
+    assert layers(campus_deck(localizer.bundle)) == {}
     assert legend(None) == []
     assert "coverage" in layers(coverage_deck(localizer.bundle))
     assert [item.key for item in coverage_legend()] == ["coverage"]
@@ -230,8 +250,7 @@ def test_photo_density_integrates_to_the_number_of_photos() -> None:
 def test_a_campus_without_a_map_shows_its_photos_zones_and_scale(tmp_path: Path) -> None:
     bundle = Localizer.load(make_bundle(tmp_path / "bare", with_map=False)).bundle
     deck = campus_deck(bundle)
-    shown = {row["text"] for row in layers(deck)["names"]["data"]}
-    assert {"N", "50 m"} < shown
+    assert {"N", "50 m"} < set(told(deck))
     style = json.loads(base64.b64decode(json.loads(deck.to_json())["mapStyle"].split(",")[1]))
     drawn = {feature["properties"]["kind"] for feature in style["sources"]["campus"]["data"]["features"]}
     assert drawn == {"grounds", "walked", "photo", "scale"}
@@ -283,14 +302,44 @@ def test_names_do_not_cover_one_another_and_more_fit_nearer(localizer: Localizer
 def test_names_are_in_the_pages_language_where_the_map_tells_it_and_yield_by_rank(tmp_path: Path) -> None:
     path = make_bundle(tmp_path / "named", names_he={"Library": "ספרייה"})
     bundle = Localizer.load(path).bundle
-    told = {lang: layers(campus_deck(bundle, lang=lang))["names"] for lang in ("en", "he")}
-    texts = {lang: {row["text"] for row in layer["data"]} for lang, layer in told.items()}
+    texts = {lang: set(told(campus_deck(bundle, lang=lang))) for lang in ("en", "he")}
     assert texts["he"] - texts["en"] == {visual_order("ספרייה")}
     assert texts["en"] - texts["he"] == {"Library"}
-    assert told["he"]["extensions"] == [{"@@type": "CollisionFilterExtension"}]
-    ranks = [row["rank"] for row in told["he"]["data"]]
-    assert ranks == sorted(ranks, reverse=True)
-    assert "rank" in told["he"]["getCollisionPriority"]
+    placed = style_of(spec(campus_deck(bundle, lang="he"))["mapStyle"])["layers"][-1]
+    assert placed["layout"]["symbol-sort-key"] == ["get", "rank"]
+    assert not {"icon-allow-overlap", "icon-ignore-placement"} & set(placed["layout"])
+
+
+def test_before_an_answer_each_kind_of_shape_that_it_draws_is_drawn_once_unseen(
+    localizer: Localizer, located: Callable[[Kind], Fix]
+) -> None:
+    """Else its program is built after the first tap: on a phone's processor the longest part of the wait."""
+    at_rest = spec(campus_deck(localizer.bundle))["layers"]
+    fix = replace(located("split"), heading_deg=90.0, heading_spread_deg=20.0)
+    answers = [campus_deck(localizer.bundle, one, truth=Place(47.0, 8.4, 5.0)) for one in (fix, located("good"))]
+    drawn = {layer["@@type"] for deck in answers for layer in spec(deck)["layers"]}
+    assert drawn - {layer["@@type"] for layer in at_rest} == {"BitmapLayer"}, "the heat is no part of a clear answer"
+    clear = [layer.get(key) for layer in at_rest for key in ("getFillColor", "getLineColor", "getColor")]
+    assert {colour[3] for colour in clear if colour} == {0}
+
+
+def test_names_on_water_are_blue_and_on_lawns_green_as_printed_maps_have_them() -> None:
+    inks = {kind: image_of(Label(47.0, 8.4, "Pond", kind), dark=False) for kind in ("water", "lawn", "building")}
+    assert inks["building"] == f"{LIGHT['name']} Pond"
+    assert inks["water"] == f"{LIGHT['water_name']} Pond"
+    assert inks["lawn"] == f"{LIGHT['lawn_name']} Pond"
+    pond = {"type": "Feature", "properties": {"kind": "water", "name": "Pond"},
+            "geometry": {"type": "Point", "coordinates": [8.4, 47.0]}}  # fmt: skip
+    (named,) = names({"features": [pond]}, LocalFrame.about(47, 8))
+    assert named.label.kind == "water"
+
+
+def test_a_still_maps_hebrew_names_are_turned_once(tmp_path: Path) -> None:
+    """They come as they stand from left to right, so the browser must not turn them again."""
+    bundle = Localizer.load(make_bundle(tmp_path / "named", names_he={"Library": "ספרייה"})).bundle
+    drawn = re.findall(r"<text ([^>]*)>([^<]*)</text>", unquote(still_map(bundle, lang="he")))
+    style = next(attributes for attributes, text in drawn if text == visual_order("ספרייה"))
+    assert "bidi-override" in style
 
 
 @pytest.mark.parametrize(
