@@ -35,7 +35,7 @@ from app.map.shapes import (
     text_layer,
     unseen_layers,
 )
-from core.campus.basemap import Label, Name, View, drawable, fitted_view, names, style_url
+from core.campus.basemap import Label, Name, Picture, View, drawable, fitted_view, names, style_url
 from core.campus.walked import walked_map
 from core.locate.confidence import confidence, places_to_name
 
@@ -134,9 +134,9 @@ def campus_deck(
     layers = [_zone_layer(bundle, fix, theme)] if shown.zones else []
     if shown.photos:
         layers.append(_photo_layer(bundle, theme))
+    heat = None
     if fix is not None and fix.probability is not None and draws_heat(fix, shown):
-        mass = fix.probability.mass.astype(np.float64)
-        layers.append(_heat_layer(bundle, fix.probability.grid, mass, theme, "probability"))
+        heat = _heat(bundle, fix.probability.grid, fix.probability.mass.astype(np.float64), theme)
     if track:
         layers += _track_layers(track[-_TRACK_LENGTH:], theme)
     if fix is not None:
@@ -145,7 +145,7 @@ def campus_deck(
             layers += _truth_layers(bundle, fix, truth, theme)
     else:
         layers += unseen_layers(rounded([view.lon, view.lat]))
-    return _deck(bundle, view, layers, lang, dark, recentred)
+    return _deck(view, layers, _style(bundle, lang, dark, heat), recentred)
 
 
 def draws_heat(fix: Fix, shown: Shown) -> bool:
@@ -168,10 +168,11 @@ def coverage_deck(
     layers = [_zone_layer(bundle, None, theme)] if shown.zones else []
     if shown.photos:
         layers.append(_photo_layer(bundle, theme))
+    heat = None
     if bundle.gallery is not None:
         counts = photo_density(bundle.manifest.grid, bundle.gallery.local_m.astype(np.float64))
-        layers.append(_heat_layer(bundle, bundle.manifest.grid, np.sqrt(counts), theme, "coverage"))
-    return _deck(bundle, view, layers, lang, dark, recentred)
+        heat = _heat(bundle, bundle.manifest.grid, np.sqrt(counts), theme)
+    return _deck(view, layers, _style(bundle, lang, dark, heat), recentred)
 
 
 def photo_density(grid: Grid, local_m: Float, width_m: float = 6.0) -> Float:
@@ -218,7 +219,7 @@ def radii_m(fix: Fix) -> tuple[float, float]:
     return fix.radius68_m, fix.radius95_m
 
 
-def _deck(bundle: Bundle, view: View, layers: list[pydeck.Layer], lang: str, dark: bool, recentred: int) -> pydeck.Deck:
+def _deck(view: View, layers: list[pydeck.Layer], style: str, recentred: int) -> pydeck.Deck:
     pdk = pydeck_module()
     from app.map.compact_deck import CompactDeck  # a pydeck class, so not before pydeck is known to be there
 
@@ -235,7 +236,7 @@ def _deck(bundle: Bundle, view: View, layers: list[pydeck.Layer], lang: str, dar
         ),
         # Without a provider and with the style in a data URL, nothing is asked of the network.
         map_provider=None,
-        map_style=_style(bundle, lang, dark),
+        map_style=style,
         tooltip={"text": "{name}"},
     )
 
@@ -271,8 +272,8 @@ def labels_of(bundle: Bundle, lang: str) -> list[Label]:
 
 
 @lru_cache(maxsize=2 * _CAMPUSES)
-def _style(bundle: Bundle, lang: str, dark: bool) -> str:
-    return style_url(campus_map_of(bundle), labels_of(bundle, lang), dark=dark)
+def _style(bundle: Bundle, lang: str, dark: bool, heat: Picture | None) -> str:
+    return style_url(campus_map_of(bundle), labels_of(bundle, lang), heat, dark=dark)
 
 
 def _zone_layer(bundle: Bundle, fix: Fix | None, theme: Theme) -> pydeck.Layer:
@@ -294,19 +295,16 @@ def _zone_layer(bundle: Bundle, fix: Fix | None, theme: Theme) -> pydeck.Layer:
     )  # fmt: skip
 
 
-def _heat_layer(bundle: Bundle, grid: Grid, value: Float, theme: Theme, name: str) -> pydeck.Layer:
-    """A (rows, columns) grid as a picture laid on the map, its corners turned as the grid is to north."""
+def _heat(bundle: Bundle, grid: Grid, value: Float, theme: Theme) -> Picture:
+    """A (rows, columns) grid as a picture on the map, below its names, turned as the grid is to north."""
     share = value / max(float(value.max()), 1e-12)
     warm = share > _LEAST_HEAT
     rows, columns = _span(np.asarray(warm.any(axis=1))), _span(np.asarray(warm.any(axis=0)))
     share = share[rows, columns]
     west, south = grid.west_m + columns.start * grid.cell_m, grid.south_m + rows.start * grid.cell_m
     north, east = south + share.shape[0] * grid.cell_m, west + share.shape[1] * grid.cell_m
-    return layer(
-        "BitmapLayer", name, None,
-        image=text(_heat_png(share, theme)),
-        bounds=lonlat(bundle, [[west, south], [west, north], [east, north], [east, south]]),
-    )  # fmt: skip
+    corners = lonlat(bundle, [[west, north], [east, north], [east, south], [west, south]])
+    return Picture(_heat_png(share, theme), tuple((lon, lat) for lon, lat in corners))
 
 
 def _span(kept: NDArray[np.bool_]) -> slice:

@@ -37,11 +37,12 @@ _LINES = {
     "path_line": ("path", "path", 1.0, 20.0), "scale_line": ("scale", "scale", 1.5, 4.0),
 }  # fmt: skip
 _DOTS = {"tree": ("tree", 0.75, 0.5, 22.0), "photo": ("photo", 0.9, 1.8, 8.0)}  # colour, opacity, radius likewise
+_HEAT_LAYER = {"id": "heat", "type": "raster", "source": "heat", "paint": {"raster-fade-duration": 0}}
 _NAME_LAYER = {
     "id": "names", "type": "symbol", "source": "names",
     "layout": {"icon-image": ["get", "image"], "symbol-sort-key": ["get", "rank"], "icon-padding": 2},
 }  # fmt: skip
-MAX_STYLE_BYTES = 150_000
+MAX_STYLE_BYTES = 150_000  # of the features; what lies on them is small
 _WORLD_PX = 512  # MapLibre's and deck.gl's tile size: the world is this wide at zoom 0
 _EQUATOR_M = 40_075_016.686
 _LETTER_PX, _LINE_PX = 6.4, 15.0  # of an 11-pixel sans serif, with a little air
@@ -83,6 +84,14 @@ class Name:
 
 
 @dataclass(frozen=True)
+class Picture:
+    """A picture to lay on the map: its data URL, and (lon, lat) of its corners, clockwise from the upper left one."""
+
+    url: str
+    corners: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True)
 class View:
     """Where a map looks: degrees, and the zoom of MapLibre and deck.gl."""
 
@@ -91,12 +100,26 @@ class View:
     zoom: float
 
 
-def style_url(campus_map: dict[str, Any], told: Sequence[Label] = (), *, dark: bool) -> str:
+def style_url(
+    campus_map: dict[str, Any], told: Sequence[Label] = (), heat: Picture | None = None, *, dark: bool
+) -> str:
     """The basemap style of a GeoJSON FeatureCollection, as a data URL; unknown kinds are left out.
 
-    Of the names `told`, each is drawn whole or not at all, at each zoom; the first ones stand where two would meet.
+    Over it lies `heat`. Of the names `told`, each is drawn whole or not at all, at each zoom; where two would meet, the
+    first stands.
     """
-    colours = DARK if dark else LIGHT
+    style = _campus_style(campus_map, DARK if dark else LIGHT)
+    if heat is not None:
+        style["sources"]["heat"] = {"type": "image", "url": heat.url, "coordinates": heat.corners}
+        style["layers"].append(_HEAT_LAYER)
+    style["sources"]["names"] = _name_source(told, dark)
+    style["layers"].append(_NAME_LAYER)
+    text = json.dumps(style, separators=(",", ":"))
+    return "data:application/json;base64," + base64.b64encode(text.encode()).decode()
+
+
+def _campus_style(campus_map: dict[str, Any], colours: dict[str, str]) -> dict[str, Any]:
+    """The style of the features alone, without those that make it too large."""
     kinds = list(KINDS)
     features = [_slim(feature) for feature in drawable(campus_map)]
     while True:
@@ -106,12 +129,10 @@ def style_url(campus_map: dict[str, Any], told: Sequence[Label] = (), *, dark: b
         }
         if thanks := attribution(campus_map):
             source["attribution"] = thanks
-        sources, layers = {"campus": source, "names": _name_source(told, dark)}, [*_style_layers(colours), _NAME_LAYER]
-        style = {"version": 8, "sources": sources, "layers": layers}
-        text = json.dumps(style, separators=(",", ":"))
+        style = {"version": 8, "sources": {"campus": source}, "layers": _style_layers(colours)}
         dropped = next((kind for kind in _LEFT_OUT_FIRST if kind in kinds), None)
-        if len(text) <= MAX_STYLE_BYTES or dropped is None:
-            return "data:application/json;base64," + base64.b64encode(text.encode()).decode()
+        if dropped is None or len(json.dumps(style, separators=(",", ":"))) <= MAX_STYLE_BYTES:
+            return style
         kinds.remove(dropped)
         features = [feature for feature in features if feature["properties"]["kind"] in kinds]
 

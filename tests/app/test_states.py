@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import shutil
@@ -55,6 +56,12 @@ def layers(app: AppTest) -> set[str]:
     """What the page's one map draws."""
     (shown,) = maps(app)
     return {layer["id"] for layer in shown["layers"] if not layer["id"].startswith("unseen")}
+
+
+def heat(app: AppTest) -> bool:
+    """Whether a probability lies on the map."""
+    (shown,) = maps(app)
+    return '"heat"' in base64.b64decode(shown["mapStyle"].partition(",")[2]).decode()
 
 
 def position(app: AppTest) -> tuple[float, float]:
@@ -336,10 +343,12 @@ def test_the_same_picture_again_is_said_to_add_nothing(start: Start) -> None:
 
 def test_layers_are_drawn_only_where_asked_for_and_stay(start: Start) -> None:
     app = give(start(), photo(east_m=-52, north_m=68))
-    assert not {"zones", "probability", "photos"} & layers(app)
+    assert not {"zones", "photos"} & layers(app)
+    assert not heat(app)
     for name in ("zones", "heat", "photos"):
         app.toggle(key=f"layer_{name}").set_value(True).run()
-    assert {"zones", "probability", "photos"} <= layers(app)
+    assert {"zones", "photos"} <= layers(app)
+    assert heat(app)
     app.button_group(key="page").set_value("log").run()
     assert {"zones", "photos", "track"} <= layers(app)
 
