@@ -51,7 +51,7 @@ def _a_mixture(params: PosteriorParams) -> PosteriorParams:
     weights = [value for name, value in vars(params).items() if name.endswith("_weight")]
     others = (
         params.regression_width_m, params.zone_temperature, params.zone_width, params.retrieval_temperature,
-        params.retrieval_width_m, params.neighbours,
+        params.retrieval_width_m, params.neighbours, params.sharpness,
     )  # fmt: skip
     _if(min(weights) >= 0 and abs(sum(weights) - 1) < 1e-3, params, "has weights that do not sum to 1")
     _if(params.floor_weight > 0, params, "has no floor, so that a map may hold nothing")

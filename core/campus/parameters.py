@@ -28,3 +28,4 @@ class PosteriorParams:
     retrieval_temperature: float = 0.05  # of the softmax over cosine similarities
     retrieval_width_m: float = 6.0
     neighbours: int = 24
+    sharpness: float = 1.0  # the fix is the median of the map to this power; probabilities and radii are the map's own

@@ -100,11 +100,11 @@ class Posterior:
         density = (kernels.weight * np.exp(-0.5 * squared) / (2 * np.pi * kernels.width_m**2)).sum(axis=1)
         return np.asarray(np.log(density + self._floor_density + 1e-300))
 
-    def map(self, heads: Heads, evidence: Evidence | None = None) -> ProbabilityMap:
-        """The probability that one photo (a batch of 1) was taken in each cell of the campus."""
+    def map(self, heads: Heads, evidence: Evidence | None = None, near: Near | None = None) -> ProbabilityMap:
+        """The probability that one photo (a batch of 1) was taken in each cell of the campus; as `kernels` takes it."""
         if evidence is not None and self.matched is not None:
-            return self.matched.map(heads, evidence)
-        moving, zones = self._moving(heads, evidence), self._zone_weights(heads)
+            return self.matched.map(heads, evidence, near)
+        moving, zones = self._moving(heads, evidence, near), self._zone_weights(heads)
         weight = moving.weight[0]
         east, north = _profiles(self.grid, moving.centre_m[0], moving.width_m[0])
         # The factors' own sums tell what the whole map adds up to, so it is made normalised and passed over once.
@@ -116,7 +116,7 @@ class Posterior:
         mass += np.float32(self._floor_density / total)
         if zones is not None:
             self._standing.add_to(mass, zones[0] / total)
-        return ProbabilityMap(self.grid, mass)
+        return ProbabilityMap(self.grid, mass, self.params.sharpness)
 
     def zone_odds(self, probability: ProbabilityMap) -> Float:
         """(K,) the mass of the map in each zone's cell."""

@@ -25,20 +25,25 @@ MAX_CANDIDATES = 5
 
 @dataclass(frozen=True)
 class ProbabilityMap:
-    """A probability over the campus: `mass` is (rows, columns) float32 and sums to 1."""
+    """A probability over the campus: `mass` is (rows, columns) float32 and sums to 1; `sharpness` is for its median."""
 
     grid: Grid
     mass: Float32 = field(repr=False)
+    sharpness: float = 1.0
 
     def median_m(self) -> Float:
         """The point of least expected distance, (2,) local metres: the map's geometric median.
 
+        Of the map to the power of its sharpness: what it gives to places that hardly fit, for the sake of photos whose
+        best match is wrong, draws the median to the middle.
         Weiszfeld's iteration, in the form of Vardi and Zhang (PNAS 2000) by way of a half-cell offset under the root,
         which keeps a cell's centre from capturing it. It starts from the mean of the cells that hold the most mass.
         """
         mass = self.mass.ravel()
         held = np.flatnonzero(mass > mass.max() * 1e-3)
         weight = mass[held].astype(np.float64)
+        if self.sharpness != 1:
+            weight = (weight / weight.max()) ** self.sharpness
         row, column = np.divmod(held, self.grid.columns)
         east, north = self.grid.east_m[column], self.grid.north_m[row]
         top = weight > weight.max() * 0.5

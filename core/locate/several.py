@@ -8,17 +8,27 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from core.campus.gallery import nearest_neighbours
 from core.errors import PhotoError
 from core.locate.fusion import copy_shares, thumbnail, together
 from core.locate.probability_map import ProbabilityMap
 from core.locate.threads import one_blas_thread
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from core.campus.fusion_parameters import RadiusFactors, RadiusKind
     from core.campus.manifest import Calibration, CampusManifest
+    from core.engines.heads import Heads
+    from core.locate.evidence import Evidence
     from core.locate.fix import Fix
     from core.locate.localizer import Localizer
+    from core.locate.posterior import Posterior
     from core.locate.reading import Reading
+
+    Float = NDArray[np.float64]
+
+_ANOTHER = 0.5  # photos beside one, from which on there is something in common
 
 
 def fix_together(localizer: Localizer, readings: Sequence[Reading]) -> Fix:
@@ -30,17 +40,21 @@ def fix_together(localizer: Localizer, readings: Sequence[Reading]) -> Fix:
     with one_blas_thread():
         started = time.perf_counter()
         manifest = localizer.bundle.manifest
-        maps = [localizer.posterior.map(reading.heads, reading.evidence).mass for reading in readings]
         scores = np.array([localizer.ood_score(reading.heads, reading.evidence) for reading in readings])
         trust = np.array([float(localizer.on_campus(score) is not False) for score in scores])
         shares = copy_shares([thumbnail(reading.image) for reading in readings])
-        fused = together(maps, localizer.prior, manifest.fusion.together, shares, trust)
+        params, read = manifest.fusion.together, [(reading.heads, reading.evidence) for reading in readings]
+        maps = maps_of(localizer.posterior, read, shares * trust, params.common_weight)
+        fused = together([one.mass for one in maps], localizer.prior, params, shares, trust)
         heading: tuple[float, float] | tuple[None, None] = None, None
-        if fused.photos == 1:  # the same picture again looks the same way
-            heading = localizer.heading(readings[int(fused.weight.argmax())].heads)
+        radii, sharpness = radii_of(manifest, str(min(fused.photos, 4))), 1.0
+        if fused.photos == 1:  # the same picture again is read, and looks, the same way
+            only = int(fused.weight.argmax())
+            heading = localizer.heading(readings[only].heads)
+            radii, sharpness = localizer.calibration(readings[only].evidence), maps[only].sharpness
         return localizer.describe(
-            ProbabilityMap(manifest.grid, fused.mass),
-            radii_of(manifest, str(min(fused.photos, 4))).radii_m,
+            ProbabilityMap(manifest.grid, fused.mass, sharpness),
+            radii.radii_m,
             float(scores.min()),
             _summed([reading.timings_ms for reading in readings]),
             started,
@@ -49,6 +63,29 @@ def fix_together(localizer: Localizer, readings: Sequence[Reading]) -> Fix:
             photos=fused.photos,
             outliers=fused.outliers,
         )
+
+
+def maps_of(
+    posterior: Posterior, read: Sequence[tuple[Heads, Evidence | None]], counted: Float, common_weight: float
+) -> list[ProbabilityMap]:
+    """The map of each of N photos of one standpoint, less what they have in common: their light, phone and hour.
+
+    read: the heads (a batch of 1) of each, and what a second look says of it. counted (N,): how much each counts, near
+    copies once, photos of elsewhere not at all. From each photo's features `common_weight` of the mean of the others'
+    are taken, which one photo alone has not.
+    """
+    gallery, others = posterior.gallery, float(counted.sum()) - 1
+    if not common_weight or gallery is None or read[0][0].embedding is None or others < _ANOTHER:
+        return [posterior.map(heads, evidence) for heads, evidence in read]
+    embedding = np.concatenate([heads.embedding for heads, _ in read])
+    common = (counted @ embedding - (counted > 0)[:, None] * embedding) / others
+    rows, _ = nearest_neighbours(embedding, gallery, posterior.params.neighbours)
+    own = (embedding - common_weight * common).astype(np.float32)
+    similarity = np.einsum("nd,nkd->nk", own, gallery.embedding[rows])
+    return [
+        posterior.map(heads, evidence, (rows[index, None], similarity[index, None]))
+        for index, (heads, evidence) in enumerate(read)
+    ]
 
 
 def radii_of(manifest: CampusManifest, kind: str) -> RadiusFactors | Calibration:

@@ -86,20 +86,27 @@ def sharpened(held_out: Sequence[HeldOut], ground: Ground, params: PosteriorPara
     """The same parameters with the retrieval temperature under which the fixes are nearest to the truth.
 
     The likeliest temperature spreads the map for the sake of the worst photos; the fix, a median, is then drawn to the
-    middle. Chosen by mean and median error, each relative to what the likeliest temperature gives.
+    middle.
     """
 
     def errors(factor: float) -> Float:
         sharper = replace(params, retrieval_temperature=params.retrieval_temperature * factor)
         return np.concatenate([positions_off_m(part, ground, sharper) for part in held_out])
 
-    error_m = {factor: errors(factor) for factor in SHARPER}
-    likeliest = error_m[1.0]
+    factor = nearest({factor: errors(factor) for factor in SHARPER})
+    return replace(params, retrieval_temperature=params.retrieval_temperature * factor)
+
+
+def nearest(error_m: dict[float, Float]) -> float:
+    """The key of the errors, each (N,) metres of the same photos, that are least: by mean and median alike, each
+    relative to those of the key 1.
+    """
+    plain = error_m[1.0]
     cost = {
-        factor: error.mean() / likeliest.mean() + np.median(error) / np.median(likeliest)
-        for factor, error in error_m.items()
+        key: error.mean() / max(plain.mean(), 1e-9) + np.median(error) / max(float(np.median(plain)), 1e-9)
+        for key, error in error_m.items()
     }
-    return replace(params, retrieval_temperature=params.retrieval_temperature * min(cost, key=lambda key: cost[key]))
+    return min(cost, key=lambda key: cost[key])
 
 
 def posterior_parameters(held_out: Sequence[HeldOut], ground: Ground) -> PosteriorParams:

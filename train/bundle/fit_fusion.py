@@ -20,6 +20,7 @@ from core.locate.fusion import copy_shares, log_evidence, thumbnail, together
 from core.locate.posterior import Posterior
 from core.locate.prior import Prior, prior_of
 from core.locate.probability_map import ProbabilityMap
+from core.locate.several import maps_of
 from core.locate.threads import one_blas_thread
 from train.bundle.calibrate import GROUP_PHOTOS, SHARES, radius_factors
 from train.dataset.dataset import Dataset
@@ -38,7 +39,10 @@ LABEL_WIDTH_M = 6.0  # how far a phone's own position is off: likelihoods are th
 WRONG_LABEL = 0.05  # the probability that a label says nothing
 # The log-likelihood over all bursts by which a value must be better than the default: few bursts stay near it.
 LEAST_GAIN = 1.0
+# Where the fit starts: half of what photos have in common paid on all calibration sessions of the real campus.
+_START = FusionParams(common_weight=0.5)
 _TOGETHER = {
+    "common_weight": (0.0, 0.5),
     "further_weight": (0.25, 0.5, 0.75, 1.0),
     "floor": (0.05, 0.1, 0.2, 0.35),
     "prior_exponent": (0.0, 0.35, 0.7, 1.0),
@@ -69,8 +73,9 @@ class Answered:
 
 @dataclass(frozen=True)
 class _Walk:
-    """One calibration walk of N photos: maps, thumbnails, (N,) times, (N, 2) true places in metres."""
+    """One calibration walk of N photos: readings, maps, thumbnails, (N,) times, (N, 2) true places in metres."""
 
+    read: list[tuple[Heads, Evidence | None]]
     maps: list[Float32]
     thumbnails: list[Float32]
     time_s: Float
@@ -87,7 +92,10 @@ class _Walk:
         return prior_of(self.posterior.grid, stood_m, self.posterior.params, params)
 
     def fused(self, part: slice, prior: Prior, params: FusionParams) -> Float32:
-        return together(self.maps[part], prior, params, copy_shares(self.thumbnails[part])).mass
+        shares, maps = copy_shares(self.thumbnails[part]), self.maps[part]
+        if params.common_weight:
+            maps = [one.mass for one in maps_of(self.posterior, self.read[part], shares, params.common_weight)]
+        return together(maps, prior, params, shares).mass
 
     def filtered(self, prior: Prior, params: FusionParams, motion: MotionParams) -> tuple[WalkFilter, list[Step]]:
         found = WalkFilter(self.posterior.grid, prior, params, motion)
@@ -112,7 +120,7 @@ def fit_fusion(dataset: Dataset, local_m: Float, answered: Sequence[Answered], g
             log.info("several photos: the defaults, since only %d calibration bursts have two photos", len(several))
             return Fusion()
         truth = _Truth(read[0].posterior.grid)
-        params = _ascend(FusionParams(), _TOGETHER, lambda p: _together_score(read, p, truth))
+        params = _ascend(_START, _TOGETHER, lambda p: _together_score(read, p, truth))
         motion = _ascend(MotionParams(), _MOTION, lambda m: _walk_score(read, params, m, truth))
         radii = _radii(read, params, motion, gain)
     photos = sum(len(walk.maps) for walk in read)
@@ -128,6 +136,7 @@ def _read(dataset: Dataset, local_m: Float, answered: Sequence[Answered]) -> Ite
         for walk in walks(dataset, part.rows[:most]):
             order = [place[int(row)] for row in walk]
             yield _Walk(
+                [(part.heads.one(index), part.evidence[index]) for index in order],
                 [part.posterior.map(part.heads.one(index), part.evidence[index]).mass for index in order],
                 [thumbnail(part.images[index]) for index in order],
                 time_s[walk],

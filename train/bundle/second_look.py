@@ -21,8 +21,9 @@ from core.engines.heads import Heads
 from core.locate.evidence import Evidence
 from core.locate.posterior import Posterior
 from core.locate.second_look import Doubt, ood_statistic, share_below
+from core.locate.threads import one_blas_thread
 from core.locate.verification import match_strength
-from train.bundle.calibrate import PRIOR_PHOTOS, SHARES, radius_factors
+from train.bundle.calibrate import PRIOR_PHOTOS, SHARES, nearest, radius_factors
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +37,7 @@ MATCH_WEIGHT = 2.0  # where the fit starts, and what few calibration photos stay
 # are at most this share above those of all photos looked at twice.
 LOOK_COST = 0.002
 LEAST_LOOKED_AT = 30  # fewer photos make no radii of their own
+SHARPNESS = (1.0, 1.5, 2.0)  # of the map that a fix is read off
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,7 @@ def fit_second_look(
         log.info("no second look: it does not pay on the calibration photos")
         return None
     params, weight = fit_evidence(asked)
+    params = sharpest(asked, params, weight)
     first, second = _errors(asked, calibration, params, weight)
     best = np.concatenate([part.evidence.log_ratio.max(axis=1) for part in asked])
     strengths = np.quantile(best, np.linspace(0, 1, 101))
@@ -166,6 +169,23 @@ def fit_evidence(asked: Sequence[Asked]) -> tuple[PosteriorParams, float]:
 
     found = minimize(cost, np.zeros(2), method="Powell", options={"maxiter": 6, "xtol": 2e-2, "ftol": 1e-5})
     return params_at(np.asarray(found.x))
+
+
+def sharpest(asked: Sequence[Asked], params: PosteriorParams, weight: float) -> PosteriorParams:
+    """The same parameters with the sharpness under which the fixes are nearest to the truth.
+
+    The likeliest map is wide for the sake of photos whose best match is wrong: those errors cost nats, not metres.
+    """
+    error_m: dict[float, list[float]] = {sharpness: [] for sharpness in SHARPNESS}
+    with one_blas_thread():
+        for part in asked:
+            second, evidence = part.with_params(params).posterior, part.evidence.scaled(weight)
+            for row, truth in enumerate(part.truth_m):
+                probability = second.map(part.heads.one(row), evidence.of(slice(row, row + 1)))
+                for sharpness, errors in error_m.items():
+                    at_m = replace(probability, sharpness=sharpness).median_m()
+                    errors.append(float(np.linalg.norm(at_m - truth)))
+    return replace(params, sharpness=nearest({key: np.array(errors) for key, errors in error_m.items()}))
 
 
 def cross_fitted_gain(asked: Sequence[Asked]) -> float:

@@ -76,6 +76,15 @@ def test_the_fix_is_the_point_of_least_expected_distance() -> None:
     assert best <= min(expected) + 0.05
 
 
+def test_a_sharper_map_is_read_nearer_its_best_place_and_holds_the_same_circles() -> None:
+    mass = 0.6 * blob((-40.0, -20.0), 6.0) + 0.4 * blob((50.0, 30.0), 10.0)
+    plain, sharp = ProbabilityMap(GRID, mass), ProbabilityMap(GRID, mass, sharpness=2.0)
+    off_m = [float(np.linalg.norm(one.median_m() - (-40, -20))) for one in (plain, sharp)]
+    assert off_m[1] < off_m[0] / 2
+    at_m = np.array([-40.0, -20.0])
+    assert sharp.radii_m(at_m, (0.5, 0.95)) == plain.radii_m(at_m, (0.5, 0.95))
+
+
 def test_two_places_that_fit_are_two_candidates() -> None:
     probability = ProbabilityMap(GRID, 0.3 * blob((-60.0, 0.0), 5.0) + 0.7 * blob((60.0, 40.0), 5.0))
     first, second = probability.candidates()

@@ -56,6 +56,20 @@ def test_every_way_to_a_fix_sees_the_same_place(localizer: Localizer) -> None:
     assert np.hypot(*(at_m - PLACES_M[4])) < 10
 
 
+def test_copies_of_one_photo_are_read_as_sharply_as_it(bundle: Bundle, localizer: Localizer) -> None:
+    look = bundle.manifest.second_look
+    assert look is not None
+    sharp = look.model_copy(update={"posterior": replace(look.posterior, sharpness=2.0)})
+    again = Localizer(
+        Bundle(bundle.path, bundle.manifest.model_copy(update={"second_look": sharp})), localizer.engine, threads=1
+    )
+    photo = facade(4, shift=5, noise=60)
+    fix, copies = again.locate(photo), again.locate_together([photo, photo])
+    assert _latlon(fix) == _latlon(copies) == again.position(photo)
+    assert _latlon(fix) != _latlon(localizer.locate(photo))
+    assert (fix.radius68_m, fix.radius95_m) == (copies.radius68_m, copies.radius95_m)
+
+
 def _latlon(fix: object) -> tuple[float, float]:
     return fix.lat, fix.lon  # type: ignore[attr-defined]
 

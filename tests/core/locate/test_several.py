@@ -7,9 +7,16 @@ import pytest
 
 from core.campus.bundle import Bundle
 from core.campus.fusion_parameters import Fusion, FusionParams, RadiusFactors
+from core.campus.gallery import Gallery
+from core.campus.grid import Grid
+from core.campus.parameters import PosteriorParams
+from core.campus.zones import Zones
+from core.engines.heads import Heads
 from core.errors import PhotoError
 from core.locate.fix import Fix
 from core.locate.localizer import Localizer
+from core.locate.posterior import Posterior
+from core.locate.several import maps_of
 from core.photo.load import load_photo
 from tests.bundles import TWINS_M, Kind, off_m, photo
 
@@ -69,6 +76,30 @@ def test_photos_of_elsewhere_are_named_and_not_obeyed(localizer: Localizer) -> N
     assert not localizer.locate_together([photos[2], photo("elsewhere", view=4)]).on_campus
 
 
+def test_what_photos_have_in_common_is_taken_off_each() -> None:
+    """Three views of one standpoint in one evening's light, and a gallery photo of another place in that light."""
+    views, light = np.eye(4, dtype=np.float32)[:3], np.eye(4, dtype=np.float32)[3]
+    gallery = Gallery(np.vstack([views, light]), np.array([(-40, 0), (-40, 0), (-40, 0), (40, 0)], np.float32))
+    grid = Grid.around(gallery.local_m, margin_m=30.0, cell_m=4.0)
+    posterior = Posterior(grid, Zones(()), gallery, PosteriorParams(0.01, 0.0, 0.97, 0.02, neighbours=4), 100.0)
+    seen = (views + 1.2 * light) / np.float32(np.hypot(1, 1.2))
+    read = [(Heads(np.zeros((1, 2), np.float32), embedding=one[None]), None) for one in seen]
+    alike, apart = ([one.median_m() for one in maps_of(posterior, read, np.ones(3), weight)] for weight in (0.0, 0.5))
+    assert all(np.linalg.norm(at - (40, 0)) < 10 for at in alike)
+    assert all(np.linalg.norm(at - (-40, 0)) < 10 for at in apart)
+    # A copy has nothing in common with its copies that says more than it does, nor a photo of elsewhere with others.
+    (alone,) = maps_of(posterior, read[:1], np.ones(1), 0.5)
+    copy, _ = maps_of(posterior, [read[0], read[0]], np.full(2, 0.5), 0.5)
+    beside, _ = maps_of(posterior, read[:2], np.array([1.0, 0.0]), 0.5)
+    assert (alone.mass == copy.mass).all()
+    assert (alone.mass == beside.mass).all()
+    pair, two = (
+        maps_of(posterior, [read[i] for i in rows], np.array(counted), 0.5)
+        for rows, counted in (((0, 1), (1.0, 1.0)), ((0, 1, 0), (0.5, 1.0, 0.5)))
+    )
+    assert two[0].mass == pytest.approx(pair[0].mass, abs=1e-6)
+
+
 def test_no_photo_and_an_unreadable_one_are_photo_errors(localizer: Localizer) -> None:
     with pytest.raises(PhotoError, match="at least one"):
         localizer.locate_together([])
@@ -90,7 +121,9 @@ def test_radii_are_those_of_the_number_of_photos(localizer: Localizer) -> None:
     assert radius68_m(**{"3": doubled}) == radius68_m()
 
 
-@pytest.mark.parametrize("wrong", [{"floor": 0.0}, {"floor": 2.0}, {"further_weight": -1.0}, {"prior_width_m": 0.0}])
+@pytest.mark.parametrize(
+    "wrong", [{"floor": 0.0}, {"floor": 2.0}, {"further_weight": -1.0}, {"prior_width_m": 0.0}, {"common_weight": 2.0}]
+)
 def test_a_bundle_with_impossible_parameters_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="cannot be"):
         Fusion(together=FusionParams(**wrong))

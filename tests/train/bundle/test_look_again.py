@@ -21,7 +21,7 @@ from core.locate.evidence import Evidence
 from core.locate.posterior import Posterior
 from tests.second_looks import PLACES_M, facade, needs_xfeat
 from train.bundle.look_again import LookedAgain, Questioned, look_again
-from train.bundle.second_look import Asked, cross_fitted_gain, fit_evidence, look_limit_m
+from train.bundle.second_look import Asked, cross_fitted_gain, fit_evidence, look_limit_m, sharpest
 
 PLACES = len(PLACES_M)
 ASKED, MANY = 24, 300
@@ -61,6 +61,22 @@ def test_halves_are_groups_where_there_are_several() -> None:
     good, idle = _asked(2.0), _asked(0.0)
     assert cross_fitted_gain([good, good]) > 1.0
     assert cross_fitted_gain([good, idle]) < cross_fitted_gain([good, good]) / 2
+
+
+def test_maps_are_read_sharply_where_that_brings_fixes_nearer() -> None:
+    telling, idle = _asked(2.0), _asked(0.0)
+    wide = replace(telling.posterior.params, retrieval_weight=0.49, floor_weight=0.5)
+    sharp = sharpest([telling], wide, 1.5)
+    assert sharp == replace(wide, sharpness=sharp.sharpness)
+    assert sharp.sharpness > 1
+    assert _mean_error_m(telling, sharp) < _mean_error_m(telling, wide)
+    assert sharpest([idle], wide, 1.5).sharpness == 1  # where nothing tells, the middle is the best guess
+
+
+def _mean_error_m(asked: Asked, params: PosteriorParams) -> float:
+    posterior, evidence = asked.with_params(params).posterior, asked.evidence.scaled(1.5)
+    maps = [posterior.map(asked.heads.one(row), evidence.of(slice(row, row + 1))) for row in range(MANY)]
+    return float(np.mean([np.linalg.norm(one.median_m() - at) for one, at in zip(maps, asked.truth_m, strict=True)]))
 
 
 def test_where_a_first_look_is_as_good_there_is_no_second() -> None:
