@@ -77,6 +77,17 @@ def test_the_app_s_lock_agrees_with_that_of_development() -> None:
     assert pins("requirements.lock") < pins("requirements-dev.lock")
 
 
+@pytest.mark.parametrize("words", [(), ("--all",), ("tests/test_units.py",)], ids=["none", "all", "file"])
+def test_the_test_script_runs_the_quick_tests_unless_more_is_asked_for(words: tuple[str, ...], tmp_path: Path) -> None:
+    script = (REPOSITORY / "scripts" / "test").read_text(encoding="utf-8")
+    (tmp_path / "test").write_text(script, encoding="utf-8")
+    (tmp_path / "venv.sh").write_text('use_venv() { :; }\npython() { echo "$@"; }\nexec() { "$@"; }\n')
+    said = subprocess.run(["bash", tmp_path / "test", *words], capture_output=True, text=True, check=True).stdout
+    assert "-m pytest" in said
+    assert ("-m not slow or quick" in said) is (words == ())
+    assert ("tests/test_units.py" in said) is ("tests/test_units.py" in words)
+
+
 @pytest.mark.skipif(not ON_LOCKED_LINUX, reason="the locks are for Linux on x86-64 and aarch64")
 @pytest.mark.parametrize(
     ("script", "name"), [("app", "requirements.txt"), ("test", "requirements-dev.txt")], ids=["app", "test"]

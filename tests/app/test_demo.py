@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.app_pictures import SAMPLE as PICTURED
 from benchmarks.browser import launch
 from core.campus.frame import distance_m
 from core.locate.confidence import confidence
@@ -173,3 +174,13 @@ def test_the_demo_s_samples_carry_their_true_place(localizer: Localizer) -> None
     assert localizer.bundle.manifest.rendered
     size = sum(file.stat().st_size for file in Path(DEMO_BUNDLE).rglob("*") if file.is_file())
     assert size < 45e6
+
+
+def test_the_readme_s_pictures_are_of_an_answer_inside_its_circle(localizer: Localizer) -> None:
+    photo = localizer.bundle.read(PICTURED)
+    capture, fix = load_photo(photo).capture, localizer.locate(photo)
+    assert capture.lat_deg is not None
+    assert capture.lon_deg is not None
+    assert fix.radius68_m is not None
+    assert distance_m(fix.lat, fix.lon, capture.lat_deg, capture.lon_deg) < fix.radius68_m
+    assert confidence(fix) == "good"
