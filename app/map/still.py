@@ -9,8 +9,8 @@ from urllib.parse import quote
 
 import numpy as np
 
-from app.map.deck import Place, campus_map_of, names_of, radii_m, view_of
-from app.map.shapes import DARK, LIGHT, css
+from app.map.deck import Place, campus_map_of, names_of, radii_m, view_cone, view_of
+from app.map.shapes import DARK, LIGHT, Theme, cone_m, css
 from core.campus import basemap
 from core.locate.confidence import confidence, places_to_name
 
@@ -61,7 +61,13 @@ def still_map(
         for row, line in enumerate(label.text.split("\n")):
             parts.append(f"<text x='{x}' y='{y + 13 * row}' fill='{ink}' {style}>{escape(line)}</text>")
     if fix is not None:
-        parts += _answer(fix, at, px_per_m, css(theme.fix), css(theme.candidate), halo)
+        parts += _answer(fix, at, px_per_m, theme)
+        if (cone := view_cone(fix)) is not None:
+            outline = frame.to_latlon(cone_m(frame.to_local(fix.lat, fix.lon), *cone))
+            points = " ".join(f"{x},{y}" for x, y in (at(lat, lon) for lat, lon in outline))
+            parts.append(f"<polygon points='{points}' fill='{css(theme.fix)}' fill-opacity='.35'/>")
+        if truth is not None:
+            parts += _truth(at(fix.lat, fix.lon), at(truth.lat, truth.lon), theme)
     head = f"<svg xmlns='http://www.w3.org/2000/svg' width='{WIDTH_PX}' height='{HEIGHT_PX}' {_LETTERS}>"
     head += f"<rect width='100%' height='100%' fill='{colours['ground']}'/>"
     head += f"<g transform='translate({WIDTH_PX // 2} {HEIGHT_PX // 2}) {turned}'>"
@@ -115,8 +121,9 @@ def _drawn(feature: dict[str, Any], at: At, colours: dict[str, str]) -> str:
     return f"<path d='{path}' fill='{colour}' fill-rule='evenodd'{edge}/>"
 
 
-def _answer(fix: Fix, at: At, px_per_m: float, blue: str, red: str, halo: str) -> list[str]:
+def _answer(fix: Fix, at: At, px_per_m: float, theme: Theme) -> list[str]:
     """The circles, the dot where there is one place, and the numbered places where there are several."""
+    blue, red, halo = css(theme.fix), css(theme.candidate), css(theme.halo)
     x, y = at(fix.lat, fix.lon)
     inner, outer = (round(radius_m * px_per_m, 1) for radius_m in radii_m(fix))
     parts = [
@@ -132,3 +139,13 @@ def _answer(fix: Fix, at: At, px_per_m: float, blue: str, red: str, halo: str) -
             f"<text x='{x}' y='{y + 5}' fill='{halo}'>{number}</text>"
         )
     return parts
+
+
+def _truth(here: tuple[float, float], there: tuple[float, float], theme: Theme) -> list[str]:
+    """Where the photo says that it was taken, and a dashed line to it from the answer."""
+    (x, y), green = there, css(theme.truth)
+    return [
+        f"<path d='M{here[0]} {here[1]}L{x} {y}' stroke='{green}' stroke-width='3' stroke-dasharray='6 6'/>",
+        f"<circle cx='{x}' cy='{y}' r='9' fill='{css(theme.halo)}' stroke='{green}' stroke-width='3'/>",
+        f"<path d='M{x - 5} {y}h10M{x} {y - 5}v10' stroke='{green}' stroke-width='3'/>",
+    ]
