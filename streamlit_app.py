@@ -14,7 +14,7 @@ from app.front_page import front_page
 from app.kept_photos import photo_keeper
 from app.language import LANGUAGES, Lang, language_of
 from app.lasting_log import keep_log
-from app.opening import opening
+from app.opening import check_detectors, opening
 from app.pages import campus_page, log_page
 from app.places import map_names
 from app.shared import changed_ns, opened, secure, trouble
@@ -127,4 +127,5 @@ if __name__ == "__main__":
     main()  # each run of the page
 else:
     # What `streamlit run` finds here and serves.
+    check_detectors()
     app = st.App(__file__, routes=[front_page()], middleware=[compressed()], lifespan=opening)

@@ -16,7 +16,9 @@ from threading import Lock
 
 from app.settings import settings
 from app.sighting import Sighting
+from core.errors import PhotoError
 from core.io.files import written_atomically
+from core.photo.blur.blur import Blur, process_blur
 from core.photo.sniff import kind_of
 
 log = logging.getLogger(__name__)
@@ -27,10 +29,13 @@ _ENDINGS = {"jpeg": ".jpg", "heif": ".heic", "tiff": ".tif"}
 
 
 class PhotoKeeper:
-    """Keeps photos in one folder, up to `most_bytes`; what it cannot keep it says once, and the answer stands."""
+    """Keeps photos in one folder, up to `most_bytes`; what it cannot keep it says once, and the answer stands.
 
-    def __init__(self, folder: Path, most_bytes: int = MAX_KEPT_BYTES) -> None:
-        self.folder, self._most = folder, most_bytes
+    With `blur` no photo is kept but as it leaves it.
+    """
+
+    def __init__(self, folder: Path, most_bytes: int = MAX_KEPT_BYTES, blur: Blur | None = None) -> None:
+        self.folder, self._most, self._blur = folder, most_bytes, blur
         self._lock = Lock()
         self._held: int | None = None  # bytes in the folder, once counted
         self._said = ""
@@ -42,7 +47,9 @@ class PhotoKeeper:
         """
         with self._lock:
             try:
-                trouble = self._written(photo, sighting)
+                trouble = self._written(photo if self._blur is None else self._blur.photo(photo), sighting)
+            except PhotoError as error:
+                trouble = error.reason
             except OSError as error:
                 trouble = error.strerror or str(error)
             if trouble and trouble != self._said:
@@ -92,10 +99,10 @@ def _record(sighting: Sighting) -> bytes:
 
 def photo_keeper() -> PhotoKeeper | None:
     """The keeper of this process, or None where photos stay in memory."""
-    folder = settings().keep_photos
-    return _keeper(folder) if folder else None
+    told = settings()
+    return _keeper(told.keep_photos, told.blur) if told.keep_photos else None
 
 
 @lru_cache(maxsize=1)
-def _keeper(folder: Path) -> PhotoKeeper:
-    return PhotoKeeper(folder)
+def _keeper(folder: Path, blur: bool) -> PhotoKeeper:
+    return PhotoKeeper(folder, blur=process_blur() if blur else None)

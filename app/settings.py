@@ -12,7 +12,7 @@ from pathlib import Path
 from core.cli.campus import chosen_bundle
 from core.io.private_files import data_folder
 
-KEEP_PHOTOS, INBOX, NAME_ZONES = "CAMPUS_KEEP_PHOTOS", "CAMPUS_INBOX", "CAMPUS_NAME_ZONES"
+KEEP_PHOTOS, INBOX, NAME_ZONES, BLUR = "CAMPUS_KEEP_PHOTOS", "CAMPUS_INBOX", "CAMPUS_NAME_ZONES", "CAMPUS_BLUR"
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,8 @@ class Settings:
     """`bundle`: None for the demo campus; `keep_photos`: a folder, or None where photos stay in memory.
 
     `inbox` is the folder of photos that visitors send on purpose, or None where none are taken; `collects` says that
-    this server has the pages on which they are collected and reviewed, `names_zones` that visitors may name zones.
+    this server has the pages on which they are collected and reviewed, `names_zones` that visitors may name zones. With
+    `blur` faces and number plates are painted over in whatever photo is stored.
     """
 
     bundle: Path | None = None
@@ -28,17 +29,22 @@ class Settings:
     inbox: Path | None = None
     collects: bool = False
     names_zones: bool = False
+    blur: bool = False
 
     @classmethod
     def from_environment(cls) -> Settings:
         kept, inbox = os.environ.get(KEEP_PHOTOS), os.environ.get(INBOX, str(data_folder() / "inbox"))
-        names_zones = os.environ.get(NAME_ZONES, "") not in ("", "0")
         return cls(
             chosen_bundle(),
             Path(kept) if kept else None,
             Path(inbox) if inbox else None,
-            names_zones=names_zones,
+            names_zones=_is_on(NAME_ZONES),
+            blur=_is_on(BLUR),
         )
+
+
+def _is_on(name: str) -> bool:
+    return os.environ.get(name, "") not in ("", "0")
 
 
 _given: list[Settings] = []  # by whoever started this process: pages of Streamlit have no arguments

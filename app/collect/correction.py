@@ -49,7 +49,8 @@ def correction(sighting: Sighting, localizer: Localizer, texts: Texts) -> None:
         st.button(texts["cancel"], key="not_here_cancel", on_click=_begin, args=(None,))
     if place is not None:
         try:
-            store(taken, sighting, place)
+            with st.spinner(texts["working"]):  # looking for faces takes seconds
+                store(taken, sighting, place)
         except (CampusError, OSError) as error:
             reason = texts.reason(error) if isinstance(error, CampusError) else str(error.strerror)
             trouble(texts["correct_failed"], reason)

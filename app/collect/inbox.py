@@ -15,6 +15,7 @@ from app.settings import settings
 from core.campus.inbox import Sidecar, read_sidecar
 from core.errors import CampusError
 from core.io.files import written_atomically
+from core.photo.blur.blur import Blur, process_blur
 from core.photo.load import load_photo
 from core.photo.names import is_photo
 from core.photo.sniff import kind_of
@@ -32,7 +33,7 @@ class InboxFull(CampusError):
 
 @dataclass(frozen=True)
 class Entry:
-    """A photo in the inbox; `id` is the sha256 of its file, in hexadecimal."""
+    """A photo in the inbox; `id` is the sha256 of the file that was sent, in hexadecimal."""
 
     id: str
     path: Path
@@ -40,24 +41,32 @@ class Entry:
 
 
 class Inbox:
-    """A folder of photos and sidecars, up to `most_bytes`; made, for this user alone, with its first photo."""
+    """A folder of photos and sidecars, up to `most_bytes`; made, for this user alone, with its first photo.
 
-    def __init__(self, folder: Path, most_bytes: int = MAX_INBOX_BYTES) -> None:
-        self.folder, self.most_bytes = folder, most_bytes
+    With `blur` no photo is stored but as it leaves it.
+    """
+
+    def __init__(self, folder: Path, most_bytes: int = MAX_INBOX_BYTES, blur: Blur | None = None) -> None:
+        self.folder, self.most_bytes, self.blur = folder, most_bytes, blur
         self._lock = Lock()
 
     def add(self, photo: bytes, sidecar: Sidecar) -> tuple[Entry, bool]:
         """Store a photo unless it is there already; the entry as it stands, and whether it is new.
 
         A photo that nobody placed takes the position in its own EXIF. Raises PhotoError where the photo cannot be read,
-        InboxFull where there is no room, OSError where the disk refuses.
+        or cannot be blurred and should be, InboxFull where there is no room, OSError where the disk refuses.
         """
         seen = load_photo(photo, min_side=_LOOK_PX).capture
         if not sidecar.placed and seen.lat_deg is not None:
             sidecar = sidecar.changed(lat=seen.lat_deg, lon=seen.lon_deg, error_m=seen.error_m, source="photo")
         if sidecar.time_utc is None and seen.time_utc is not None:
             sidecar = sidecar.changed(time_utc=seen.time_utc)
-        name, kind = hashlib.sha256(photo).hexdigest(), kind_of("photo", photo)
+        name = hashlib.sha256(photo).hexdigest()  # before it is blurred: so it is known when it is sent again
+        if (known := self.find(name)) is not None:
+            return known, False
+        if self.blur is not None:
+            photo = self.blur.photo(photo)
+        kind = kind_of("photo", photo)
         path = self.folder / f"{name}{_ENDINGS.get(kind, '.' + kind)}"
         with self._lock:
             if (known := self._entry(path)) is not None:
@@ -134,10 +143,10 @@ def _seconds(sidecar: Sidecar) -> float:
 
 def process_inbox() -> Inbox | None:
     """The inbox of this process, or None where it takes no photos."""
-    folder = settings().inbox
-    return _inbox(folder) if folder else None
+    told = settings()
+    return _inbox(told.inbox, told.blur) if told.inbox else None
 
 
 @lru_cache(maxsize=1)
-def _inbox(folder: Path) -> Inbox:
-    return Inbox(folder)
+def _inbox(folder: Path, blur: bool) -> Inbox:
+    return Inbox(folder, blur=process_blur() if blur else None)

@@ -40,6 +40,8 @@ from core.cli.service_manager import ServiceManager
 from core.errors import CampusError
 from core.io.private_files import data_folder
 from core.locate.localizer import DEMO_BUNDLE
+from core.photo.blur.blur import process_blur
+from core.photo.blur.models import REQUIREMENTS
 
 HTTPS_PORT, HTTP_PORT = 8443, 8080
 EVERY_ADDRESS = "0.0.0.0"
@@ -68,6 +70,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--name-zones", action="store_true", help="visitors may name zones, which changes the bundle on disk"
+    )
+    parser.add_argument(
+        "--blur",
+        action="store_true",
+        help=f"paint faces and number plates over in every photo that is stored (needs {REQUIREMENTS})",
     )
     inbox = parser.add_mutually_exclusive_group()
     inbox.add_argument(
@@ -114,8 +121,11 @@ def main(args: argparse.Namespace) -> int:
         folder.resolve() if folder else None,
         collects=folder is not None,
         names_zones=args.name_zones or default.names_zones,
+        blur=args.blur or default.blur,
     )
     bundle = Bundle.load(chosen.bundle or DEMO_BUNDLE)  # a wrong path is said here, not on the phones
+    if chosen.blur:
+        process_blur()  # as is an absent detector
     if chosen.keep_photos is not None:
         check_writable(chosen.keep_photos)
     give(chosen)  # to the pages, which run in this process
@@ -269,6 +279,8 @@ def announcement(site: Site, http_port: int, addresses: tuple[str, ...], chosen:
             f"Photos for this campus: {address}collect takes them, {address}review accepts them; they wait in",
             f"  {chosen.inbox}",
         ]
+    if chosen.blur:
+        lines.append("Faces and number plates that are found are painted over in what is stored; some are missed.")
     others = [f"https://{_in_address(other)}:{site.port}/" for other in addresses[1:]]
     if others:
         lines.append(f"Also at: {' '.join(others)}")

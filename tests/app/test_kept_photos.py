@@ -19,7 +19,11 @@ from app.settings import KEEP_PHOTOS
 from app.sighting import Sighting
 from app.standpoint import locate
 from core.locate.localizer import Localizer
+from core.photo.blur.blur import Blur, process_blur
+from core.photo.load import load_photo
+from tests.blurring import FACE, is_flat, needs_detectors, portrait
 from tests.bundles import photo
+from tests.pictures import encoded
 
 
 @pytest.fixture(scope="module")
@@ -124,3 +128,20 @@ def test_a_nearly_full_disk_is_left_alone(
     assert not PhotoKeeper(tmp_path).keep(given, sighting)
     assert "are free" in caplog.text
     assert list(tmp_path.iterdir()) == []
+
+
+@needs_detectors
+def test_with_blur_no_face_is_kept_nor_a_photo_that_was_not_looked_through(
+    tmp_path: Path, sighting: Sighting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keeper = PhotoKeeper(tmp_path / "kept", blur=process_blur())
+    assert keeper.keep(encoded(portrait(), "PNG"), sighting)
+    (kept,) = (tmp_path / "kept").glob("*.jpg")
+    assert is_flat(load_photo(kept).rgb, FACE)
+
+    def fails(*_: object) -> None:
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(Blur, "painted", fails)
+    assert not keeper.keep(encoded(portrait(), "JPEG"), sighting)
+    assert len(list((tmp_path / "kept").iterdir())) == 2

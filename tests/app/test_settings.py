@@ -16,6 +16,7 @@ def test_the_environment_speaks_until_someone_gives_settings(monkeypatch: pytest
     monkeypatch.setenv("CAMPUS_KEEP_PHOTOS", "")
     monkeypatch.setenv("CAMPUS_INBOX", "")
     monkeypatch.delenv("CAMPUS_NAME_ZONES", raising=False)
+    monkeypatch.delenv("CAMPUS_BLUR", raising=False)
     assert settings() == Settings()
     monkeypatch.setenv("CAMPUS_BUNDLE", "campus")
     monkeypatch.setenv("CAMPUS_KEEP_PHOTOS", "kept")
@@ -24,5 +25,9 @@ def test_the_environment_speaks_until_someone_gives_settings(monkeypatch: pytest
     assert settings() == Settings(Path("campus"), Path("kept"), Path("/data/campus-gps/inbox"))
     monkeypatch.setenv("CAMPUS_INBOX", "sent")
     assert settings().inbox == Path("sent")
+    monkeypatch.setenv("CAMPUS_BLUR", "0")
+    assert not settings().blur
+    monkeypatch.setenv("CAMPUS_BLUR", "1")
+    assert settings().blur
     give(Settings(Path("other")))
     assert settings() == Settings(Path("other"), None)

@@ -23,11 +23,11 @@ from core.campus.zones import Zone, Zones
 from core.engines.choose import open_engine
 from core.errors import BundleError, DatasetError
 from core.locate.localizer import Localizer
+from core.photo.geotag import write_position
 from train.bundle.parts import Parts, calibrated_parts, fitted_to
 from train.bundle.untrained import where_training_does_not_pay
 from train.dataset.dataset import Dataset
 from train.dataset.expectation import expect
-from train.dataset.geotag import write_position
 from train.dataset.split import Splits
 from train.dataset.zoning import name_zones
 from train.evaluate.breakdown import break_down

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL.ExifTags import GPS, IFD, Base
 
-from train.dataset.geotag import write_position
+from core.photo.geotag import write_position
 from train.demo.facades import blotches
 from train.demo.scene import sun_colour
 from train.demo.sessions import Session, Shot, sun_direction

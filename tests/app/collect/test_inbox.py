@@ -16,7 +16,13 @@ from app.collect.inbox import Inbox, InboxFull
 from core.campus.frame import LocalFrame
 from core.campus.inbox import Sidecar, read_sidecar
 from core.errors import CampusError, PhotoError
+from core.photo.blur.blur import process_blur
+from core.photo.blur.faces import FaceDetector
+from core.photo.geotag import exif_of
+from core.photo.load import load_photo
+from tests.blurring import FACE, is_flat, needs_detectors, portrait
 from tests.bundles import photo
+from tests.pictures import encoded
 from train.grow.arrivals import read_arrivals
 
 HERE = photo(east_m=20.0)
@@ -130,3 +136,34 @@ def test_refresh_reads_what_was_accepted(inbox: Inbox) -> None:
     assert arrivals.latlon.tolist() == [pytest.approx(kept[0])]
     assert arrivals.heading_deg.tolist() == [90.0]
     assert arrivals.walk == ("Ada 2026-11-02",)
+
+
+@needs_detectors
+@pytest.mark.parametrize("kind", ["JPEG", "HEIF"])
+def test_with_blur_no_face_is_stored_and_the_photo_is_known_again(tmp_path: Path, kind: str) -> None:
+    inbox = Inbox(tmp_path / "inbox", blur=process_blur())
+    exif = exif_of(load_photo(photo(east_m=30.0, frame=FRAME)).capture)
+    sent = encoded(portrait(), kind, exif=exif.tobytes())
+    entry, new = inbox.add(sent, Sidecar())
+    assert new
+    assert entry.id == hashlib.sha256(sent).hexdigest()
+    assert entry.sidecar.source == "photo"
+    assert sorted(path.suffix for path in inbox.folder.iterdir()) == [".jpg", ".json"]
+    stored = load_photo(entry.path)
+    assert is_flat(stored.rgb, FACE)
+    assert stored.capture.lat_deg == pytest.approx(entry.sidecar.lat, abs=1e-7)
+    assert inbox.add(sent, Sidecar()) == (entry, False)
+
+
+@needs_detectors
+def test_with_blur_a_photo_that_was_not_looked_through_is_not_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise RuntimeError("out of memory")
+
+    inbox = Inbox(tmp_path / "inbox", blur=process_blur())
+    monkeypatch.setattr(FaceDetector, "boxes", fails)
+    with pytest.raises(PhotoError, match="could not be looked for"):
+        inbox.add(HERE, PLACED)
+    assert not inbox.folder.exists()

@@ -302,6 +302,19 @@ def test_a_missing_package_names_the_file_that_brings_it(package: str) -> None:
     assert python("\n".join(lines)) == f"{package} is not installed: pip install -r requirements.txt"
 
 
+def test_blurring_without_detectors_is_one_clear_line(campus: Path) -> None:
+    lines = [
+        f"import sys; sys.argv = ['edge', 'serve', '--blur', '--bundle', {str(campus)!r}]",
+        "from core.cli.run import run_cli",
+        "from core.photo.blur import faces, models",
+        "from edge.__main__ import main",
+        "faces.CENTERFACE = models.Model('absent', 'model.onnx', '')",
+        "sys.stderr = sys.stdout; print(run_cli(main))",
+    ]
+    line, status = python("\n".join(lines)).splitlines()
+    assert (line, status) == ("error: absent is not installed: pip install --no-deps -r requirements-blur.txt", "2")
+
+
 def test_a_port_in_use_names_the_option() -> None:
     with serve.listen("127.0.0.1", 0, "--port") as taken, pytest.raises(CampusError, match="--http-port"):
         serve.listen("127.0.0.1", taken.getsockname()[1], "--http-port")
