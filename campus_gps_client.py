@@ -55,6 +55,8 @@ class Campus:
 
     def locate(self, *photos: Photo) -> dict[str, Any]:
         """The fix of a photo, or of several of one standpoint together."""
+        if len(photos) == 1:
+            return self._ask("POST", "/v1/locate", **_one(photos[0]))
         parts = [("photo", (f"{number}", _data(photo))) for number, photo in enumerate(photos)]
         return self._ask("POST", "/v1/locate", files=parts)
 

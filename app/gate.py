@@ -25,9 +25,17 @@ class Gate:
     """
 
     def __init__(self, at_once: int = 2, waiting: int = 24) -> None:
-        self._free, self._room = at_once, waiting
+        self._at_once = self._free = at_once
+        self._room = waiting
         self._waiting = 0
         self._changed = Condition()
+
+    def widen(self, at_once: int) -> None:
+        """Let so many in at once from now on, if that is more than before."""
+        with self._changed:
+            more = max(0, at_once - self._at_once)
+            self._at_once, self._free = self._at_once + more, self._free + more
+            self._changed.notify(more)
 
     @contextmanager
     def turn(self, timeout_s: float = 20.0, waiting: int | None = None) -> Iterator[None]:

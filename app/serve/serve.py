@@ -144,6 +144,7 @@ def main(args: argparse.Namespace) -> int:
             key=None if args.open else access_key(folder, new=args.new_key),
         )
         workers = open_sockets.enter_context(closing(LocateWorkers(bundle.path, args.workers)))
+        process_gate().widen(args.workers + 1)  # one photo lies ready for the process that is done first
         serve(
             site,
             secure,

@@ -498,6 +498,26 @@ def test_gate_gives_up_after_a_while_and_frees_its_turn_after_an_error() -> None
         pass
 
 
+def test_a_gate_that_is_widened_lets_one_in_that_waits_and_is_never_narrowed() -> None:
+    gate, inside = Gate(at_once=1, waiting=5), threading.Event()
+
+    def enter() -> None:
+        with gate.turn(timeout_s=5):
+            inside.set()
+
+    second = threading.Thread(target=enter)
+    with gate.turn():
+        second.start()
+        while not gate._waiting:
+            time.sleep(0.005)
+        gate.widen(2)
+        assert inside.wait(5)
+        second.join(5)
+        gate.widen(1)
+        with gate.turn(timeout_s=0.02), pytest.raises(BusyError), gate.turn(timeout_s=0.02):
+            pass
+
+
 # the camera's message
 
 

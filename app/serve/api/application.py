@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from datetime import datetime, timezone
 from typing import Annotated, Any, Protocol
@@ -14,6 +14,7 @@ from fastapi_offline import FastAPIOffline
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.collect.inbox import Inbox
 from app.collect.routes import inbox_routes
@@ -110,6 +111,22 @@ class Service:
             return work()
 
 
+class _Counting:
+    """Counts answers by route and status; Starlette's own kind of middleware makes a task of each piece of a body."""
+
+    def __init__(self, app: ASGIApp, counters: metrics.Metrics) -> None:
+        self._app, self._requests = app, counters.requests
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def counted(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                # The pattern, so that a stranger's paths make no metrics.
+                self._requests.labels(getattr(scope.get("route"), "path", "none"), str(message["status"])).inc()
+            await send(message)
+
+        await self._app(scope, receive, counted)
+
+
 def api_app(bundle: Bundle, service: Service, inbox: Inbox | None = None) -> FastAPI:
     """The ASGI application, with an inbox where photos are taken; whoever mounts it guards it."""
     api: FastAPI = FastAPIOffline(
@@ -123,13 +140,7 @@ def api_app(bundle: Bundle, service: Service, inbox: Inbox | None = None) -> Fas
         api.include_router(inbox_routes(inbox, bundle))
     _say_problems(api)
 
-    @api.middleware("http")
-    async def counted(request: Request, following: Callable[[Request], Awaitable[Response]]) -> Response:
-        response = await following(request)
-        route = request.scope.get("route")  # the pattern, so that a stranger's paths make no metrics
-        service.metrics.requests.labels(getattr(route, "path", "none"), str(response.status_code)).inc()
-        return response
-
+    api.add_middleware(_Counting, service.metrics)
     return api
 
 

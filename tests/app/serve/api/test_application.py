@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import base64
 import math
+import os
+import pickle
 from collections.abc import Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
@@ -18,7 +21,7 @@ from app.gate import Gate
 from app.serve.api import bodies
 from app.serve.api.application import RETRY_AFTER_S, Service, api_app
 from app.serve.api.walks import LEFT_ALONE_S, MOST_WALKS, TooManyWalks, Walks
-from app.serve.api.workers import LocateWorkers
+from app.serve.api.workers import LocateWorkers, _lent
 from campus_gps_client import Campus, Refused
 from core.campus.bundle import Bundle
 from core.locate.fix import Fix
@@ -269,11 +272,14 @@ def test_no_request_that_the_description_allows_or_forbids_makes_it_fall(
     assert ask_everything(api_app(Bundle.load(campus), service, Inbox(tmp_path)), 400).total() >= 400
 
 
-def test_processes_locate_photos_and_are_made_anew_when_one_dies(campus: Path) -> None:
+def test_processes_locate_photos_and_are_made_anew_when_one_dies(campus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     workers = LocateWorkers(campus, 2)
     try:
         fix = workers.locate([HERE])
         assert fix.lat == Localizer.load(campus).locate(HERE).lat
+        with monkeypatch.context() as elsewhere:  # than on Linux
+            elsewhere.delattr(os, "memfd_create")
+            assert workers.locate([HERE]).lat == fix.lat
         pool = workers._running()
         for process in list(pool._processes.values()):
             process.kill()
@@ -282,3 +288,28 @@ def test_processes_locate_photos_and_are_made_anew_when_one_dies(campus: Path) -
         assert workers.locate([HERE]).lat == fix.lat
     finally:
         workers.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="there photos go through the pipe")
+def test_photos_do_not_go_through_the_pipe_to_a_process_and_leave_nothing_open() -> None:
+    photos, handles = (HERE, photo(), HERE), len(os.listdir("/proc/self/fd"))
+    with _lent(photos) as lent:
+        sent = pickle.dumps(lent)
+        assert len(sent) < 500
+        assert pickle.loads(sent).read() == photos
+    assert len(os.listdir("/proc/self/fd")) == handles
+
+
+def test_the_client_sends_one_photo_as_it_is_and_several_as_parts() -> None:
+    kinds: list[str] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        kinds.append(request.headers["Content-Type"].partition(";")[0])
+        return httpx2.Response(200, json={})
+
+    with Campus(
+        "https://here", http=httpx2.Client(base_url="https://here", transport=httpx2.MockTransport(answer))
+    ) as to:
+        to.locate(HERE)
+        to.locate(HERE, HERE)
+    assert kinds == ["application/octet-stream", "multipart/form-data"]
