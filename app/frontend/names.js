@@ -37,6 +37,7 @@ export default function ({ data }) {
   const draw = () => {
     const map = mapOnPage();
     if (!map?.style) return;
+    if (map.loaded()) document.documentElement.classList.add("campus-map-drawn"); // the still picture under it may go
     for (const image of data.names) {
       if (!map.hasImage(image)) map.addImage(image, picture(image, data.halo, ratio), { pixelRatio: ratio });
     }

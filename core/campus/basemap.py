@@ -172,9 +172,7 @@ def _style_layers(colours: dict[str, str]) -> list[dict[str, Any]]:
         return ["all", same, ["match", ["geometry-type"], list(geometry), True, False]]
 
     areas, lines = ("Polygon", "MultiPolygon"), ("LineString", "MultiLineString")
-    layers: list[dict[str, Any]] = [
-        {"id": "ground", "type": "background", "paint": {"background-color": colours["ground"]}}
-    ]
+    layers: list[dict[str, Any]] = []
     for kind in KINDS:
         layers += [_line_layer(name, of_kind(kind, *lines), colours) for name in _LINES if _LINES[name][0] == kind]
         if kind == "steps":

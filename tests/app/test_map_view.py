@@ -94,6 +94,7 @@ def zoom(seen: Visit, by: int) -> None:
 def test_zoomed_out_fewer_names_are_drawn_and_the_scale_bar_stays_true(visit: Open, named: Server) -> None:
     seen = visit(DESKTOP, url=named.url)
     seen.map_drawn()
+    seen.page.wait_for_function("getComputedStyle(document.querySelector('img.still')).opacity === '0'")
     metres, px = bar(seen)
     first = letters(seen)
     assert first > 300

@@ -38,6 +38,7 @@ def test_over_slow_3g_the_page_says_what_it_waits_for_and_nothing_jumps(browser:
         before = camera.bounding_box(), page.locator(".st-key-stage").bounding_box()
         page.locator("img.still").wait_for()
         assert page.locator(".st-key-stage canvas").count() == 0, "deck.gl's code takes a quarter of a minute yet"
+        expect(page.locator(".st-key-stage [data-testid=stSkeleton]")).to_be_hidden()  # it would pulse over the picture
         page.get_by_text("המפה נטענת").wait_for()
         page.locator(".strip button").first.click()
         page.get_by_text("ממתינים לשרת").wait_for()

@@ -335,6 +335,12 @@ def test_before_an_answer_each_kind_of_shape_that_it_draws_is_drawn_once_unseen(
     assert {colour[3] for colour in clear if colour} == {0}
 
 
+def test_the_still_picture_is_seen_until_the_map_s_own_features_are_drawn(localizer: Localizer) -> None:
+    """A ground of the style's own is drawn at once, and for a moment nothing would stand on it."""
+    drawn = style_of(spec(campus_deck(localizer.bundle))["mapStyle"])["layers"]
+    assert "background" not in {layer["type"] for layer in drawn}
+
+
 def test_names_on_water_are_blue_and_on_lawns_green_as_printed_maps_have_them() -> None:
     inks = {kind: image_of(Label(47.0, 8.4, "Pond", kind), dark=False) for kind in ("water", "lawn", "building")}
     assert inks["building"] == f"{LIGHT['name']} Pond"
