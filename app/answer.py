@@ -10,8 +10,10 @@ from app import cards, widgets
 from app.capture import from_camera, removed, start_anew
 from app.collect.correction import correction
 from app.map.legend import legend
-from app.shared import dark
+from app.most_alike import most_alike
+from app.shared import dark, trouble
 from app.stage import earlier_places, shown
+from core.errors import CampusError
 
 if TYPE_CHECKING:
     from app.sighting import Sighting
@@ -25,6 +27,7 @@ def answer(sighting: Sighting, localizer: Localizer, texts: Texts) -> None:
     fix, bundle = sighting.fix, localizer.bundle
     st.html(cards.answer(sighting, bundle, texts))
     photos_in_play(localizer, texts)
+    alike(sighting, localizer, texts)
     correction(sighting, localizer, texts)
     if sighting.radii_m is None:
         return
@@ -41,6 +44,18 @@ def answer(sighting: Sighting, localizer: Localizer, texts: Texts) -> None:
         st.html(cards.zone_table(fix, texts))
         total = round(sum(fix.timings_ms.values()))
         st.caption(texts.say("timing", total=total, engine=localizer.engine.name))
+
+
+def alike(sighting: Sighting, localizer: Localizer, texts: Texts) -> None:
+    """The training photo most like the last one in play, where the campus carries thumbnails."""
+    play: list[Taken] = st.session_state.play
+    try:
+        found = most_alike(play[-1].reading, sighting, localizer.bundle) if play else None
+    except CampusError as error:
+        trouble(texts["bundle_error"], texts.reason(error))
+        return
+    if found is not None:
+        st.html(cards.most_alike(found.picture, found.away_m, texts))
 
 
 def photos_in_play(localizer: Localizer, texts: Texts) -> None:

@@ -116,6 +116,12 @@ def played(thumbnail: str, number: int, outliers: Sequence[int]) -> str:
     return f"<img class='played{mark}' src='{escape(thumbnail)}' alt='{number + 1}'>"
 
 
+def most_alike(picture: str, away_m: float, texts: Texts) -> str:
+    """A training photo, and how far from the answer it was taken."""
+    said = escape(texts.say("most_alike", distance=texts.distance(away_m)))
+    return f"<figure class='alike'><img src='{escape(picture)}' alt=''><figcaption>{said}</figcaption></figure>"
+
+
 def candidates(sighting: Sighting, bundle: Bundle, texts: Texts) -> str:
     """The places that fit, numbered as on the map, with zone and share; empty where there is but one."""
     found = candidate_names(sighting.fix, bundle, texts)

@@ -88,6 +88,7 @@ def main(path: Path) -> int:
     try:
         localizer = Localizer.load(path, threads=1)
         bundle = localizer.bundle
+        _ = bundle.thumbnails
         photos: list[Any] = [bundle.read(name) for name in bundle.samples[:MAX_SAMPLES]]
         for photo in photos or [np.zeros((64, 64, 3), np.uint8)]:
             fix = localizer.locate(photo)

@@ -83,6 +83,7 @@ WORDS = {
     "not_here": "No, I am here",
     "correct_tap": "Tap where you took the photo. Two fingers zoom.",
     "correct_store": "Store this place",
+    "most_alike": "Most alike: a training photo taken {distance} from there",
     "correct_consent": "The photo, this answer and the place that you tap are stored for this campus's team.",
     "corrected": "Stored: thank you. The field test counts it.",
     "correct_failed": "It could not be stored.",

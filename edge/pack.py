@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from core.campus.bundle import Bundle, save_bundle
-from core.campus.file_names import EDGE_MODEL
+from core.campus.file_names import EDGE_MODEL, THUMBNAILS
 from core.engines.engine_key import check_packed
 from core.errors import BundleError, EngineError
 from core.io.files import check_replaceable, written_atomically
@@ -19,7 +19,7 @@ from edge.manifest import FP16, GOLDEN, MANIFEST, Export
 from edge.wheels import devices_of, fetch_wheels
 
 SUFFIX = ".campus-edge"
-LEFT_OUT = ("model.safetensors",)  # torch's weights; no device has torch
+LEFT_OUT = ("model.safetensors", THUMBNAILS)  # torch's weights, which no device has torch for; pictures for people
 _STAYS = ("core/network/", "edge/export/")  # what needs torch, and serves the workshop alone
 CARRIED = {MANIFEST: f"edge/{MANIFEST}", FP16: EDGE_MODEL, GOLDEN: f"edge/{GOLDEN}"}
 _PROGRAM = Path(__file__).resolve().parent.parent

@@ -18,10 +18,11 @@ from typing import Any, BinaryIO
 import numpy as np
 from pydantic import ValidationError
 
-from core.campus.file_names import CAMPUS_JSON, ENGINE, KEY, LOCAL_GALLERY, SAMPLES
+from core.campus.file_names import CAMPUS_JSON, ENGINE, KEY, LOCAL_GALLERY, SAMPLES, THUMBNAILS
 from core.campus.gallery import Gallery
 from core.campus.local_gallery import LocalGallery, checked_local_gallery
 from core.campus.manifest import MAX_FILES, MAX_REACH_M, SCHEMA_VERSION, CampusManifest, _digest
+from core.campus.thumbnails import Thumbnails, checked_thumbnails
 from core.campus.zones import Zones
 from core.errors import BundleError, reason_of
 from core.io.arrays import read_npz
@@ -147,6 +148,18 @@ class Bundle:
             return checked_local_gallery(arrays, len(self.gallery), look.keypoints)
         except ValueError as error:
             raise BundleError.unusable(f"{LOCAL_GALLERY} cannot be used ({error})", path=self.path) from error
+
+    @cached_property
+    def thumbnails(self) -> Thumbnails | None:
+        """Small pictures of the gallery's photos, or None where the bundle has none."""
+        if THUMBNAILS not in self.manifest.files:
+            return None
+        if self.gallery is None:
+            raise BundleError.unusable(f"{THUMBNAILS} without a gallery", path=self.path)
+        try:
+            return checked_thumbnails(read_npz(self.read(THUMBNAILS), ("jpeg", "end")), len(self.gallery))
+        except ValueError as error:
+            raise BundleError.unusable(f"{THUMBNAILS} cannot be used ({error})", path=self.path) from error
 
     @cached_property
     def campus_map(self) -> dict[str, Any]:

@@ -114,9 +114,10 @@ def test_a_campus_must_answer_its_own_samples(tmp_path: Path) -> None:
     for file, kind, said in (
         ({"model__onnx": parsed.SerializeToString()}, "unusable", "not finite"),
         ({"samples0library__jpg": b"no photo"}, "unknown format", "photo"),
+        ({"thumbnails__npz": b"no arrays"}, "unusable", "thumbnails"),
     ):
         with pytest.raises(BundleError, match=said) as caught:
-            check_campus(campus_with(tmp_path / kind, **file))
+            check_campus(campus_with(tmp_path / said.replace(" ", "-"), **file))
         assert caught.value.kind == kind
 
 

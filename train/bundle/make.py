@@ -15,16 +15,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from core.campus.bundle import Bundle, check_may_save, save_bundle
-from core.campus.file_names import MODEL_SAFETENSORS, SAMPLES
+from core.campus.file_names import MODEL_SAFETENSORS, SAMPLES, THUMBNAILS
 from core.campus.frame import LocalFrame
 from core.campus.manifest import CampusManifest, Metrics, Training
 from core.campus.needs import NEEDS, needs_file
+from core.campus.thumbnails import Thumbnails
 from core.campus.zones import Zone, Zones
 from core.engines.choose import open_engine
 from core.errors import BundleError, DatasetError
 from core.locate.localizer import Localizer
+from core.photo.blur.blur import process_blur
+from core.photo.blur.models import REQUIREMENTS
 from core.photo.geotag import write_position
 from train.bundle.parts import Parts, calibrated_parts, fitted_to
+from train.bundle.thumbnails import small_pictures
 from train.bundle.untrained import where_training_does_not_pay
 from train.dataset.dataset import Dataset
 from train.dataset.expectation import expect
@@ -110,6 +114,7 @@ class BundleConfig:
     description: str = ""
     rendered: bool = False
     second_look: bool = True  # where it pays
+    thumbnails: bool = False  # of the gallery's photos
     keep_trained: bool = True  # even where the backbone's untrained features locate calibration photos better
 
 
@@ -166,6 +171,10 @@ def make_bundle(
     )
     manifest, files = manifest_and_files(config, task.frame, parts, training, campus_map)
     files |= samples
+    if config.thumbnails:
+        pictures = small_pictures([task.dataset.image_paths[row] for row in fitted.rows], process_blur())
+        files[THUMBNAILS] = Thumbnails.of(pictures).file()
+        log.info("thumbnails of %d photos: %.1f MB", len(pictures), len(files[THUMBNAILS]) / 1e6)
     test, files[NEEDS] = _measure(manifest, files, task)
     return save_bundle(out, manifest.model_copy(update={"metrics": {"test": test}}), files, force)
 
@@ -247,6 +256,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="test photos to carry along for trying (default: none, since people may be in them)",
     )
     parser.add_argument(
+        "--thumbnails",
+        action="store_true",
+        help="carry small pictures of the training photos, which the app shows beside answers: some kB a photo, faces "
+        f"and number plates painted over where they are found (needs {REQUIREMENTS})",
+    )
+    parser.add_argument(
         "--no-second-look", action="store_true", help="leave local features out: 15 kB a photo, and 2.8 MB"
     )
     parser.add_argument(
@@ -270,8 +285,11 @@ def main(args: argparse.Namespace) -> int:
         args.name or args.out.stem,
         args.description,
         second_look=not args.no_second_look,
+        thumbnails=args.thumbnails,
         keep_trained=args.trained,
     )
+    if args.thumbnails:
+        process_blur()  # what is absent is said before the work
     run, campus_map = Run.load(args.run), read_map(args.map)
     bundle = make_bundle(run, args.out, config, campus_map, test_samples(run.task, args.samples), args.force)
     print(f"{bundle.path}: try it with `python -m predict PHOTO --bundle {bundle.path}`")

@@ -16,7 +16,9 @@ from core.campus.inbox import read_sidecar
 from core.campus.seen import photo_digest
 from core.errors import DatasetError
 from core.locate.verification import Verifier
+from core.photo.blur.blur import Blur
 from core.photo.capture import as_utc, parse_local_time, utc_by_place
+from train.bundle.thumbnails import small_pictures
 from train.dataset.columns import is_night
 from train.dataset.dataset import Dataset
 from train.dataset.images import decode_images
@@ -33,7 +35,8 @@ class Arrivals:
     `walk` says which photos were taken together: a session, or a person's day. `is_night` is False where unknown,
     `time_s` (N,) seconds since 1970, NaN where unknown. `digest` (N,) are the hashes of the files that were read,
     `source_digest` (N,) of those that they were made of, or the same where that is not told. `local`: each photo's
-    local features, (n, 64) unit descriptors, for a campus with a second look; none where they were not asked for.
+    local features, (n, 64) unit descriptors, for a campus with a second look, and `thumbnail` small JPEGs for one that
+    has those; none where they were not asked for.
     """
 
     names: tuple[str, ...]
@@ -46,6 +49,7 @@ class Arrivals:
     digest: NDArray[np.uint64]
     source_digest: NDArray[np.uint64]
     local: tuple[NDArray[np.float32], ...] = ()
+    thumbnail: tuple[bytes, ...] = ()
 
     def __len__(self) -> int:
         return len(self.names)
@@ -63,16 +67,20 @@ class Arrivals:
             self.digest[rows],
             self.source_digest[rows],
             tuple(self.local[row] for row in rows) if self.local else (),
+            tuple(self.thumbnail[row] for row in rows) if self.thumbnail else (),
         )
 
 
-def read_arrivals(source: Path, image_size: int, verifier: Verifier | None = None) -> Arrivals:
+def read_arrivals(
+    source: Path, image_size: int, verifier: Verifier | None = None, blur: Blur | None = None
+) -> Arrivals:
     """The photos of a dataset, of an inbox, or of a folder whose photos carry their position.
 
-    `verifier` reads their local features, too. Raises DatasetError where there is none that can be used.
+    `verifier` reads their local features, too, and `blur` makes their thumbnails. Raises DatasetError where there is
+    none that can be used.
     """
     if (source / "gt.csv").is_file():
-        return _of_dataset(Dataset.load(source), image_size, verifier)
+        return _of_dataset(Dataset.load(source), image_size, verifier, blur)
     if not source.is_dir():
         raise DatasetError("no such folder of photos", path=source)
     with tempfile.TemporaryDirectory() as folder:
@@ -81,7 +89,7 @@ def read_arrivals(source: Path, image_size: int, verifier: Verifier | None = Non
         # A person looked at each photo of an inbox: no rule leaves it out again.
         report = ingest(source, Path(folder) / "dataset", labels if inbox else None, keep_wrong=inbox)
         print(report.summary())
-        return _of_dataset(Dataset.load(Path(folder) / "dataset"), image_size, verifier, originals=source)
+        return _of_dataset(Dataset.load(Path(folder) / "dataset"), image_size, verifier, blur, originals=source)
 
 
 def write_inbox_labels(inbox: Path, labels: Path) -> bool:
@@ -121,7 +129,7 @@ def write_inbox_labels(inbox: Path, labels: Path) -> bool:
 
 
 def _of_dataset(
-    dataset: Dataset, image_size: int, verifier: Verifier | None, originals: Path | None = None
+    dataset: Dataset, image_size: int, verifier: Verifier | None, blur: Blur | None, originals: Path | None = None
 ) -> Arrivals:
     """A dataset's photos; `originals` is the folder that they were made of, whose files are the ones to know again."""
     files = dataset.image_paths
@@ -146,6 +154,7 @@ def _of_dataset(
         np.array(digests, np.uint64),
         np.array(sources, np.uint64),
         () if verifier is None else tuple(verifier.features_of(path) for path in dataset.image_paths),
+        () if blur is None else small_pictures(dataset.image_paths, blur),
     )
 
 

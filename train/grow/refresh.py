@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.campus.bundle import Bundle, check_may_save, save_bundle
-from core.campus.file_names import LOCAL_GALLERY
+from core.campus.file_names import LOCAL_GALLERY, THUMBNAILS
 from core.campus.fusion_parameters import RadiusFactors
 from core.campus.gallery import Gallery
 from core.campus.grid import Grid
@@ -29,6 +29,7 @@ from core.errors import BundleError, DatasetError
 from core.locate.localizer import Localizer
 from core.locate.posterior import Posterior
 from core.locate.verification import open_verifier
+from core.photo.blur.blur import process_blur
 from train.bundle.calibrate import SHARES, errors_and_raw_radii, heading_factor, radius_factors
 from train.bundle.calibration_photos import CALIBRATION, HELD_OUT, CalibrationPhotos
 from train.bundle.parts import CELL_M, GRID_MARGIN_M, campus_grid
@@ -142,6 +143,7 @@ def refreshed(bundle: Bundle, arrivals: Arrivals, engine: Engine | None = None) 
         CALIBRATION: kept.file(),
         SEEN: seen_file(seen_photos(bundle) | {*arrivals.digest.tolist(), *arrivals.source_digest.tolist()}),
         **_local_files(bundle, arrivals.at(rows)),
+        **_thumbnail_files(bundle, arrivals.at(rows)),
     }
     return Refreshed(
         manifest.model_copy(update=changes), files, len(rows), len(order), known, far, refused, before, after,
@@ -157,6 +159,15 @@ def _local_files(bundle: Bundle, added: Arrivals) -> dict[str, bytes]:
         raise BundleError("has a second look, and the new photos' local features were not read", path=bundle.path)
     joined = np.concatenate([known.descriptor, LocalGallery.of(added.local, known.descriptor.shape[1]).descriptor])
     return {LOCAL_GALLERY: _npz(descriptor=joined)}
+
+
+def _thumbnail_files(bundle: Bundle, added: Arrivals) -> dict[str, bytes]:
+    """The file of the grown gallery's thumbnails; nothing where the campus has none."""
+    if (known := bundle.thumbnails) is None:
+        return {}
+    if not added.thumbnail:
+        raise BundleError("has thumbnails, and the new photos' were not made", path=bundle.path)
+    return {THUMBNAILS: known.and_of(added.thumbnail).file()}
 
 
 def _usable(bundle: Bundle, arrivals: Arrivals) -> tuple[Arrivals, int, int]:
@@ -330,7 +341,8 @@ def main(args: argparse.Namespace) -> int:
     if args.out is not None and not args.dry_run:
         check_may_save(args.out, args.force)
     bundle = Bundle.load(args.bundle)
-    arrivals = read_arrivals(args.source, bundle.manifest.image_size, open_verifier(bundle))
+    blur = None if bundle.thumbnails is None else process_blur()
+    arrivals = read_arrivals(args.source, bundle.manifest.image_size, open_verifier(bundle), blur)
     result = refreshed(bundle, arrivals)
     print("\n".join(result.lines()))
     if args.dry_run:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from core.campus.bundle import Bundle
-from core.campus.file_names import ENGINE, KEY
+from core.campus.file_names import ENGINE, KEY, THUMBNAILS
 from core.engines.engine_key import read_key
 from core.errors import CampusError, EngineError, MissingDependency, OccupiedError
 from edge.device import build as build_module
@@ -253,7 +253,8 @@ def test_trtexec_gets_the_flags() -> None:
 def test_the_pack_is_a_campus_bundle_without_torch_weights(pristine_pack: Path, bundle: Bundle) -> None:
     made = Bundle.load(pristine_pack)
     assert made.manifest.name == bundle.manifest.name
-    assert "model.safetensors" not in made.manifest.files
+    assert {"model.safetensors", THUMBNAILS} & made.manifest.files.keys() == set()
+    assert THUMBNAILS in bundle.manifest.files
     assert made.read("gallery.npz") == bundle.read("gallery.npz")
 
 

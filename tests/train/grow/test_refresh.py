@@ -18,8 +18,11 @@ from core.cli.run import run_cli
 from core.errors import BundleError, DatasetError
 from core.locate.localizer import Localizer
 from core.locate.verification import open_verifier
+from core.photo.load import load_photo
+from tests.blurring import needs_detectors
 from tests.bundles import photo
 from tests.second_looks import PLACES_M, bundle_with_second_look, facade, needs_xfeat
+from tests.thumbnailed import with_thumbnails
 from tests.train.grow.walks import FRAME, scattered, write_walks
 from train.__main__ import main
 from train.bundle.calibration_photos import HELD_OUT, CalibrationPhotos
@@ -245,3 +248,21 @@ def test_new_photos_join_the_second_look(tmp_path: Path) -> None:
     evidence = grown.read(facade(8, shift=6, noise=8)).evidence
     assert evidence is not None
     assert evidence.rows[0, evidence.log_ratio[0].argmax()] == len(PLACES_M) + 1
+
+
+@needs_detectors
+def test_new_photos_thumbnails_join_where_the_campus_has_some(
+    pristine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = with_thumbnails(pristine, tmp_path / "old")
+    walks = write_walks(tmp_path / "walk", {"a": (NOWHERE[:3], NEW_PLACE[:3])})
+    with pytest.raises(BundleError, match="thumbnails"):
+        refreshed(old, read_arrivals(walks, SIZE))
+    assert run(monkeypatch, old.path, walks, "--out", tmp_path / "new") == 0
+    new = Bundle.load(tmp_path / "new")
+    assert old.thumbnails is not None
+    assert new.thumbnails is not None
+    assert new.gallery is not None
+    assert len(new.thumbnails) == len(new.gallery) == len(old.thumbnails) + 3
+    assert new.thumbnails.at(5) == old.thumbnails.at(5)
+    assert load_photo(new.thumbnails.at(len(new.gallery) - 1)).rgb.shape == (60, 80, 3)

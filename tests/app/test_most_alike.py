@@ -1,0 +1,94 @@
+"""The training photo that a photo is most like, beside its answer, for campuses that carry thumbnails."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from app.most_alike import most_alike
+from app.standpoint import read, sighted
+from core.campus.bundle import Bundle
+from core.errors import PhotoError
+from core.locate.localizer import Localizer
+from tests import REPOSITORY
+from tests.app.harness import DESKTOP, PHONE, Open, Server, start_app
+from tests.app.test_states import give, html
+from tests.bundles import photo
+from tests.thumbnailed import with_thumbnails
+
+
+@pytest.fixture(scope="module")
+def pictured(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return with_thumbnails(bundle, tmp_path_factory.mktemp("pictured") / "testfield")
+
+
+def test_it_is_the_gallery_s_best_match_and_its_distance_from_the_answer(pictured: Bundle) -> None:
+    localizer = Localizer.load(pictured.path)
+    taken = read(localizer, photo(east_m=-42.0, north_m=20.0))
+    found = most_alike(taken.reading, sighted(localizer, [taken]), pictured)
+    assert found is not None
+    assert found.away_m < 10  # the gallery has a photo every 10 m
+    assert found.picture.startswith("data:image/jpeg;base64,")
+    assert pictured.thumbnails is not None
+    for row in range(len(pictured.thumbnails)):
+        assert len(pictured.thumbnails.at(row)) > 500
+
+
+def test_a_picture_that_is_none_is_said(pictured: Bundle) -> None:
+    localizer = Localizer.load(pictured.path)
+    taken = read(localizer, photo(east_m=-42.0, north_m=20.0))
+    assert pictured.thumbnails is not None
+    other = Bundle(pictured.path, pictured.manifest)
+    other.__dict__["thumbnails"] = type(pictured.thumbnails)(
+        np.zeros_like(pictured.thumbnails.jpeg), pictured.thumbnails.end
+    )
+    with pytest.raises(PhotoError):
+        most_alike(taken.reading, sighted(localizer, [taken]), other)
+
+
+@pytest.mark.parametrize(("lang", "said"), [("en", r"taken .+ from there"), ("he", "תמונת אימון")])
+def test_it_stands_under_an_answer_and_not_under_a_refusal(
+    pictured: Bundle, bundle: Path, monkeypatch: pytest.MonkeyPatch, lang: str, said: str
+) -> None:
+    def answered(campus: Path, data: bytes) -> str:
+        monkeypatch.setenv("CAMPUS_BUNDLE", str(campus))
+        app = AppTest.from_file(REPOSITORY / "streamlit_app.py", default_timeout=30)
+        app.query_params["lang"] = lang
+        return html(give(app.run(), data))
+
+    shown = answered(pictured.path, photo(east_m=20.0))
+    assert "class='alike'" in shown
+    assert re.search(said, shown)
+    assert "class='alike'" not in answered(pictured.path, photo("elsewhere"))
+    assert "class='alike'" not in answered(bundle, photo(east_m=20.0))
+
+
+@pytest.fixture(scope="module")
+def running(pictured: Bundle) -> Iterator[Server]:
+    server = start_app({"CAMPUS_BUNDLE": str(pictured.path)})
+    yield server
+    server.process.terminate()
+    server.process.wait(10)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("size", "dark", "lang"), [(PHONE, False, "en"), (DESKTOP, True, "he")])
+def test_it_is_seen(visit: Open, running: Server, size: tuple[int, int], dark: bool, lang: str) -> None:
+    seen = visit(size, dark, lang, url=running.url)
+    field = seen.page.locator("[class*=st-key-upload-] [data-testid=stFileUploaderDropzoneInput]").last
+    field.wait_for(state="attached")
+    data = photo(east_m=20.0, north_m=10.0)
+    field.set_input_files({"name": "photo.jpg", "mimeType": "image/jpeg", "buffer": data})
+    picture = seen.page.locator("figure.alike img")
+    picture.wait_for()
+    picture.evaluate("image => image.scrollIntoView({ block: 'center' })")
+    assert picture.evaluate("image => image.naturalWidth") == 160
+    seen.screenshot(f"alike-{size[0]}-{'dark' if dark else 'light'}-{lang}")
+    assert seen.poor_contrast() == []
+    assert seen.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    seen.clean()
