@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import logging
 import os
 import stat
@@ -20,6 +19,7 @@ from core.errors import MissingDependency, PhotoError, reason_of
 from core.photo import exif
 from core.photo.capture import Capture, capture_from_tags, tags_of
 from core.photo.heif_thumbnail import heif_thumbnail
+from core.photo.reads import BoundedReads, ReadsWithoutExif
 from core.photo.sniff import FORMATS, heif_sizes, kind_of, webp_size
 
 if TYPE_CHECKING:
@@ -45,24 +45,9 @@ _MAX_SCANS = 200
 _MAX_SCANNED_PIXELS = 500_000_000
 # What a TIFF's tags may hold beside the pixels; real ones hold some kilobytes.
 _MAX_TIFF_TAG_BYTES = 2**20
-# How often a decoder may come back for more. Pillow walks chunks, segments and runs in Python, so a file cut into
-# millions of them would take long; a 12-megapixel PNG in libpng's chunks of 8 kB needs some 15,000.
-_MAX_READS = 100_000
 _STRIP_PIXELS = 2_000_000  # converted at a time, so that a large photo is never held three times over
 
 _quiet_lock = Lock()
-
-
-class _BoundedReads(io.BytesIO):
-    """The bytes of a file, for a decoder that asks for them at most _MAX_READS times."""
-
-    reads = 0
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        self.reads += 1
-        if self.reads > _MAX_READS:
-            raise OSError("it is cut into too many small pieces")
-        return super().read(size)
 
 
 @dataclass(frozen=True, eq=False)
@@ -235,7 +220,7 @@ def _decode(name: str, data: bytes, kind: str, min_side: int | None) -> Photo:
         warnings.simplefilter("ignore")
         if not (log := logging.getLogger("PIL")).handlers:
             log.addHandler(logging.NullHandler())  # else, where nobody set logging up, its errors go to standard error
-        image = _open(kind, _BoundedReads(data))
+        image = _open(kind, BoundedReads(data))
         _check_pixels(name, image.size)
         if kind == "tiff" and image.info.get("compression") != "raw":
             # libtiff, which decodes the others, writes its complaints straight to the process's standard
@@ -294,8 +279,7 @@ def _decode_jpeg(name: str, data: bytes, min_side: int | None) -> Photo:
     from PIL.JpegImagePlugin import JpegImageFile
 
     tags = exif.read_tags(exif.jpeg_exif(data))
-    # Pillow parses EXIF for the resolution on opening, with warnings and without bounds: it gets to see none.
-    image = JpegImageFile(_BoundedReads(data.replace(exif.EXIF_HEADER, b"\0" + exif.EXIF_HEADER[1:])))
+    image = JpegImageFile(ReadsWithoutExif(data))
     _check_pixels(name, image.size, MAX_JPEG_PIXELS)
     reduction = 1
     while image.width * image.height > MAX_PIXELS * reduction**2:
@@ -305,6 +289,8 @@ def _decode_jpeg(name: str, data: bytes, min_side: int | None) -> Photo:
     side = min(image.size) // reduction
     image.draft(None, (side, side) if min_side is None else (max(1, min(side, min_side)),) * 2)
     _check_pixels(name, image.size)
+    # In one piece: in Pillow's own of 64 kB, other threads' Python stands between each two.
+    image.decodermaxblock = len(data)
     image.load()
     return _finish(image, tags)
 
