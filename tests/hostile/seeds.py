@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from core.campus.thumbnails import Thumbnails
 from tests.bundles import make_bundle
 from tests.hostile.corpus import BUILD, KINDS, absurd_exif, exif, whole
 
@@ -43,7 +44,7 @@ def seeds(target: str) -> tuple[bytes, ...]:
     elif target == "manifest":
         found = [json.dumps(MANIFEST).encode()]
     elif target == "arrays":
-        found = [_arrays(compressed=True), _arrays(compressed=False)]
+        found = [_arrays(compressed=True), _arrays(compressed=False), Thumbnails.of([b"a", b"bc", b"def"]).file()]
     else:
         found = [_bundle(zipfile.ZIP_STORED), _bundle(zipfile.ZIP_DEFLATED)]
     return tuple(sorted((data for data in found if len(data) < 300_000), key=len))

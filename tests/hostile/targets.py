@@ -13,6 +13,7 @@ import numpy as np
 
 from core.campus.basemap import style_url
 from core.campus.bundle import Bundle
+from core.campus.thumbnails import checked_thumbnails
 from core.errors import CampusError
 from core.io.arrays import read_npz
 from core.io.labels import read_labels
@@ -56,13 +57,16 @@ def bundle(data: bytes) -> None:
     path.write_bytes(data)
     with _one_line():
         opened = Bundle.load(path)
-        _ = opened.gallery
+        _ = opened.gallery, opened.thumbnails
         style_url(opened.campus_map, dark=False)
 
 
 def arrays(data: bytes) -> None:
     with contextlib.suppress(ValueError):
         read_npz(data, ("embedding", "local_m"))
+    with contextlib.suppress(ValueError):
+        small = checked_thumbnails(read_npz(data, ("jpeg", "end")), 3)
+        assert b"".join(small.at(row) for row in range(3)) == small.jpeg.tobytes()
     with _one_line():
         Golden.parse(data, "golden.npz")
 
