@@ -17,6 +17,7 @@ import train.__main__
 from core.campus.bundle import Bundle
 from core.cli.run import run_cli
 from tests import REPOSITORY, SLICE
+from tests.small_backbones import CNN, small_backbone
 from train.fit.run_folder import read_log
 
 NAME = "from_template"  # as a person types it: with `-`
@@ -119,11 +120,12 @@ def test_a_recipe_is_one_file(
 ) -> None:
     place("recipe", "train.fit.recipes")
     run, bundle = tmp_path / "run", tmp_path / "bundle"
-    fit = ("train", "fit", dataset, "--out", run, "--recipe", NAME, "--image-size", 64, "--epochs", 2)
+    network = (*small_backbone(CNN, 64, tmp_path / "weights.pth"), "--image-size", 64)
+    fit = ("train", "fit", dataset, "--out", run, "--recipe", NAME, *network, "--epochs", 2)
     assert command(*fit, "--minutes", 0) == 0
     assert command(*fit, "--minutes", 9, "--resume") == 0
     assert len(read_log(run)) == 2
-    assert command("train", "bundle", run, "--out", bundle, "--no-second-look") == 0
+    assert command("train", "bundle", run, "--out", bundle, "--no-second-look", "--trained") == 0
     assert Bundle.load(bundle).manifest.training.recipe == NAME
     with pytest.raises(SystemExit):
         command("train", "fit", "--help")

@@ -16,7 +16,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,7 +92,8 @@ def way_config(way: str, common: dict[str, Any], photos: int) -> FitConfig:
         known = ", ".join((*UNTRAINED, *recipe_names()))
         raise CampusError("no such way", path=f"way {way!r}", remedy=f"choose from {known}, or RECIPE:FIELD=VALUE,…")
     plain = new_config(recipe)
-    kinds = {f.name: type(getattr(plain, f.name)) for f in dataclasses.fields(plain)}
+    hints = get_type_hints(type(plain))
+    kinds = {name: get_args(hints[name])[0] if value is None else type(value) for name, value in vars(plain).items()}
     given = dict(common)
     for change in filter(None, changes.split(",")):
         name, _, value = change.partition("=")

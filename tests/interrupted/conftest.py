@@ -10,11 +10,18 @@ import pytest
 
 from tests import SLICE
 from tests.interrupted.harness import Forks
+from tests.small_backbones import CNN, small_backbone
 
 PHOTOS_PER_SESSION = 5  # of the 18 or 12 of each session: 20 to train on
 SPLIT = ("--group-by", "session", "--calibration", "calibration-afternoon,calibration-night",
          "--test", "test-evening,test-night")  # fmt: skip
-FIT = (*SPLIT, "--recipe", "campus", "--image-size", "64", "--epochs", "2")
+SIZE, WEIGHTS = 64, "weights.pth"
+
+
+def fit_flags(made: Path) -> tuple[object, ...]:
+    """What `fit` is told in this folder's tests."""
+    network = ("--backbone", CNN, "--weights", made / WEIGHTS, "--image-size", SIZE)
+    return (*SPLIT, "--recipe", "campus", *network, "--epochs", 2)
 
 
 @pytest.fixture(scope="session")
@@ -32,9 +39,10 @@ def made(forks: Forks, tmp_path_factory: pytest.TempPathFactory) -> Path:
         (made / "photos" / session.name).mkdir(parents=True)
         for photo in sorted(session.iterdir())[:PHOTOS_PER_SESSION]:
             shutil.copy(photo, made / "photos" / session.name)
+    small_backbone(CNN, SIZE, made / WEIGHTS)
     for words in (
         ("train", "ingest", made / "photos", "--out", made / "dataset"),
-        ("train", "fit", made / "dataset", "--out", made / "run", *FIT),
+        ("train", "fit", made / "dataset", "--out", made / "run", *fit_flags(made)),
         ("train", "bundle", made / "run", "--out", made / "bundle", "--samples", 2),
         ("edge", "export", made / "bundle", "--out", made / "export"),
         ("edge", "pack", made / "bundle", made / "export", "--no-wheels", "--out", made / "small.campus-edge"),

@@ -19,7 +19,7 @@ import pytest
 from tests import REPOSITORY
 from tests.bundles import make_bundle
 from tests.bundles import photo as a_photo
-from tests.interrupted.conftest import FIT, SPLIT
+from tests.interrupted.conftest import SPLIT, fit_flags
 from tests.interrupted.harness import Forks, tree
 
 pytestmark = pytest.mark.slow
@@ -93,17 +93,18 @@ WRITES = {
         left_bytes=0,
     ),
     "fit": Write(
-        lambda made, disk: ("train", "fit", made / "dataset", "--out", disk / "out", *FIT),
+        lambda made, disk: ("train", "fit", made / "dataset", "--out", disk / "out", *fit_flags(made)),
         kept="out",
         again=("--resume",),
     ),
     "fit --force": Write(
-        lambda made, disk: ("train", "fit", made / "dataset", "--out", disk / "run", *FIT, "--force"),
+        lambda made, disk: ("train", "fit", made / "dataset", "--out", disk / "run", *fit_flags(made), "--force"),
         "run",
         left_bytes=0,
     ),
     "fit, first photos": Write(
-        lambda made, disk: ("train", "fit", disk / "dataset", "--out", made / "again", *FIT, "--image-size", 48),
+        lambda made, disk: ("train", "fit", disk / "dataset", "--out", made / "again", *fit_flags(made),
+                            "--image-size", 48),
         "dataset",
     ),
     "bundle": Write(

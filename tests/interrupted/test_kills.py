@@ -31,7 +31,7 @@ from safetensors.torch import load
 
 from core.campus.file_names import ENGINE, KEY
 from edge.device.build import TIMING_CACHE
-from tests.interrupted.conftest import FIT
+from tests.interrupted.conftest import fit_flags
 from tests.interrupted.harness import KILLED, Forks, reading, tree
 
 pytestmark = pytest.mark.slow
@@ -61,7 +61,7 @@ def _replacing(made: Path, box: Path) -> tuple[object, ...]:
 JOBS = {
     "ingest": Job(lambda made, box: ("train", "ingest", made / "photos", "--out", box / "out", "--workers", 2)),
     "fit": Job(
-        lambda _, box: ("train", "fit", box / "dataset", "--out", box / "out", *FIT),
+        lambda made, box: ("train", "fit", box / "dataset", "--out", box / "out", *fit_flags(made)),
         read=("config.json", "splits.json", "log.csv", "best.safetensors", "last.pt"),
         kills=4,
         starts_from=("dataset",),
@@ -77,7 +77,7 @@ JOBS = {
     "demo": Job(
         lambda _, box: ("train", "demo", "--out", box / "out", "--epochs", 1, "--workers", 2),
         read=("map.geojson", "slice", "dataset/gt.csv", "dataset/images", "dataset/splits.json", "bundle"),
-        kills=2,
+        kills=1,
     ),
 }
 

@@ -9,6 +9,7 @@ import pytest
 
 from core.errors import CampusError
 from tests import SLICE
+from tests.small_backbones import CNN, small_backbone
 from tests.train.test_way import train_cli
 from train.compare import Answers, row, table, way_config
 from train.dataset.dataset import Dataset
@@ -47,8 +48,10 @@ def test_ways_are_compared_on_the_same_folds(
     for session in ("spring-morning", "test-evening", "winter-night"):
         shutil.copytree(SLICE / session, photos / session)
     assert train_cli(monkeypatch, "ingest", photos, "--out", dataset, "--workers", 1) == 0
+    _, backbone, _, weights = small_backbone(CNN, 64, tmp_path / "weights.pth")
+    network = f"backbone={backbone},weights={weights}"
     small = ("--folds", 2, "--group-by", "standpoint", "--image-size", 64, "--epochs", 1)
-    ways = ("--ways", "middle", "raw", "original", "campus:least_steps=0")
+    ways = ("--ways", "middle", "raw", f"original:{network}", f"campus:least_steps=0,{network}")
     figures = tmp_path / "figures.json"
     assert train_cli(monkeypatch, "compare", dataset, *ways, *small, "--json", figures) == 0
     found = json.loads(figures.read_text())
@@ -59,7 +62,7 @@ def test_ways_are_compared_on_the_same_folds(
     assert "test photos, split 2 folds by standpoint" in capsys.readouterr().out
 
     # To choose by: each fold's calibration photos, every one answered once, by what the other half was calibrated on.
-    ways = ("--ways", "middle", "campus:least_steps=0", "--on", "calibration")
+    ways = ("--ways", "middle", f"campus:least_steps=0,{network}", "--on", "calibration")
     assert train_cli(monkeypatch, "compare", dataset, *ways, *small, "--json", figures) == 0
     chosen = json.loads(figures.read_text())
     out = capsys.readouterr().out

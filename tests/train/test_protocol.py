@@ -48,6 +48,7 @@ def test_an_answer_misleads_that_claims_a_clear_place_far_away() -> None:
     assert (found["coverage68"], found["coverage95"]) == (0.5, 1.0)
 
 
+@pytest.mark.slow
 def test_the_protocol_is_no_worse_whitened_than_untrained(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -25,6 +25,7 @@ from core.locate.localizer import Localizer
 from core.network.torch_engine import TorchEngine
 from core.photo.load import load_photo
 from tests import REPOSITORY, SLICE
+from tests.small_backbones import CNN, small_backbone
 from train.bundle.make import Run
 from train.dataset.dataset import Dataset
 
@@ -42,6 +43,11 @@ def predict_cli(monkeypatch: pytest.MonkeyPatch, *words: object) -> int:
     return run_cli(predict.main)
 
 
+def network(folder: Path) -> tuple[object, ...]:
+    backbone = ("--backbone", CNN, "--weights", folder / "weights.pth", "--image-size", SIZE)
+    return ("--recipe", "campus", *backbone, "--epochs", EPOCHS)
+
+
 @pytest.fixture(scope="module")
 def way(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with `dataset`, `run` and `bundle`, each made by its own command."""
@@ -50,8 +56,8 @@ def way(tmp_path_factory: pytest.TempPathFactory) -> Path:
         assert train_cli(patch, "ingest", SLICE, "--out", folder / "dataset", "--workers", 1) == 0
         split = ["--group-by", "session", "--calibration", "calibration-afternoon,calibration-night"]
         split += ["--test", "test-evening,test-night"]
-        size = ("--recipe", "campus", "--image-size", SIZE, "--epochs", EPOCHS)
-        assert train_cli(patch, "fit", folder / "dataset", "--out", folder / "run", *split, *size) == 0
+        small_backbone(CNN, SIZE, folder / "weights.pth")
+        assert train_cli(patch, "fit", folder / "dataset", "--out", folder / "run", *split, *network(folder)) == 0
         with_pictures = ("--thumbnails",) if DETECTORS else ()
         out = ("--out", folder / "bundle", "--samples", 2, "--trained", *with_pictures)
         assert train_cli(patch, "bundle", folder / "run", *out) == 0
@@ -240,13 +246,13 @@ def test_an_interrupted_run_resumes_to_the_bit(way: Path, tmp_path: Path, monkey
             raise StopError
         return train_epoch(trainer)
 
-    size = ("--recipe", "campus", "--image-size", SIZE, "--epochs", EPOCHS)
     with monkeypatch.context() as patch:
         patch.setattr(trainer_module.Trainer, "train_epoch", stop_in_the_second)
         with pytest.raises(StopError):
-            train_cli(patch, "fit", way / "dataset", "--out", tmp_path / "run", *size)
-    assert train_cli(monkeypatch, "fit", way / "dataset", "--out", tmp_path / "run", *size) == 2  # needs --resume
-    assert train_cli(monkeypatch, "fit", way / "dataset", "--out", tmp_path / "run", "--resume") == 0
+            train_cli(patch, "fit", way / "dataset", "--out", tmp_path / "run", *network(way))
+    again = ("fit", way / "dataset", "--out", tmp_path / "run")
+    assert train_cli(monkeypatch, *again, *network(way)) == 2  # needs --resume
+    assert train_cli(monkeypatch, *again, "--resume") == 0
     assert (tmp_path / "run" / "best.safetensors").read_bytes() == (way / "run" / "best.safetensors").read_bytes()
 
 

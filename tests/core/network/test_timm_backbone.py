@@ -19,10 +19,11 @@ from core.network.net_config import NetConfig  # noqa: E402
 from core.network.onnx_export import export_fp32, half_network, round_weights  # noqa: E402
 from core.network.timm_backbone import is_timm_model, load_timm_weights, timm_model  # noqa: E402
 from core.network.torch_engine import TorchEngine  # noqa: E402
+from tests import small_backbones  # noqa: E402
 
 SIZE = 64
-VIT = NetConfig(backbone="vit_tiny_patch16_224", image_size=SIZE, layout="whitened", pooling="token", embedding=16)
-CNN = NetConfig(backbone="mobilenetv4_conv_small", image_size=SIZE, layout="whitened", pooling="multi", embedding=16)
+VIT = NetConfig(backbone=small_backbones.VIT, image_size=SIZE, layout="whitened", pooling="token", embedding=16)
+CNN = NetConfig(backbone=small_backbones.CNN, image_size=SIZE, layout="whitened", pooling="multi", embedding=16)
 
 
 def _net(config: NetConfig) -> CampusNet:
@@ -52,7 +53,7 @@ def test_poolings_have_the_widths_they_say() -> None:
         net = CampusNet(dataclasses.replace(VIT, pooling=pooling))  # type: ignore[arg-type]
         widths[pooling] = net.features(torch.zeros(1, 3, SIZE, SIZE)).shape[1]
         assert widths[pooling] == len(net.whitening_mean)
-    assert widths == {"mean": 192, "multi": 384, "token": 192}
+    assert widths == {"mean": 64, "multi": 128, "token": 64}
 
 
 def test_weights_of_another_picture_size_are_resampled_and_others_refused() -> None:

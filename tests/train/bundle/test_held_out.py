@@ -11,6 +11,7 @@ import pytest
 from core.network.backbones import pooled_widths
 from core.network.campus_net import CampusNet
 from core.network.net_config import NetConfig
+from tests.small_backbones import CNN
 from tests.train.fit.training_sets import SIZE, make_task
 from train.bundle.held_out import cross_fitted, heads_of, largest
 from train.dataset.dataset import Dataset
@@ -23,8 +24,9 @@ def net() -> CampusNet:
     return make_net()
 
 
-def make_net() -> CampusNet:
-    return CampusNet(NetConfig(image_size=SIZE, layout="whitened", pooling="multi", embedding=1)).eval()
+def make_net(backbone: str = CNN) -> CampusNet:
+    config = NetConfig(backbone=backbone, image_size=SIZE, layout="whitened", pooling="multi", embedding=1)
+    return CampusNet(config).eval()
 
 
 def make_sessions(root: Path, sessions: int) -> TrainingData:

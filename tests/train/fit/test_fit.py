@@ -24,7 +24,9 @@ from core.network.campus_net import CampusNet
 from core.network.net_config import NetConfig
 from core.network.weights import load_state, saved_net_config
 from tests import REPOSITORY
+from tests.small_backbones import CNN, small_backbone
 from tests.train.fit.training_sets import SIZE, make_task
+from tests.train.fit.two_processes import WEIGHTS
 from train.fit import fit as fit_module
 from train.fit.config import EVERY_STAGE, FitConfig
 from train.fit.fit import fit
@@ -35,8 +37,7 @@ from train.fit.run_folder import read_log
 from train.fit.trainer import Trainer
 from train.fit.training_data import TrainingData
 
-COMMON: dict[str, Any] = {"backbone": "efficientnet_lite0", "image_size": SIZE, "epochs": 2, "batch": 32}
-CONFIGS = (CampusConfig(**COMMON), OriginalConfig(**COMMON))
+RECIPES = {"campus": CampusConfig, "original": OriginalConfig}
 
 
 @pytest.fixture(autouse=True)
@@ -47,9 +48,23 @@ def _fresh_accelerator() -> Iterator[None]:
     AcceleratorState._reset_state(reset_partial_state=True)
 
 
+@pytest.fixture(scope="module")
+def configs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, FitConfig]:
+    """Two epochs of each recipe."""
+    weights = tmp_path_factory.mktemp("weights") / "weights.pth"
+    small_backbone(CNN, SIZE, weights)
+    common: dict[str, Any] = {"backbone": CNN, "weights": str(weights), "image_size": SIZE, "epochs": 2, "batch": 32}
+    return {name: config(**common) for name, config in RECIPES.items()}
+
+
 @pytest.fixture
-def campus(tmp_path: Path) -> TrainingData:
-    return make_task(tmp_path / "dataset", CONFIGS[0])
+def config(configs: dict[str, FitConfig]) -> FitConfig:
+    return configs["campus"]
+
+
+@pytest.fixture
+def campus(tmp_path: Path, config: FitConfig) -> TrainingData:
+    return make_task(tmp_path / "dataset", config)
 
 
 def test_help_needs_no_torch() -> None:
@@ -60,8 +75,9 @@ def test_help_needs_no_torch() -> None:
     assert "--recipe" in done.stdout
 
 
-@pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.recipe)
-def test_a_run_stopped_by_time_resumes_to_the_bit(config: FitConfig, tmp_path: Path) -> None:
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_run_stopped_by_time_resumes_to_the_bit(recipe: str, configs: dict[str, FitConfig], tmp_path: Path) -> None:
+    config = configs[recipe]
     task = make_task(tmp_path / "dataset", config)
     whole = fit(task, tmp_path / "whole", config)
     parts = fit(task, tmp_path / "parts", replace(config, minutes=0.0))
@@ -78,8 +94,8 @@ def test_a_run_stopped_by_time_resumes_to_the_bit(config: FitConfig, tmp_path: P
     assert json.loads((whole / "config.json").read_text())["fit"] == asdict(config)
 
 
-def test_a_run_resumes_only_under_its_own_config(campus: TrainingData, tmp_path: Path) -> None:
-    config = replace(CONFIGS[0], epochs=1)
+def test_a_run_resumes_only_under_its_own_config(campus: TrainingData, config: FitConfig, tmp_path: Path) -> None:
+    config = replace(config, epochs=1)
     run = fit(campus, tmp_path / "run", config)
     with pytest.raises(DatasetError, match=r"another seed: resume"):
         fit(campus, run, replace(config, seed=3), resume=True)
@@ -87,24 +103,26 @@ def test_a_run_resumes_only_under_its_own_config(campus: TrainingData, tmp_path:
         fit(campus, run, config)
 
 
-def test_training_stops_when_the_calibration_split_no_longer_improves(campus: TrainingData, tmp_path: Path) -> None:
+def test_training_stops_when_the_calibration_split_no_longer_improves(
+    campus: TrainingData, config: FitConfig, tmp_path: Path
+) -> None:
     """Nothing can improve at a learning rate of 0: the best epoch is the first or soon after it."""
-    config = replace(CONFIGS[0], learning_rate=0.0, epochs=50, patience=2)
+    config = replace(config, learning_rate=0.0, epochs=50, patience=2)
     log = read_log(fit(campus, tmp_path / "run", config))
     best = min(range(len(log)), key=lambda index: log[index].score_m)
     assert len(log) == best + 1 + 2 < 50
 
 
-def test_accumulated_batches_make_one_step(campus: TrainingData) -> None:
-    trainer = Trainer(campus, replace(CONFIGS[0], batch=16, accumulate=3))
+def test_accumulated_batches_make_one_step(campus: TrainingData, config: FitConfig) -> None:
+    trainer = Trainer(campus, replace(config, batch=16, accumulate=3))
     before = [parameter.detach().clone() for parameter in trainer.net.regressor.parameters()]
     trainer.train_epoch()
     assert trainer.step == math.ceil(64 / 16 / 3) == trainer.total_steps / 2
     assert not torch.equal(before[0], next(trainer.net.regressor.parameters()))
 
 
-def test_half_precision_is_the_backbone_s_alone(campus: TrainingData) -> None:
-    trainer = Trainer(campus, replace(CONFIGS[0], precision="bf16"))
+def test_half_precision_is_the_backbone_s_alone(campus: TrainingData, config: FitConfig) -> None:
+    trainer = Trainer(campus, replace(config, precision="bf16"))
     seen: dict[str, torch.dtype] = {}
     trainer.net.backbone[0].register_forward_hook(lambda *words: seen.update(backbone=words[2].dtype))
     trainer.net.regressor[0].register_forward_hook(lambda *words: seen.update(regressor=words[2].dtype))
@@ -113,9 +131,9 @@ def test_half_precision_is_the_backbone_s_alone(campus: TrainingData) -> None:
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU has FP16")
-def test_fp16_without_a_gpu_is_refused_in_a_line(campus: TrainingData) -> None:
+def test_fp16_without_a_gpu_is_refused_in_a_line(campus: TrainingData, config: FitConfig) -> None:
     with pytest.raises(CampusError, match=r"fp16 needs a GPU: choose"):
-        Trainer(campus, replace(CONFIGS[0], precision="fp16"))
+        Trainer(campus, replace(config, precision="fp16"))
 
 
 @pytest.mark.slow
@@ -130,6 +148,7 @@ def test_two_processes_give_the_curve_of_one(tmp_path: Path) -> None:
     environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     launcher = "accelerate.commands.launch --multi_gpu --num_processes 2 --num_machines 1 --main_process_port 0"
     launcher += " --mixed_precision no --dynamo_backend no -m"
+    small_backbone(CNN, SIZE, tmp_path / WEIGHTS)
     curves = []
     for processes, words in (1, ""), (2, launcher):
         out = tmp_path / f"{processes}.json"
@@ -171,8 +190,9 @@ def test_a_few_photos_get_more_epochs_and_leave_the_backbone_as_it_was() -> None
     assert all(parameter.requires_grad for parameter in net.embedder.parameters())
 
 
-@pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.recipe)
-def test_a_config_is_read_back_as_it_was(config: FitConfig) -> None:
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_config_is_read_back_as_it_was(recipe: str, configs: dict[str, FitConfig]) -> None:
+    config = configs[recipe]
     saved = json.loads(json.dumps(asdict(config)))
     assert saved_config(saved, "run") == saved_config(saved | {"compile": True}, "run") == config  # a former option
 

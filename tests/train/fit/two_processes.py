@@ -11,13 +11,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tests.small_backbones import CNN
 from tests.train.fit.training_sets import SIZE, make_task
 from train.fit.recipes.campus import Campus, CampusConfig
 from train.fit.recipes.original import Original, OriginalConfig
 from train.fit.trainer import Trainer
 from train.fit.training_data import calibration_errors
 
-EPOCHS = 2
+EPOCHS, WEIGHTS = 2, "weights.pth"
 
 
 def as_it_is(photos: Tensor) -> Tensor:
@@ -58,7 +59,8 @@ def curve(trainer: Trainer) -> dict[str, list[float]]:
 
 
 def main(out: Path) -> None:
-    common: dict[str, Any] = {"backbone": "efficientnet_lite0", "image_size": SIZE, "epochs": EPOCHS, "batch": 16}
+    network = {"backbone": CNN, "weights": str(out.parent / WEIGHTS), "image_size": SIZE}
+    common: dict[str, Any] = network | {"epochs": EPOCHS, "batch": 16}
     campus, original = CampusConfig(**common), OriginalConfig(**common)
     curves = {}
     for config, recipe in ((campus, PlainCampus), (original, PlainOriginal)):
