@@ -1,12 +1,17 @@
 // The session's log in this browser's own storage, a line an entry: it outlives reloads, connections and servers.
 const PREFIX = "campus-gps-log-1/";
-let known = new Set();
+const AGAIN_MS = 1500;
+let known = new Set(), again = 0;
 
 export default function ({ data, setTriggerValue }) {
   try {
+    clearInterval(again);
     const stored = Object.keys(localStorage).filter((name) => name.startsWith(PREFIX));
     if (!data.restored && stored.length) {
-      setTriggerValue("kept", stored.map((name) => localStorage.getItem(name)));
+      const tell = () => setTriggerValue("kept", stored.map((name) => localStorage.getItem(name)));
+      tell();
+      // What is told while the page is being drawn anew may not arrive.
+      again = setInterval(tell, AGAIN_MS);
       return;
     }
     // Another tab's lines are not this page's to remove, so only those go that this page has had.

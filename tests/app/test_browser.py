@@ -29,9 +29,9 @@ LOOKS = [
 
 
 def upload(seen: Visit, data: bytes, name: str = "photo.jpg", kind: str = "image/jpeg") -> None:
-    field = seen.page.locator(
-        "[class*=st-key-upload-] [data-testid=stFileUploaderDropzoneInput]"
-    ).last  # while the page is drawn anew, the former one is still there
+    # While the page is drawn anew, the former field is still there, and what it is given is lost with it.
+    seen.page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
+    field = seen.page.locator("[class*=st-key-upload-] [data-testid=stFileUploaderDropzoneInput]").last
     field.wait_for(state="attached")
     field.set_input_files({"name": name, "mimeType": kind, "buffer": data})
 

@@ -31,6 +31,7 @@ NO_SENTENCE = {"JPEG, PNG, WebP", "ONNX Runtime FP"}
 
 
 def upload(seen: Visit, data: bytes, name: str) -> None:
+    seen.page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
     field = seen.page.locator(".st-key-gallery input[type=file]").last
     field.wait_for(state="attached")
     field.set_input_files({"name": name, "mimeType": "image/jpeg", "buffer": data})
