@@ -19,13 +19,12 @@ from app.sighting import Sighting
 from core.errors import PhotoError
 from core.io.files import written_atomically
 from core.photo.blur.blur import Blur, process_blur
-from core.photo.sniff import kind_of
+from core.photo.sniff import ending_of
 
 log = logging.getLogger(__name__)
 
 MAX_KEPT_BYTES = 5 * 10**9  # 10,000 photos or so: a forgotten option must not fill the disk
 LEAST_FREE_BYTES = 2 * 10**8
-_ENDINGS = {"jpeg": ".jpg", "heif": ".heic", "tiff": ".tif"}
 
 
 class PhotoKeeper:
@@ -69,8 +68,7 @@ class PhotoKeeper:
         if shutil.disk_usage(self.folder).free < LEAST_FREE_BYTES + more:
             return f"less than {LEAST_FREE_BYTES / 1e6:.0f} MB are free on its disk"
         stem = f"{sighting.time_utc:%Y%m%dT%H%M%SZ}-{hashlib.sha256(photo).hexdigest()[:16]}"
-        kind = kind_of("photo", photo)
-        fix_file, photo_file = self.folder / f"{stem}.json", self.folder / f"{stem}{_ENDINGS.get(kind, '.' + kind)}"
+        fix_file, photo_file = self.folder / f"{stem}.json", self.folder / f"{stem}{ending_of('photo', photo)}"
         try:
             # The photo comes last: whoever sees one finds its fix.
             for path, data in ((fix_file, record), (photo_file, photo)):

@@ -18,11 +18,10 @@ from core.io.files import written_atomically
 from core.photo.blur.blur import Blur, process_blur
 from core.photo.load import load_photo
 from core.photo.names import is_photo
-from core.photo.sniff import kind_of
+from core.photo.sniff import ending_of
 
 MAX_INBOX_BYTES = 5 * 10**9  # 10,000 photos or so
 LEAST_FREE_BYTES = 2 * 10**8
-_ENDINGS = {"jpeg": ".jpg", "heif": ".heic", "tiff": ".tif"}
 _ID = re.compile(r"[0-9a-f]{64}")
 _LOOK_PX = 64  # decoded this small, a photo shows whether it can be read at all
 
@@ -66,8 +65,7 @@ class Inbox:
             return known, False
         if self.blur is not None:
             photo = self.blur.photo(photo)
-        kind = kind_of("photo", photo)
-        path = self.folder / f"{name}{_ENDINGS.get(kind, '.' + kind)}"
+        path = self.folder / f"{name}{ending_of('photo', photo)}"
         with self._lock:
             if (known := self._entry(path)) is not None:
                 return known, False

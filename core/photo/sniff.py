@@ -6,6 +6,7 @@ from core.errors import PhotoError
 
 FORMATS = "JPEG, PNG, WebP or HEIC"
 _HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"})
+_ENDINGS = {"jpeg": ".jpg", "heif": ".heic", "tiff": ".tif"}
 _MAX_HEIF_SIZES = 1000  # a 50-megapixel HEIC has two: its tiles' and its own
 
 
@@ -32,6 +33,12 @@ def kind_of(name: str, data: bytes) -> str:
     elif data[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith((b"<!doctype", b"<html", b"<?xml", b"<svg")):
         what = "a web page or text, not a photo"
     raise PhotoError(what, path=name, remedy=f"save it as {FORMATS}", kind="unknown format")
+
+
+def ending_of(name: str, data: bytes) -> str:
+    """How the name of such a file ends, with its dot. Raises PhotoError as `kind_of` does."""
+    kind = kind_of(name, data)
+    return _ENDINGS.get(kind, f".{kind}")
 
 
 def webp_size(data: bytes) -> tuple[int, int]:
