@@ -17,6 +17,7 @@ from app.lasting_log import keep_log
 from app.opening import check_detectors, opening
 from app.pages import campus_page, log_page
 from app.places import map_names
+from app.reasons import reason
 from app.shared import changed_ns, opened, secure, trouble
 from app.stage import stage
 from app.texts import Texts
@@ -58,7 +59,7 @@ def main() -> None:
         head(localizer, texts)
     with sheet:
         if broken is not None:
-            trouble(texts["bundle_error"], texts.reason(broken))
+            trouble(texts["bundle_error"], reason(broken, texts))
         if page == "campus":
             campus_page(localizer, texts)
         elif page == "log":

@@ -11,6 +11,7 @@ from app.capture import from_camera, removed, start_anew
 from app.collect.correction import correction
 from app.map.legend import legend
 from app.most_alike import most_alike
+from app.reasons import reason
 from app.shared import dark, trouble
 from app.stage import earlier_places, shown
 from core.errors import CampusError
@@ -52,7 +53,7 @@ def alike(sighting: Sighting, localizer: Localizer, texts: Texts) -> None:
     try:
         found = most_alike(play[-1].reading, sighting, localizer.bundle) if play else None
     except CampusError as error:
-        trouble(texts["bundle_error"], texts.reason(error))
+        trouble(texts["bundle_error"], reason(error, texts))
         return
     if found is not None:
         st.html(cards.most_alike(found.picture, found.away_m, texts))

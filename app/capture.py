@@ -13,6 +13,7 @@ from app import campuses, session_log, widgets
 from app.following import follow
 from app.gate import BusyError
 from app.kept_photos import photo_keeper
+from app.reasons import reason
 from app.shared import changed_ns, gate, sample_pictures
 from app.standpoint import MOST_PHOTOS, Taken, read, sighted
 from app.track import leave_track, place_of, track_of
@@ -32,7 +33,7 @@ def from_camera(localizer: Localizer, texts: Texts, *, another: bool = False) ->
     try:
         shot = widgets.camera(texts, share_location=bool(st.session_state.get("share_location")), another=another)
     except CampusError as error:
-        st.session_state.trouble = (texts["photo_error"], texts.reason(error))
+        st.session_state.trouble = (texts["photo_error"], reason(error, texts))
         return
     if shot is not None and shot.live:
         follow(localizer, texts, shot)
@@ -119,7 +120,7 @@ def take(
     except BusyError as busy:
         state.trouble = (texts.say("busy", waiting=busy.waiting), "")
     except CampusError as error:
-        state.trouble = (texts["photo_error"], texts.reason(error))
+        state.trouble = (texts["photo_error"], reason(error, texts))
         if not another:
             start_anew()
     else:
@@ -152,7 +153,7 @@ def _read_each(
         except CampusError as error:
             if not new and number == len(readers):
                 raise
-            unusable[number] = texts.reason(error)
+            unusable[number] = reason(error, texts)
     told.empty()
     return new, unusable
 

@@ -11,6 +11,7 @@ from app import session_log
 from app.gate import BusyError
 from app.map.deck import Room, view_of
 from app.map.still import px_per_metre
+from app.reasons import reason
 from app.shared import gate
 from app.sighting import Sighting
 from app.standpoint import read
@@ -42,7 +43,7 @@ def follow(localizer: Localizer, texts: Texts, shot: Shot) -> None:
         state.trouble = (texts.say("busy", waiting=busy.waiting), "")
         return
     except CampusError as error:
-        state.trouble = (texts["photo_error"], texts.reason(error))
+        state.trouble = (texts["photo_error"], reason(error, texts))
         return
     now = datetime.now(timezone.utc).replace(microsecond=0)
     found = Sighting(fix, now, taken.thumbnail, walked=place_of(fix))

@@ -12,6 +12,7 @@ from app import campuses, cards, session_log
 from app.collect.words import WORDS
 from app.gate import BusyError
 from app.map.legend import coverage_legend
+from app.reasons import reason
 from app.settings import settings
 from app.shared import dark, edge_pack, trial_gate, trouble
 from app.sighting import MAX_NOTE, MAX_TITLE, Sighting
@@ -199,7 +200,7 @@ def add_campus(texts: Texts) -> None:
         state.campus_trouble = (texts.say("busy", waiting=busy.waiting), "")
         trouble(*state.campus_trouble)
     except CampusError as error:
-        state.campus_trouble = (texts["bundle_error"], texts.reason(error))
+        state.campus_trouble = (texts["bundle_error"], reason(error, texts))
         trouble(*state.campus_trouble)
     else:
         state.added = list(dict.fromkeys([*state.added, path]))

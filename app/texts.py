@@ -8,9 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from app import reasons, words_en, words_he
+from app import words_en, words_he
 from app.language import Lang
-from core.errors import CampusError
 
 _ALL: dict[Lang, dict[str, str]] = {"en": words_en.WORDS, "he": words_he.WORDS}
 _SIDE = re.compile(r"(?P<name>.+), (?P<side>north|north-east|east|south-east|south|south-west|west|north-west) side")
@@ -48,10 +47,6 @@ class Texts:
         return self.say(
             "kilometres", value=f"{kilometres:.1f}" if kilometres < 9.95 else f"{_two_digits(kilometres):,}"
         )
-
-    def reason(self, error: CampusError) -> str:
-        """Why something cannot be used, as a sentence."""
-        return reasons.reason(error, self)
 
     def isolated(self, text: str) -> str:
         """English or a file's name as it reads inside this language's lines."""

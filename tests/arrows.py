@@ -1,6 +1,6 @@
 """The import arrows between files, read from their syntax: `python -m tests.arrows` prints circles and broken rules.
 
-Imports within functions count, since they load the same files; those for type checkers alone do not.
+Imports within functions count, since they load the same files. So do those for type checkers: a reader follows them.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def sources(root: Path) -> dict[str, Path]:
 
 
 def arrows(modules: Mapping[str, Path]) -> list[Arrow]:
-    """Every import of every file, lazy ones too."""
+    """Every import of every file: lazy ones and those for type checkers too."""
     return [
         Arrow(name, target)
         for name, path in modules.items()
@@ -67,7 +67,7 @@ def arrows(modules: Mapping[str, Path]) -> list[Arrow]:
 
 
 def _targets(tree: ast.Module, modules: Mapping[str, Path]) -> Iterator[str]:
-    for node in _running(tree):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield alias.name if alias.name in modules else alias.name.partition(".")[0]
@@ -77,15 +77,6 @@ def _targets(tree: ast.Module, modules: Mapping[str, Path]) -> Iterator[str]:
                 known = inner if inner in modules else node.module
                 ours = known in modules or node.module.partition(".")[0] in ROOMS
                 yield known if ours else node.module.partition(".")[0]
-
-
-def _running(node: ast.AST) -> Iterator[ast.AST]:
-    """All nodes but those under `if TYPE_CHECKING:`, which never run."""
-    if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
-        return
-    yield node
-    for child in ast.iter_child_nodes(node):
-        yield from _running(child)
 
 
 def circles(found: list[Arrow]) -> list[list[str]]:

@@ -44,9 +44,9 @@ def test_a_circle_of_lazy_imports_is_found(tmp_path: Path) -> None:
     assert circles(planted) == [["core.a", "core.b", "core.c"]]
 
 
-def test_what_only_type_checkers_import_makes_no_circle(tmp_path: Path) -> None:
+def test_a_circle_by_what_only_type_checkers_import_is_found(tmp_path: Path) -> None:
     text = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from core.b import X\n"
-    assert circles(plant(tmp_path, core__a=text, core__b="from core.a import Y\n")) == []
+    assert circles(plant(tmp_path, core__a=text, core__b="from core.a import Y\n")) == [["core.a", "core.b"]]
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from app.collect.inbox import process_inbox
 from app.collect.plan import plan
 from app.map.deck import Place
 from app.places import on_campus
+from app.reasons import reason
 from app.shared import dark, trouble
 from core.campus.inbox import Answered, Sidecar
 from core.errors import CampusError
@@ -40,7 +41,7 @@ def correction(sighting: Sighting, localizer: Localizer, texts: Texts) -> None:
     try:
         ground = plan(localizer.bundle)
     except CampusError as error:
-        trouble(texts["bundle_error"], texts.reason(error))
+        trouble(texts["bundle_error"], reason(error, texts))
         return
     with st.container(key="correction"):
         st.caption(texts["correct_consent"])
@@ -52,8 +53,8 @@ def correction(sighting: Sighting, localizer: Localizer, texts: Texts) -> None:
             with st.spinner(texts["working"]):  # looking for faces takes seconds
                 store(taken, sighting, place)
         except (CampusError, OSError) as error:
-            reason = texts.reason(error) if isinstance(error, CampusError) else str(error.strerror)
-            trouble(texts["correct_failed"], reason)
+            why = reason(error, texts) if isinstance(error, CampusError) else str(error.strerror)
+            trouble(texts["correct_failed"], why)
             return
         known = replace(
             sighting, truth=place, truth_source="person", truth_on_campus=on_campus(place, localizer.bundle)

@@ -16,7 +16,7 @@ from core.errors import PhotoError
 from core.locate.reading import Prepared
 
 if TYPE_CHECKING:
-    from core.locate.localizer import Localizer
+    from core.locate.open_campus import OpenCampus
     from core.locate.reading import Reading
 
 Result = TypeVar("Result")
@@ -26,7 +26,7 @@ _AHEAD = 2  # batches that are decoded before the network takes them
 
 
 def each_of_many(
-    localizer: Localizer, photos: Iterable[Any], then: Callable[[Reading], Result], batch: int = BATCH,
+    campus: OpenCampus, photos: Iterable[Any], then: Callable[[Reading], Result], batch: int = BATCH,
     threads: int | None = None,
 ) -> Iterator[Result | PhotoError]:  # fmt: skip
     """`then` of each photo's reading, in the photos' order; a PhotoError in place of one that cannot be read.
@@ -38,16 +38,16 @@ def each_of_many(
     if batch < 1:
         raise ValueError(f"batch {batch}: must be at least 1")
     waiting = iter(photos)
-    pool = ThreadPoolExecutor(threads or localizer.threads, "locate")
+    pool = ThreadPoolExecutor(threads or campus.threads, "locate")
     decoding: deque[list[Future[Prepared]]] = deque()
     finishing: deque[list[Future[Result] | PhotoError]] = deque()
     try:
         while True:
             while len(decoding) < _AHEAD and (taken := list(islice(waiting, batch))):
-                decoding.append([pool.submit(_prepared, localizer, photo) for photo in taken])
+                decoding.append([pool.submit(_prepared, campus, photo) for photo in taken])
             if decoding:
                 prepared = [_outcome(future) for future in decoding.popleft()]
-                finishing.append(_answered(localizer, prepared, then, pool))
+                finishing.append(_answered(campus, prepared, then, pool))
             if len(finishing) > 1 or (finishing and not decoding):
                 yield from (_outcome(each) if isinstance(each, Future) else each for each in finishing.popleft())
             elif not decoding:
@@ -65,9 +65,9 @@ def all_readable(found: Iterable[Result | PhotoError]) -> Iterator[Result]:
         yield each
 
 
-def _prepared(localizer: Localizer, photo: Any) -> Prepared:
+def _prepared(campus: OpenCampus, photo: Any) -> Prepared:
     """`Localizer.prepare`, without the photo's own pixels, which a batch of large photos would fill the memory with."""
-    prepared = localizer.prepare(photo)
+    prepared = campus.prepare(photo)
     if prepared.canvas is None:
         return prepared
     canvas = prepared.canvas()
@@ -83,7 +83,7 @@ def _outcome(future: Future[Any]) -> Any:
 
 
 def _answered(
-    localizer: Localizer, prepared: list[Prepared | PhotoError], then: Callable[[Reading], Result],
+    campus: OpenCampus, prepared: list[Prepared | PhotoError], then: Callable[[Reading], Result],
     pool: ThreadPoolExecutor,
 ) -> list[Future[Result] | PhotoError]:  # fmt: skip
     """Run the network on those photos of a batch that could be read, and start `then` of each."""
@@ -91,11 +91,11 @@ def _answered(
     if not readable:
         return [one for one in prepared if isinstance(one, PhotoError)]
     started = time.perf_counter()
-    heads = localizer.engine.run(np.stack([one.image for one in readable]))
+    heads = campus.engine.run(np.stack([one.image for one in readable]))
     each_ms = 1e3 * (time.perf_counter() - started) / len(readable)
 
     def finish(index: int, one: Prepared) -> Result:
-        return then(localizer.reading(one, heads.one(index), each_ms))
+        return then(campus.reading(one, heads.one(index), each_ms))
 
     started_ones = iter([pool.submit(finish, index, one) for index, one in enumerate(readable)])
     return [one if isinstance(one, PhotoError) else next(started_ones) for one in prepared]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from core.engines.heads import Heads
     from core.locate.evidence import Evidence
     from core.locate.fix import Fix
-    from core.locate.localizer import Localizer
+    from core.locate.open_campus import OpenCampus
     from core.locate.posterior import Posterior
     from core.locate.reading import Reading
 
@@ -31,28 +31,28 @@ if TYPE_CHECKING:
 _ANOTHER = 0.5  # photos beside one, from which on there is something in common
 
 
-def fix_together(localizer: Localizer, readings: Sequence[Reading]) -> Fix:
+def fix_together(campus: OpenCampus, readings: Sequence[Reading]) -> Fix:
     """The fix of N >= 1 photos of one standpoint. Raises PhotoError for none."""
     if not readings:
         raise PhotoError("no photo to locate", remedy="give at least one")
     if len(readings) == 1:
-        return localizer.fix(readings[0].heads, readings[0].timings_ms, readings[0].evidence)
+        return campus.fix(readings[0].heads, readings[0].timings_ms, readings[0].evidence)
     with one_blas_thread():
         started = time.perf_counter()
-        manifest = localizer.bundle.manifest
-        scores = np.array([localizer.ood_score(reading.heads, reading.evidence) for reading in readings])
-        trust = np.array([float(localizer.on_campus(score) is not False) for score in scores])
+        manifest = campus.bundle.manifest
+        scores = np.array([campus.ood_score(reading.heads, reading.evidence) for reading in readings])
+        trust = np.array([float(campus.on_campus(score) is not False) for score in scores])
         shares = copy_shares([thumbnail(reading.image) for reading in readings])
         params, read = manifest.fusion.together, [(reading.heads, reading.evidence) for reading in readings]
-        maps = maps_of(localizer.posterior, read, shares * trust, params.common_weight)
-        fused = together([one.mass for one in maps], localizer.prior, params, shares, trust)
+        maps = maps_of(campus.posterior, read, shares * trust, params.common_weight)
+        fused = together([one.mass for one in maps], campus.prior, params, shares, trust)
         heading: tuple[float, float] | tuple[None, None] = None, None
         radii, sharpness = radii_of(manifest, str(min(fused.photos, 4))), 1.0
         if fused.photos == 1:  # the same picture again is read, and looks, the same way
             only = int(fused.weight.argmax())
-            heading = localizer.heading(readings[only].heads)
-            radii, sharpness = localizer.calibration(readings[only].evidence), maps[only].sharpness
-        return localizer.describe(
+            heading = campus.heading(readings[only].heads)
+            radii, sharpness = campus.calibration(readings[only].evidence), maps[only].sharpness
+        return campus.describe(
             ProbabilityMap(manifest.grid, fused.mass, sharpness),
             radii.radii_m,
             float(scores.min()),

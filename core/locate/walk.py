@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from core.engines.heads import Heads
     from core.locate.evidence import Evidence
     from core.locate.fix import Fix
-    from core.locate.localizer import Localizer
+    from core.locate.open_campus import OpenCampus
     from core.locate.reading import Reading
 
     Float32 = NDArray[np.float32]
@@ -56,17 +56,17 @@ class Walk:
     Not to be shared between threads: each walk is one walker's.
     """
 
-    def __init__(self, localizer: Localizer, keep: int = KEPT_PHOTOS, motion: dict[str, float] | None = None) -> None:
+    def __init__(self, campus: OpenCampus, keep: int = KEPT_PHOTOS, motion: dict[str, float] | None = None) -> None:
         """`motion`: fields of MotionParams that differ from the campus's own. Raises CampusError for wrong ones."""
-        self._localizer = localizer
-        self._motion = _motion(localizer.bundle.manifest.fusion, motion or {})
+        self._campus = campus
+        self._motion = _motion(campus.bundle.manifest.fusion, motion or {})
         self._segments: deque[tuple[Float32, list[_Kept]]] = deque(maxlen=-(-keep // _SEGMENT) + 1 if keep else 0)
         self._restart()
 
     def _restart(self) -> None:
         """Forget every photo."""
-        manifest = self._localizer.bundle.manifest
-        self._filter = WalkFilter(manifest.grid, self._localizer.prior, manifest.fusion.together, self._motion)
+        manifest = self._campus.bundle.manifest
+        self._filter = WalkFilter(manifest.grid, self._campus.prior, manifest.fusion.together, self._motion)
         self._segments.clear()
         self._seen = self._counted = 0
         self._recognised_s: float | None = None
@@ -90,7 +90,7 @@ class Walk:
         seconds since 1970; None: the photo's own time, else now. Raises PhotoError for a photo that cannot be read and
         TimeReversed for one older than the last; the walk stays as it was.
         """
-        return self.add_reading(self._localizer.read(photo), time_utc)
+        return self.add_reading(self._campus.read(photo), time_utc)
 
     def add_reading(self, reading: Reading, time_utc: datetime | float | None = None) -> Fix:
         """The same for a photo that was read already; seconds may be those of any clock that only goes forward."""
@@ -114,24 +114,24 @@ class Walk:
 
     def _add(self, reading: Reading, time_s: float) -> Fix:
         started = time.perf_counter()
-        localizer = self._localizer
-        mass = localizer.posterior.map(reading.heads, reading.evidence).mass
-        score = localizer.ood_score(reading.heads, reading.evidence)
-        recognised = localizer.on_campus(score) is not False
+        campus = self._campus
+        mass = campus.posterior.map(reading.heads, reading.evidence).mass
+        score = campus.ood_score(reading.heads, reading.evidence)
+        recognised = campus.on_campus(score) is not False
         before = self._filter.mass
         step = self._filter.step(mass, time_s, thumbnail(reading.image), float(recognised))
         if recognised:
             self._recognised_s = time_s
         self._counted += step.move.weight > 0
         contradicts = step.move.weight > 0 and step.agreement < 1 - OUTLIER_PROBABILITY
-        heading_deg, heading_spread_deg = localizer.heading(reading.heads)
-        fix = localizer.describe(
-            ProbabilityMap(localizer.bundle.manifest.grid, step.mass),
-            radii_of(localizer.bundle.manifest, "walk").radii_m,
+        heading_deg, heading_spread_deg = campus.heading(reading.heads)
+        fix = campus.describe(
+            ProbabilityMap(campus.bundle.manifest.grid, step.mass),
+            radii_of(campus.bundle.manifest, "walk").radii_m,
             score,
             reading.timings_ms,
             started,
-            on_campus=localizer.on_campus(0.0 if self._still_there(time_s) else 1.0),
+            on_campus=campus.on_campus(0.0 if self._still_there(time_s) else 1.0),
             heading_deg=heading_deg,
             heading_spread_deg=heading_spread_deg,
             photos=max(self._counted, 1),
@@ -162,13 +162,13 @@ class Walk:
             return self._smoothed()
 
     def _smoothed(self) -> list[Fix]:
-        localizer, found = self._localizer, []
-        later = np.ones_like(localizer.prior.standing)
+        campus, found = self._campus, []
+        later = np.ones_like(campus.prior.standing)
         for start, kept in reversed(self._segments):
 
             def evidence(index: int, kept: list[_Kept] = kept) -> Float32:
-                mass = localizer.posterior.map(kept[index].heads, kept[index].evidence).mass
-                return log_evidence(mass, localizer.prior.reference, self._filter.fusion.floor)
+                mass = campus.posterior.map(kept[index].heads, kept[index].evidence).mass
+                return log_evidence(mass, campus.prior.reference, self._filter.fusion.floor)
 
             for index, mass, message in smooth(self._filter.motion, start, later, [one.move for one in kept], evidence):
                 found.append(self._reread(kept[index].fix, mass))
@@ -177,9 +177,9 @@ class Walk:
 
     def _reread(self, fix: Fix, mass: Float32) -> Fix:
         """The same photo's fix, read off another map."""
-        manifest = self._localizer.bundle.manifest
+        manifest = self._campus.bundle.manifest
         same = ("on_campus", "heading_deg", "heading_spread_deg", "photos", "outliers", "course_deg", "speed_m_s")
-        return self._localizer.describe(
+        return self._campus.describe(
             ProbabilityMap(manifest.grid, mass),
             radii_of(manifest, "smoothed").radii_m,
             fix.ood_score,

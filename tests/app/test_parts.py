@@ -28,6 +28,7 @@ from app.language import Lang, language_of
 from app.map.deck import Place
 from app.map.shapes import DARK, LIGHT
 from app.places import candidate_names
+from app.reasons import reason
 from app.sighting import Sighting
 from app.standpoint import locate
 from app.texts import Texts
@@ -246,7 +247,7 @@ def test_reasons_are_sentences_of_the_page_s_language(lang: Lang, monkeypatch: p
         (refused_shot({"url": ""}), "reason_not_arrived"),
         (refused_shot({"url": "data:,?"}), "reason_not_arrived"),
     ):
-        assert texts_.reason(error) == texts_[key], str(error)
+        assert reason(error, texts_) == texts_[key], str(error)
 
 
 @pytest.mark.parametrize("lang", ["en", "he"])
@@ -267,12 +268,12 @@ def test_reasons_of_a_campus_name_the_part_at_fault(lang: Lang, tmp_path: Path) 
         check_model(b"no network")
     said.append((refused.value, "reason_make_campus"))
     for error, key in said:
-        assert texts_.reason(error) == f"{texts_[key]} ({texts_.isolated(str(error))})"
+        assert reason(error, texts_) == f"{texts_[key]} ({texts_.isolated(str(error))})"
 
 
 def test_a_reason_is_chosen_by_its_kind_and_not_by_words_in_its_name() -> None:
     error = PhotoError("no such file", path="this is damaged, try again.jpg", remedy="check the path")
-    assert Texts("en").reason(error) == "No such file."
+    assert reason(error, Texts("en")) == "No such file."
 
 
 @pytest.mark.parametrize(

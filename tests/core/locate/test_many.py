@@ -106,7 +106,7 @@ def test_full_size_pixels_do_not_outlive_their_decoding(localizer: Localizer, mo
         most = max(most, sum(each() is not None for each in alive))
         return loaded
 
-    monkeypatch.setattr("core.locate.localizer.load_photo", watched)
+    monkeypatch.setattr("core.locate.open_campus.load_photo", watched)
     photos = [photo(east_m=20, north_m=20, size=(640, 480))] * 24
     assert len(list(localizer.locate_many(photos, 8))) == len(photos)
     gc.collect()
