@@ -19,7 +19,7 @@ from train.dataset.dataset import Dataset
 from train.dataset.ingest import clear_work, ingest
 from train.dataset.split import SplitConfig, split_or_load
 from train.demo.layout import demo_world
-from train.demo.render import render_large, render_shots
+from train.demo.render import render_large, render_shots, renderers
 from train.demo.sessions import SESSIONS, Shot, plan_shots
 from train.demo.world import campus_map
 from train.fit.fit import fit
@@ -45,8 +45,9 @@ def make_demo(out: Path, seed: int, epochs: int, workers: int) -> Bundle:
     shots = plan_shots(world, seed)
     log.info("1/5 rendering %d photos", len(shots))
     photos, samples = out / "photos", out / "samples"
-    render_shots(shots, world, photos, workers)
-    large = render_large(sample_shots(shots), world, samples, workers)
+    with renderers(workers) as pool:
+        render_shots(shots, world, photos, pool)
+        large = render_large(sample_shots(shots), world, samples, pool)
     map_file = out / "map.geojson"
     with written_atomically(map_file) as temporary:
         temporary.write_text(json.dumps(campus_map(world), ensure_ascii=False), encoding="utf-8")

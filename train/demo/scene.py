@@ -39,47 +39,63 @@ def mitsuba() -> Any:
 
 
 @dataclass(frozen=True)
-class Stage:
-    """A session's scenes over the same shapes: sunlight or lamplight, sky light, what shines by itself."""
+class Place:
+    """What all sessions share: the shapes of the campus, and the scenes whose light is the same at any time."""
 
-    session: Session
-    light: Any
+    shapes: dict[str, Any]
+    shining: dict[str, Any]  # walls that only shine, not loaded yet
     painted: Any  # lit by a lamp at the camera: with `white`, tells the surface colour
     white: Any  # everything white: how much sky each surface sees
-    glow: Any | None
     lamps: NDArray[np.float64]  # (n, 2) east, north metres
 
 
-def load_stage(world: World, session: Session) -> Stage:
+@dataclass(frozen=True)
+class Stage:
+    """A place in the light of one session: sun or lamps, and at night what shines by itself."""
+
+    session: Session
+    place: Place
+    light: Any
+    glow: Any | None
+
+
+def load_place(world: World) -> Place:
     """Build textures and meshes and load them; takes a few seconds."""
     mi = mitsuba()
-    lamps = np.array([(p.east_m, p.north_m) for p in world.props if p.kind == "lamp"])
-    shapes: dict[str, Any] = {}
+    panels: dict[str, Any] = {}
     shining: dict[str, Any] = {"type": "scene"}
-    shapes["ground"] = _panel(mi, ground_bitmap(world), _ground_place(mi))
-    place = _shift(mi, 0, 0, -0.15) @ _scale(mi, 3000, 3000, 1)
-    shapes["desert"] = _panel(mi, _desert_bitmap(), place)
+    panels["ground"] = _panel(mi, ground_bitmap(world), _ground_place(mi))
+    desert = _shift(mi, 0, 0, -0.15) @ _scale(mi, 3000, 3000, 1)
+    panels["desert"] = _panel(mi, _desert_bitmap(), desert)
     for building in world.buildings:
-        _add_walls(mi, shapes, shining, building)
+        _add_walls(mi, panels, shining, building)
     meshes = _meshes(world)
-    painted = {name: mi.load_dict(item) for name, item in shapes.items()}
-    painted.update({f"mesh_{name}": _mesh(mi, mesh) for name, mesh in meshes.items()})
+    shapes = {name: mi.load_dict(item) for name, item in panels.items()}
+    shapes.update({f"mesh_{name}": _mesh(mi, mesh) for name, mesh in meshes.items()})
     chalk = mi.load_dict(
         {"type": "twosided", "bsdf": {"type": "diffuse", "reflectance": {"type": "rgb", "value": WHITE}}}
     )
-    white = {name: mi.load_dict({**item, "bsdf": chalk}) for name, item in shapes.items()}
+    white = {name: mi.load_dict({**item, "bsdf": chalk}) for name, item in panels.items()}
     white.update({f"mesh_{name}": _mesh(mi, mesh, chalk) for name, mesh in meshes.items()})
     sky = {"type": "constant", "radiance": {"type": "rgb", "value": 1.0}, "sampling_weight": 0.0}
+    return Place(
+        shapes,
+        shining,
+        painted=mi.load_dict({"type": "scene", "head": _head_light(), **shapes}),
+        white=mi.load_dict({"type": "scene", "head": _head_light(), "sky": sky, **white}),
+        lamps=np.array([(p.east_m, p.north_m) for p in world.props if p.kind == "lamp"]),
+    )
+
+
+def load_stage(place: Place, world: World, session: Session) -> Stage:
+    """Light a place as in a session."""
+    mi = mitsuba()
     emitters = _lamp_lights() if session.is_night else {"sun": _sun(world, session)}
-    if session.is_night:
-        _add_heads(mi, shining, painted, lamps)
     return Stage(
         session,
-        light=mi.load_dict({"type": "scene", **emitters, **painted}),
-        painted=mi.load_dict({"type": "scene", "head": _head_light(), **painted}),
-        white=mi.load_dict({"type": "scene", "head": _head_light(), "sky": sky, **white}),
-        glow=mi.load_dict(shining) if session.is_night else None,
-        lamps=lamps,
+        place,
+        light=mi.load_dict({"type": "scene", **emitters, **place.shapes}),
+        glow=mi.load_dict({**place.shining, **_heads(mi, place)}) if session.is_night else None,
     )
 
 
@@ -216,16 +232,17 @@ def _lamp_lights() -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _add_heads(mi: Any, shining: dict[str, Any], shapes: dict[str, Any], lamps: NDArray[np.float64]) -> None:
+def _heads(mi: Any, place: Place) -> dict[str, Any]:
     """What blocks the view of the shining walls, and the lamp heads."""
     black = {"type": "diffuse", "reflectance": {"type": "rgb", "value": 0.0}}
-    shining["ground"] = {"type": "rectangle", "to_world": _scale(mi, 3000, 3000, 1), "bsdf": black}
-    shining.update({name: item for name, item in shapes.items() if name.startswith("mesh_")})
-    for index, (east, north) in enumerate(lamps):
-        shining[f"head_{index}"] = {
+    found = {"ground": {"type": "rectangle", "to_world": _scale(mi, 3000, 3000, 1), "bsdf": black}}
+    found.update({name: item for name, item in place.shapes.items() if name.startswith("mesh_")})
+    for index, (east, north) in enumerate(place.lamps):
+        found[f"head_{index}"] = {
             "type": "sphere", "center": [float(east), float(north), LAMP_HEIGHT_M - 0.08], "radius": 0.24,
             "emitter": {"type": "area", "radiance": {"type": "rgb", "value": [9.0, 7.0, 4.4]}},
         }  # fmt: skip
+    return found
 
 
 def _shift(mi: Any, east: float, north: float, up: float) -> Any:

@@ -49,19 +49,19 @@ def trace(stage: Stage, shot: Shot, width: int, height: int, spp: int) -> Layers
 
     if stage.glow is not None:
         aim_lamps(stage, shot)
-    for scene in (stage.painted, stage.white):
+    for scene in (stage.place.painted, stage.place.white):
         params = mi.traverse(scene)
         params["head.position"] = [shot.east_m, shot.north_m, shot.height_m]
         params.update()
     light = np.zeros((height, width, 3), np.float32)
     if stage.session.sky != "overcast":
         light = picture(stage.light, lit)[..., :3]
-    bare = picture(stage.white, plain)[..., :3].mean(axis=2, keepdims=True)
-    albedo = np.clip(WHITE * picture(stage.painted, plain)[..., :3] / np.maximum(bare, 1e-9), 0, 1)
-    seen = picture(stage.white, open_sky)
+    bare = picture(stage.place.white, plain)[..., :3].mean(axis=2, keepdims=True)
+    albedo = np.clip(WHITE * picture(stage.place.painted, plain)[..., :3] / np.maximum(bare, 1e-9), 0, 1)
+    seen = picture(stage.place.white, open_sky)
     alpha = np.clip(seen[..., 3], 0, 1)
     covered = np.maximum(alpha, np.float32(0.05))
-    depth_m = (picture(stage.white, mi.load_dict({"type": "depth"}))[..., 0] / covered).astype(np.float32)
+    depth_m = (picture(stage.place.white, mi.load_dict({"type": "depth"}))[..., 0] / covered).astype(np.float32)
     glow = np.zeros_like(light) if stage.glow is None else picture(stage.glow, shown, max(1, spp // 2))[..., :3]
     share = np.clip(seen[..., 0] / WHITE / covered, 0, 1).astype(np.float32)
     return Layers(light, glow, albedo, _normals(depth_m, shot, stage.session), depth_m, share, alpha)
@@ -125,9 +125,9 @@ def aim_lamps(stage: Stage, shot: Shot) -> None:
     mi = mitsuba()
     heading = math.radians(shot.heading_deg)
     middle = np.array([shot.east_m + 11 * math.sin(heading), shot.north_m + 11 * math.cos(heading)])
-    order = np.argsort(np.linalg.norm(stage.lamps - middle, axis=1))[:LAMP_SLOTS]
+    order = np.argsort(np.linalg.norm(stage.place.lamps - middle, axis=1))[:LAMP_SLOTS]
     params = mi.traverse(stage.light)
     for slot, index in enumerate(order):
-        east, north = stage.lamps[index]
+        east, north = stage.place.lamps[index]
         params[f"lamp_{slot}.position"] = [float(east) + 0.2, float(north) + 0.2, LAMP_HEIGHT_M - 0.35]
     params.update()

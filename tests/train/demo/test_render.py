@@ -11,14 +11,14 @@ from PIL import Image
 
 from core.errors import MissingDependency
 from train.demo.layout import demo_world
-from train.demo.render import render_shots
+from train.demo.render import render_shots, renderers
 from train.demo.sessions import plan_shots
 
 
-def test_a_missing_renderer_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_missing_renderer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "mitsuba", None)
-    with pytest.raises(MissingDependency, match=r"requirements-train\.txt"):
-        render_shots([], demo_world(), tmp_path, workers=1)
+    with pytest.raises(MissingDependency, match=r"requirements-train\.txt"), renderers(workers=1):
+        pass
 
 
 @pytest.mark.slow
@@ -29,7 +29,8 @@ def test_renders_a_photo_and_leaves_finished_ones_alone(tmp_path: Path) -> None:
     done = tmp_path / shots[1].session / shots[1].name
     done.parent.mkdir(parents=True)
     done.write_bytes(b"finished before")
-    paths = render_shots(shots, world, tmp_path, workers=1, width=48, height=36, spp=1, progress=False)
+    with renderers(workers=1) as pool:
+        paths = render_shots(shots, world, tmp_path, pool, width=48, height=36, spp=1, progress=False)
     assert paths == [tmp_path / s.session / s.name for s in shots]
     assert done.read_bytes() == b"finished before"
     pixels = np.asarray(Image.open(paths[0]))
