@@ -21,7 +21,7 @@ from pydantic import ValidationError
 from core.campus.file_names import CAMPUS_JSON, ENGINE, KEY, LOCAL_GALLERY, SAMPLES, THUMBNAILS
 from core.campus.gallery import Gallery
 from core.campus.local_gallery import LocalGallery, checked_local_gallery
-from core.campus.manifest import MAX_FILES, MAX_REACH_M, SCHEMA_VERSION, CampusManifest, _digest
+from core.campus.manifest import MAX_FILES, MAX_REACH_M, SCHEMA_VERSION, CampusManifest, manifest_digest
 from core.campus.thumbnails import Thumbnails, checked_thumbnails
 from core.campus.zones import Zones
 from core.errors import BundleError, reason_of
@@ -71,7 +71,7 @@ class Bundle:
                 remedy="update the program or make the bundle again",
                 kind="version",
             )
-        if data.get("digest") != _digest(data):
+        if data.get("digest") != manifest_digest(data):
             raise BundleError.damaged(f"{CAMPUS_JSON} does not match its own digest", path=path)
         try:
             manifest = CampusManifest.model_validate(data)

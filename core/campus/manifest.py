@@ -234,7 +234,7 @@ class CampusManifest(_Frozen):
     def sealed(self, files: Mapping[str, str]) -> CampusManifest:
         """This manifest with the hashes of `files` and its own digest filled in."""
         manifest = self.model_copy(update={"files": dict(sorted(files.items())), "digest": ""})
-        return manifest.model_copy(update={"digest": _digest(manifest.model_dump(mode="json"))})
+        return manifest.model_copy(update={"digest": manifest_digest(manifest.model_dump(mode="json"))})
 
 
 def _if(sane: bool, value: Checked, wrong: str) -> Checked:
@@ -244,6 +244,7 @@ def _if(sane: bool, value: Checked, wrong: str) -> Checked:
     return value
 
 
-def _digest(manifest: dict[str, Any]) -> str:
+def manifest_digest(manifest: dict[str, Any]) -> str:
+    """SHA-256, in hexadecimal, of all that campus.json says but its own `digest`."""
     plain = {key: value for key, value in manifest.items() if key != "digest"}
     return hashlib.sha256(json.dumps(plain, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

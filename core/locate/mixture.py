@@ -48,7 +48,7 @@ def softmax(logits: Float, temperature: float = 1.0) -> Float:
     return np.asarray(odds / odds.sum(axis=-1, keepdims=True))
 
 
-class _Standing:
+class Standing:
     """Kernels that stand where they are from photo to photo, ready to be added to a map with other weights.
 
     A tile of the map needs only the kernels that reach into it.
@@ -56,7 +56,7 @@ class _Standing:
 
     def __init__(self, grid: Grid, centre_m: Float, width_m: Float) -> None:
         """(K, 2) centres and (K,) widths in metres."""
-        east, north = _profiles(grid, centre_m, width_m)
+        east, north = profiles(grid, centre_m, width_m)
         self._total = east.sum(axis=1) * north.sum(axis=1)
         reach = REACH_WIDTHS * width_m
         self._parts: list[tuple[slice, slice, NDArray[np.intp], Float32, Float32]] = []
@@ -89,7 +89,7 @@ def _reached(at_m: Float, centre_m: Float, reach_m: Float) -> NDArray[np.bool_]:
     return np.asarray((centre_m + reach_m >= at_m[0]) & (centre_m - reach_m <= at_m[-1]))
 
 
-def _profiles(grid: Grid, centre_m: Float, width_m: Float) -> tuple[Float, Float]:
+def profiles(grid: Grid, centre_m: Float, width_m: Float) -> tuple[Float, Float]:
     """(M, 2) centres and (M,) widths -> (M, columns) and (M, rows) factors, whose product is a Gaussian's density."""
     # At least half a cell wide, or a kernel could fall between the cells' centres.
     width = np.maximum(width_m, grid.cell_m / 2)[:, None]

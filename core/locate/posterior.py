@@ -17,7 +17,7 @@ from core.campus.gallery import Gallery, nearest_neighbours
 from core.campus.grid import Grid, nearest_by_cell
 from core.campus.parameters import PosteriorParams
 from core.locate.evidence import Evidence
-from core.locate.mixture import HEAVY_TAIL, LEAST_WIDTH_M, Kernels, _profiles, _Standing, softmax
+from core.locate.mixture import HEAVY_TAIL, LEAST_WIDTH_M, Kernels, Standing, profiles, softmax
 from core.locate.probability_map import ProbabilityMap
 
 if TYPE_CHECKING:
@@ -44,8 +44,8 @@ class Posterior:
         self._floor_density = params.floor_weight / (grid.rows * grid.columns * grid.cell_m**2)
 
     @cached_property
-    def _standing(self) -> _Standing:
-        return _Standing(self.grid, self._zone_centres, self._zone_widths)
+    def _standing(self) -> Standing:
+        return Standing(self.grid, self._zone_centres, self._zone_widths)
 
     @cached_property
     def _zone_of_cell(self) -> NDArray[np.intp]:
@@ -106,7 +106,7 @@ class Posterior:
             return self.matched.map(heads, evidence, near)
         moving, zones = self._moving(heads, evidence, near), self._zone_weights(heads)
         weight = moving.weight[0]
-        east, north = _profiles(self.grid, moving.centre_m[0], moving.width_m[0])
+        east, north = profiles(self.grid, moving.centre_m[0], moving.width_m[0])
         # The factors' own sums tell what the whole map adds up to, so it is made normalised and passed over once.
         total = weight @ (east.sum(axis=1) * north.sum(axis=1))
         total += self._floor_density * self.grid.rows * self.grid.columns

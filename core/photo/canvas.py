@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from core.photo.load import _checked_array
+from core.photo.load import checked_array
 from core.photo.shrink import resized
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def fitted(rgb: NDArray[np.uint8], height: int, width: int) -> Canvas:
 
     Raises PhotoError for any other array.
     """
-    rgb = _checked_array(rgb)
+    rgb = checked_array(rgb)
     scale = min(height / rgb.shape[0], width / rgb.shape[1])
     tall, wide = (max(1, min(room, round(side * scale))) for side, room in zip(rgb.shape, (height, width)))  # noqa: B905
     small = resized(rgb, wide, tall, "BICUBIC")

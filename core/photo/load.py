@@ -82,7 +82,7 @@ def load_photo(source: PhotoSource, *, min_side: int | None = None) -> Photo:
 
 def _read_photo(source: PhotoSource, min_side: int | None) -> Photo:
     if isinstance(source, np.ndarray):
-        return Photo(_checked_array(source), Capture())
+        return Photo(checked_array(source), Capture())
     name = _name_of(source)
     if hasattr(source, "getexif"):
         image: PILImage.Image = source  # type: ignore[assignment]
@@ -93,7 +93,8 @@ def _read_photo(source: PhotoSource, min_side: int | None) -> Photo:
     return _decoded(name, lambda: _decode(name, data, kind, min_side))
 
 
-def _checked_array(array: NDArray[Any]) -> NDArray[np.uint8]:
+def checked_array(array: NDArray[Any]) -> NDArray[np.uint8]:
+    """The array itself, or a contiguous copy, where it is (H, W, 3) uint8 RGB of at least a pixel; else PhotoError."""
     wanted = "expected an (H, W, 3) uint8 RGB array"
     if array.ndim != 3 or array.shape[2] != 3 or array.dtype != np.uint8:
         raise PhotoError(f"{wanted}, got {array.shape} {array.dtype}")

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from PIL import Image as PILImage
 
     PhotoSource = str | Path | bytes | BinaryIO | PILImage.Image | NDArray[np.uint8]
-from core.photo.load import _checked_array, load_photo
+from core.photo.load import checked_array, load_photo
 from core.photo.shrink import resized
 
 
@@ -22,7 +22,7 @@ def network_image(rgb: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     Lanczos, the aspect not kept, as the original did. Where the photo is more than three times too large, whole
     blocks are averaged first: several times faster, and no pixel differs visibly.
     """
-    rgb = _checked_array(rgb)
+    rgb = checked_array(rgb)
     return rgb if rgb.shape[:2] == (size, size) else resized(rgb, size, size, "LANCZOS")
 
 

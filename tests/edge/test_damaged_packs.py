@@ -15,7 +15,7 @@ import pytest
 
 from core.campus.bundle import Bundle
 from core.campus.file_names import CAMPUS_JSON, EDGE_MODEL
-from core.campus.manifest import _digest
+from core.campus.manifest import manifest_digest
 from core.cli.run import run_cli
 from core.errors import BundleError
 from edge.__main__ import main
@@ -37,7 +37,7 @@ def resealed(files: Files, name: str, data: bytes) -> None:
     """Put a file in with its hash and digest made right, as whoever means harm can."""
     card = json.loads(files[CAMPUS_JSON])
     card["files"][name] = hashlib.sha256(data).hexdigest()
-    card["digest"] = _digest(card)
+    card["digest"] = manifest_digest(card)
     files[name], files[CAMPUS_JSON] = data, json.dumps(card).encode()
 
 

@@ -75,14 +75,14 @@ def resealed(data: bytes) -> bytes:
     As it is where it is no zip with a manifest.
     """
     from core.campus.file_names import CAMPUS_JSON
-    from core.campus.manifest import _digest
+    from core.campus.manifest import manifest_digest
 
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             files = {name: archive.read(name) for name in archive.namelist()}
         manifest = json.loads(files.pop(CAMPUS_JSON))
         manifest["files"] = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
-        manifest["digest"] = _digest(manifest)
+        manifest["digest"] = manifest_digest(manifest)
         text = json.dumps(manifest).encode()
     except Exception:  # a fuzzer's input fails in any way; then it is tried as it is
         return data

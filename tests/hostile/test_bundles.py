@@ -22,7 +22,7 @@ import pytest
 from core.campus.basemap import style_url
 from core.campus.bundle import Bundle
 from core.campus.file_names import CAMPUS_JSON, ENGINE, KEY
-from core.campus.manifest import _digest
+from core.campus.manifest import manifest_digest
 from core.engines.choose import open_engine
 from core.engines.onnx_engine import OnnxEngine
 from core.errors import BundleError, CampusError, EngineError
@@ -39,7 +39,7 @@ def manifest_of(bundle: Path) -> dict[str, Any]:
 
 def sealed(manifest: dict[str, Any]) -> bytes:
     """The manifest with the digest that it should have: whoever makes a hostile bundle can do this too."""
-    manifest["digest"] = _digest(manifest)
+    manifest["digest"] = manifest_digest(manifest)
     return json.dumps(manifest).encode()
 
 

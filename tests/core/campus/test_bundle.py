@@ -75,11 +75,11 @@ def test_a_card_that_is_not_one(bundle: Path, text: str, reason: str) -> None:
 
 
 def test_a_card_with_a_right_digest_and_a_wrong_value_names_the_field(bundle: Path) -> None:
-    from core.campus.manifest import _digest
+    from core.campus.manifest import manifest_digest
 
     manifest = json.loads((bundle / CAMPUS_JSON).read_text())
     manifest["scale_m"] = -1
-    manifest["digest"] = _digest(manifest)
+    manifest["digest"] = manifest_digest(manifest)
     (bundle / CAMPUS_JSON).write_text(json.dumps(manifest))
     with pytest.raises(BundleError, match="scale_m"):
         Bundle.load(bundle)
