@@ -204,6 +204,9 @@ class GuardedServer(uvicorn.Server):
                         self._connections.shed()
                 await asyncio.sleep(0.05)
                 continue
+            with suppress(OSError):  # it left already
+                # asyncio does so for sockets that it accepts itself; without it an answer's end waits 40 ms for an ACK.
+                client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connection = self._connections.admit(client, address[0])
             if connection is None:
                 client.close()

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 import uvicorn
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.serve import connections
 from app.serve.connections import Connection, Connections, GuardedServer, LineAMinute, room_for_connections, show_key
@@ -140,11 +140,11 @@ async def greeting(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 @contextmanager
-def running(lock: bool = True, most: int = 100) -> Iterator[int]:
+def running(lock: bool = True, most: int = 100, app: ASGIApp = greeting) -> Iterator[int]:
     """A small server with the bounds of the real one, on a thread; its port."""
     opened = threading.Event()
     with listen("127.0.0.1", 0, "--port") as listener:
-        config = uvicorn.Config(greeting, lifespan="off", log_level="warning", ws="none", timeout_keep_alive=60)
+        config = uvicorn.Config(app, lifespan="off", log_level="warning", ws="none", timeout_keep_alive=60)
         server = GuardedServer(config, Connections(most, lock=lock), opened.set)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
@@ -210,6 +210,21 @@ def test_whoever_has_shown_the_key_stays(monkeypatch: pytest.MonkeyPatch) -> Non
             stack.enter_context(socket.create_connection(("127.0.0.1", port)))
         phone.sendall(b"GET /key HTTP/1.1\r\nHost: x\r\n\r\n")
         assert answer(phone)
+
+
+def test_an_answer_s_end_does_not_wait_for_the_acknowledgement_of_its_beginning() -> None:
+    """Nagle's algorithm is off: with it every answer took 40 ms more, since clients acknowledge that late."""
+    off: list[int] = []
+
+    async def noted(scope: Scope, receive: Receive, send: Send) -> None:
+        ours = scope["state"][connections._STATE_KEY].socket
+        off.append(ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+        await greeting(scope, receive, send)
+
+    with running(app=noted) as port, socket.create_connection(("127.0.0.1", port)) as phone:
+        phone.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert answer(phone)
+    assert off == [1]
 
 
 # --- the server itself -----------------------------------------------------------------------------------------
