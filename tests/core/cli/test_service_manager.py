@@ -60,3 +60,4 @@ def test_without_a_manager_nothing_happens(monkeypatch: pytest.MonkeyPatch, tmp_
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
     ServiceManager.from_environment().ready()
     ServiceManager(str(tmp_path / "absent")).ready()
+    assert list(tmp_path.iterdir()) == []
