@@ -9,7 +9,7 @@ import base64
 import binascii
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -163,6 +163,7 @@ def page_head(texts: Texts) -> tuple[bool, Room]:
         "dir": "rtl" if texts.right_to_left else "ltr",
         "title": texts["app"],
         "texts": {key: texts[key] for key in _PAGE_TEXTS},
+        "room": asdict(Room()),
         "most_mb": {"gallery": MAX_PHOTO_BYTES >> 20, "campus_file": MAX_CAMPUS_MB},
     }
     seen = component("page")(key="page_head", data=data, on_no_webgl_change=_ignore, on_room_change=_ignore)
@@ -171,11 +172,12 @@ def page_head(texts: Texts) -> tuple[bool, Room]:
 
 def _room(told: Any) -> Room:
     """What the browser says of its map; it comes from a stranger, so no odd number may reach the map."""
-    sides = [told.get(key) for key in ("width", "height", "top")] if isinstance(told, Mapping) else []
+    sides = [told.get(key) for key in asdict(Room())] if isinstance(told, Mapping) else []
     numbers = [float(side) for side in sides if isinstance(side, (int, float)) and 0 <= side <= 10_000]
-    if len(numbers) < 3:
+    if len(numbers) < len(sides) or not sides:
         return Room()
-    return Room(min(Room.width_px, max(100.0, numbers[0] - 20)), max(80.0, numbers[1] - 20), numbers[2])
+    width_px, height_px, top_px, right_px = numbers
+    return Room(max(120.0, width_px), max(100.0, height_px), top_px, right_px)
 
 
 def scale_bar(texts: Texts, metres_per_px: float, *, webgl: bool) -> None:

@@ -1,7 +1,7 @@
 // The names on the map. Its style places each whole or not at all; how one looks is drawn here with the letters of the
 // browser, since the letters of a style come from a server. Streamlit gives no one its map, so it is asked for.
 const LINE_PX = 14, HALO_PX = 3, FONT = "700 12px system-ui, sans-serif";
-let watching;
+let watching, looked;
 
 function mapOnPage() {
   const node = document.querySelector("[data-testid=stDeckGlJsonChart] :is(.mapboxgl-map, .maplibregl-map)");
@@ -32,11 +32,27 @@ function picture(image, halo, ratio) {
   return pen.getImageData(0, 0, pen.canvas.width, pen.canvas.height);
 }
 
+// A name that the page's head or a button over the map would cut is not seen at all.
+const OVER_MAP = ".st-key-top .campus-head, .st-key-top button, .st-key-controls :is(button, .north), .mapboxgl-ctrl-group, .maplibregl-ctrl-group";
+function hideCut(map) {
+  if (!map.getLayer("names")) return;
+  const screen = map.getCanvas().getBoundingClientRect();
+  const over = [...document.querySelectorAll(OVER_MAP)].map((part) => part.getBoundingClientRect());
+  for (const { id, properties, geometry } of map.queryRenderedFeatures({ layers: ["names"] })) {
+    const { data, pixelRatio } = map.style.getImage(properties.image), at = map.project(geometry.coordinates);
+    const [x, y, wide, high] = [screen.left + at.x, screen.top + at.y, data.width / pixelRatio / 2, data.height / pixelRatio / 2];
+    const covered = over.some(({ left, right, top, bottom }) => x + wide > left && x - wide < right && y + high > top && y - high < bottom);
+    const name = { source: "names", id };
+    if ((map.getFeatureState(name).covered ?? false) !== covered) map.setFeatureState(name, { covered });
+  }
+}
+
 export default function ({ data }) {
   const ratio = Math.min(2, Math.max(1, devicePixelRatio));
   const draw = () => {
     const map = mapOnPage();
     if (!map?.style) return;
+    if (looked !== map) (looked = map).on("idle", () => hideCut(map));
     if (map.loaded()) document.documentElement.classList.add("campus-map-drawn"); // the still picture under it may go
     for (const image of data.names) {
       if (!map.hasImage(image)) map.addImage(image, picture(image, data.halo, ratio), { pixelRatio: ratio });

@@ -88,17 +88,23 @@ function nameSkipLink(data) {
   if (link && link.textContent !== text) link.textContent = text;
 }
 
-// What of the map the page's head leaves free, where that is less than the first view is made for; else null.
-const ENOUGH_PX = 400, STAGE = ".st-key-stage", HEAD = ".st-key-top .campus-head", MEASURED = `${STAGE}, ${HEAD}`;
+// What of the map the page's head and the map's controls leave free; undefined until all of them are there.
+const PARTS = [".st-key-stage", ".st-key-top .campus-head", ".st-key-controls"];
 function roomOnMap() {
-  const [stage, head] = [STAGE, HEAD].map((part) => document.querySelector(part)?.getBoundingClientRect());
-  if (!stage?.height || !head?.height) return undefined;
-  const covered = head.left < stage.right && head.right > stage.left ? Math.max(0, head.bottom - stage.top) : 0;
-  const free = stage.height - covered;
-  return free >= ENOUGH_PX - 20 ? null : { width: Math.round(stage.width), height: Math.round(free), top: Math.round(covered) };
+  const [stage, head, controls] = PARTS.map((part) => document.querySelector(part)?.getBoundingClientRect());
+  if (!stage?.height || !head?.height || !controls?.height) return undefined;
+  const top = head.left < stage.right && head.right > stage.left ? Math.max(0, Math.round(head.bottom - stage.top)) : 0;
+  const right = Math.round(stage.right - controls.left);
+  return { width_px: Math.round(stage.width) - right, height_px: Math.round(stage.height) - top, top_px: top, right_px: right };
 }
 
-let webgl, told = null;
+// Whether a view made for one room does for another: it is no smaller, not much larger, and covered as much.
+function does(room, made) {
+  const sides = ["width_px", "height_px"].every((side) => room[side] > 0.95 * made[side] && room[side] < 1.25 * made[side]);
+  return sides && ["top_px", "right_px"].every((side) => Math.abs(room[side] - made[side]) < 30);
+}
+
+let webgl, told;
 let stopWatching = () => {};
 
 export default function ({ data, setStateValue }) {
@@ -132,14 +138,14 @@ export default function ({ data, setStateValue }) {
   stopWatching(); // two of them, in two languages, would correct each other for ever
   const tellRoom = () => {
     const room = roomOnMap();
-    if (room === undefined || JSON.stringify(room) === JSON.stringify(told)) return;
+    if (!room || does(room, (told ??= data.room))) return;
     told = room;
     setStateValue("room", room);
   };
   // The browser measures when it lays the page out; asked at every change, it would lay it out for each.
   const sizes = new ResizeObserver(tellRoom), measured = new Set();
   const measure = () => {
-    for (const part of document.querySelectorAll(MEASURED)) if (!measured.has(part)) measured.add(part), sizes.observe(part);
+    for (const part of document.querySelectorAll(PARTS)) if (!measured.has(part)) measured.add(part), sizes.observe(part);
   };
   const look = () => (measure(), sayWhyNot(data), watchConnection(data), sayWhatFor(data), nameSkipLink(data));
   let next = 0;

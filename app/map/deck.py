@@ -58,6 +58,7 @@ _LEAST_HEAT = 0.03  # cells below this share of the likeliest one are left clear
 _TRACK_LENGTH = 200
 _MOST_NAMES = 300
 _MOST_PHOTOS = 3000  # dots that are drawn; more would only lie on one another
+_MARGIN_PX = 10  # of the room, kept free on each side
 _TILE_PX = 512  # the width of the world at zoom 0
 _CAMPUSES = 4  # whose outlines, names and styles are kept; the app keeps as many open
 
@@ -85,11 +86,15 @@ NOTHING_MORE = Shown()
 
 @dataclass(frozen=True)
 class Room:
-    """Pixels of a map that the first view fits, a phone's, below `top_px` that are covered; larger ones show more."""
+    """Pixels of a map that a first view fits, a phone's until the page has told: its head and controls cover the rest.
 
-    width_px: float = 340
-    height_px: float = 400
-    top_px: float = 0
+    `top_px` are covered above, and `right_px` beside it.
+    """
+
+    width_px: float = 336
+    height_px: float = 414
+    top_px: float = 100
+    right_px: float = 54
 
 
 def known_heading(fix: Fix) -> tuple[float, float] | None:
@@ -185,10 +190,12 @@ def photo_density(grid: Grid, local_m: Float, width_m: float = 6.0) -> Float:
 
 def view_of(bundle: Bundle, fix: Fix | None = None, truth: Place | None = None, room: Room = Room()) -> View:
     """Where a map of a fix looks at first, or of the whole campus without one."""
-    seen = fitted_view(_in_view(bundle, fix, truth), bundle.manifest.frame, room.width_px, room.height_px)
-    # The middle of the map lies above that of the room: what is looked at moves up by half of what is covered.
-    degrees_per_px = 360 * math.cos(math.radians(seen.lat)) / (_TILE_PX * 2**seen.zoom)
-    return replace(seen, lat=seen.lat + room.top_px / 2 * degrees_per_px)
+    sides = room.width_px - 2 * _MARGIN_PX, room.height_px - 2 * _MARGIN_PX
+    seen = fitted_view(_in_view(bundle, fix, truth), bundle.manifest.frame, *sides)
+    # The middle of the map lies above that of the room, and right of it, by half of what is covered there.
+    lon_per_px = 360 / (_TILE_PX * 2**seen.zoom)
+    lat_per_px = lon_per_px * math.cos(math.radians(seen.lat))
+    return replace(seen, lat=seen.lat + room.top_px / 2 * lat_per_px, lon=seen.lon + room.right_px / 2 * lon_per_px)
 
 
 def _in_view(bundle: Bundle, fix: Fix | None, truth: Place | None) -> Float:

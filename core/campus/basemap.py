@@ -38,13 +38,15 @@ _LINES = {
 }  # fmt: skip
 _DOTS = {"tree": ("tree", 0.75, 0.5, 22.0), "photo": ("photo", 0.9, 1.8, 8.0)}  # colour, opacity, radius likewise
 _HEAT_LAYER = {"id": "heat", "type": "raster", "source": "heat", "paint": {"raster-fade-duration": 0}}
-_NAME_LAYER = {
+_NAME_LAYER = {  # the page says of a name that one of its buttons covers it
     "id": "names", "type": "symbol", "source": "names",
     "layout": {"icon-image": ["get", "image"], "symbol-sort-key": ["get", "rank"], "icon-padding": 2},
+    "paint": {"icon-opacity": ["case", ["boolean", ["feature-state", "covered"], False], 0, 1]},
 }  # fmt: skip
 MAX_STYLE_BYTES = 150_000  # of the features; what lies on them is small
 _WORLD_PX = 512  # MapLibre's and deck.gl's tile size: the world is this wide at zoom 0
 _EQUATOR_M = 40_075_016.686
+_NEAREST_ZOOM = 18.7  # what is around a place is seen, too: 55 m on a phone, 120 m on a desktop
 _LETTER_PX, _LINE_PX = 6.4, 15.0  # of an 11-pixel sans serif, with a little air
 MAX_LABELS = 40
 
@@ -157,7 +159,7 @@ def _name_source(told: Sequence[Label], dark: bool) -> dict[str, Any]:
         }
         for rank, label in enumerate(told)
     ]
-    return {"type": "geojson", "data": {"type": "FeatureCollection", "features": points}}
+    return {"type": "geojson", "promoteId": "rank", "data": {"type": "FeatureCollection", "features": points}}
 
 
 def attribution(campus_map: dict[str, Any]) -> str:
@@ -326,14 +328,14 @@ def labels(names: Sequence[Name], frame: LocalFrame, zoom: float) -> list[Label]
 
 
 def fitted_view(local_m: ArrayLike, frame: LocalFrame, width_px: float, height_px: float) -> View:
-    """The view in which (N, 2) local metres fill a map of that many pixels, never nearer than zoom 19."""
+    """The view in which (N, 2) local metres fill a map of that many pixels, never nearer than _NEAREST_ZOOM."""
     points = np.asarray(local_m, np.float64).reshape(-1, 2)
     low, high = points.min(axis=0), points.max(axis=0)
     width_m, height_m = np.maximum(high - low, 1.0)
     metres_per_px = max(width_m / width_px, height_m / height_px)
     lat, lon = frame.to_latlon((low + high) / 2)
     zoom = math.log2(_EQUATOR_M * math.cos(math.radians(lat)) / (_WORLD_PX * metres_per_px))
-    return View(float(lat), float(lon), round(min(19.0, max(1.0, zoom)), 2))
+    return View(float(lat), float(lon), round(min(_NEAREST_ZOOM, max(1.0, zoom)), 2))
 
 
 def _metres_per_px(frame: LocalFrame, zoom: float) -> float:

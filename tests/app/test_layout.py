@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from PIL import Image
 
 from benchmarks.browser import launch
+from core.campus.bundle import Bundle
 from core.campus.frame import LocalFrame
 from tests import REPOSITORY
 from tests.app.harness import DESKTOP, PHONE, Open, Visit, two_views
@@ -58,6 +60,45 @@ def test_map_answer_and_camera_share_one_screen(visit: Open, size: tuple[int, in
     assert headline["y"] + headline["height"] <= box(seen, ".st-key-bar")["y"], "the bar cuts no answer"
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     seen.screenshot(f"layout-{width}x{height}")
+    seen.clean()
+
+
+# Whether the campus, its corners given as [lon, lat], fills what head and controls leave free of the map, and no more.
+FILLS = """
+  const [stage, head, controls] = [".st-key-stage", ".campus-head", ".st-key-controls"]
+    .map((part) => document.querySelector(part).getBoundingClientRect());
+  const view = viewport();
+  if (!view || Math.abs(view.width - stage.width) > 2) return false;
+  const [one, other] = corners.map((corner) => view.project(corner));
+  const [[left, right], [top, bottom]] = [0, 1].map((axis) => [one[axis], other[axis]].sort((a, b) => a - b));
+  const width = controls.left - stage.left;
+  const covered = head.left < stage.right && head.right > stage.left ? head.bottom : 0;
+  const inside = left >= 0 && right <= width && top >= covered && bottom <= stage.height;
+  return inside && Math.max((right - left) / width, (bottom - top) / (stage.height - covered)) > 0.7;"""
+
+
+@pytest.mark.parametrize(
+    ("size", "then", "lang"),
+    [
+        (DESKTOP, (1920, 1080), "en"),
+        (PHONE, LANDSCAPE, "he"),
+        (LANDSCAPE, PHONE, "en"),
+        (SMALL, SMALL[::-1], "he"),
+    ],
+)
+def test_before_an_answer_the_campus_fills_the_map_and_does_again_when_the_screen_is_turned(
+    visit: Open, bundle: Path, size: tuple[int, int], then: tuple[int, int], lang: str
+) -> None:
+    manifest = Bundle.load(bundle).manifest
+    grid = manifest.grid
+    west, south, east, north = grid.west_m, grid.south_m, grid.east_m[-1], grid.north_m[-1]
+    corners = [manifest.frame.to_latlon(np.array(at))[::-1].tolist() for at in ((west, south), (east, north))]
+    seen = visit(size, lang=lang)
+    seen.page.wait_for_function(f"corners => {{ {VIEWPORT} {FILLS} }}", arg=corners)
+    seen.page.set_viewport_size({"width": then[0], "height": then[1]})
+    seen.page.wait_for_function(f"corners => {{ {VIEWPORT} {FILLS} }}", arg=corners)
+    seen.map_drawn()
+    seen.screenshot(f"layout-first-{then[0]}x{then[1]}")
     seen.clean()
 
 

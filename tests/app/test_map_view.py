@@ -138,3 +138,40 @@ def test_places_are_called_as_the_map_calls_them_in_the_pages_language(
     seen.map_drawn()
     seen.screenshot(f"map-names-{lang}")
     seen.clean()
+
+
+# Of each placed name whether it meets the page's head or a button over the map, and whether it is hidden for that.
+UNDER_BUTTONS = """
+  const map = mapOnPage(), screen = map.getCanvas().getBoundingClientRect();
+  const over = [...document.querySelectorAll(".campus-head, .st-key-controls button")]
+    .map((part) => part.getBoundingClientRect());
+  const names = map.queryRenderedFeatures({ layers: ["names"] }).map(({ id, properties, geometry }) => {
+    const { data, pixelRatio } = map.style.getImage(properties.image), at = map.project(geometry.coordinates);
+    const meets = over.some(({ x, y, width, height }) =>
+      Math.abs(screen.x + at.x - x - width / 2) < (data.width / pixelRatio + width) / 2
+      && Math.abs(screen.y + at.y - y - height / 2) < (data.height / pixelRatio + height) / 2);
+    return { meets, hidden: map.getFeatureState({ source: "names", id }).covered ?? false };
+  });"""
+
+
+def drag(seen: Visit, east_px: float, south_px: float) -> None:
+    """Move the map under the mouse."""
+    box = seen.page.locator("[data-testid=stDeckGlJsonChart]").bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    seen.page.mouse.move(x, y)
+    seen.page.mouse.down()
+    seen.page.mouse.move(x + east_px, y + south_px, steps=8)
+    seen.page.mouse.up()
+
+
+def test_a_name_that_a_button_would_cut_is_not_seen_until_it_is_clear_of_it(visit: Open, named: Server) -> None:
+    asked = NAMES_SCRIPT.partition("export default")[0] + UNDER_BUTTONS
+    seen = visit(PHONE, url=named.url)
+    seen.map_drawn()
+    drag(seen, 20, -160)
+    as_it_should = "names.every(({ meets, hidden }) => meets === hidden)"
+    seen.page.wait_for_function(f"() => {{ {asked} return {as_it_should} && names.some(({{ meets }}) => meets); }}")
+    seen.screenshot("map-names-under-buttons")
+    drag(seen, -20, 160)
+    seen.page.wait_for_function(f"() => {{ {asked} return {as_it_should} && !names.some(({{ meets }}) => meets); }}")
+    seen.clean()
