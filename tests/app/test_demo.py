@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from benchmarks.app_pictures import SAMPLE as PICTURED
+from benchmarks.app_pictures import STANDPOINT
 from benchmarks.browser import launch
 from core.campus.frame import distance_m
 from core.locate.confidence import confidence
@@ -19,9 +20,11 @@ from core.locate.fix import Fix
 from core.locate.localizer import DEMO_BUNDLE, Localizer
 from core.photo.capture import Capture
 from core.photo.load import load_photo
+from tests import REPOSITORY
 from tests.app.harness import DESKTOP, PHONE, Open, Server, Visit, start_app
 
 pytestmark = pytest.mark.slow
+README = REPOSITORY / "README.md"
 SAMPLE = "samples/test-evening-IMG_00263.jpg"
 FILMING = """[...document.querySelectorAll('*')].some(e => e.shadowRoot?.querySelector('video')?.videoWidth > 0)"""
 
@@ -59,9 +62,9 @@ def test_a_sample_of_the_demo_campus_gives_its_fix_on_the_map(
 def test_turning_at_one_place_of_the_demo_shrinks_the_circle_and_a_photo_less_grows_it(
     visit: Open, demo: Server, localizer: Localizer, tmp_path: Path
 ) -> None:
-    photos = [tmp_path / f"{number}.jpg" for number in (43, 41, 42, 44)]
-    for photo in photos:
-        photo.write_bytes(localizer.bundle.read(f"samples/test-walk-IMG_000{photo.name}"))
+    photos = [tmp_path / Path(name).name for name in STANDPOINT]
+    for name, photo in zip(STANDPOINT, photos, strict=True):
+        photo.write_bytes(localizer.bundle.read(name))
     seen = visit(PHONE, url=demo.url)
     page = seen.page
     field = page.locator(".st-key-gallery input[type=file]")
@@ -184,3 +187,13 @@ def test_the_readme_s_pictures_are_of_an_answer_inside_its_circle(localizer: Loc
     assert fix.radius68_m is not None
     assert distance_m(fix.lat, fix.lon, capture.lat_deg, capture.lon_deg) < fix.radius68_m
     assert confidence(fix) == "good"
+
+
+def test_the_readme_s_caption_tells_the_circles_of_its_burst(localizer: Localizer) -> None:
+    photos = [localizer.bundle.read(name) for name in STANDPOINT]
+    alone_m, together_m = localizer.locate(photos[0]).radius68_m, localizer.locate_together(photos).radius68_m
+    caption = re.search(r"One photo: within (\d+) m\. Four photos .+: within (\d+) m", README.read_text("utf-8"))
+    assert caption
+    assert alone_m is not None
+    assert together_m is not None
+    assert [int(metres) for metres in caption.groups()] == [round(alone_m), round(together_m)]
