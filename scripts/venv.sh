@@ -21,8 +21,9 @@ use_venv() {
         if [ -z "$announce" ]; then
             [ -x "$venv/bin/python" ] || make_venv "$venv"
             install "$venv/bin/python" "${flags[@]}" -r "$source"
-            if [ "$requirements" = requirements-dev.txt ]; then # its tests make second looks, and blur
-                install "$venv/bin/python" --no-deps --require-hashes -r requirements-second-look.txt -r requirements-blur.txt
+            if [ "$requirements" = requirements-dev.txt ]; then # its tests make second looks, blur, and ask a bucket
+                install "$venv/bin/python" --no-deps --require-hashes -r requirements-second-look.txt \
+                    -r requirements-blur.txt -r requirements-s3-server.txt
             fi
             echo "$stamp" >"$venv/$requirements.installed"
         fi

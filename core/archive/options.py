@@ -47,6 +47,8 @@ def locate(places: Sequence[str], bundle: Path, args: argparse.Namespace) -> int
         raise CampusError("must be at least 1", path=f"--jobs {args.jobs}")
     if args.ray is not None:
         return _on_cluster(places, bundle, args)
+    for url in (place for place in places if "://" in place):
+        raise CampusError("is a URL", path=url, remedy="add --ray, which reads and writes at URLs")
     photos = archive_photos(places, args.shard)
     try:
         opened = Journal(Path(args.out), args.resume)

@@ -20,6 +20,9 @@ class Parts:
 
         self._store, self._folder = store_of(out)
         self._rows: list[dict[str, Any]] = []
+        bucket = self._folder.partition("/")[0]  # not made on the way, as a folder is
+        if self._store.type_name == "s3" and self._store.get_file_info(bucket).type == FileType.NotFound:
+            raise CampusError("no such bucket", path=out, remedy="make it first, or choose another --out")
         self.before: set[str] = set()
         if self._store.get_file_info(self._folder).type == FileType.File:
             raise CampusError("is a file", path=out, remedy="choose another --out, which becomes a folder of parts")

@@ -167,13 +167,19 @@ def test_killed_in_the_middle_it_goes_on_where_it_was(photos: Path, bundle: Path
     assert sorted(names) == archive_photos([str(photos)])
 
 
-def test_options_without_out_are_one_line(photos: Path) -> None:
-    line = [sys.executable, "predict.py", str(photos / "1.jpg"), "--jobs", "2"]
-    done = subprocess.run(line, cwd=REPOSITORY, capture_output=True, text=True, timeout=60, check=False)
+@pytest.mark.parametrize(
+    ("line", "error"),
+    [
+        ("1.jpg --jobs 2", "--jobs, --shard, --resume and --ray need --out FILE, which takes the rows"),
+        ("s3://bucket --out rows.jsonl", "s3://bucket: is a URL: add --ray, which reads and writes at URLs"),
+    ],
+)
+def test_options_that_lack_another_are_one_line(tmp_path: Path, line: str, error: str) -> None:
+    command = [sys.executable, str(REPOSITORY / "predict.py"), *line.split()]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2
-    assert done.stderr.splitlines() == [
-        "error: --jobs, --shard, --resume and --ray need --out FILE, which takes the rows"
-    ]
+    assert done.stderr.splitlines() == [f"error: {error}"]
+    assert not any(tmp_path.iterdir())
 
 
 def deadly(photos: list[str], _: Path) -> list[Row]:
