@@ -11,9 +11,11 @@ import streamlit as st
 from app import widgets
 from app.collect.inbox import process_inbox
 from app.collect.plan import plan
+from app.collect.words import faces
 from app.map.deck import Place
 from app.places import on_campus
 from app.reasons import reason
+from app.settings import settings
 from app.shared import dark, trouble
 from core.campus.inbox import Answered, Sidecar
 from core.errors import CampusError
@@ -44,7 +46,7 @@ def correction(sighting: Sighting, localizer: Localizer, texts: Texts) -> None:
         trouble(texts["bundle_error"], reason(error, texts))
         return
     with st.container(key="correction"):
-        st.caption(texts["correct_consent"])
+        st.caption(f"{texts['correct_consent']} {faces(texts.lang, blur=settings().blur)}")
         fix = (sighting.fix.lat, sighting.fix.lon) if sighting.place is not None else None
         place = widgets.place_on_map(texts, ground, fix, dark=dark())
         st.button(texts["cancel"], key="not_here_cancel", on_click=_begin, args=(None,))

@@ -13,8 +13,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from app.collect.words import WORDS
+from app.collect.words import WORDS, faces
 from app.language import Lang, language_of
+from app.settings import settings
 from app.texts import Texts
 
 _PAGES = Path(__file__).resolve().parent / "pages"
@@ -29,7 +30,7 @@ def collect_routes() -> list[BaseRoute]:
     def serve(name: str) -> Callable[[Request], Response]:
         def answer(request: Request) -> Response:
             lang = language_of(request.query_params.get("lang"), request.headers.get("accept-language"))
-            return HTMLResponse(page(name, lang), headers=_ALWAYS_ASK)
+            return HTMLResponse(page(name, lang, blur=settings().blur), headers=_ALWAYS_ASK)
 
         return answer
 
@@ -46,8 +47,11 @@ def collect_routes() -> list[BaseRoute]:
     ]
 
 
-def page(name: str, lang: Lang) -> str:
-    """A whole page: `pages/NAME.html` filled with the words, which its script gets as JSON too."""
+def page(name: str, lang: Lang, *, blur: bool) -> str:
+    """A whole page: `pages/NAME.html` filled with the words, which its script gets as JSON too.
+
+    `blur` says that faces and number plates are painted over in what is stored.
+    """
     words, texts = WORDS[lang], Texts(lang)
     told = {
         **words,
@@ -55,7 +59,8 @@ def page(name: str, lang: Lang) -> str:
         "distance": texts["metres"],
         "directions": [texts.direction(45.0 * index) for index in range(8)],
     }
-    blanks = {key: html.escape(text) for key, text in words.items()} | {"lang": lang}
+    filled = words | {"faces": faces(lang, blur=blur)}
+    blanks = {key: html.escape(text) for key, text in filled.items()} | {"lang": lang}
     body = Template(_text(f"{name}.html")).substitute(blanks)
     # Within a script element only "</" could end it.
     embedded = json.dumps(told, ensure_ascii=False).replace("</", "<\\/")

@@ -38,7 +38,12 @@ WORDS: dict[Lang, dict[str, str]] = {
         "name": "Your name (may stay empty)",
         "consent": (
             "By taking photos here you give them, with place, time and your name, to this campus's team, to make it "
-            "better. Keep faces and number plates out of them."
+            "better."
+        ),
+        "faces_kept": "Faces and number plates are not blurred: keep them out of the picture.",
+        "faces_blurred": (
+            "The server paints over faces and number plates before it stores a photo, but misses some: keep them "
+            "out of the picture."
         ),
         "waiting": "{count} waiting",
         "sent": "{count} sent",
@@ -106,10 +111,9 @@ WORDS: dict[Lang, dict[str, str]] = {
         "again": "לצלם שוב",
         "keep": "להשאיר",
         "name": "שמכם (אפשר להשאיר ריק)",
-        "consent": (
-            "בצילום כאן אתם מוסרים את התמונות, עם המקום, הזמן והשם שלכם, לצוות של הקמפוס, כדי לשפר אותו. "
-            "הימנעו מפנים ומלוחיות רישוי."
-        ),
+        "consent": ("בצילום כאן אתם מוסרים את התמונות, עם המקום, הזמן והשם שלכם, לצוות של הקמפוס, כדי לשפר אותו."),
+        "faces_kept": "פנים ולוחיות רישוי אינן מטושטשות: הימנעו מלצלם אותן.",
+        "faces_blurred": "השרת מכסה פנים ולוחיות רישוי לפני שהוא שומר תמונה, אך מחמיץ חלק מהן: הימנעו מלצלם אותן.",
         "waiting": "{count} ממתינות",
         "sent": "{count} נשלחו",
         "unplaced": "{count} בלי מקום",
@@ -148,3 +152,8 @@ WORDS: dict[Lang, dict[str, str]] = {
         "number": "תמונה {number}",
     },
 }
+
+
+def faces(lang: Lang, *, blur: bool) -> str:
+    """What becomes of faces and number plates in a photo that is sent, as whoever sends it should know."""
+    return WORDS[lang]["faces_blurred" if blur else "faces_kept"]

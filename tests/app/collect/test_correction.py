@@ -9,6 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app.collect.inbox import Inbox
+from app.collect.words import WORDS
 from core.campus.frame import LocalFrame, distance_m
 from tests import REPOSITORY
 from tests.app.harness import DESKTOP, PHONE, Open, Server, Visit, start_app
@@ -76,6 +77,7 @@ def test_a_tap_on_the_map_stores_photo_fix_and_true_place(
     page.locator(".st-key-not_here button").click()
     ground = page.locator(".correct svg")
     ground.wait_for()
+    assert WORDS["he" if lang == "he" else "en"]["faces_kept"] in page.locator(".st-key-correction").inner_text()
     page.wait_for_timeout(800)
     ground.scroll_into_view_if_needed()
     box = ground.bounding_box()

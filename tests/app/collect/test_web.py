@@ -12,6 +12,7 @@ from starlette.testclient import TestClient
 from app.collect.web import collect_routes
 from app.collect.words import WORDS
 from app.language import LANGUAGES, Lang
+from app.settings import BLUR
 
 CLIENT = TestClient(Starlette(routes=collect_routes()))
 
@@ -41,3 +42,12 @@ def test_a_page_brings_all_that_it_needs_from_here(name: str, lang: Lang) -> Non
 @pytest.mark.parametrize("path", ["/collect/words.py", "/collect/..%2fweb.py", "/collect/collect.html"])
 def test_nothing_else_lies_there(path: str) -> None:
     assert CLIENT.get(path).status_code == 404
+
+
+@pytest.mark.parametrize("lang", list(LANGUAGES))
+@pytest.mark.parametrize("blur", [False, True])
+def test_a_contributor_reads_what_becomes_of_faces(lang: Lang, blur: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(BLUR, str(int(blur)))
+    consent = re.findall(r'<p class="soft">(.*?)</p>', CLIENT.get(f"/collect?lang={lang}").text)[0]
+    assert (WORDS[lang]["faces_blurred"] in consent) is blur
+    assert (WORDS[lang]["faces_kept"] in consent) is not blur
