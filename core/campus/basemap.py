@@ -29,7 +29,6 @@ KINDS = (
 # Left out in this order where a campus is too large to send.
 _LEFT_OUT_FIRST = ("tree", "lawn", "sports", "path")
 _NAMED = ("building", "tower", "plaza", "water", "sports", "lawn", "scale", "place", "grounds")
-_EDGE = {"building": "building_edge", "tower": "building_edge", "path": "path_edge"}
 # Lines by kind: a colour, and their width in pixels at zoom 14 and 20, which is the same width in metres.
 _LINES = {
     "road_casing": ("road", "path_edge", 2.6, 56.0), "path_casing": ("path", "path_edge", 1.4, 27.0),
@@ -179,19 +178,15 @@ def _style_layers(colours: dict[str, str]) -> list[dict[str, Any]]:
         layers += [_line_layer(name, of_kind(kind, *lines), colours) for name in _LINES if _LINES[name][0] == kind]
         if kind == "steps":
             layers.append(_steps_layer(of_kind(kind, *lines), colours))
+        if kind == "path":  # below all of them, so that no edge crosses another path where they meet
+            layers.append(_edge_layer("path_edge", of_kind(kind, *areas), colours, 1.6, 2.6))
         if kind not in _DOTS and kind in colours and kind != "scale":
-            fill = {"fill-color": colours[kind], "fill-outline-color": colours[_EDGE.get(kind, kind)]}
+            paint = {"fill-color": colours[kind]}
             layers.append(
-                {"id": kind, "type": "fill", "source": "campus", "filter": of_kind(kind, *areas), "paint": fill}
+                {"id": kind, "type": "fill", "source": "campus", "filter": of_kind(kind, *areas), "paint": paint}
             )
-    widths = ["interpolate", ["linear"], ["zoom"], 15, 0.6, 19, 2.0]
-    edges = {
-        "id": "building_edge",
-        "type": "line",
-        "source": "campus",
-        "filter": ["match", ["get", "kind"], ["building", "tower"], True, False],
-        "paint": {"line-color": colours["building_edge"], "line-width": widths},
-    }
+    built = ["match", ["get", "kind"], ["building", "tower"], True, False]
+    edges = _edge_layer("building_edge", built, colours, 0.6, 2.0)
     dots = [_dot_layer(kind, of_kind(kind, "Point", "MultiPoint"), colours) for kind in _DOTS]
     return [*layers, edges, *dots]
 
@@ -204,6 +199,12 @@ def _line_layer(name: str, matching: list[Any], colours: dict[str, str]) -> dict
         "layout": {"line-cap": "round", "line-join": "round"},
         "paint": {"line-color": colours[colour], "line-width": widths},
     }  # fmt: skip
+
+
+def _edge_layer(colour: str, matching: list[Any], colours: dict[str, str], low: float, high: float) -> dict[str, Any]:
+    """The outlines of areas, so many pixels wide at zoom 15 and 19."""
+    paint = {"line-color": colours[colour], "line-width": ["interpolate", ["linear"], ["zoom"], 15, low, 19, high]}
+    return {"id": colour, "type": "line", "source": "campus", "filter": matching, "paint": paint}
 
 
 def _steps_layer(matching: list[Any], colours: dict[str, str]) -> dict[str, Any]:
