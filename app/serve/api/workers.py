@@ -24,6 +24,7 @@ class LocateWorkers:
     def __init__(self, bundle: Path, processes: int) -> None:
         self._bundle, self._processes = bundle, processes
         self._pool: ProcessPoolExecutor | None = None
+        self._lends = True  # until a process may not open what this one lends it
         self._lock = Lock()
 
     def locate(self, photos: Sequence[bytes]) -> Fix:
@@ -31,10 +32,15 @@ class LocateWorkers:
 
         Raises PhotoError where a photo cannot be read, BrokenProcessPool where a process died of it.
         """
-        pool = self._running()
+        pool, sent = self._running(), tuple(photos)
         try:
-            with _lent(tuple(photos)) as lent:
-                return pool.submit(_locate, lent).result()
+            if self._lends:
+                try:
+                    with _lent(sent) as lent:
+                        return pool.submit(_locate, lent).result()
+                except _NotLentError:
+                    self._lends = False
+            return pool.submit(_locate, sent).result()
         except BrokenProcessPool:
             self._forget(pool)
             raise
@@ -66,6 +72,10 @@ def _open(path: Path) -> None:
     _opened = Localizer.load(path, threads=1)  # a core for each process
 
 
+class _NotLentError(Exception):
+    """A process may not open the memory of the one that lends it, as under another user or in a hardened service."""
+
+
 @dataclass(frozen=True)
 class _Lent:
     """Photos of so many bytes each, one after the other in a file of memory alone."""
@@ -74,8 +84,11 @@ class _Lent:
     sizes: tuple[int, ...]
 
     def read(self) -> tuple[bytes, ...]:
-        with open(self.path, "rb") as memory:
-            return tuple(memory.read(size) for size in self.sizes)
+        try:
+            with open(self.path, "rb") as memory:
+                return tuple(memory.read(size) for size in self.sizes)
+        except OSError as error:
+            raise _NotLentError(str(error)) from None
 
 
 @contextmanager

@@ -6,6 +6,8 @@ import base64
 import math
 import os
 import pickle
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -26,6 +28,7 @@ from campus_gps_client import Campus, Refused
 from core.campus.bundle import Bundle
 from core.locate.fix import Fix
 from core.locate.localizer import DEMO_BUNDLE, Localizer
+from tests import REPOSITORY
 from tests.bundles import make_bundle, photo
 from tests.hostile.fuzz_http import InThisProcess, ask_everything
 
@@ -298,6 +301,28 @@ def test_photos_do_not_go_through_the_pipe_to_a_process_and_leave_nothing_open()
         assert len(sent) < 500
         assert pickle.loads(sent).read() == photos
     assert len(os.listdir("/proc/self/fd")) == handles
+
+
+CLOSED = """if True:
+    import ctypes, sys
+    from pathlib import Path
+    from app.serve.api.workers import LocateWorkers
+
+    system = ctypes.CDLL(None)
+    system.prctl(24, 19, 0, 0, 0)  # nor may root's processes trace another: PR_CAPBSET_DROP, CAP_SYS_PTRACE
+    system.prctl(4, 0, 0, 0, 0)  # none may open this one's files: PR_SET_DUMPABLE
+    workers = LocateWorkers(Path(sys.argv[1]), 1)
+    photo = sys.stdin.buffer.read()
+    print(workers.locate([photo]).lat, workers._lends)
+    workers.close()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="there photos go through the pipe")
+def test_a_process_that_may_not_open_what_it_is_lent_is_sent_the_photos(campus: Path) -> None:
+    line = [sys.executable, "-c", CLOSED, str(campus)]
+    said = subprocess.run(line, cwd=REPOSITORY, input=HERE, capture_output=True, timeout=120, check=False)
+    assert said.stdout.decode().split() == [str(Localizer.load(campus).locate(HERE).lat), "False"], said.stderr
 
 
 def test_the_client_sends_one_photo_as_it_is_and_several_as_parts() -> None:
