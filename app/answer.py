@@ -48,7 +48,7 @@ def answer(sighting: Sighting, localizer: Localizer, texts: Texts) -> None:
 
 
 def alike(sighting: Sighting, localizer: Localizer, texts: Texts) -> None:
-    """The training photo most like the last one in play, where the campus carries thumbnails."""
+    """Beside the last photo in play the training photo most like it, where the campus carries thumbnails."""
     play: list[Taken] = st.session_state.play
     try:
         found = most_alike(play[-1].reading, sighting, localizer.bundle) if play else None
@@ -56,7 +56,7 @@ def alike(sighting: Sighting, localizer: Localizer, texts: Texts) -> None:
         trouble(texts["bundle_error"], reason(error, texts))
         return
     if found is not None:
-        st.html(cards.most_alike(found.picture, found.away_m, texts))
+        st.html(cards.most_alike(play[-1].thumbnail, found.picture, found.away_m, texts))
 
 
 def photos_in_play(localizer: Localizer, texts: Texts) -> None:

@@ -116,10 +116,14 @@ def played(thumbnail: str, number: int, outliers: Sequence[int]) -> str:
     return f"<img class='played{mark}' src='{escape(thumbnail)}' alt='{number + 1}'>"
 
 
-def most_alike(picture: str, away_m: float, texts: Texts) -> str:
-    """A training photo, and how far from the answer it was taken."""
-    said = escape(texts.say("most_alike", distance=texts.distance(away_m)))
-    return f"<figure class='alike'><img src='{escape(picture)}' alt=''><figcaption>{said}</figcaption></figure>"
+def most_alike(own: str, picture: str, away_m: float, texts: Texts) -> str:
+    """The photo and, beside it, a training photo, with how far from the answer that was taken."""
+    said = texts["your_photo"], texts.say("most_alike", distance=texts.distance(away_m))
+    figures = (
+        f"<figure><img src='{escape(url)}' alt=''><figcaption>{escape(text)}</figcaption></figure>"
+        for url, text in zip((own, picture), said, strict=True)
+    )
+    return f"<div class='alike'>{''.join(figures)}</div>"
 
 
 def candidates(sighting: Sighting, bundle: Bundle, texts: Texts) -> str:

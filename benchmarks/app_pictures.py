@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import io
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,8 +19,16 @@ from PIL import Image
 from benchmarks.browser import launch
 from benchmarks.serving import plain
 from benchmarks.timing import ROOT
+from core.campus.bundle import save_bundle
+from core.campus.file_names import THUMBNAILS
+from core.campus.gallery import nearest_neighbours
+from core.campus.thumbnails import THUMBNAIL_PX, Thumbnails
 from core.io.files import write_atomically
 from core.locate.localizer import DEMO_BUNDLE, Localizer
+from core.photo.load import load_photo
+from train.demo.layout import demo_world
+from train.demo.render import render_shots, renderers
+from train.demo.sessions import plan_shots, session_named
 
 DOCS = ROOT / "docs"
 PHONE, SMALL, LANDSCAPE, DESKTOP = (390, 844), (320, 568), (844, 390), (1280, 800)
@@ -40,6 +50,7 @@ class Picture:
     states: Sequence[State]
     lang: str = "en"
     dark: bool = False
+    with_thumbnails: bool = False
 
 
 def main() -> int:
@@ -78,6 +89,11 @@ def main() -> int:
         page.wait_for_timeout(500)
         ground.click(position=TAPPED)
 
+    def alike(page: Any) -> None:
+        answer(page)
+        page.locator(".alike img").nth(1).wait_for()
+        page.locator("[data-testid=stMain]").evaluate("main => main.scrollTo(0, 330)")
+
     def log(page: Any) -> None:
         together(page)
         answer(page)
@@ -95,18 +111,46 @@ def main() -> int:
         Picture("phone/log.png", PHONE, [log]),
         Picture("phone/small.png", SMALL, [answer]),
         Picture("phone/landscape.png", LANDSCAPE, [answer]),
+        Picture("phone/alike.png", PHONE, [alike], with_thumbnails=True),
         Picture("desktop.png", DESKTOP, [answer]),
     ]
-    with plain() as url, sync_playwright() as driver:
+    with ExitStack() as stack:
+        driver = stack.enter_context(sync_playwright())
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         browser = launch(driver.chromium)
+        url = stack.enter_context(plain())
         for picture in [picture for picture in pictures if picture.name in sys.argv[1:]] or pictures:
-            whole = side_by_side([screenshot(browser, url, picture, shown) for shown in picture.states])
+            served = stack.enter_context(plain(thumbnailed(localizer, folder))) if picture.with_thumbnails else url
+            whole = side_by_side([screenshot(browser, served, picture, shown) for shown in picture.states])
             out = io.BytesIO()
             whole.quantize(COLOURS).save(out, "PNG", optimize=True)
             write_atomically(DOCS / picture.name, out.getvalue())
             print(f"{DOCS / picture.name}: {len(out.getvalue()) / 1000:.0f} kB", flush=True)
         browser.close()
     return 0
+
+
+def thumbnailed(localizer: Localizer, folder: Path) -> Path:
+    """The demo campus with SAMPLE's most alike training photo, rendered anew, as all of its thumbnails.
+
+    The shipped one has none. Raises MissingDependency where mitsuba is absent.
+    """
+    bundle, world = localizer.bundle, demo_world()
+    reading = localizer.read(load_photo(bundle.read(SAMPLE)))
+    assert bundle.gallery is not None
+    assert reading.heads.embedding is not None
+    row = int(nearest_neighbours(reading.heads.embedding, bundle.gallery, 1)[0][0, 0])
+    training = [shot for shot in plan_shots(world, seed=1) if session_named(shot.session).split == "train"]
+    shot = sorted(training, key=lambda shot: (shot.session, shot.name))[row]  # in the order of a dataset
+    with renderers(1) as pool:
+        (path,) = render_shots([shot], world, folder / "photos", pool, progress=False)
+    image = Image.open(path)
+    image.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
+    small = io.BytesIO()
+    image.save(small, "JPEG")
+    files = {name: bundle.read(name) for name in bundle.manifest.files}
+    thumbnails = Thumbnails.of([small.getvalue()] * len(training))
+    return save_bundle(folder / "bundle", bundle.manifest, files | {THUMBNAILS: thumbnails.file()}).path
 
 
 def screenshot(browser: Any, url: str, picture: Picture, shown: State) -> Image.Image:

@@ -139,9 +139,9 @@ def start_plain(environment: Mapping[str, str], port: int | None = None) -> tupl
 
 
 @contextmanager
-def plain() -> Iterator[str]:
-    """The app as `scripts/app` serves it, with the demo campus; gives its address."""
-    url, process = start_plain({"CAMPUS_BUNDLE": ""})
+def plain(bundle: Path | None = None) -> Iterator[str]:
+    """The app as `scripts/app` serves it, with the demo campus or another; gives its address."""
+    url, process = start_plain({"CAMPUS_BUNDLE": str(bundle or "")})
     try:
         yield url
     finally:

@@ -16,7 +16,7 @@ from tests import REPOSITORY
 from tests.bundles import photo
 
 SCREENSHOTS = REPOSITORY / "screenshots"
-PHONE, DESKTOP = (390, 844), (1280, 800)
+PHONE, SMALL, LANDSCAPE, DESKTOP = (390, 844), (320, 568), (844, 390), (1280, 800)
 
 
 @dataclass

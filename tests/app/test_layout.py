@@ -15,12 +15,11 @@ from benchmarks.browser import launch
 from core.campus.bundle import Bundle
 from core.campus.frame import LocalFrame
 from tests import REPOSITORY
-from tests.app.harness import DESKTOP, PHONE, Open, Visit, two_views
+from tests.app.harness import DESKTOP, LANDSCAPE, PHONE, SMALL, Open, Visit, two_views
 from tests.bundles import CENTRE, TWINS_M, photo
 
 pytestmark = pytest.mark.slow
 
-SMALL, LANDSCAPE = (320, 568), (844, 390)
 # Asks deck.gl where it looks, as the scale bar does.
 VIEWPORT = (REPOSITORY / "app/frontend/scale.js").read_text("utf-8").partition("export default")[0]
 SIZES = [pytest.param(size, id=f"{size[0]}x{size[1]}") for size in (PHONE, SMALL, LANDSCAPE, DESKTOP)]

@@ -16,7 +16,7 @@ from core.campus.bundle import Bundle
 from core.errors import PhotoError
 from core.locate.localizer import Localizer
 from tests import REPOSITORY
-from tests.app.harness import DESKTOP, PHONE, Open, Server, start_app
+from tests.app.harness import DESKTOP, LANDSCAPE, PHONE, SMALL, Open, Server, start_app
 from tests.app.test_states import give, html
 from tests.bundles import photo
 from tests.thumbnailed import with_thumbnails
@@ -51,7 +51,7 @@ def test_a_picture_that_is_none_is_said(pictured: Bundle) -> None:
         most_alike(taken.reading, sighted(localizer, [taken]), other)
 
 
-@pytest.mark.parametrize(("lang", "said"), [("en", r"taken .+ from there"), ("he", "תמונת אימון")])
+@pytest.mark.parametrize(("lang", "said"), [("en", r"taken .+ from this answer"), ("he", "תמונת האימון")])
 def test_it_stands_under_an_answer_and_not_under_a_refusal(
     pictured: Bundle, bundle: Path, monkeypatch: pytest.MonkeyPatch, lang: str, said: str
 ) -> None:
@@ -77,17 +77,28 @@ def running(pictured: Bundle) -> Iterator[Server]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("size", "dark", "lang"), [(PHONE, False, "en"), (DESKTOP, True, "he")])
-def test_it_is_seen(visit: Open, running: Server, size: tuple[int, int], dark: bool, lang: str) -> None:
+@pytest.mark.parametrize(
+    ("size", "dark", "lang"),
+    [(PHONE, False, "en"), (SMALL, True, "he"), (LANDSCAPE, False, "he"), (DESKTOP, True, "en")],
+)
+def test_it_is_seen_beside_one_s_own(
+    visit: Open, running: Server, size: tuple[int, int], dark: bool, lang: str
+) -> None:
     seen = visit(size, dark, lang, url=running.url)
     field = seen.page.locator("[class*=st-key-upload-] [data-testid=stFileUploaderDropzoneInput]").last
     field.wait_for(state="attached")
     data = photo(east_m=20.0, north_m=10.0)
     field.set_input_files({"name": "photo.jpg", "mimeType": "image/jpeg", "buffer": data})
-    picture = seen.page.locator("figure.alike img")
-    picture.wait_for()
-    picture.evaluate("image => image.scrollIntoView({ block: 'center' })")
-    assert picture.evaluate("image => image.naturalWidth") == 160
+    pictures = seen.page.locator(".alike img")
+    pictures.nth(1).wait_for()
+    seen.map_drawn()
+    pictures.nth(1).evaluate("image => image.scrollIntoView({ block: 'center' })")
+    assert pictures.nth(1).evaluate("image => image.naturalWidth") == 160
+    own, match = (pictures.nth(at).bounding_box() for at in (0, 1))
+    assert (own["y"], own["width"], own["height"]) == (match["y"], match["width"], match["height"])
+    assert own["width"] > 100
+    apart_px = match["x"] - own["x"] if lang == "en" else own["x"] - match["x"]  # one's own is read first
+    assert own["width"] < apart_px < own["width"] + 20
     seen.screenshot(f"alike-{size[0]}-{'dark' if dark else 'light'}-{lang}")
     assert seen.poor_contrast() == []
     assert seen.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
