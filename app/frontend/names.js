@@ -32,7 +32,7 @@ function picture(image, halo, ratio) {
   return pen.getImageData(0, 0, pen.canvas.width, pen.canvas.height);
 }
 
-// A name that the page's head or a button over the map would cut is not seen at all.
+// A name that the map's edge, the page's head or a button over the map would cut is not seen at all.
 const OVER_MAP = ".st-key-top .campus-head, .st-key-top button, .st-key-controls :is(button, .north), .mapboxgl-ctrl-group, .maplibregl-ctrl-group";
 function hideCut(map) {
   if (!map.getLayer("names")) return;
@@ -41,9 +41,11 @@ function hideCut(map) {
   for (const { id, properties, geometry } of map.queryRenderedFeatures({ layers: ["names"] })) {
     const { data, pixelRatio } = map.style.getImage(properties.image), at = map.project(geometry.coordinates);
     const [x, y, wide, high] = [screen.left + at.x, screen.top + at.y, data.width / pixelRatio / 2, data.height / pixelRatio / 2];
-    const covered = over.some(({ left, right, top, bottom }) => x + wide > left && x - wide < right && y + high > top && y - high < bottom);
+    const [left, right, top, bottom] = [x - wide, x + wide, y - high, y + high];
+    const cut = left < screen.left || right > screen.right || top < screen.top || bottom > screen.bottom
+      || over.some((part) => right > part.left && left < part.right && bottom > part.top && top < part.bottom);
     const name = { source: "names", id };
-    if ((map.getFeatureState(name).covered ?? false) !== covered) map.setFeatureState(name, { covered });
+    if ((map.getFeatureState(name).cut ?? false) !== cut) map.setFeatureState(name, { cut });
   }
 }
 

@@ -37,10 +37,10 @@ _LINES = {
 }  # fmt: skip
 _DOTS = {"tree": ("tree", 0.75, 0.5, 22.0), "photo": ("photo", 0.9, 1.8, 8.0)}  # colour, opacity, radius likewise
 _HEAT_LAYER = {"id": "heat", "type": "raster", "source": "heat", "paint": {"raster-fade-duration": 0}}
-_NAME_LAYER = {  # the page says of a name that one of its buttons covers it
+_NAME_LAYER = {  # the page says of a name that its edge or a button would cut it
     "id": "names", "type": "symbol", "source": "names",
     "layout": {"icon-image": ["get", "image"], "symbol-sort-key": ["get", "rank"], "icon-padding": 2},
-    "paint": {"icon-opacity": ["case", ["boolean", ["feature-state", "covered"], False], 0, 1]},
+    "paint": {"icon-opacity": ["case", ["boolean", ["feature-state", "cut"], False], 0, 1]},
 }  # fmt: skip
 MAX_STYLE_BYTES = 150_000  # of the features; what lies on them is small
 _WORLD_PX = 512  # MapLibre's and deck.gl's tile size: the world is this wide at zoom 0

@@ -140,17 +140,21 @@ def test_places_are_called_as_the_map_calls_them_in_the_pages_language(
     seen.clean()
 
 
-# Of each placed name whether it meets the page's head or a button over the map, and whether it is hidden for that.
-UNDER_BUTTONS = """
+# Of each placed name whether it meets the page's head or a button over the map, or leaves the map, and whether it is
+# hidden for that.
+CUT = """
   const map = mapOnPage(), screen = map.getCanvas().getBoundingClientRect();
   const over = [...document.querySelectorAll(".campus-head, .st-key-controls button")]
     .map((part) => part.getBoundingClientRect());
   const names = map.queryRenderedFeatures({ layers: ["names"] }).map(({ id, properties, geometry }) => {
     const { data, pixelRatio } = map.style.getImage(properties.image), at = map.project(geometry.coordinates);
+    const [wide, high] = [data.width / pixelRatio, data.height / pixelRatio];
     const meets = over.some(({ x, y, width, height }) =>
-      Math.abs(screen.x + at.x - x - width / 2) < (data.width / pixelRatio + width) / 2
-      && Math.abs(screen.y + at.y - y - height / 2) < (data.height / pixelRatio + height) / 2);
-    return { meets, hidden: map.getFeatureState({ source: "names", id }).covered ?? false };
+      Math.abs(screen.x + at.x - x - width / 2) < (wide + width) / 2
+      && Math.abs(screen.y + at.y - y - height / 2) < (high + height) / 2);
+    const leaves = Math.abs(at.x - screen.width / 2) > (screen.width - wide) / 2
+      || Math.abs(at.y - screen.height / 2) > (screen.height - high) / 2;
+    return { meets, leaves, hidden: map.getFeatureState({ source: "names", id }).cut ?? false };
   });"""
 
 
@@ -164,14 +168,16 @@ def drag(seen: Visit, east_px: float, south_px: float) -> None:
     seen.page.mouse.up()
 
 
-def test_a_name_that_a_button_would_cut_is_not_seen_until_it_is_clear_of_it(visit: Open, named: Server) -> None:
-    asked = NAMES_SCRIPT.partition("export default")[0] + UNDER_BUTTONS
+def test_a_name_that_a_button_or_the_edge_would_cut_is_not_seen_until_it_is_clear(visit: Open, named: Server) -> None:
+    asked = NAMES_SCRIPT.partition("export default")[0] + CUT
     seen = visit(PHONE, url=named.url)
     seen.map_drawn()
-    drag(seen, 20, -160)
-    as_it_should = "names.every(({ meets, hidden }) => meets === hidden)"
-    seen.page.wait_for_function(f"() => {{ {asked} return {as_it_should} && names.some(({{ meets }}) => meets); }}")
-    seen.screenshot("map-names-under-buttons")
-    drag(seen, -20, 160)
-    seen.page.wait_for_function(f"() => {{ {asked} return {as_it_should} && !names.some(({{ meets }}) => meets); }}")
+    as_it_should = "names.every(({ meets, leaves, hidden }) => (meets || leaves) === hidden)"
+    for east_px, south_px, how in ((20, -160, "meets"), (140, 160, "leaves")):
+        drag(seen, east_px, south_px)
+        seen.page.wait_for_function(f"() => {{ {asked} return {as_it_should} && names.some((name) => name.{how}); }}")
+        seen.screenshot(f"map-names-{how}")
+    drag(seen, -160, 0)
+    clear = "names.every(({ meets, leaves }) => !meets && !leaves)"
+    seen.page.wait_for_function(f"() => {{ {asked} return {as_it_should} && {clear}; }}")
     seen.clean()
