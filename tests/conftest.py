@@ -15,6 +15,24 @@ from benchmarks.browser import NoBrowser, launch
 from tests import REPOSITORY
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files with slow tests first, so that none of them is left at the end to one worker alone."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give a worker a whole file, or the whole of tests/interrupted: what its files start from is made once."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class LoadFileOrRoom(LoadFileScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            return "interrupted" if nodeid.startswith("tests/interrupted/") else super()._split_scope(nodeid)
+
+    return LoadFileOrRoom(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
 @pytest.fixture(scope="session")
 def campus_data() -> Path:
     """The folder of real campus photos ($CAMPUS_DATA), or skip: they may not be redistributed with the project."""
@@ -42,7 +60,8 @@ def bundle(pristine: Path, tmp_path: Path) -> Path:
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """Chromium whose camera shows a photo; one for all tests, since Playwright can be started only once at a time."""
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    flags = []
+    # Chromium's software for WebGL draws pages as well unless told otherwise, and takes longer for it.
+    flags = ["--disable-gpu-rasterization", "--disable-gpu-compositing"]
     if shutil.which("ffmpeg"):
         from tests.bundles import photo
 

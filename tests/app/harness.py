@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import subprocess
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -47,13 +48,14 @@ class Visit:
         assert self.page.locator("[data-testid=stException]").count() == 0
 
     def map_drawn(self) -> None:
-        """Wait until the map's canvas shows more than one colour."""
-        self.page.locator("[data-testid=stDeckGlJsonChart] canvas").first.wait_for()
-        self.page.wait_for_timeout(1500)  # deck.gl draws its first frames after the canvas is there
-        from PIL import Image
-
-        picture = self.page.locator("[data-testid=stDeckGlJsonChart]").screenshot()
-        assert len(Image.open(io.BytesIO(picture)).convert("RGB").getcolors(1 << 20) or []) > 50
+        """Wait until the map itself is drawn, not the still picture under it, in more than a few colours."""
+        self.page.wait_for_function("document.documentElement.classList.contains('campus-map-drawn')")
+        the_map = self.page.locator("[data-testid=stDeckGlJsonChart]")
+        the_map.locator("canvas").first.wait_for()
+        until = time.monotonic() + 60
+        while len(Image.open(io.BytesIO(the_map.screenshot())).convert("RGB").getcolors(1 << 20) or []) <= 50:
+            assert time.monotonic() < until, "the map stays empty"
+            self.page.wait_for_timeout(100)
 
     def poor_contrast(self) -> list[str]:
         """Texts in view that stand out from the ground behind them by less than WCAG's AA asks (4.5, large ones 3)."""

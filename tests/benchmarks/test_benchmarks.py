@@ -22,7 +22,6 @@ def test_every_benchmark_runs_and_its_page_holds_figures(
     monkeypatch.setenv("CAMPUS_BUNDLE", "")
     kept = measure(name, TINY)
     assert kept["targets"] or name == "backbones"  # which compares, without a goal
-    assert kept["targets"] or name == "backbones"  # which compares, without a goal
     assert kept["raw"]
     assert all(seconds > 0 for rounds in kept["raw"].values() for seconds in rounds)
     for head, *rows in kept["tables"]:
