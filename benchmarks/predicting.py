@@ -101,7 +101,7 @@ def run(effort: Effort) -> Section:
                 f"+ {over:.0%}",
             ),
             ("– of which the posterior", str(parts["posterior"]), f"+ {posterior:.0%}"),
-            ("shrinking the photo first (Lanczos)", str(parts["shrinking"]), f"+ {shrinking:.0%}"),
+            ("shrinking the photo first (Pillow's Lanczos)", str(parts["shrinking"]), f"+ {shrinking:.0%}"),
         ]
     )
     kept, way = warm["ResNet50 in torch, kept loaded"].median, warm["the original's way"].median
@@ -125,7 +125,7 @@ def run(effort: Effort) -> Section:
             "at most 30 % over the bare network call",
             f"+ {over:.0%} on pixels of the network's size, + {over + shrinking:.0%} with shrinking a photo",
             over + shrinking <= 0.3,
-            "Shrinking is Lanczos, but for rounding the pixels that training saw; and the faster the network, the "
+            "Shrinking is Pillow's Lanczos alone, the same pixels that training saw; and the faster the network, the "
             "larger the share of all else.",
         ),
     ]
