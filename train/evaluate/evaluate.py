@@ -16,7 +16,7 @@ from train.evaluate.breakdown import Breakdown, break_down
 from train.evaluate.evaluation import Evaluation, describe, evaluate, refused
 from train.evaluate.fused import Fused, evaluate_fused, lines
 from train.evaluate.fused import as_json as fused_json
-from train.evaluate.sequences import BURST_GAP_S
+from train.evaluate.sequences import BURST_GAP_S, BURST_LASTS_GAPS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,7 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--together", type=float, nargs="?", const=BURST_GAP_S, metavar="SECONDS",
-        help=f"also as bursts: photos of one walker at most so long apart, located together (default: {BURST_GAP_S:g})",
+        help="also as bursts: photos of one walker at most so long apart, and no burst longer than "
+        f"{BURST_LASTS_GAPS:g} times that, located together (default: {BURST_GAP_S:g})",
     )  # fmt: skip
     parser.add_argument(
         "--foreign", action="store_true", help="also bursts with a photo of another place of their walk in each"

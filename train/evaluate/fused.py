@@ -16,7 +16,7 @@ from core.locate.many import all_readable
 from core.locate.several import fix_together
 from train.dataset.dataset import Dataset
 from train.evaluate.metrics import summarise
-from train.evaluate.sequences import Rows, bursts, times_s, walks, windows
+from train.evaluate.sequences import BURST_LASTS_GAPS, Rows, bursts, times_s, walks, windows
 
 Float = NDArray[np.float64]
 
@@ -72,7 +72,7 @@ def evaluate_fused(
     as_walks: bool = False,
     foreign: bool = False,
 ) -> Fused:
-    """Evaluate the photos in `rows` (N,) as bursts without gaps over `gap_s` seconds, and as walks.
+    """Evaluate the photos in `rows` (N,) as the `bursts` that `gap_s` seconds make, and as walks.
 
     A fix of 2 or 3 photos is read from each 2 or 3 that were taken one after another in one burst, no photo in two of
     them; each photo is judged by its distance to its own fix. With `foreign`, whole bursts also with a photo of
@@ -139,7 +139,8 @@ def lines(fused: Fused) -> list[str]:
     ]
     if fused.together:
         found += _foreign_lines(fused)
-        found.insert(0, f"together, bursts of photos at most {fused.gap_s:g} s apart:")
+        lasts_s = BURST_LASTS_GAPS * fused.gap_s
+        found.insert(0, f"together, bursts of photos at most {fused.gap_s:g} s apart, {lasts_s:g} s in all:")
     return found
 
 

@@ -13,6 +13,8 @@ from core.photo.capture import as_utc, parse_local_time
 from train.dataset.dataset import Dataset
 
 BURST_GAP_S = 12.0  # people who photograph a standpoint take 2 to 6 s a photo, and then walk on
+# How many gaps a burst may last: whoever photographs on and on walks meanwhile. 20 to 120 s were tried (RESULTS.md).
+BURST_LASTS_GAPS = 2.5
 
 Rows = NDArray[np.int64]
 Float = NDArray[np.float64]
@@ -65,9 +67,14 @@ def walks(dataset: Dataset, rows: Rows) -> list[Rows]:
 
 
 def bursts(time_s: Float, gap_s: float) -> list[slice]:
-    """The bursts of a walk whose photos were taken at (N,) ascending times: no gap in one is longer than `gap_s`."""
-    starts = [0, *(np.flatnonzero(np.diff(time_s) > gap_s) + 1).tolist(), len(time_s)]
-    return [slice(first, last) for first, last in pairwise(starts) if first < last]
+    """The bursts of a walk whose photos were taken at (N,) ascending times: no gap in one is longer than `gap_s`, and
+    none lasts longer than BURST_LASTS_GAPS of them."""
+    starts = [0]
+    for index in range(1, len(time_s)):
+        gap, lasted = time_s[index] - time_s[[index - 1, starts[-1]]]
+        if gap > gap_s or lasted > BURST_LASTS_GAPS * gap_s:
+            starts.append(index)
+    return [slice(first, last) for first, last in pairwise([*starts, len(time_s)]) if first < last]
 
 
 def windows(burst: slice, photos: int) -> list[slice]:

@@ -50,9 +50,15 @@ def test_without_times_nobody_knows(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("times", "found"),
-    [([], []), ([5.0], [(0, 1)]), ([0, 12, 24], [(0, 3)]), ([0, 3, 16, 17, 40], [(0, 2), (2, 4), (4, 5)])],
+    [
+        ([], []),
+        ([5.0], [(0, 1)]),
+        ([0, 12, 24], [(0, 3)]),
+        ([0, 3, 16, 17, 40], [(0, 2), (2, 4), (4, 5)]),
+        ([0, 10, 20, 30, 40, 50, 60, 70], [(0, 4), (4, 8)]),
+    ],
 )
-def test_a_burst_ends_with_a_gap(times: list[float], found: list[tuple[int, int]]) -> None:
+def test_a_burst_ends_with_a_gap_or_after_thirty_seconds(times: list[float], found: list[tuple[int, int]]) -> None:
     assert [(part.start, part.stop) for part in bursts(np.array(times, float), 12.0)] == found
 
 
