@@ -15,6 +15,7 @@ from app.reasons import reason
 from app.shared import dark, trouble
 from app.stage import earlier_places, shown
 from core.errors import CampusError
+from core.locate.confidence import confidence
 
 if TYPE_CHECKING:
     from app.sighting import Sighting
@@ -34,14 +35,17 @@ def answer(sighting: Sighting, localizer: Localizer, texts: Texts) -> None:
         return
     if places := cards.candidates(sighting, bundle, texts):
         st.html(places)
-    widgets.place_actions(fix.lat, fix.lon, texts)
+    one_place = confidence(fix) != "split"  # between look-alikes nobody stands, and there is nothing to share
+    if one_place:
+        widgets.place_actions(fix.lat, fix.lon, texts)
     truth = sighting.truth if sighting.truth_on_campus else None
     items = legend(fix, truth=truth, track=earlier_places(bundle, but_last=True), shown=shown(), dark=dark())
     st.html(cards.legend_row(items, texts) + cards.map_credit(bundle))
     with st.expander(texts["details"]):
-        st.caption(texts["position"])
-        st.html(cards.position(fix))
-        st.html(cards.place_code(fix, texts))
+        if one_place:
+            st.caption(texts["position"])
+            st.html(cards.position(fix))
+            st.html(cards.place_code(fix, texts))
         st.html(cards.zone_table(fix, texts))
         total = round(sum(fix.timings_ms.values()))
         st.caption(texts.say("timing", total=total, engine=localizer.engine.name))

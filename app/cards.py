@@ -210,18 +210,20 @@ def logged(entry: Sighting, texts: Texts) -> str:
         title = f"{_SIGNS[kind]} {texts['short_elsewhere']}"
         said = texts.say("log_refused", campus=entry.fix.campus)
     else:
-        title = texts.zone_name(entry.fix.zone.name)
-        parts = [texts.say("within", radius=texts.distance(entry.radii_m[0])), texts[f"short_{kind}"]]
+        split = kind == "split"  # as in its answer: places that fit, and no circle over them
+        title = texts.say("split", count=len(entry.fix.candidates)) if split else texts.zone_name(entry.fix.zone.name)
+        within = [] if split else [texts.say("within", radius=texts.distance(entry.radii_m[0]))]
+        parts = [*within, texts[f"short_{kind}"]]
         if entry.error_m is not None:
             parts.append(f"{texts['log_error']} {texts.distance(entry.error_m)}")
         said = " · ".join(parts)
-    name = f"<bdi>{escape(entry.name)}</bdi> · " if entry.name else ""
+    name = f"<bdi class='file'>{escape(entry.name)}</bdi>" if entry.name else ""
     if entry.title:
         title = f"{entry.title} · {title}"
     note = f"<p class='note' dir='auto'>{escape(entry.note)}</p>" if entry.note else ""
     return (
         f"<div class='logged {kind}'><img src='{escape(entry.thumbnail)}' alt=''><div><b>{escape(title)}</b>"
-        f"<span>{escape(said)}</span> <time>{name}{entry.time_utc:%H:%M:%S} UTC</time>{note}</div></div>"
+        f"<span>{escape(said)}</span> {name}<time>{entry.time_utc:%H:%M:%S} UTC</time>{note}</div></div>"
     )
 
 

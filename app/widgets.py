@@ -163,6 +163,7 @@ def page_head(texts: Texts) -> tuple[bool, Room]:
         "dir": "rtl" if texts.right_to_left else "ltr",
         "title": texts["app"],
         "texts": {key: texts[key] for key in _PAGE_TEXTS},
+        "page": st.session_state.get("page"),
         "room": asdict(Room()),
         "most_mb": {"gallery": MAX_PHOTO_BYTES >> 20, "campus_file": MAX_CAMPUS_MB},
     }

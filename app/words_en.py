@@ -43,7 +43,7 @@ WORDS = {
     "surely": "almost surely within {radius}",
     "perhaps": "Perhaps {zone} ({percent} %)",
     "looking": "Looking {direction} ({heading}°)",
-    "looking_spread": "Looking {direction} ({heading}° ± {spread}°)",
+    "looking_spread": "Looking {direction} ({heading}°\u00a0±\u00a0{spread}°)",
     "towards_north": "north",
     "towards_north-east": "north-east",
     "towards_east": "east",

@@ -43,7 +43,7 @@ WORDS = {
     "surely": "כמעט בוודאות עד {radius}",
     "perhaps": "אולי {zone} ({percent}%)",
     "looking": "המבט {direction} ({heading}°)",
-    "looking_spread": "המבט {direction} (\u2066{heading}° ± {spread}°\u2069)",
+    "looking_spread": "המבט {direction} (\u2066{heading}°\u00a0±\u00a0{spread}°\u2069)",
     "towards_north": "לצפון",
     "towards_north-east": "לצפון־מזרח",
     "towards_east": "למזרח",

@@ -104,7 +104,7 @@ function does(room, made) {
   return sides && ["top_px", "right_px"].every((side) => Math.abs(room[side] - made[side]) < 30);
 }
 
-let webgl, told;
+let webgl, told, page_shown;
 let stopWatching = () => {};
 
 export default function ({ data, setStateValue }) {
@@ -113,6 +113,8 @@ export default function ({ data, setStateValue }) {
     document.documentElement.classList.add("no-webgl");
     setStateValue("no_webgl", true);
   }
+  if (page_shown !== data.page) document.querySelector('[data-testid="stMain"]')?.scrollTo(0, 0); // as on another page
+  page_shown = data.page;
   const page = document.documentElement;
   page.lang = data.lang;
   page.dir = data.dir;

@@ -58,8 +58,10 @@ def still_map(
     style = f"{_AS_THEY_STAND} stroke='{halo}' stroke-width='3' paint-order='stroke'"
     for label in basemap.labels(names_of(bundle, lang), frame, view.zoom):
         (x, y), ink = at(label.lat, label.lon), basemap.ink_of(label, dark=dark)
-        for row, line in enumerate(label.text.split("\n")):
-            parts.append(f"<text x='{x}' y='{y + 13 * row}' fill='{ink}' {style}>{escape(line)}</text>")
+        lines = label.text.split("\n")
+        top = y + 4 - 6.5 * (len(lines) - 1)  # of the first line's foot: the lines stand about the place
+        for row, line in enumerate(lines):
+            parts.append(f"<text x='{x}' y='{top + 13 * row:.1f}' fill='{ink}' {style}>{escape(line)}</text>")
     if fix is not None:
         parts += _answer(fix, at, px_per_m, theme)
         if (cone := view_cone(fix)) is not None:

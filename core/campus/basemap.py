@@ -46,7 +46,7 @@ MAX_STYLE_BYTES = 150_000  # of the features; what lies on them is small
 _WORLD_PX = 512  # MapLibre's and deck.gl's tile size: the world is this wide at zoom 0
 _EQUATOR_M = 40_075_016.686
 _NEAREST_ZOOM = 18.7  # what is around a place is seen, too: 55 m on a phone, 120 m on a desktop
-_LETTER_PX, _LINE_PX = 6.4, 15.0  # of an 11-pixel sans serif, with a little air
+_LETTER_PX, _LINE_PX = 7.4, 15.0  # of a bold 12-pixel sans serif, with a little air
 MAX_LABELS = 40
 
 LIGHT = {

@@ -116,6 +116,21 @@ def test_the_sheet_scrolls_over_the_map_and_the_map_stays(visit: Open) -> None:
     seen.screenshot("layout-sheet-open")
 
 
+def test_another_page_begins_at_its_top(visit: Open) -> None:
+    seen = visit(LANDSCAPE)
+    page = seen.page
+    page.locator(".strip button").first.click()
+    page.locator("section.answer").wait_for()
+    scrolled = "document.querySelector('[data-testid=stMain]').scrollTop"
+    page.locator("section.answer").hover()
+    page.mouse.wheel(0, 250)
+    page.wait_for_function(f"{scrolled} > 100")
+    page.locator(".st-key-nav button").nth(2).click()
+    page.locator("dl.facts").first.wait_for()
+    page.wait_for_function(f"{scrolled} === 0")
+    seen.clean()
+
+
 def test_without_webgl_the_map_is_a_still_picture_with_its_circle(visit: Open, browser: Any) -> None:
     without = launch(browser.browser_type, "--disable-3d-apis")
     try:
@@ -170,14 +185,32 @@ def test_several_gallery_photos_are_one_standpoint_and_one_can_be_removed(visit:
     seen.clean()
 
 
+@pytest.mark.parametrize("size", [SMALL, LANDSCAPE], ids=["320x568", "844x390"])
+def test_four_photos_of_one_place_stand_in_one_row(visit: Open, size: tuple[int, int]) -> None:
+    seen = visit(size)
+    field = seen.page.locator(".st-key-gallery input[type=file]")
+    field.wait_for(state="attached")
+    shots = [*two_views(-52, 68), *two_views(-50, 66)]
+    field.set_input_files(
+        [{"name": f"{n}.png", "mimeType": "image/png", "buffer": data} for n, data in enumerate(shots)]
+    )
+    seen.page.locator("img.played").nth(3).wait_for()
+    places = [played.bounding_box() for played in seen.page.locator("img.played").all()]
+    assert {place["y"] for place in places} == {places[0]["y"]}
+    seen.clean()
+
+
 @pytest.mark.parametrize("size", [pytest.param(PHONE, id="phone"), pytest.param(DESKTOP, id="desktop")])
 def test_a_code_of_the_place_is_shown_where_it_can_be_scanned(visit: Open, size: tuple[int, int]) -> None:
-    seen = visit(size, dark=True)
+    seen = visit(size, dark=True, lang="he")
     page = seen.page
     field = page.locator(".st-key-gallery input[type=file]")
     field.wait_for(state="attached")
     field.set_input_files(views()[0])
-    page.get_by_text("Details").click()
+    page.locator("summary").click()
+    position = page.locator(".position code")
+    position.wait_for()
+    assert position.evaluate("code => getComputedStyle(code).direction") == "ltr", "latitude stays before longitude"
     code = page.locator(".place-code img")
     code.wait_for(state="attached")
     if size == DESKTOP:

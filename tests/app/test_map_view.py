@@ -12,7 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from app.map.deck import Room, view_of
+from app.map.still import still_map
 from benchmarks.browser import launch
+from core.campus.bundle import Bundle
+from core.locate.localizer import DEMO_BUNDLE
 from tests import REPOSITORY
 from tests.app.harness import DESKTOP, PHONE, Open, Server, Visit, start_app
 from tests.bundles import make_bundle
@@ -31,6 +35,22 @@ PLACED = """
       && Math.abs(at.y - screen.height / 2) < (screen.height - height) / 2;
     return { image, rank, x: at.x, y: at.y, width, height, inside, drawn: drawn.has(rank) };
   });"""
+
+# How much is seen of the still map, and of the live one, until the live one with its names is whole.
+BEFORE_IT_IS_DRAWN = """() => {
+  const page = document.documentElement.classList;
+  page.remove("campus-map-drawn");
+  const seen = ["img.still", "canvas:is(.mapboxgl-canvas, .maplibregl-canvas)"]
+    .map((part) => getComputedStyle(document.querySelector(part)).opacity);
+  page.add("campus-map-drawn");
+  return seen;
+}"""
+# The width in pixels of each text of a still map, as this browser draws it.
+WIDTHS = """(texts) => {
+  const pen = document.createElement("canvas").getContext("2d");
+  pen.font = "700 12px system-ui, sans-serif";
+  return texts.map((text) => pen.measureText(text).width);
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +115,7 @@ def test_zoomed_out_fewer_names_are_drawn_and_the_scale_bar_stays_true(visit: Op
     seen = visit(DESKTOP, url=named.url)
     seen.map_drawn()
     seen.page.wait_for_function("getComputedStyle(document.querySelector('img.still')).opacity === '0'")
+    assert seen.page.evaluate(BEFORE_IT_IS_DRAWN) == ["1", "0"]
     metres, px = bar(seen)
     first = letters(seen)
     assert first > 300
@@ -112,6 +133,21 @@ def test_zoomed_out_fewer_names_are_drawn_and_the_scale_bar_stays_true(visit: Op
     assert near_metres / near_px < far_metres / far_px / 1.5
     assert_each_name_is_whole_or_left_out(seen)
     seen.clean()
+
+
+@pytest.mark.parametrize("room", [Room(), Room(794, 800, 0, 54)], ids=["phone", "desktop"])
+def test_names_on_a_still_map_do_not_touch_one_another(browser: Any, room: Room) -> None:
+    bundle = Bundle.load(DEMO_BUNDLE)
+    still = unquote(still_map(bundle, view=view_of(bundle, room=room)))
+    found = re.findall(r"<text x='([\d.]+)' y='([\d.]+)' .*?>([^<]+)</text>", still)
+    page = browser.new_page()
+    widths = page.evaluate(WIDTHS, [text for _, _, text in found])
+    page.close()
+    boxes = [(float(x), float(y), float(width)) for (x, y, _), width in zip(found, widths, strict=True)]
+    assert len(boxes) > 10
+    for index, (x, y, width) in enumerate(boxes):
+        for other_x, other_y, other_width in boxes[:index]:
+            assert abs(x - other_x) > (width + other_width) / 2 or abs(y - other_y) >= 13  # two lines of one name
 
 
 def test_without_webgl_the_scale_is_the_pictures(visit: Open, browser: Any) -> None:

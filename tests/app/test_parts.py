@@ -279,9 +279,9 @@ def test_a_reason_is_chosen_by_its_kind_and_not_by_words_in_its_name() -> None:
 @pytest.mark.parametrize(
     ("heading", "spread", "english", "hebrew"),
     [
-        (44.6, 19.6, "Looking north-east (45° ± 20°)", "המבט לצפון־מזרח (\u206645° ± 20°\u2069)"),
+        (44.6, 19.6, "Looking north-east (45°\u00a0±\u00a020°)", "המבט לצפון־מזרח (\u206645°\u00a0±\u00a020°\u2069)"),
         (359.7, None, "Looking north (0°)", "המבט לצפון (0°)"),
-        (180.0, 5.0, "Looking south (180° ± 5°)", "המבט לדרום (\u2066180° ± 5°\u2069)"),
+        (180.0, 5.0, "Looking south (180°\u00a0±\u00a05°)", "המבט לדרום (\u2066180°\u00a0±\u00a05°\u2069)"),
         (None, None, None, None),
         (90.0, 120.0, None, None),  # towards half the horizon is no direction
     ],

@@ -105,6 +105,8 @@ def test_a_split_answer_lists_the_places_and_claims_none(start: Start) -> None:
     assert "2 places fit" in said
     assert "39 %" in said
     assert said.count("<li><span class='number'") == 2
+    assert "class='position'" not in said, "nobody stands between them"
+    assert "class='position'" in html(give(start(), photo()))
     assert "fix" not in {layer["id"] for layer in maps(app)[0]["layers"]}
 
 
@@ -192,6 +194,7 @@ def test_the_log_lists_what_was_located(start: Start) -> None:
     said = html(app)
     assert "Field test, photos with GPS: 1" in said
     assert said.index("several places") < said.index("Library")  # newest first
+    assert "<b>2 places fit</b><span>several places</span>" in said
     assert [button.proto.label for button in app.get("download_button")] == ["CSV", "GeoJSON", "GPX"]
     next(button for button in app.button if button.label == "Clear the log").click().run()
     assert any("No photos located yet" in caption.value for caption in app.caption)
