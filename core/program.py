@@ -1,4 +1,4 @@
-"""How this program was started, from a checkout or as the pack that a device runs; and its files found by name."""
+"""How this program was started: from a checkout, installed, or as a device's pack; and its files found by name."""
 
 from __future__ import annotations
 
@@ -16,6 +16,13 @@ def running_pack() -> Path | None:
     """The NAME.campus-edge that Python is running (`python3 NAME.campus-edge …`), or None."""
     started = Path(sys.argv[0])
     return started if zipfile.is_zipfile(started) else None
+
+
+def typed(package: str) -> str:
+    """What starts a package's commands, as this program was started: `campus-gps train`, else `python -m train`."""
+    if Path(sys.argv[0]).stem == "campus-gps":
+        return f"campus-gps {'locate' if package == 'predict' else package}"
+    return f"python -m {package}"
 
 
 def choices(room: str) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from core.errors import EngineError
 from core.io.arrays import read_npz
 from core.photo.load import MAX_PIXELS
 from core.photo.preprocess import network_image
+from core.program import typed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -168,7 +169,7 @@ class Export:
         """Raises EngineError naming the file that is missing or damaged."""
         if not (folder / MANIFEST).is_file():
             raise EngineError(
-                f"no {MANIFEST}", path=folder, remedy=f"make it with `python -m edge export BUNDLE --out {folder}`"
+                f"no {MANIFEST}", path=folder, remedy=f"make it with `{typed('edge')} export BUNDLE --out {folder}`"
             )
         return cls.read(lambda name: (folder / name).read_bytes(), str(folder))
 

@@ -14,7 +14,7 @@ from core.campus.file_names import EDGE_MODEL, THUMBNAILS
 from core.engines.engine_key import check_packed
 from core.errors import BundleError, EngineError
 from core.io.files import check_replaceable, written_atomically
-from core.program import PACKED_REQUIREMENTS
+from core.program import PACKED_REQUIREMENTS, typed
 from edge.manifest import FP16, GOLDEN, MANIFEST, Export
 from edge.wheels import devices_of, fetch_wheels
 
@@ -49,7 +49,7 @@ def pack(
         raise EngineError(
             f"was exported from another bundle than {bundle.path}",
             path=folder,
-            remedy=f"export again with `python -m edge export {bundle.path} --out {folder} --force`",
+            remedy=f"export again with `{typed('edge')} export {bundle.path} --out {folder} --force`",
         )
     files = {name: bundle.read(name) for name in bundle.manifest.files if name not in LEFT_OUT}
     files |= {target: (folder / name).read_bytes() for name, target in CARRIED.items()}

@@ -5,20 +5,20 @@ from __future__ import annotations
 import shlex
 
 from core.errors import EngineError
-from core.program import running_pack
+from core.program import running_pack, typed
 
 
 def edge_program() -> str:
-    """`python3 NAME.campus-edge` in a pack, else `python -m edge`; a command follows."""
+    """`python3 NAME.campus-edge` in a pack, else `python -m edge` or `campus-gps edge`; a command follows."""
     pack = running_pack()
-    return f"python3 {shlex.quote(str(pack))}" if pack else "python -m edge"
+    return f"python3 {shlex.quote(str(pack))}" if pack else typed("edge")
 
 
 def with_command(error: EngineError) -> EngineError:
     """The error, its remedy followed by the command to type where this program has one for its `step`."""
     program = edge_program()
     command = {
-        "pack": "`python -m edge export BUNDLE --out DIR`, `python -m edge pack BUNDLE DIR --out NAME.campus-edge`",
+        "pack": f"`{typed('edge')} export BUNDLE --out DIR`, `{typed('edge')} pack BUNDLE DIR --out NAME.campus-edge`",
         "build": f"`{program} build {error.path}`".replace(" `", "`"),
         "build smaller": f"`{program} build … --max-batch 1`",
         "doctor": f"`{program} doctor`",

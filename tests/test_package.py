@@ -18,6 +18,7 @@ from packaging.utils import canonicalize_name
 
 import campus_gps
 from core.errors import CampusError, MissingDependency
+from core.program import typed
 from tests import REPOSITORY
 
 LOCKS = {"requirements.txt": "requirements.lock", "requirements-dev.txt": "requirements-dev.lock"}
@@ -163,6 +164,22 @@ def test_a_missing_package_is_named_by_a_file_only_where_that_file_is(
     with pytest.raises(CampusError) as stop:
         campus_gps.main()
     assert str(stop.value).endswith(f"is not installed: pip install {said}")
+
+
+@pytest.mark.parametrize(
+    ("started", "train", "locate"),
+    [
+        ("/usr/bin/campus-gps", "campus-gps train", "campus-gps locate"),
+        ("train/__main__.py", "python -m train", "python -m predict"),
+    ],
+)
+def test_the_next_step_is_told_as_this_one_was_typed(
+    started: str, train: str, locate: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", [started, "train", "split", str(tmp_path)])
+    with pytest.raises(CampusError, match=f"make one with {train} ingest$"):
+        campus_gps.main()
+    assert typed("predict") == locate
 
 
 @pytest.fixture(scope="module")

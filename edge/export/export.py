@@ -21,6 +21,7 @@ from core.io.files import check_replaceable, written_atomically
 from core.locate.localizer import Localizer
 from core.network.torch_engine import TorchEngine
 from core.photo.preprocess import network_image
+from core.program import typed
 from edge.export.labelled import folder_images
 from edge.manifest import (
     FP16,
@@ -159,5 +160,5 @@ def main(args: argparse.Namespace) -> int:
     for name in (FP32, FP16, GOLDEN, MANIFEST):
         print(f"{(done.folder / name).stat().st_size / 1e6:7.1f} MB  {done.folder / name}")
     print(f"FP16 against FP32: {done.heads}; {done.fixes}")
-    print(f"next: python -m edge verify {done.folder} --bundle {args.bundle}")
+    print(f"next: {typed('edge')} verify {done.folder} --bundle {args.bundle}")
     return 0

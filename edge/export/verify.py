@@ -11,6 +11,7 @@ from core.engines.heads import run_all
 from core.engines.onnx_engine import OnnxEngine
 from core.errors import EngineError
 from core.locate.localizer import Localizer
+from core.program import typed
 from edge.export.graph_checks import Check, check_graph
 from edge.export.rtx_gate import check_with_tensorrt
 from edge.manifest import FP16, FP32, MANIFEST, Export, preprocessing_drift, sha256
@@ -101,5 +102,5 @@ def main(args: argparse.Namespace) -> int:
         raise EngineError(
             f"{len(failed)} checks failed ({', '.join(failed)})", path=args.folder, remedy="do not ship it"
         )
-    print(f"next: python -m edge pack {args.bundle or 'BUNDLE'} {args.folder} --out NAME.campus-edge")
+    print(f"next: {typed('edge')} pack {args.bundle or 'BUNDLE'} {args.folder} --out NAME.campus-edge")
     return 0

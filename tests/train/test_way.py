@@ -59,7 +59,7 @@ def way(tmp_path_factory: pytest.TempPathFactory) -> Path:
         small_backbone(CNN, SIZE, folder / "weights.pth")
         assert train_cli(patch, "fit", folder / "dataset", "--out", folder / "run", *split, *network(folder)) == 0
         with_pictures = ("--thumbnails",) if DETECTORS else ()
-        out = ("--out", folder / "bundle", "--samples", 2, "--trained", *with_pictures)
+        out = ("--out", folder / "bundle", "--samples", 2, "--trained", "--description", "A slice.", *with_pictures)
         assert train_cli(patch, "bundle", folder / "run", *out) == 0
     return folder
 
@@ -77,6 +77,7 @@ def test_the_bundle_says_what_it_was_made_of(way: Path) -> None:
     manifest = Bundle.load(way / "bundle").manifest
     assert manifest.training.photos == {"train": 96, "calibration": 24, "test": 24}
     assert manifest.training.split.startswith("by session (test: test-evening")
+    assert manifest.description == "A slice."
     assert manifest.training.epochs == EPOCHS
     assert manifest.metrics["test"].n == 24
     assert len(manifest.zones) == 12  # 96 photos at 8 a zone

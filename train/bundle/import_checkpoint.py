@@ -21,6 +21,7 @@ from core.campus.zones import Zones
 from core.errors import DatasetError, EngineError
 from core.io.labels import read_labels
 from core.locate.mixture import HEAVY_TAIL
+from core.program import typed
 from train.bundle.make import BundleConfig, add_bundle_arguments, manifest_and_files, read_map
 from train.bundle.parts import Parts, calibrated_parts, campus_grid, fitted_to
 from train.dataset.dataset import Dataset
@@ -267,5 +268,5 @@ def main(args: argparse.Namespace) -> int:
     config = BundleConfig(args.name or args.out.stem, args.description)
     bundle = import_checkpoint(args.checkpoint, args.gt, args.images, args.out, config, read_map(args.map), args.force)
     print(f"{bundle.path}: {bundle.manifest.description}")
-    print(f"try it with `python -m predict PHOTO --bundle {bundle.path}`")
+    print(f"try it with `{typed('predict')} PHOTO --bundle {bundle.path}`")
     return 0

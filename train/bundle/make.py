@@ -27,6 +27,7 @@ from core.locate.localizer import Localizer
 from core.photo.blur.blur import process_blur
 from core.photo.blur.models import REQUIREMENTS
 from core.photo.geotag import write_position
+from core.program import typed
 from train.bundle.parts import Parts, calibrated_parts, fitted_to
 from train.bundle.thumbnails import small_pictures
 from train.bundle.untrained import where_training_does_not_pay
@@ -72,7 +73,7 @@ class Run:
         config_file, best = run / CONFIG, run / BEST
         if not config_file.exists() or not best.exists():
             raise DatasetError(
-                "not a run with a trained network", path=run, remedy=f"train with `python -m train fit … --out {run}`"
+                "not a run with a trained network", path=run, remedy=f"train with `{typed('train')} fit … --out {run}`"
             )
         config = json.loads(config_file.read_text(encoding="utf-8"))
         fit = saved_config(config["fit"], str(run))
@@ -126,7 +127,7 @@ def read_map(path: Path | None) -> dict[str, Any]:
         data = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise BundleError(
-            "no such map", path=path, remedy="make it with `python -m train map`, or leave --map out"
+            "no such map", path=path, remedy=f"make it with `{typed('train')} map`, or leave --map out"
         ) from error
     except ValueError as error:
         raise BundleError("not JSON: the map is a GeoJSON FeatureCollection", path=path) from error
@@ -292,5 +293,5 @@ def main(args: argparse.Namespace) -> int:
         process_blur()  # what is absent is said before the work
     run, campus_map = Run.load(args.run), read_map(args.map)
     bundle = make_bundle(run, args.out, config, campus_map, test_samples(run.task, args.samples), args.force)
-    print(f"{bundle.path}: try it with `python -m predict PHOTO --bundle {bundle.path}`")
+    print(f"{bundle.path}: try it with `{typed('predict')} PHOTO --bundle {bundle.path}`")
     return 0

@@ -15,6 +15,7 @@ from core.campus.frame import LocalFrame
 from core.campus.seen import short_digest
 from core.errors import DatasetError
 from core.io.labels import read_labels
+from core.program import typed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,10 +50,10 @@ class Dataset:
         """
         root = Path(root)
         if not root.is_dir():
-            raise DatasetError("no such dataset folder", path=root, remedy="make one with python -m train ingest")
+            raise DatasetError("no such dataset folder", path=root, remedy=f"make one with {typed('train')} ingest")
         if not (root / "gt.csv").is_file():
             raise DatasetError(
-                "has no gt.csv, so it is not a dataset", path=root, remedy="make one with python -m train ingest"
+                "has no gt.csv, so it is not a dataset", path=root, remedy=f"make one with {typed('train')} ingest"
             )
         return cls.of(root / "gt.csv", root / "images")
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from core.campus.frame import LocalFrame
 from core.errors import DatasetError
 from core.io.files import written_atomically
+from core.program import typed
 from train.dataset.dataset import Dataset
 from train.dataset.expectation import expect
 from train.dataset.zoning import cells
@@ -278,7 +279,7 @@ def split_or_load(dataset: Dataset, config: SplitConfig | None, force: bool = Fa
         raise DatasetError(
             f"already split {there.describe()}",
             path=dataset.root,
-            remedy="leave out what says how to use that, or split again with `python -m train split --force`",
+            remedy=f"leave out what says how to use that, or split again with `{typed('train')} split --force`",
         )
     return there
 

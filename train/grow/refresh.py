@@ -30,6 +30,7 @@ from core.locate.localizer import Localizer
 from core.locate.posterior import Posterior
 from core.locate.verification import open_verifier
 from core.photo.blur.blur import process_blur
+from core.program import typed
 from train.bundle.calibrate import SHARES, errors_and_raw_radii, heading_factor, radius_factors
 from train.bundle.calibration_photos import CALIBRATION, HELD_OUT, CalibrationPhotos
 from train.bundle.parts import CELL_M, GRID_MARGIN_M, campus_grid
@@ -99,7 +100,7 @@ def refreshed(bundle: Bundle, arrivals: Arrivals, engine: Engine | None = None) 
     """
     if bundle.gallery is None:
         raise BundleError(
-            "has no gallery that could grow", path=bundle.path, remedy="train it with `python -m train bundle`"
+            "has no gallery that could grow", path=bundle.path, remedy=f"train it with `{typed('train')} bundle`"
         )
     engine = engine or open_engine(bundle)
     arrivals, known, far = _usable(bundle, arrivals)
@@ -349,5 +350,5 @@ def main(args: argparse.Namespace) -> int:
         print("nothing was written")
         return 0
     save_bundle(args.out, result.manifest, result.files, args.force)
-    print(f"{args.out}: refreshed; `python -m train health {args.out} PHOTOS` tells how it does from now on")
+    print(f"{args.out}: refreshed; `{typed('train')} health {args.out} PHOTOS` tells how it does from now on")
     return 0

@@ -18,6 +18,7 @@ from core.campus.file_names import CAMPUS_JSON
 from core.campus.frame import LocalFrame
 from core.errors import MapError
 from core.io.files import check_replaceable, written_atomically
+from core.program import typed
 from train.dataset.dataset import Dataset
 from train.dataset.zone_names import remapped
 from train.osm.box import Box
@@ -103,7 +104,7 @@ def main(args: argparse.Namespace) -> int:
     if campus.bundle is None:
         with written_atomically(out) as temporary:
             temporary.write_text(json.dumps(found, ensure_ascii=False, separators=(",", ":")), encoding="utf-8")
-        print(f"{out}: bundle it with `python -m train bundle RUN --map {out} --out BUNDLE`")
+        print(f"{out}: bundle it with `{typed('train')} bundle RUN --map {out} --out BUNDLE`")
         return 0
     bundle = remapped(campus.bundle, found, out)
     for index, zone in enumerate(bundle.manifest.zones, start=1):

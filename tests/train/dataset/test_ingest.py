@@ -177,16 +177,21 @@ def test_what_is_left_out_and_why(tmp_path: Path) -> None:
     assert held["wrong"][0]["file"] == "astray.jpg"
 
 
-def test_wrong_positions_are_kept_where_asked_and_doubtful_ones_marked(tmp_path: Path) -> None:
+def test_wrong_positions_are_kept_where_asked_and_doubtful_ones_marked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     photos = walk(tmp_path / "photos", 20)
     photo(photos / "astray.jpg", 52, lat=LAT + 0.2, time_local=None)
     photo(photos / "near.jpg", 53, lat=LAT - 240 * METRE, time_local=None)
-    report = ingest(photos, tmp_path / "ds", keep_wrong=True)
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    assert main(parser.parse_args([str(photos), "--out", str(tmp_path / "ds"), "--keep-wrong"])) == 0
     loaded = Dataset.load(tmp_path / "ds")
     marked = {name: why for name, why in zip(loaded.names, loaded.column("outlier"), strict=True) if why}
     assert set(marked) == {"astray.jpg", "near.jpg"}
-    assert [note.file for note in report.doubtful] == ["near.jpg"]
-    assert "kept as asked" in report.summary()
+    report = json.loads((tmp_path / "ds" / "report.json").read_text())
+    assert [note["file"] for note in report["doubtful"]] == ["near.jpg"]
+    assert "kept as asked" in capsys.readouterr().out
 
 
 def test_labels_from_a_csv(tmp_path: Path) -> None:

@@ -90,10 +90,37 @@ def test_its_own_photos_say_nothing(campus: Path, tmp_path: Path) -> None:
     assert (found.known, len(found.names)) == (80, 20)
 
 
-def test_limits_are_the_caller_s(campus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    later = write_walks(tmp_path / "later", {"thu": scattered(60, 11, OFF_M)})
-    assert run(monkeypatch, campus, later) == 0
-    assert run(monkeypatch, campus, later, "--most-growth", "0.01") == 1
+@pytest.fixture(scope="module")
+def field(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Photos 80 m off, and photos of another place."""
+    folder = tmp_path_factory.mktemp("field")
+    far, fence = {"late": scattered(60, 5, 80.0)}, {"thu": scattered(40, 8)}
+    return {
+        "far": write_walks(folder / "far", far),
+        "fence": write_walks(folder / "fence", fence, kind="elsewhere"),
+    }
+
+
+NEVER = {"least-coverage68": 0, "least-coverage95": 0, "most-refused": 1, "most-unlike": 1, "most-growth": 1000}
+
+
+@pytest.mark.parametrize(
+    ("limit", "passed_by"),
+    [
+        ("least-coverage68", "far"),
+        ("least-coverage95", "far"),
+        ("most-refused", "fence"),
+        ("most-unlike", "fence"),
+        ("most-growth", "far"),
+    ],
+)
+def test_each_limit_raises_the_alarm_by_itself(
+    campus: Path, field: dict[str, Path], monkeypatch: pytest.MonkeyPatch, limit: str, passed_by: str
+) -> None:
+    """As it is by default, and not where the caller moves it away."""
+    others = [f"--{name}={value}" for name, value in NEVER.items() if name != limit]
+    assert run(monkeypatch, campus, field[passed_by], *others) == 1
+    assert run(monkeypatch, campus, field[passed_by], *others, f"--{limit}={NEVER[limit]}") == 0
 
 
 def test_the_page_asks_the_network_for_nothing_and_escapes_every_name(
