@@ -15,7 +15,8 @@ from benchmarks.photo_to_fix import decode_jpeg
 from benchmarks.timing import PHOTOS, Effort, Finished, Section, Target, Times, run_program
 from core.locate.localizer import DEMO_BUNDLE, Localizer
 from train.dataset.ingest import DEFAULT_SIZE
-from train.dataset.intake import REDUCED_SHARE, usable_cores
+from train.dataset.intake import REDUCED_SHARE
+from train.dataset.workers import usable_cores
 
 COUNT = 400  # photos; a walk has hundreds
 INGEST, ONE, DECODER = "train ingest", "train ingest, one process", "only its decoder (libjpeg, reduced), one process"

@@ -173,7 +173,7 @@ def make_bundle(
     manifest, files = manifest_and_files(config, task.frame, parts, training, campus_map)
     files |= samples
     if config.thumbnails:
-        pictures = small_pictures([task.dataset.image_paths[row] for row in fitted.rows], process_blur())
+        pictures = small_pictures([task.dataset.image_paths[row] for row in fitted.rows])
         files[THUMBNAILS] = Thumbnails.of(pictures).file()
         log.info("thumbnails of %d photos: %.1f MB", len(pictures), len(files[THUMBNAILS]) / 1e6)
     test, files[NEEDS] = _measure(manifest, files, task)

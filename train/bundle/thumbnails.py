@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -11,22 +12,33 @@ from PIL import Image
 from tqdm import tqdm
 
 from core.campus.thumbnails import THUMBNAIL_PX
-from core.photo.blur.blur import Blur
+from core.photo.blur.blur import process_blur
 from core.photo.load import load_photo
+from train.dataset.workers import process_pool, usable_cores
 
 _LOOKED_PX = 2 * THUMBNAIL_PX  # a face that can be told in the thumbnail is large enough here to be found
 _QUALITY = 70
+_LEAST_SHARE = 24  # photos of a process: with fewer, starting it costs more than it saves
 
 
-def small_pictures(photos: Sequence[Path], blur: Blur) -> tuple[bytes, ...]:
-    """A JPEG of at most THUMBNAIL_PX of each photo. Raises PhotoError."""
-    return tuple(_small(path, blur) for path in tqdm(photos, desc="thumbnails", unit="photo", disable=None))
+def small_pictures(photos: Sequence[Path]) -> tuple[bytes, ...]:
+    """A JPEG of at most THUMBNAIL_PX of each photo, made on all cores.
+
+    Raises PhotoError, DatasetError where a process is lost, MissingDependency and EngineError as `process_blur` does.
+    """
+    workers = min(usable_cores(), len(photos) // _LEAST_SHARE)
+    with ExitStack() as stack:
+        made: Iterator[bytes] = map(_small, photos)
+        if workers > 1:
+            pool = stack.enter_context(process_pool(workers, "free some memory, then run the same command again"))
+            made = pool.map(_small, photos, chunksize=4)
+        return tuple(tqdm(made, "thumbnails", len(photos), unit="photo", disable=None))
 
 
-def _small(path: Path, blur: Blur) -> bytes:
+def _small(path: Path) -> bytes:
     image = Image.fromarray(load_photo(path, min_side=_LOOKED_PX).rgb)
     image.thumbnail((_LOOKED_PX, _LOOKED_PX), reducing_gap=2.0)
-    painted = Image.fromarray(blur.painted(np.asarray(image)))
+    painted = Image.fromarray(process_blur().painted(np.asarray(image)))
     painted.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
     out = io.BytesIO()
     painted.save(out, "JPEG", quality=_QUALITY, optimize=True)

@@ -11,20 +11,17 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import Future, as_completed
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from multiprocessing import get_context
 from pathlib import Path
 
-from core.errors import DatasetError, MissingDependency, PhotoError
+from core.errors import MissingDependency, PhotoError
 from core.io.files import read_regular, write_atomically
 from core.photo.capture import Capture
 from core.photo.load import MAX_FILE_BYTES, load_photo
-from train.dataset.workers import end_with_parent
+from train.dataset.workers import process_pool, usable_cores
 
 JPEG_QUALITY = 95  # the original's
 RECIPE = 3  # raise it when the images come out otherwise, so that work left by an older version is made anew
@@ -93,25 +90,9 @@ def take_in_all(tasks: list[PhotoTask], workers: int | None = None) -> Iterator[
     if workers == 1 or len(tasks) < _MIN_PARALLEL:
         yield from map(take_in, tasks)
         return
-    # Fresh processes: forking one that has threads (NumPy's, PyTorch's) can lock up.
-    context = get_context("spawn")
-    pool = ProcessPoolExecutor(min(workers, len(tasks)), mp_context=context, initializer=end_with_parent)
-    try:
+    again = "run the same command again with --workers 1, the photos done so far are kept"
+    with process_pool(min(workers, len(tasks)), again) as pool:
         yield from _results(pool.submit(take_in, task) for task in tasks)
-    except BrokenProcessPool:
-        raise DatasetError(
-            "a worker process ended without a word, probably for lack of memory",
-            remedy="run the same command again with --workers 1, the photos done so far are kept",
-        ) from None
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-def usable_cores() -> int:
-    """How many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def take_in(task: PhotoTask) -> Record:

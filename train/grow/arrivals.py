@@ -16,7 +16,6 @@ from core.campus.inbox import read_sidecar
 from core.campus.seen import photo_digest
 from core.errors import DatasetError
 from core.locate.verification import Verifier
-from core.photo.blur.blur import Blur
 from core.photo.capture import as_utc, parse_local_time, utc_by_place
 from train.bundle.thumbnails import small_pictures
 from train.dataset.columns import is_night
@@ -72,15 +71,15 @@ class Arrivals:
 
 
 def read_arrivals(
-    source: Path, image_size: int, verifier: Verifier | None = None, blur: Blur | None = None
+    source: Path, image_size: int, verifier: Verifier | None = None, thumbnails: bool = False
 ) -> Arrivals:
     """The photos of a dataset, of an inbox, or of a folder whose photos carry their position.
 
-    `verifier` reads their local features, too, and `blur` makes their thumbnails. Raises DatasetError where there is
+    `verifier` reads their local features, too; `thumbnails` asks for those. Raises DatasetError where there is
     none that can be used.
     """
     if (source / "gt.csv").is_file():
-        return _of_dataset(Dataset.load(source), image_size, verifier, blur)
+        return _of_dataset(Dataset.load(source), image_size, verifier, thumbnails)
     if not source.is_dir():
         raise DatasetError("no such folder of photos", path=source)
     with tempfile.TemporaryDirectory() as folder:
@@ -89,7 +88,7 @@ def read_arrivals(
         # A person looked at each photo of an inbox: no rule leaves it out again.
         report = ingest(source, Path(folder) / "dataset", labels if inbox else None, keep_wrong=inbox)
         print(report.summary())
-        return _of_dataset(Dataset.load(Path(folder) / "dataset"), image_size, verifier, blur, originals=source)
+        return _of_dataset(Dataset.load(Path(folder) / "dataset"), image_size, verifier, thumbnails, originals=source)
 
 
 def write_inbox_labels(inbox: Path, labels: Path) -> bool:
@@ -129,7 +128,7 @@ def write_inbox_labels(inbox: Path, labels: Path) -> bool:
 
 
 def _of_dataset(
-    dataset: Dataset, image_size: int, verifier: Verifier | None, blur: Blur | None, originals: Path | None = None
+    dataset: Dataset, image_size: int, verifier: Verifier | None, thumbnails: bool, originals: Path | None = None
 ) -> Arrivals:
     """A dataset's photos; `originals` is the folder that they were made of, whose files are the ones to know again."""
     files = dataset.image_paths
@@ -154,7 +153,7 @@ def _of_dataset(
         np.array(digests, np.uint64),
         np.array(sources, np.uint64),
         () if verifier is None else tuple(verifier.features_of(path) for path in dataset.image_paths),
-        () if blur is None else small_pictures(dataset.image_paths, blur),
+        small_pictures(dataset.image_paths) if thumbnails else (),
     )
 
 

@@ -342,8 +342,10 @@ def main(args: argparse.Namespace) -> int:
     if args.out is not None and not args.dry_run:
         check_may_save(args.out, args.force)
     bundle = Bundle.load(args.bundle)
-    blur = None if bundle.thumbnails is None else process_blur()
-    arrivals = read_arrivals(args.source, bundle.manifest.image_size, open_verifier(bundle), blur)
+    image_size, pictured = bundle.manifest.image_size, bundle.thumbnails is not None
+    if pictured:
+        process_blur()  # what is absent is said before the work
+    arrivals = read_arrivals(args.source, image_size, open_verifier(bundle), pictured)
     result = refreshed(bundle, arrivals)
     print("\n".join(result.lines()))
     if args.dry_run:
