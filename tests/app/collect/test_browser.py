@@ -19,7 +19,7 @@ from benchmarks.serving import Served, start
 from core.campus.frame import LocalFrame, distance_m
 from core.cli.run import run_cli
 from core.locate.localizer import Localizer
-from tests.app.harness import DESKTOP, PHONE, Visit
+from tests.app.harness import DESKTOP, LANDSCAPE, PHONE, Visit
 from tests.bundles import photo
 from train.__main__ import main as train
 
@@ -333,3 +333,10 @@ def test_reviewed_photos_join_the_campus_which_then_finds_their_place(
     assert after_m < 0.3 * before_m
     assert review.errors == []
     assert seen.errors == []
+
+
+def test_on_a_turned_phone_the_camera_stands_beside_the_map(visit: Open) -> None:
+    seen = visit("/collect", size=LANDSCAPE)
+    button, ground = (seen.page.locator(part).bounding_box() for part in ("#ways label", "#map"))
+    assert button["y"] + button["height"] <= LANDSCAPE[1]
+    assert button["x"] >= ground["x"] + ground["width"]
