@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import Any
 from PIL import Image
 
 from benchmarks.browser import launch
-from benchmarks.serving import plain
+from benchmarks.serving import plain, start
 from benchmarks.timing import ROOT
 from core.campus.bundle import save_bundle
 from core.campus.file_names import THUMBNAILS
@@ -36,6 +36,7 @@ SAMPLE = "samples/test-walk-IMG_00121.jpg"
 STANDPOINT = [f"samples/test-walk-IMG_000{number}.jpg" for number in (43, 41, 42, 44)]
 COLOURS = 160  # of a picture: a tenth of its bytes, and nothing that one sees
 GAP_PX = 16
+COLLECT, REVIEW = "phone/collect.png", "review.png"
 TAPPED = {"x": 246, "y": 187}  # on the map of "No, I am here": where the photo was taken
 
 State = Callable[[Any], None]
@@ -119,15 +120,55 @@ def main() -> int:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         browser = launch(driver.chromium)
         url = stack.enter_context(plain())
-        for picture in [picture for picture in pictures if picture.name in sys.argv[1:]] or pictures:
+        wanted = sys.argv[1:] or [*(picture.name for picture in pictures), COLLECT, REVIEW]
+        for picture in [picture for picture in pictures if picture.name in wanted]:
             served = stack.enter_context(plain(thumbnailed(localizer, folder))) if picture.with_thumbnails else url
-            whole = side_by_side([screenshot(browser, served, picture, shown) for shown in picture.states])
-            out = io.BytesIO()
-            whole.quantize(COLOURS).save(out, "PNG", optimize=True)
-            write_atomically(DOCS / picture.name, out.getvalue())
-            print(f"{DOCS / picture.name}: {len(out.getvalue()) / 1000:.0f} kB", flush=True)
+            keep(picture.name, side_by_side([screenshot(browser, served, picture, shown) for shown in picture.states]))
+        if COLLECT in wanted or REVIEW in wanted:
+            for name, image in collected(browser, localizer, photos, folder):
+                keep(name, image)
         browser.close()
     return 0
+
+
+def keep(name: str, image: Image.Image) -> None:
+    """Write a picture into docs/, and say how large it is."""
+    out = io.BytesIO()
+    image.quantize(COLOURS).save(out, "PNG", optimize=True)
+    write_atomically(DOCS / name, out.getvalue())
+    print(f"{DOCS / name}: {len(out.getvalue()) / 1000:.0f} kB", flush=True)
+
+
+def collected(
+    browser: Any, localizer: Localizer, photos: list[dict[str, Any]], folder: Path
+) -> Iterator[tuple[str, Image.Image]]:
+    """Collect with three photos of a standpoint taken and sent, and Review with these and one more."""
+    capture = load_photo(photos[0]["buffer"]).capture
+    here = {"latitude": capture.lat_deg, "longitude": capture.lon_deg, "accuracy": 14}
+    served = start(folder / "keys", localizer.bundle.path, "--inbox", str(folder / "inbox"))
+    try:
+        context = browser.new_context(
+            viewport={"width": PHONE[0], "height": PHONE[1]}, is_mobile=True, has_touch=True, ignore_https_errors=True,
+            permissions=["geolocation"], geolocation=here,
+        )  # fmt: skip
+        page = context.new_page()
+        page.goto(f"{served.home}/collect?lang=en&key={served.key}")
+        page.get_by_text("GPS ± 14 m").wait_for()
+        for number, photo in enumerate(photos):
+            if number == len(photos) - 1:
+                yield COLLECT, taken(page)
+            page.locator("#file").set_input_files(photo)
+            page.wait_for_function("before => records.length > before", arg=number)
+            if page.locator("#keep").is_visible():  # asked whether one that looks blurred may stay
+                page.locator("#keep").click()
+            page.get_by_text(f"0 waiting · {number + 1} sent").wait_for()
+        page.set_viewport_size({"width": DESKTOP[0], "height": DESKTOP[1]})
+        page.goto(f"{served.home}/review?lang=en")
+        page.locator("img").nth(len(photos) - 1).wait_for()
+        yield REVIEW, taken(page)
+        context.close()
+    finally:
+        served.stop()
 
 
 def thumbnailed(localizer: Localizer, folder: Path) -> Path:
@@ -170,10 +211,15 @@ def screenshot(browser: Any, url: str, picture: Picture, shown: State) -> Image.
     page.locator(".st-key-gallery input[type=file]").wait_for(state="attached")
     shown(page)
     page.locator(".campus-waiting").wait_for(state="detached")
-    page.wait_for_timeout(4000)  # the map's last frames
-    taken = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+    image = taken(page)
     context.close()
-    return taken
+    return image
+
+
+def taken(page: Any) -> Image.Image:
+    """What the page shows once all of it is drawn."""
+    page.wait_for_timeout(4000)  # a map's last frames
+    return Image.open(io.BytesIO(page.screenshot())).convert("RGB")
 
 
 def side_by_side(screens: Sequence[Image.Image]) -> Image.Image:
