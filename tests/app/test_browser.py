@@ -122,6 +122,26 @@ def test_a_heic_upload_and_a_bad_file(visit: Open) -> None:
     seen.clean()
 
 
+def test_a_place_is_shared_opened_in_maps_and_copied_in_one_tap(visit: Open) -> None:
+    seen = visit(PHONE)
+    page = seen.page
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    # Chromium has no sheet for sharing on Linux: what the page would give it is kept.
+    page.evaluate("navigator.share = async (shared) => { window.shared = shared; }")
+    page.locator(".strip button").nth(1).click()
+    page.locator("section.answer").wait_for()
+    page.get_by_role("button", name="Share").click()
+    lat, lon = map(float, page.evaluate("shared.text").split(", "))
+    page.locator("summary").click()
+    assert page.locator(".position code").inner_text() == f"{lat:.6f}, {lon:.6f}"
+    opened = page.get_by_role("link", name="Open in maps").get_attribute("href")
+    assert opened == f"geo:{lat},{lon}?q={lat},{lon}"
+    page.get_by_role("button", name="Copy").click()
+    page.get_by_text("Copied").wait_for()
+    assert page.evaluate("navigator.clipboard.readText()") == f"{lat}, {lon}"
+    seen.clean()
+
+
 @pytest.mark.parametrize("lang", ["en", "he"])
 def test_log_and_downloads(visit: Open, tmp_path: Path, lang: str) -> None:
     seen = visit(lang=lang)

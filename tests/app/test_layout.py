@@ -55,6 +55,9 @@ def test_map_answer_and_camera_share_one_screen(visit: Open, size: tuple[int, in
     side_by_side = width >= 900 or height <= 540
     assert after["width"] >= 0.55 * width if side_by_side else after["width"] == width
     assert after["height"] == height if side_by_side else after["height"] >= 0.38 * height
+    north = box(seen, ".st-key-controls .north")
+    assert before["y"] <= north["y"]
+    assert north["y"] + north["height"] <= before["y"] + before["height"], "north lies on the map"
     headline = box(seen, "section.answer h2")
     assert headline["y"] + headline["height"] <= box(seen, ".st-key-bar")["y"], "the bar cuts no answer"
     assert page.evaluate("document.documentElement.scrollWidth") <= width
