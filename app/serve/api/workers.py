@@ -32,18 +32,21 @@ class LocateWorkers:
 
         Raises PhotoError where a photo cannot be read, BrokenProcessPool where a process died of it.
         """
-        pool, sent = self._running(), tuple(photos)
+        pool = self._running()
         try:
-            if self._lends:
-                try:
-                    with _lent(sent) as lent:
-                        return pool.submit(_locate, lent).result()
-                except _NotLentError:
-                    self._lends = False
-            return pool.submit(_locate, sent).result()
+            return self._asked(pool, tuple(photos))
         except BrokenProcessPool:
             self._forget(pool)
             raise
+
+    def _asked(self, pool: ProcessPoolExecutor, photos: tuple[bytes, ...]) -> Fix:
+        if self._lends:
+            try:
+                with _lent(photos) as lent:
+                    return pool.submit(_locate, lent).result()
+            except _NotLentError:
+                self._lends = False
+        return pool.submit(_locate, photos).result()
 
     def close(self) -> None:
         """End the processes; a later photo starts others."""
