@@ -84,19 +84,30 @@ _POOR_CONTRAST = """() => {
     return 0.2126 * r + 0.7152 * g + 0.0722 * b;
   };
   const poor = [];
+  // Words stand in an element itself and in what the style puts before and after it, each on a ground of its own.
+  const worded = (element) => {
+    const own = [...element.childNodes].filter((node) => node.nodeType === 3).map((node) => node.data).join("").trim();
+    const put = ["::before", "::after"].map((part) => {
+      const style = getComputedStyle(element, part), content = style.content.match(/^"(.*)"$/)?.[1] ?? "";
+      const shown = style.display !== "none" && style.visibility === "visible" && Number(style.opacity) > 0;
+      return { text: shown ? content : "", style, behind: over(channels(style.backgroundColor), ground(element)) };
+    });
+    const itself = { text: own, style: getComputedStyle(element), behind: ground(element) };
+    return [itself, ...put].filter(({ text }) => text);
+  };
   const look = (root) => {
     for (const element of root.querySelectorAll("*")) {
       if (element.shadowRoot) look(element.shadowRoot);
-      const own = [...element.childNodes].filter((node) => node.nodeType === 3);
-      const text = own.map((node) => node.data).join("").trim();
-      const style = getComputedStyle(element), box = element.getBoundingClientRect();
-      if (!text || !box.width || !box.height || element.closest("style, script") || style.clipPath !== "none") continue;
+      const box = element.getBoundingClientRect(), clipped = getComputedStyle(element).clipPath !== "none";
+      if (!box.width || !box.height || element.closest("style, script") || clipped) continue;
       if (!element.checkVisibility({ opacityProperty: true, visibilityProperty: true })) continue;
-      const behind = ground(element);
-      const [light, dim] = [luminance(over(channels(style.color), behind)), luminance(behind)].sort((a, b) => b - a);
-      const size = parseFloat(style.fontSize), large = size >= 24 || (size >= 18.66 && Number(style.fontWeight) >= 700);
-      const ratio = (light + 0.05) / (dim + 0.05);
-      if (ratio < (large ? 3 : 4.5)) poor.push(`${text.slice(0, 40)}: ${ratio.toFixed(2)}`);
+      for (const { text, style, behind } of worded(element)) {
+        const [light, dim] = [over(channels(style.color), behind), behind].map(luminance).sort((a, b) => b - a);
+        const size = parseFloat(style.fontSize), bold = Number(style.fontWeight) >= 700;
+        const large = size >= 24 || (size >= 18.66 && bold);
+        const ratio = (light + 0.05) / (dim + 0.05);
+        if (ratio < (large ? 3 : 4.5)) poor.push(`${text.slice(0, 40)}: ${ratio.toFixed(2)}`);
+      }
     }
   };
   look(document.body);
