@@ -35,8 +35,8 @@ FRAME_PX = 640  # of a live frame: one a second goes over the phone's network
 _CAMERA_TEXTS = ("take_photo", "live_view", "live_stop", "snap", "reading", "sending", "camera_refused",
                  "unreadable", "too_large", "follow", "waiting")  # fmt: skip
 
-_PAGE_TEXTS = ("upload_too_large", "upload_lost", "upload_wrong_kind", "offline", "sending", "waiting", "loading_map",
-               "skip_to_content")  # fmt: skip
+_PAGE_TEXTS = ("upload_too_large", "upload_lost", "upload_wrong_kind", "offline", "sending", "sending_share", "waiting",
+               "loading_map", "skip_to_content")  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ WORDS = {
     "waiting": "Waiting for the server…",
     "reading": "Reading the photo…",
     "sending": "Sending…",
+    "sending_share": "Sending… {percent} %",
     "camera_refused": "The camera cannot be opened: allow it in the browser, or use the big button.",
     "unreadable": "The browser cannot read this photo.",
     "too_large": "This photo is larger than 25 MB.",

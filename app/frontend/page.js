@@ -64,8 +64,26 @@ function sayWhatFor(data) {
   if (sign.textContent !== text) sign.textContent = text;
 }
 
+// How much of each file was sent, {loaded, total} in bytes; Streamlit shows a wheel only. A file stays until all arrived.
+const uploads = new Map();
+
+function countUploads(told) {
+  const { send } = XMLHttpRequest.prototype;
+  XMLHttpRequest.prototype.send = function (body) {
+    if (body instanceof FormData) this.upload.addEventListener("progress", (sent) => (uploads.set(this, sent), told()));
+    return send.call(this, body);
+  };
+}
+
+function sending(texts) {
+  const sum = (part) => [...uploads.values()].reduce((all, sent) => all + sent[part], 0);
+  const percent = Math.floor((100 * sum("loaded")) / sum("total"));
+  return percent ? texts.sending_share.replace("{percent}", percent) : texts.sending;
+}
+
 function waitedFor(texts) {
-  if (document.querySelector('[data-testid="stFileChipIconSpinner"]')) return texts.sending;
+  if (document.querySelector('[data-testid="stFileChipIconSpinner"]')) return sending(texts);
+  uploads.clear();
   const state = document.querySelector('[data-testid="stApp"]')?.dataset.testScriptState;
   if (["running", "rerunRequested"].includes(state)) return texts.waiting;
   const stage = document.querySelector(".st-key-stage");
@@ -105,7 +123,8 @@ function does(room, made) {
 }
 
 let webgl, told, page_shown;
-let stopWatching = () => {};
+let stopWatching = () => {}, lookAgain = () => {};
+countUploads(() => lookAgain());
 
 export default function ({ data, setStateValue }) {
   webgl ??= hasWebgl();
@@ -153,6 +172,7 @@ export default function ({ data, setStateValue }) {
   let next = 0;
   const lookSoon = () => (next ||= requestAnimationFrame(() => ((next = 0), look()))); // once for a frame's many changes
   const watcher = new MutationObserver(lookSoon);
+  lookAgain = lookSoon;
   const attributeFilter = ["aria-invalid", "data-test-connection-state", "data-test-script-state"];
   watcher.observe(document.body, { subtree: true, childList: true, attributes: true, attributeFilter });
   for (const name of ["online", "offline"]) window.addEventListener(name, look);

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -166,3 +167,22 @@ def test_the_first_load_is_small(open_page: OpenPage, served: Served) -> None:
     assert 0.3 < load.usable_mb <= 1.3
     assert load.megabytes("DeckGl") > 0.3
     assert load.megabytes() <= 2.4
+
+
+def test_a_campus_goes_up_through_the_lock_and_one_that_is_none_says_so(
+    open_page: OpenPage, served: Served, tmp_path: Path
+) -> None:
+    """The demo's own download is 32 MB: more than a photo may be, less than a campus may be."""
+    hill = make_bundle(tmp_path / "hill.campus", name="Hillside", lat=-33.9, lon=18.4, rendered=False)
+    with (tmp_path / "usual.campus").open("wb") as file:
+        file.truncate(33_000_000)
+    seen = open_page(f"/?lang=en&key={served.key}")
+    page = seen.page
+    page.locator(".st-key-nav button").nth(2).click()
+    field = page.locator(".st-key-campus_file [data-testid=stFileUploaderDropzoneInput]")
+    field.wait_for(state="attached")
+    field.set_input_files(tmp_path / "usual.campus")
+    page.get_by_text("This campus cannot be opened.").wait_for()  # it arrived, and is looked into
+    field.set_input_files(hill)
+    page.get_by_role("heading", name="Hillside").wait_for()
+    seen.clean()

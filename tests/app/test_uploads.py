@@ -1,0 +1,144 @@
+"""Files on their way to the app: how much of one is sent, one that is too large or refused, a lost connection."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+
+from benchmarks.browser import throttle
+from benchmarks.serving import free_port
+from tests.app.harness import Open, Visit, start_app
+from tests.bundles import make_bundle, photo
+
+pytestmark = pytest.mark.slow
+
+LOST = "The file did not arrive: the connection to the server was lost or it refused the file. Try again."
+# Keeps every text that the sign of a wait has shown.
+KEEP_SAID = """() => {
+  window.said = [];
+  const keep = () => {
+    const text = document.querySelector(".campus-waiting")?.textContent;
+    if (text && text !== said.at(-1)) said.push(text);
+  };
+  new MutationObserver(keep).observe(document.body, { subtree: true, childList: true, characterData: true });
+}"""
+
+
+def slowed(page: Any, mbit_s: float) -> Any:
+    devtools = page.context.new_cdp_session(page)
+    devtools.send("Network.enable")
+    throttle(devtools, mbit_s, 50)
+    return devtools
+
+
+def campus_field(seen: Visit) -> Any:
+    """The field for a campus file, on its page."""
+    seen.page.locator(".st-key-nav button").nth(2).click()
+    seen.page.get_by_text("About this campus model").wait_for()
+    field = seen.page.locator(".st-key-campus_file [data-testid=stFileUploaderDropzoneInput]")
+    field.wait_for(state="attached")
+    return field
+
+
+@pytest.fixture(scope="module")
+def hill(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Another campus, packed."""
+    folder = tmp_path_factory.mktemp("hill")
+    return make_bundle(folder / "hill.campus", name="Hillside", lat=-33.9, lon=18.4, rendered=False)
+
+
+def test_a_campus_file_of_the_demo_s_size_is_taken_and_one_that_is_too_large_says_so(
+    visit: Open, tmp_path: Path
+) -> None:
+    """The demo's own download is 32 MB: more than a photo may be, less than a campus may be."""
+    seen = visit()
+    page = seen.page
+    page.locator(".st-key-nav button").nth(2).click()
+    field = page.locator(".st-key-campus_file [data-testid=stFileUploaderDropzoneInput]")
+    field.wait_for(state="attached")
+    large = tmp_path / "large.campus"
+    with large.open("wb") as file:
+        file.truncate(201 << 20)
+    field.set_input_files(large)
+    page.get_by_role("alert").get_by_text("larger than 200 MB").wait_for()
+    seen.screenshot("upload-too-large")
+    page.wait_for_function("!document.querySelector('[data-testid=stFileChip]')")
+    with (tmp_path / "usual.campus").open("wb") as file:
+        file.truncate(33_000_000)
+    field.set_input_files(tmp_path / "usual.campus")
+    page.get_by_text("This campus cannot be opened.").wait_for()  # it arrived, and is looked into
+    assert seen.errors == []
+    assert seen.outside == []
+
+
+@pytest.mark.parametrize("lang", ["en", "he"])
+def test_a_file_on_its_way_says_how_much_of_it_is_sent(visit: Open, lang: str) -> None:
+    seen = visit(lang=lang)
+    page = seen.page
+    field = page.locator(".st-key-gallery input[type=file]")
+    field.wait_for(state="attached")
+    page.evaluate(KEEP_SAID)
+    slowed(page, 1)
+    large = photo(east_m=-52, north_m=68, size=(4000, 3000))
+    field.set_input_files({"name": "a.jpg", "mimeType": "image/jpeg", "buffer": large})
+    page.locator("section.answer").wait_for()
+    said = page.evaluate("said")
+    shares = [int(share) for share in re.findall(rf"{'שולח' if lang == 'he' else 'Sending'}… (\d+) %", " ".join(said))]
+    assert shares == sorted(set(shares)), said
+    assert len([share for share in shares if 0 < share < 100]) >= 2, said
+    seen.clean()
+
+
+def test_a_connection_lost_while_a_campus_is_sent_is_a_sentence_and_it_can_be_sent_again(
+    visit: Open, bundle: Path, hill: Path, tmp_path: Path
+) -> None:
+    port = free_port()
+    running = start_app({"CAMPUS_BUNDLE": str(bundle)}, port)
+    try:
+        seen = visit(url=running.url)
+        page = seen.page
+        field = campus_field(seen)
+        devtools = slowed(page, 4)
+        with (tmp_path / "usual.campus").open("wb") as file:
+            file.truncate(33_000_000)
+        field.set_input_files(tmp_path / "usual.campus")
+        page.get_by_text(re.compile(r"Sending… \d+ %")).wait_for()
+        running.process.kill()
+        running.process.wait(10)
+        page.get_by_role("alert").get_by_text(LOST).wait_for()
+        expect(page.locator(".campus-waiting")).to_have_count(0)
+        seen.screenshot("upload-lost")
+        running = start_app({"CAMPUS_BUNDLE": str(bundle)}, port)
+        page.get_by_text("No connection to the server").wait_for(state="detached")
+        throttle(devtools, 1000, 0)
+        field.set_input_files(hill)
+        page.get_by_role("heading", name="Hillside").wait_for()
+        expect(page.get_by_text(LOST)).to_have_count(0)
+    finally:
+        running.process.kill()
+        running.process.wait(10)
+
+
+def test_a_file_that_the_server_refuses_is_a_sentence(visit: Open, bundle: Path, tmp_path: Path) -> None:
+    """A server, or a proxy before it, that takes less than the page's own field does answers 413."""
+    strict = start_app({"CAMPUS_BUNDLE": str(bundle), "STREAMLIT_SERVER_MAX_UPLOAD_SIZE": "1"})
+    try:
+        seen = visit(url=strict.url)
+        answers = []
+        seen.page.on("response", lambda answer: answers.append(answer.status))
+        field = campus_field(seen)
+        with (tmp_path / "usual.campus").open("wb") as file:
+            file.truncate(3_000_000)
+        field.set_input_files(tmp_path / "usual.campus")
+        seen.page.get_by_role("alert").get_by_text(LOST).wait_for()
+        assert 413 in answers
+        expect(seen.page.locator("[data-testid=stFileChip]")).to_have_count(0)
+        expect(seen.page.locator(".campus-waiting")).to_have_count(0)
+        assert "Axios" not in seen.page.locator("body").inner_text()
+    finally:
+        strict.process.terminate()
+        strict.process.wait(10)
