@@ -79,6 +79,8 @@ def from_samples(localizer: Localizer, texts: Texts) -> None:
     path = localizer.bundle.path
     pictures = sample_pictures(path, changed_ns(path))
     if not pictures:
+        if st.session_state.current is None:
+            st.caption(texts["no_samples"])
         return
     items = [
         {

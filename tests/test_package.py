@@ -82,10 +82,15 @@ def test_the_app_s_lock_agrees_with_that_of_development() -> None:
 def test_the_test_script_runs_the_quick_tests_unless_more_is_asked_for(words: tuple[str, ...], tmp_path: Path) -> None:
     script = (REPOSITORY / "scripts" / "test").read_text(encoding="utf-8")
     (tmp_path / "test").write_text(script, encoding="utf-8")
-    (tmp_path / "venv.sh").write_text('use_venv() { :; }\npython() { echo "$@"; }\nexec() { "$@"; }\n')
+    (tmp_path / "venv.sh").write_text('use_venv() { echo installed; }\npython() { echo "$@"; }\nexec() { "$@"; }\n')
     said = subprocess.run(["bash", tmp_path / "test", *words], capture_output=True, text=True, check=True).stdout
     assert "-m pytest" in said
     assert ("-m not slow or quick" in said) is (words == ())
+    told = {(): "about 4 minutes on two idle cores", ("--all",): "about a quarter of an hour on two idle cores"}.get(
+        words
+    )
+    if told:
+        assert said.index(told) < said.index("installed"), "how long it takes is said before anything is waited for"
     assert ("tests/test_units.py" in said) is ("tests/test_units.py" in words)
 
 

@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app.language import Lang
+from app.texts import Texts
 from tests import REPOSITORY
 from tests.app.harness import two_views
 from tests.bundles import make_bundle, photo
@@ -79,6 +81,17 @@ def test_before_a_photo_the_page_is_short_and_says_what_to_do(start: Start) -> N
     assert "not a real place" in html(app)
     assert any("Photograph buildings" in caption.value for caption in app.caption)
     assert layers(app) == set()  # the map is there before the first photo: its scripts load while the page rests
+
+
+@pytest.mark.parametrize("lang", ["en", "he"])
+def test_a_campus_without_samples_says_so_and_takes_photos(start: Start, tmp_path: Path, lang: Lang) -> None:
+    """As `train bundle` makes one unless it is asked for samples, since people may be in them."""
+    app = start(make_bundle(tmp_path / "bare", samples=False), lang)
+    said = Texts(lang)["no_samples"]
+    assert said in [caption.value for caption in app.caption]
+    give(app, photo(east_m=-52, north_m=68))
+    assert "Library" in html(app)
+    assert said not in [caption.value for caption in app.caption]
 
 
 def test_a_clear_answer(start: Start) -> None:

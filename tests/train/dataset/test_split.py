@@ -213,6 +213,26 @@ def test_a_split_that_cannot_be_says_why(dataset: Dataset, config: SplitConfig, 
         split_dataset(dataset, config)
 
 
+def test_two_walks_are_told_to_take_a_third_or_to_hold_out_places_which_works(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = dataset.root / "gt.csv"
+    head, *rows = table.read_text().splitlines()
+    walks = [f"{row},{'morning' if index < 30 else 'evening'}" for index, row in enumerate(rows)]
+    table.write_text("\n".join([f"{head},session", *walks]))
+
+    def split(group_by: str) -> int:
+        monkeypatch.setattr(sys, "argv", ["train", "split", str(dataset.root), "--group-by", group_by])
+        return run_cli(train.__main__.main)
+
+    assert split("session") == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "2 session groups leave no photos for" in line
+    assert "three are needed. Take another, or hold out places instead" in line
+    assert split(line.partition("--group-by ")[2]) == 0
+    assert "split by standpoint" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"config": {}, "splits": {"train": []}}', '{"config": {"x": 1}}'])
 def test_a_manifest_that_is_none(dataset: Dataset, text: str) -> None:
     (dataset.root / "splits.json").write_text(text)
