@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from app import campuses, session_log, widgets
+from app import campuses, cards, session_log, widgets
 from app.following import follow
 from app.gate import BusyError
 from app.kept_photos import photo_keeper
@@ -113,7 +113,7 @@ def take(
     state.trouble = None
     before: list[Taken] = list(state.play) if another else []
     try:
-        with st.spinner(texts["working"]), gate().turn(waiting=MOST_WAITING):
+        with gate().turn(waiting=MOST_WAITING):
             new, unusable = _read_each(readers, texts)
             if not own:
                 new = [(replace(taken, photo=b""), photo) for taken, photo in new]
@@ -141,21 +141,28 @@ def take(
 def _read_each(
     readers: list[Callable[[], tuple[Taken, bytes]]], texts: Texts
 ) -> tuple[list[tuple[Taken, bytes]], dict[int, str]]:
-    """The photos that can be read, and why each other one cannot, by its number; says which one is being read.
+    """The photos that can be read, and why each other one cannot, by its number; shows how far each one is.
 
     Raises CampusError where none can be read.
     """
-    new, unusable = [], {}
+    new: list[tuple[Taken, bytes]] = []
+    unusable: dict[int, str] = {}
+    states: list[cards.State] = ["waiting"] * len(readers)
+    pictures = [""] * len(readers)
     told = st.empty()
     for number, reader in enumerate(readers, start=1):
+        states[number - 1] = "reading"
         if len(readers) > 1:
-            told.progress(number / len(readers), texts.say("reading_number", number=number, count=len(readers)))
+            told.html(cards.reading(states, pictures, texts))
         try:
-            new.append(reader())
+            taken, photo = reader()
         except CampusError as error:
             if not new and number == len(readers):
                 raise
-            unusable[number] = reason(error, texts)
+            unusable[number], states[number - 1] = reason(error, texts), "unusable"
+        else:
+            new.append((taken, photo))
+            pictures[number - 1], states[number - 1] = taken.thumbnail, "read"
     told.empty()
     return new, unusable
 

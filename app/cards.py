@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
+from typing import Literal
 from urllib.parse import quote
 
 from app.map.deck import known_heading, view_cone
@@ -18,8 +19,10 @@ from core.campus.bundle import Bundle
 from core.locate.confidence import Confidence, confidence
 from core.locate.fix import Fix
 
+State = Literal["waiting", "reading", "read", "unusable"]  # of one of several photos that came at once
 # A sign beside the words, so that nothing is told by colour alone.
 _SIGNS: dict[Confidence, str] = {"good": "✓", "likely": "≈", "wide": "◯", "split": "≠", "elsewhere": "⊘"}
+_STATE_SIGNS: dict[State, str] = {"waiting": "", "reading": "…", "read": "✓", "unusable": "✗"}
 _NO_ERROR_M = 1.0  # a smaller one is what a program wrote, not what a receiver knows
 
 
@@ -108,6 +111,18 @@ def together(sighting: Sighting, first_m: float | None, texts: Texts) -> str:
         said.append(texts.say("together", count=fix.photos, before=before, after=after))
     said += [texts.say("together_outlier", number=place + 1) for place in fix.outliers]
     return "".join(f"<p class='together'>{escape(sentence)}</p>" for sentence in said)
+
+
+def reading(states: Sequence[State], pictures: Sequence[str], texts: Texts) -> str:
+    """How far each of several photos is, and which is being read; a picture is empty until its photo was read."""
+    number = 1 + (states.index("reading") if "reading" in states else len(states) - 1)
+    items = []
+    for at, (state, picture) in enumerate(zip(states, pictures, strict=True), start=1):
+        said, sign = escape(f"{at}: {texts[f'state_{state}']}"), f"<i aria-hidden='true'>{_STATE_SIGNS[state]}</i>"
+        image = f"<img src='{escape(picture)}' alt=''>" if picture else f"<span>{at}</span>"
+        items.append(f"<li class='{state}' aria-label='{said}'>{image}{sign}</li>")
+    title = escape(texts.say("reading_number", number=number, count=len(states)))
+    return f"<div class='reading'><p role='status'>{title}</p><ol>{''.join(items)}</ol></div>"
 
 
 def played(thumbnail: str, number: int, outliers: Sequence[int]) -> str:

@@ -119,6 +119,10 @@ WORDS = {
     "zone_number": "Zone {number}",
     # trouble
     "reading_number": "Reading photo {number} of {count}…",
+    "state_waiting": "waits",
+    "state_reading": "is read",
+    "state_read": "was read",
+    "state_unusable": "cannot be used",
     "photos_unusable": "Not used, the others are: photo {numbers}.",
     "photo_error": "This photo cannot be used.",
     "bundle_error": "This campus cannot be opened.",

@@ -84,6 +84,7 @@ function sending(texts) {
 function waitedFor(texts) {
   if (document.querySelector('[data-testid="stFileChipIconSpinner"]')) return sending(texts);
   uploads.clear();
+  if (document.querySelector(".reading")) return ""; // it says itself what is waited for
   const state = document.querySelector('[data-testid="stApp"]')?.dataset.testScriptState;
   if (["running", "rerunRequested"].includes(state)) return texts.waiting;
   const stage = document.querySelector(".st-key-stage");

@@ -36,7 +36,7 @@ def server(bundle: Path) -> Iterator[Server]:
 
 @pytest.fixture
 def visit(browser: Any, server: Server) -> Iterator[Open]:
-    """Open the app: visit(size=PHONE, dark=False, lang="en", url=None), with another browser or place of the phone."""
+    """Open the app: visit(size=PHONE, dark=False, lang="en", url=None), with another browser, its name, or place."""
     contexts = []
 
     usual = browser
@@ -48,10 +48,12 @@ def visit(browser: Any, server: Server) -> Iterator[Open]:
         url: str | None = None,
         browser: Any = None,
         at: tuple[float, float] = (47.0001, 8.4003),
+        agent: str | None = None,
     ) -> Visit:
         phone = size[0] < 600
         context = (browser or usual).new_context(
             viewport={"width": size[0], "height": size[1]},
+            user_agent=agent,
             device_scale_factor=float(os.environ.get("SCREENSHOT_SCALE", "1")),
             is_mobile=phone,
             has_touch=phone,

@@ -142,6 +142,21 @@ def test_a_place_is_shared_opened_in_maps_and_copied_in_one_tap(visit: Open) -> 
     seen.clean()
 
 
+@pytest.mark.parametrize("device", ["iPhone", "iPad"])
+def test_apple_s_phones_and_tablets_open_a_place_in_their_own_maps(visit: Open, device: str) -> None:
+    system = "CPU iPhone OS 18_1 like Mac OS X" if device == "iPhone" else "CPU OS 18_1 like Mac OS X"
+    agent = f"Mozilla/5.0 ({device}; {system}) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.1 Safari/604.1"
+    seen = visit(PHONE, agent=agent)
+    page = seen.page
+    page.locator(".strip button").nth(1).click()
+    page.locator("section.answer").wait_for()
+    page.locator("summary").click()
+    lat, lon = map(float, page.locator(".position code").inner_text().split(", "))
+    opened = page.get_by_role("link", name="Open in maps").get_attribute("href")
+    assert opened == f"maps://?ll={lat},{lon}&q={lat},{lon}"
+    seen.clean()
+
+
 @pytest.mark.parametrize("lang", ["en", "he"])
 def test_log_and_downloads(visit: Open, tmp_path: Path, lang: str) -> None:
     seen = visit(lang=lang)

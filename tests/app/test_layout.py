@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import segno
 from PIL import Image
 
 from benchmarks.browser import launch
@@ -203,6 +204,19 @@ def test_four_photos_of_one_place_stand_in_one_row(visit: Open, size: tuple[int,
     seen.clean()
 
 
+# The modules of a drawn QR code of so many, 1 where dark, with the four light ones of its margin around.
+MODULES = """(image, count) => {
+  const pen = document.createElement("canvas").getContext("2d");
+  pen.canvas.width = pen.canvas.height = 3 * (count + 8);
+  pen.drawImage(image, 0, 0, pen.canvas.width, pen.canvas.height);
+  const all = [...Array(count + 8).keys()];
+  return all.map((row) => all.map((column) => {
+    const [red, , , opaque] = pen.getImageData(3 * column + 1, 3 * row + 1, 1, 1).data;
+    return Number(red < 128 || opaque < 255);
+  }));
+}"""
+
+
 @pytest.mark.parametrize("size", [pytest.param(PHONE, id="phone"), pytest.param(DESKTOP, id="desktop")])
 def test_a_code_of_the_place_is_shown_where_it_can_be_scanned(visit: Open, size: tuple[int, int]) -> None:
     seen = visit(size, dark=True, lang="he")
@@ -218,8 +232,11 @@ def test_a_code_of_the_place_is_shown_where_it_can_be_scanned(visit: Open, size:
     code.wait_for(state="attached")
     if size == DESKTOP:
         code.wait_for(state="visible")
-        assert code.evaluate("(img) => img.naturalWidth") > 100
         code.scroll_into_view_if_needed()
+        lat, lon = position.inner_text().split(", ")
+        expected = segno.make(f"geo:{lat},{lon}", error="m", micro=False)
+        drawn = code.evaluate(MODULES, len(expected.matrix))
+        assert drawn == [list(row) for row in expected.matrix_iter(border=4)]
     else:
         assert not code.is_visible()
     seen.screenshot(f"layout-code-{size[0]}")

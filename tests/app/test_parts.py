@@ -213,6 +213,19 @@ def test_each_column_of_the_downloads_has_a_note(lang: Lang) -> None:
     assert all(escape(Texts(lang)[key]) in said for key, _ in session_log.COLUMN_NOTES)
 
 
+@pytest.mark.parametrize("lang", ["en", "he"])
+def test_several_photos_tell_their_states_by_sign_and_by_word(lang: Lang) -> None:
+    texts = Texts(lang)
+    states: list[cards.State] = ["read", "unusable", "reading", "waiting"]
+    said = cards.reading(states, ["data:image/jpeg;base64,AA", "", "", ""], texts)
+    assert texts.say("reading_number", number=3, count=4) in said
+    for number, (state, sign) in enumerate(zip(states, ("✓", "✗", "…", ""), strict=True), start=1):
+        item = said.split("<li ")[number]
+        assert f"aria-label='{number}: {texts[f'state_{state}']}'" in item
+        assert f">{sign}</i>" in item
+        assert ("<img" in item) is (state == "read")
+
+
 def refused_photo(data: bytes) -> CampusError:
     with pytest.raises(PhotoError) as refused:
         load_photo(data)

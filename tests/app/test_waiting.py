@@ -55,13 +55,51 @@ def test_a_photo_is_said_to_be_on_its_way_until_it_is_answered(visit: Open) -> N
     slow(page)
     large = photo(east_m=-52, north_m=68, size=(4000, 3000))
     said = page.locator(".campus-waiting")
+    button = page.locator(".st-key-gallery section button").last
+    before = button.bounding_box()
     for field in (".st-key-gallery input[type=file]", ".camera:not(.another) .file"):
         page.locator(field).set_input_files({"name": "a.jpg", "mimeType": "image/jpeg", "buffer": large})
         own = page.locator(".camera:not(.another) .say") if "camera" in field else said
         expect(own).to_have_text(re.compile("Sending"))
+        if own == said:
+            assert button.bounding_box() == before, "the gallery's button stays where it is"
         page.locator("section.answer", has_text="Library").wait_for()
         expect(said).to_have_count(0)
         expect(page.locator(".camera:not(.another) .say")).to_have_text("")
+
+
+# Keeps how far each of several photos was, whenever that changed.
+KEEP_STATES = """() => {
+  window.states = [];
+  const keep = () => {
+    const now = [...document.querySelectorAll("div.reading li")].map((photo) => photo.className);
+    if (now.length && String(now) !== String(states.at(-1))) states.push(now);
+  };
+  new MutationObserver(keep).observe(document.body, { subtree: true, childList: true, attributes: true });
+}"""
+
+
+def test_several_photos_at_once_show_how_far_each_of_them_is(visit: Open) -> None:
+    page = visit(PHONE).page
+    field = page.locator(".st-key-gallery input[type=file]")
+    field.wait_for(state="attached")
+    page.evaluate(KEEP_STATES)
+    # Large ones take a moment to be read, and then are drawn alike.
+    large = [photo(east_m=east, north_m=68, size=(4600, 3400), format="PNG") for east in (-52, -50, -48)]
+    files = [large[0], b"no photo", *large[1:]]
+    field.set_input_files(
+        [{"name": f"{n}.png", "mimeType": "image/png", "buffer": data} for n, data in enumerate(files)]
+    )
+    page.get_by_text("Not used, the others are: photo 2.").wait_for()
+    page.locator("img.played").nth(2).wait_for()
+    expect(page.locator("div.reading")).to_have_count(0)
+    seen = page.evaluate("states")
+    assert any("reading" in states and "waiting" in states for states in seen), seen
+    assert any("read" in states and "reading" in states for states in seen), seen
+    for states in seen:
+        now = states.index("reading")
+        assert states[:now] == ["read", "unusable", "read", "read"][:now]
+        assert states[now + 1 :] == ["waiting"] * (3 - now)
 
 
 def test_a_photo_outlives_the_server_and_so_does_the_log(visit: Open, bundle: Path) -> None:
