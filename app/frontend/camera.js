@@ -1,4 +1,5 @@
-const unanswered = {}; // photos that were sent, by their button: they outlive the page's drawing it anew
+// Photos that are not answered yet, and what sends them, by their button: they outlive the page's drawing it anew.
+const unanswered = {}, senders = {};
 
 // The phone's rear camera. A file input with `capture` opens the camera app itself, also on plain http; the photo is
 // turned upright and made smaller here, and the EXIF, which a canvas loses, travels beside it.
@@ -54,7 +55,9 @@ export default function ({ parentElement: root, setTriggerValue, data }) {
   async function deliver(url, exif, name) {
     say.textContent = texts.sending;
     const phone = await position();
-    if (!closed) untilAnswered({ url, exif, phone, name, number: Date.now() });
+    const shot = { url, exif, phone, name, number: Date.now() };
+    unanswered[data.another] = { shot };
+    senders[data.another]?.(shot); // this button, the one in its place, or the next that is drawn
   }
 
   const page = document.documentElement.dataset;
@@ -64,6 +67,7 @@ export default function ({ parentElement: root, setTriggerValue, data }) {
   // A photo is said to be on its way until it is answered, and goes again once a lost connection is back.
   function untilAnswered(shot) {
     let idle = 0, again = false;
+    working(texts.sending);
     clearInterval(unanswered[data.another]?.timer);
     setTriggerValue("photo", shot);
     onItsWay = setInterval(() => {
@@ -222,12 +226,11 @@ export default function ({ parentElement: root, setTriggerValue, data }) {
     }
   };
   const sent = unanswered[data.another]?.shot;
-  if (sent && Date.now() - sent.number < 120000) {
-    working(texts.sending);
-    untilAnswered(sent);
-  }
+  if (sent && Date.now() - sent.number < 120000) untilAnswered(sent);
+  senders[data.another] = untilAnswered;
   return () => {
     closed = true;
+    if (senders[data.another] === untilAnswered) delete senders[data.another];
     clearInterval(onItsWay);
     document.removeEventListener("visibilitychange", hidden);
     stop();

@@ -102,6 +102,26 @@ def test_several_photos_at_once_show_how_far_each_of_them_is(visit: Open) -> Non
         assert states[now + 1 :] == ["waiting"] * (3 - now)
 
 
+def test_a_photo_is_sent_though_its_button_is_drawn_anew_while_it_is_read(visit: Open) -> None:
+    page = visit(PHONE).page
+    field = page.locator(".camera:not(.another) .file")
+    field.wait_for(state="attached")
+    page.evaluate(
+        """() => {
+          const read = window.createImageBitmap;
+          const held = new Promise((go) => (window.goOn = go));
+          window.createImageBitmap = async (...photo) => (await held, read(...photo));
+        }"""
+    )
+    field.set_input_files({"name": "a.jpg", "mimeType": "image/jpeg", "buffer": photo(east_m=-52, north_m=68)})
+    page.locator(".st-key-nav button").nth(1).click()
+    field.wait_for(state="detached")
+    page.locator(".st-key-nav button").nth(0).click()
+    field.wait_for(state="attached")
+    page.evaluate("window.goOn()")
+    page.locator("section.answer", has_text="Library").wait_for()
+
+
 def test_a_photo_outlives_the_server_and_so_does_the_log(visit: Open, bundle: Path) -> None:
     """The connection goes, a photo is taken, the server is started anew: the photo goes up and both are in the log."""
     port = free_port()
