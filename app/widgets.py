@@ -27,7 +27,8 @@ from core.photo.capture import Capture, capture_from_tags
 from core.photo.exif import read_tags
 
 _FRONTEND = Path(__file__).resolve().parent / "frontend"
-_MAP_SCRIPT = Path(__file__).resolve().parent / "collect" / "pages" / "map.js"
+_PAGES = Path(__file__).resolve().parent / "collect" / "pages"
+_LABELS_SCRIPT, _MAP_SCRIPT = _PAGES / "labels.js", _PAGES / "map.js"
 MAX_PHOTO_BYTES = 25 * 2**20
 MAX_SIDE_PX = 1600  # far more than any network here wants, and 12 megapixels become 0.4 MB on the way
 JPEG_QUALITY = 0.9
@@ -53,15 +54,15 @@ class Shot:
     live: bool = False
 
 
-def component(name: str, *, before: Path | None = None) -> Any:
-    """The component of `frontend/NAME.*`; the script `before` stands before its own."""
+def component(name: str, *before: Path) -> Any:
+    """The component of `frontend/NAME.*`; the scripts `before` stand before its own."""
 
     def part(kind: str) -> str | None:
         path = _FRONTEND / f"{name}.{kind}"
         # The last newline tells Streamlit that this is the text itself, not the path of a file.
         return path.read_text("utf-8") + "\n" if path.exists() else None
 
-    script = (before.read_text("utf-8") if before else "") + (part("js") or "")
+    script = "".join(path.read_text("utf-8") for path in before) + (part("js") or "")
     return st.components.v2.component(f"campus_{name}", html=part("html"), css=part("css"), js=script or None)
 
 
@@ -147,7 +148,7 @@ def place_on_map(texts: Texts, plan: Mapping[str, Any], fix: tuple[float, float]
     """The campus's map (`app.collect.plan`) to tap on, and a button; gives the place in the run after it."""
     words = {key: texts[key] for key in ("correct_tap", "correct_store")}
     data = {"plan": plan, "fix": fix, "dark": dark, "texts": words}
-    told = component("correct", before=_MAP_SCRIPT)(key="correct", data=data, on_place_change=_ignore).place
+    told = component("correct", _LABELS_SCRIPT, _MAP_SCRIPT)(key="correct", data=data, on_place_change=_ignore).place
     return _phone({**told, "error_m": 0.0}) if isinstance(told, Mapping) else None
 
 
@@ -190,7 +191,8 @@ def scale_bar(texts: Texts, metres_per_px: float, *, webgl: bool) -> None:
 def names_on_map(labels: Sequence[Label], *, dark: bool) -> None:
     """Give the map the pictures of its names."""
     pictures = [image_of(label, dark=dark) for label in labels]
-    component("names")(key="names", data={"names": pictures, "halo": css((DARK if dark else LIGHT).halo)})
+    data = {"names": pictures, "halo": css((DARK if dark else LIGHT).halo)}
+    component("names", _LABELS_SCRIPT)(key="names", data=data)
 
 
 @lru_cache(maxsize=4)

@@ -19,8 +19,8 @@ from app.settings import settings
 from app.texts import Texts
 
 _PAGES = Path(__file__).resolve().parent / "pages"
-_FILES = {"map.js": "text/javascript", "queue.js": "text/javascript", "senses.js": "text/javascript",
-          "collect.js": "text/javascript", "review.js": "text/javascript", "page.css": "text/css"}  # fmt: skip
+_SCRIPTS = ("labels.js", "map.js", "queue.js", "senses.js", "collect.js", "review.js")
+_FILES = {"page.css": "text/css", **dict.fromkeys(_SCRIPTS, "text/javascript")}
 _ALWAYS_ASK = {"Cache-Control": "no-cache"}  # a server of another version must not meet an old script
 
 

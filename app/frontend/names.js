@@ -1,5 +1,6 @@
 // The names on the map. Its style places each whole or not at all; how one looks is drawn here with the letters of the
 // browser, since the letters of a style come from a server. Streamlit gives no one its map, so it is asked for.
+// `labels.js` stands before this file.
 const LINE_PX = 14, HALO_PX = 3, FONT = "700 12px system-ui, sans-serif";
 let watching, looked;
 
@@ -16,11 +17,9 @@ function mapOnPage() {
 // An image is called by its colour, a space, and the lines of its text.
 function picture(image, halo, ratio) {
   const ink = image.slice(0, image.indexOf(" ")), lines = image.slice(ink.length + 1).split("\n");
-  const pen = document.createElement("canvas").getContext("2d");
-  pen.font = FONT;
-  const wide = Math.max(...lines.map((line) => pen.measureText(line).width)) + 2 * HALO_PX;
+  const pen = document.createElement("canvas").getContext("2d"), [wide, high] = sizeOfName(lines, FONT, LINE_PX, HALO_PX);
   pen.canvas.width = Math.ceil(wide * ratio);
-  pen.canvas.height = Math.ceil((lines.length * LINE_PX + 2 * HALO_PX) * ratio);
+  pen.canvas.height = Math.ceil(high * ratio);
   pen.scale(ratio, ratio);
   Object.assign(pen, { font: FONT, textAlign: "center", textBaseline: "middle", lineJoin: "round", lineWidth: HALO_PX });
   Object.assign(pen, { strokeStyle: halo, fillStyle: ink });
@@ -40,10 +39,8 @@ function hideCut(map) {
   const over = [...document.querySelectorAll(OVER_MAP)].map((part) => part.getBoundingClientRect());
   for (const { id, properties, geometry } of map.queryRenderedFeatures({ layers: ["names"] })) {
     const { data, pixelRatio } = map.style.getImage(properties.image), at = map.project(geometry.coordinates);
-    const [x, y, wide, high] = [screen.left + at.x, screen.top + at.y, data.width / pixelRatio / 2, data.height / pixelRatio / 2];
-    const [left, right, top, bottom] = [x - wide, x + wide, y - high, y + high];
-    const cut = left < screen.left || right > screen.right || top < screen.top || bottom > screen.bottom
-      || over.some((part) => right > part.left && left < part.right && bottom > part.top && top < part.bottom);
+    const size = [data.width / pixelRatio, data.height / pixelRatio];
+    const cut = isCut([screen.left + at.x, screen.top + at.y], size, screen, over);
     const name = { source: "names", id };
     if ((map.getFeatureState(name).cut ?? false) !== cut) map.setFeatureState(name, { cut });
   }

@@ -114,6 +114,33 @@ _POOR_CONTRAST = """() => {
   return poor;
 }"""
 
+# Of each name of a small map whether it is seen, and whether the map's edge cuts the place where it stands.
+_NAMES = """(svg) => {
+  const map = svg.getBoundingClientRect();
+  return [...svg.querySelectorAll("g.dot:not(.mark)")].map((name) => {
+    const { left, right, top, bottom } = name.getBoundingClientRect();
+    const meets = right > map.left && left < map.right && bottom > map.top && top < map.bottom;
+    const inside = left >= map.left && right <= map.right && top >= map.top && bottom <= map.bottom;
+    return { seen: name.getAttribute("visibility") !== "hidden", cut: meets && !inside, inside };
+  });
+}"""
+
+
+def assert_the_edge_of_a_small_map_cuts_no_name(svg: Any) -> None:
+    """Move the map, a locator of its SVG, by the keyboard over several names."""
+    svg.focus()
+    svg.press("+")
+    left_out = seen = 0
+    for key in ["ArrowRight"] * 8 + ["ArrowDown"] * 6 + ["ArrowLeft"] * 12:
+        svg.press(key)
+        names = svg.evaluate(_NAMES)
+        assert [name for name in names if name["seen"] and not name["inside"]] == [], key
+        left_out += sum(name["cut"] for name in names)
+        seen += sum(name["seen"] for name in names)
+    assert left_out, "the edge met some names"
+    assert seen, "others were whole"
+
+
 Open = Callable[..., Visit]
 
 

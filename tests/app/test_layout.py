@@ -265,8 +265,9 @@ def test_look_alike_places_are_seen_below_the_head_of_a_small_screen(visit: Open
 
 def test_changes_of_the_page_do_not_make_the_browser_measure_it(visit: Open) -> None:
     """Measuring after a change lays the page out anew: on a slow phone a fifth of a second of each answer."""
-    page = visit(PHONE).page
-    page.locator(".st-key-stage canvas").first.wait_for()
+    seen = visit(PHONE)
+    page = seen.page
+    seen.map_drawn()
     measured = page.evaluate(
         """async () => {
           const measure = Element.prototype.getBoundingClientRect;

@@ -1,5 +1,8 @@
 // The campus's map as an SVG in local metres. One finger or the mouse moves it, two fingers or the wheel zoom, a tap tells
 // where; on a keyboard arrows, plus and minus, and Enter for the middle. It needs no library and asks the network for nothing.
+// `labels.js` stands before this file.
+const NAME_FONT = "700 11px system-ui, sans-serif", NAME_LINE_PX = 13, NAME_HALO_PX = 1.5;
+
 class CampusMap {
   constructor(place, plan, { dark = false, label = "", onTap = () => {} } = {}) {
     const [west, south, east, north] = plan.box;
@@ -55,9 +58,11 @@ class CampusMap {
     // The letters come as they stand from left to right, so the browser must not turn them again.
     this.names = this.plan.labels.map(([east, north, lines]) => this.dot(east, north, ...lines.map((line, row) =>
       CampusMap.element("text", {
-        y: 13 * row, "text-anchor": "middle", "font-size": 11, "font-weight": 700, fill: this.ink, stroke: this.halo,
-        "stroke-width": 3, "paint-order": "stroke", style: "direction:ltr;unicode-bidi:bidi-override",
+        y: NAME_LINE_PX * (row - (lines.length - 1) / 2) + 4, "text-anchor": "middle", fill: this.ink, stroke: this.halo,
+        "stroke-width": 2 * NAME_HALO_PX, "paint-order": "stroke",
+        style: `font:${NAME_FONT};direction:ltr;unicode-bidi:bidi-override`,
       }, line))));
+    this.sizes = this.plan.labels.map(([, , lines]) => sizeOfName(lines, NAME_FONT, NAME_LINE_PX, NAME_HALO_PX));
     this.world.append(...this.names);
     this.look();
   }
@@ -104,15 +109,17 @@ class CampusMap {
     this.thin();
   }
 
-  // Names that would cover one another are left out, the less telling first; nearer by, more of them have room.
+  // Names that would cover one another are left out, the less telling first; nearer by, more of them have room. So are
+  // those that the map's edge or its thanks would cut.
   thin() {
-    const taken = [];
-    this.plan.labels.forEach(([east, north, lines], index) => {
-      const [x, y] = [east * this.scale, -north * this.scale];
-      const [wide, high] = [Math.max(...lines.map((line) => line.length)) * 3.4, lines.length * 7];
-      const covered = taken.some(([a, b, c, d]) => Math.abs(a - x) < c + wide && Math.abs(b - y) < d + high);
-      this.names[index].setAttribute("visibility", covered ? "hidden" : "visible");
-      if (!covered) taken.push([x, y, wide, high]);
+    const screen = this.svg.getBoundingClientRect(), taken = this.thanks.hidden ? [] : [this.thanks.getBoundingClientRect()];
+    const middle = [screen.left + screen.width / 2, screen.top + screen.height / 2];
+    this.plan.labels.forEach(([east, north], index) => {
+      const [x, y] = [east, -north].map((metres, axis) => middle[axis] + (metres - this.middle[axis]) * this.scale);
+      const [wide, high] = this.sizes[index];
+      const seen = !isCut([x, y], [wide, high], screen, taken);
+      this.names[index].setAttribute("visibility", seen ? "visible" : "hidden");
+      if (seen) taken.push({ left: x - wide / 2, right: x + wide / 2, top: y - high / 2, bottom: y + high / 2 });
     });
   }
 

@@ -19,7 +19,7 @@ from benchmarks.serving import Served, start
 from core.campus.frame import LocalFrame, distance_m
 from core.cli.run import run_cli
 from core.locate.localizer import Localizer
-from tests.app.harness import DESKTOP, LANDSCAPE, PHONE, Visit
+from tests.app.harness import DESKTOP, LANDSCAPE, PHONE, Visit, assert_the_edge_of_a_small_map_cuts_no_name
 from tests.bundles import photo
 from train.__main__ import main as train
 
@@ -340,3 +340,12 @@ def test_on_a_turned_phone_the_camera_stands_beside_the_map(visit: Open) -> None
     button, ground = (seen.page.locator(part).bounding_box() for part in ("#ways label", "#map"))
     assert button["y"] + button["height"] <= LANDSCAPE[1]
     assert button["x"] >= ground["x"] + ground["width"]
+
+
+@pytest.mark.parametrize("path", ["/collect", "/review"])
+@pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
+def test_the_map_s_edge_cuts_no_name(visit: Open, path: str, size: tuple[int, int]) -> None:
+    seen = visit(path, size=size)
+    assert_the_edge_of_a_small_map_cuts_no_name(seen.page.locator(".campus-map"))
+    seen.screenshot(f"names{path.replace('/', '-')}-{size[0]}")
+    assert seen.errors == []
