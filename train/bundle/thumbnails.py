@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from tqdm import tqdm
 
 from core.campus.thumbnails import THUMBNAIL_PX
 from core.photo.blur.blur import process_blur
+from core.photo.blur.models import THREADS
 from core.photo.load import load_photo
 from train.dataset.workers import process_pool, usable_cores
 
@@ -29,16 +31,16 @@ def small_pictures(photos: Sequence[Path]) -> tuple[bytes, ...]:
     workers = min(usable_cores(), len(photos) // _LEAST_SHARE)
     with ExitStack() as stack:
         made: Iterator[bytes] = map(_small, photos)
-        if workers > 1:
+        if workers > 1:  # each on one core: two that share two wait for one another
             pool = stack.enter_context(process_pool(workers, "free some memory, then run the same command again"))
-            made = pool.map(_small, photos, chunksize=4)
+            made = pool.map(partial(_small, threads=1), photos, chunksize=4)
         return tuple(tqdm(made, "thumbnails", len(photos), unit="photo", disable=None))
 
 
-def _small(path: Path) -> bytes:
+def _small(path: Path, threads: int = THREADS) -> bytes:
     image = Image.fromarray(load_photo(path, min_side=_LOOKED_PX).rgb)
     image.thumbnail((_LOOKED_PX, _LOOKED_PX), reducing_gap=2.0)
-    painted = Image.fromarray(process_blur().painted(np.asarray(image)))
+    painted = Image.fromarray(process_blur(threads).painted(np.asarray(image)))
     painted.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
     out = io.BytesIO()
     painted.save(out, "JPEG", quality=_QUALITY, optimize=True)

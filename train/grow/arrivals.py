@@ -5,12 +5,15 @@ from __future__ import annotations
 import csv
 import math
 import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from core.campus.inbox import read_sidecar
 from core.campus.seen import photo_digest
@@ -22,6 +25,7 @@ from train.dataset.columns import is_night
 from train.dataset.dataset import Dataset
 from train.dataset.images import decode_images
 from train.dataset.ingest import find_photos, ingest
+from train.dataset.workers import usable_cores
 
 _TIMES = ("time_utc", "local_time")
 _COLUMNS = ("image_name", "lat", "lon", "error_m", "time_utc", "heading_deg", "session")
@@ -152,9 +156,16 @@ def _of_dataset(
         np.array([math.nan if time is None else time.timestamp() for time in times]),
         np.array(digests, np.uint64),
         np.array(sources, np.uint64),
-        () if verifier is None else tuple(verifier.features_of(path) for path in dataset.image_paths),
+        () if verifier is None else _local_features(dataset.image_paths, verifier),
         small_pictures(dataset.image_paths) if thumbnails else (),
     )
+
+
+def _local_features(photos: Sequence[Path], verifier: Verifier) -> tuple[NDArray[np.float32], ...]:
+    """Each photo's (n, 64) local features, one photo read beside another: half of the work is not the network's."""
+    with ThreadPoolExecutor(usable_cores()) as pool:
+        read = pool.map(verifier.features_of, photos)
+        return tuple(tqdm(read, "local features", len(photos), unit="photo", disable=None))
 
 
 def _times(dataset: Dataset) -> list[datetime | None]:

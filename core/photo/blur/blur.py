@@ -11,6 +11,7 @@ import numpy as np
 
 from core.errors import PhotoError, reason_of
 from core.photo.blur.faces import FaceDetector
+from core.photo.blur.models import THREADS
 from core.photo.blur.plates import PlateDetector
 from core.photo.geotag import exif_of
 from core.photo.load import load_photo
@@ -26,9 +27,9 @@ _QUALITY = 90
 class Blur:
     """Paints faces and number plates over; one photo at a time, so that its memory is bounded."""
 
-    def __init__(self) -> None:
+    def __init__(self, threads: int = THREADS) -> None:
         """Raises MissingDependency where a detector's package is absent, EngineError where its network is another."""
-        self._faces, self._plates = FaceDetector(), PlateDetector()
+        self._faces, self._plates = FaceDetector(threads), PlateDetector(threads)
         self._lock = Lock()
 
     def painted(self, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -60,9 +61,12 @@ class Blur:
 
 
 @lru_cache(maxsize=1)
-def process_blur() -> Blur:
-    """The one of this process. Raises MissingDependency and EngineError as `Blur` does."""
-    return Blur()
+def process_blur(threads: int = THREADS) -> Blur:
+    """The one of this process, its networks on so many threads.
+
+    Raises MissingDependency and EngineError as `Blur` does.
+    """
+    return Blur(threads)
 
 
 def covered(boxes: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.bool_]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from core.photo.blur.models import Model, largest_near, planes, resized, session
+from core.photo.blur.models import THREADS, Model, largest_near, planes, resized, session
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,9 +23,9 @@ _ANY_SIZE = b"\n\x02\x12\0\n\x02\x08\x03\n\x02\x12\0\n\x02\x12\0"
 class FaceDetector:
     """Finds faces of about 8 pixels and more, turned up to half aside."""
 
-    def __init__(self) -> None:
+    def __init__(self, threads: int = THREADS) -> None:
         """Raises MissingDependency or EngineError as `Model.read` does."""
-        self._session = session(CENTERFACE.read().replace(_FIXED, _ANY_SIZE))
+        self._session = session(CENTERFACE.read().replace(_FIXED, _ANY_SIZE), threads)
 
     def boxes(self, rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(H, W, 3) uint8 -> (N, 4) left, top, right, bottom in pixels; boxes of one face overlap."""

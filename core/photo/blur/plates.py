@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from core.photo.blur.models import Model, largest_near, planes, resized, session
+from core.photo.blur.models import THREADS, Model, largest_near, planes, resized, session
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,9 +41,9 @@ def like_a_plate(text: str) -> bool:
 class PlateDetector:
     """Finds text, reads it, and keeps what is like a number plate."""
 
-    def __init__(self) -> None:
+    def __init__(self, threads: int = THREADS) -> None:
         """Raises MissingDependency or EngineError as `Model.read` does."""
-        self._finder, self._reader = session(FINDER.read()), session(READER.read())
+        self._finder, self._reader = (session(model.read(), threads) for model in (FINDER, READER))
         letters = self._reader.get_modelmeta().custom_metadata_map["character"].split("\n")
         self._letters = ["", *letters, " "]  # the first class is the gap between two letters
 
