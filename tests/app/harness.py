@@ -58,7 +58,10 @@ class Visit:
             self.page.wait_for_timeout(100)
 
     def poor_contrast(self) -> list[str]:
-        """Texts in view that stand out from the ground behind them by less than WCAG's AA asks (4.5, large ones 3)."""
+        """Texts in view that stand out from the ground behind them by less than WCAG's AA asks (4.5, large ones 3).
+
+        And switches whose edge, or whose own ground, does by less than 3.
+        """
         return list(self.page.evaluate(_POOR_CONTRAST))
 
     def screenshot(self, name: str) -> None:
@@ -83,6 +86,10 @@ _POOR_CONTRAST = """() => {
     const [r, g, b] = colour.map((c) => (c /= 255) <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
     return 0.2126 * r + 0.7152 * g + 0.0722 * b;
   };
+  const ratio = (top, behind) => {
+    const [light, dim] = [top, behind].map(luminance).sort((a, b) => b - a);
+    return (light + 0.05) / (dim + 0.05);
+  };
   const poor = [];
   // Words stand in an element itself and in what the style puts before and after it, each on a ground of its own.
   const worded = (element) => {
@@ -102,15 +109,20 @@ _POOR_CONTRAST = """() => {
       if (!box.width || !box.height || element.closest("style, script") || clipped) continue;
       if (!element.checkVisibility({ opacityProperty: true, visibilityProperty: true })) continue;
       for (const { text, style, behind } of worded(element)) {
-        const [light, dim] = [over(channels(style.color), behind), behind].map(luminance).sort((a, b) => b - a);
+        const stands = ratio(over(channels(style.color), behind), behind);
         const size = parseFloat(style.fontSize), bold = Number(style.fontWeight) >= 700;
         const large = size >= 24 || (size >= 18.66 && bold);
-        const ratio = (light + 0.05) / (dim + 0.05);
-        if (ratio < (large ? 3 : 4.5)) poor.push(`${text.slice(0, 40)}: ${ratio.toFixed(2)}`);
+        if (stands < (large ? 3 : 4.5)) poor.push(`${text.slice(0, 40)}: ${stands.toFixed(2)}`);
       }
     }
   };
   look(document.body);
+  for (const rail of document.querySelectorAll('[data-testid="stCheckbox"] label > span + div')) {
+    const behind = ground(rail.parentElement), edge = getComputedStyle(rail).boxShadow;
+    const edged = edge === "none" ? 1 : ratio(channels(edge).slice(0, 3), behind);
+    const stands = Math.max(ratio(ground(rail), behind), edged);
+    if (stands < 3) poor.push(`a switch's edge: ${stands.toFixed(2)}`);
+  }
   return poor;
 }"""
 

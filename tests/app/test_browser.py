@@ -51,6 +51,7 @@ def test_a_sample_gives_a_place_and_a_map(visit: Open, size: tuple[int, int], da
     seen.map_drawn()
     seen.screenshot(f"{name}-answer")
     assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
+    page.locator("[data-testid=stCheckbox] label > span + div").first.wait_for()  # the switch below, too
     assert seen.poor_contrast() == []
     page.locator(".st-key-nav button").nth(2).click()
     page.locator("dl.facts").first.wait_for()

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.app.harness import Open, start_app
+from tests.app.harness import SMALL, Open, start_app
 from tests.bundles import photo
 
 pytestmark = pytest.mark.slow
@@ -65,3 +65,33 @@ def test_a_name_and_a_note_are_written_kept_and_downloaded_and_a_restart_keeps_t
     finally:
         running.process.terminate()
         running.process.wait(20)
+
+
+@pytest.mark.parametrize("lang", ["en", "he"])
+def test_a_long_file_name_stays_in_its_line_and_is_whole_in_the_downloads(
+    visit: Open, tmp_path: Path, lang: str
+) -> None:
+    seen = visit(SMALL, lang=lang)
+    page = seen.page
+    field = page.locator(".st-key-gallery input[type=file]")
+    field.wait_for(state="attached")
+    name = f"{'WhatsApp-Image-2026-11-28-at-18-33-07-' * 2}.jpg"
+    field.set_input_files({"name": name, "mimeType": "image/jpeg", "buffer": photo(east_m=-52, north_m=68)})
+    page.locator("section.answer").wait_for()
+    page.locator(".st-key-nav button").nth(1).click()
+    line = page.locator(".logged .file")
+    line.wait_for()
+    assert line.text_content() == name
+    assert line.evaluate("(one) => one.scrollWidth > one.clientWidth"), "it is longer than its line"
+    assert line.evaluate("(one) => getComputedStyle(one).textOverflow") == "ellipsis"
+    box, button = line.bounding_box(), page.locator("[class*=st-key-annotate-] button").bounding_box()
+    assert box["height"] < 30, "one line"
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= SMALL[0]
+    beside = box["x"] + box["width"] <= button["x"] or button["x"] + button["width"] <= box["x"]
+    assert beside, "it lies under no button"
+    assert page.evaluate("document.documentElement.scrollWidth") <= SMALL[0]
+    (row,) = csv.DictReader(io.StringIO(downloaded(page, "CSV", tmp_path)))
+    assert row["photo"] == name
+    seen.screenshot(f"log-long-{lang}")
+    seen.clean()
