@@ -17,7 +17,8 @@ class FusionParams:
     further_weight: what each photo after the first counts, 0 to 1. floor: the probability, 0 to 1, that a photo's map
     says nothing of its place. prior_exponent and prior_width_m: the prior is the density of the training positions,
     blurred by so many metres, to this power. common_weight: how much of what the other photos look like, 0 to 1, is
-    taken off each photo.
+    taken off each photo. refused_until: where fewer photos than this are taken for this campus, refused ones beside
+    them make up for what is missing, as far as their maps say what those say; 0: never.
     """
 
     further_weight: float = 0.5
@@ -25,6 +26,7 @@ class FusionParams:
     prior_exponent: float = 0.7
     prior_width_m: float = 15.0
     common_weight: float = 0.0
+    refused_until: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,8 @@ class Fusion(BaseModel):
     @classmethod
     def _probabilities(cls, params: FusionParams) -> FusionParams:
         sane = 0 <= params.further_weight <= 1 and 1e-6 <= params.floor <= 1 and 0 <= params.prior_exponent <= 4
-        if not (sane and 0.1 <= params.prior_width_m <= 1e4 and 0 <= params.common_weight <= 1):
+        sane = sane and 0 <= params.common_weight <= 1 and 0 <= params.refused_until <= 100
+        if not (sane and 0.1 <= params.prior_width_m <= 1e4):
             raise ValueError("has weights, a floor or a prior that cannot be")
         return params
 

@@ -37,9 +37,9 @@ _KNOWS_NOTHING_NATS = 0.05  # a map that says less than this beyond the prior ha
 class Together:
     """What a set of photos says of their one standpoint.
 
-    mass: (rows, columns) float32, sums to 1. photos: how many were counted, near copies once. weight: (N,) how much of
-    each photo counted, 0 to 1, before tempering. agreement: (N,) the probability, given all photos, that a photo's map
-    is right about the place.
+    mass: (rows, columns) float32, sums to 1. photos: how many were counted, near copies once and each as far as it was
+    trusted. weight: (N,) how much of each photo counted, 0 to 1, before tempering. agreement: (N,) the probability,
+    given all photos, that a photo's map is right about the place.
     """
 
     mass: Float32 = field(repr=False)
@@ -89,6 +89,11 @@ def agreement(fused: Float32, evidence: Float32, floor: float) -> float:
     return 1.0 - floor * float(np.vdot(fused, np.exp(-evidence)))
 
 
+def confirmation(fused: Float32, evidence: Float32) -> float:
+    """0 to 1: how much of a map's likelihood at the fused place is more than that of a map that says nothing."""
+    return max(0.0, 1.0 - 1.0 / float(np.vdot(fused, np.exp(evidence))))
+
+
 def normalised(log_mass: Float32) -> Float32:
     """(rows, columns) unnormalised log -> a map that sums to 1."""
     mass = np.exp(log_mass - log_mass.max())
@@ -125,6 +130,7 @@ def together(
     share = np.ones(len(maps)) if shares is None else np.asarray(shares, np.float64)
     trust = np.ones(len(maps)) if certainty is None else np.asarray(certainty, np.float64)
     trust = trust if trust.any() else np.ones(len(maps))
+    trusted = share * trust
     evidence = [log_evidence(mass, prior.reference, params.floor) for mass in maps]
     trust = trust * [information(mass, said) for mass, said in zip(maps, evidence, strict=True)]
     weight = share * trust
@@ -139,7 +145,7 @@ def together(
         weight = weight * np.clip(agreed, 0.0, 1.0)
         fused = _product(evidence, weight, log_prior, params)
         agreed = np.array([agreement(fused, said, params.floor) for said in evidence])
-    return Together(fused, max(1, round(float(share[counted].sum()))), weight, agreed)
+    return Together(fused, max(1, round(float(trusted[counted].sum()))), weight, agreed)
 
 
 def _product(evidence: list[Float32], weight: Float, log_prior: Float32, params: FusionParams) -> Float32:

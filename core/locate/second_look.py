@@ -56,8 +56,6 @@ class SecondReader:
         self.posterior = Posterior(
             posterior.grid, posterior.zones, posterior.gallery, look.posterior, posterior.scale_m
         )
-        self._strengths = np.asarray(look.strength_quantiles)
-        self._ood = np.asarray(look.calibration.ood_quantiles)
 
     @classmethod
     def open(cls, bundle: Bundle, posterior: Posterior, threads: int | None = None) -> SecondReader | None:
@@ -87,10 +85,16 @@ class SecondReader:
 
     def ood_score(self, first: float, evidence: Evidence) -> float:
         """0 to 1, the share of calibration photos that looked more like the campus by both looks together."""
-        if not len(self._ood):
-            return first
-        strength = float(evidence.log_ratio.max()) / self.look.match_weight
-        return share_below(self._ood, ood_statistic(first, share_below(self._strengths, strength)))
+        return ood_score_of_both(self.look, first, evidence)
+
+
+def ood_score_of_both(look: SecondLook, first: float, evidence: Evidence) -> float:
+    """`SecondReader.ood_score`, for which the campus need not be opened."""
+    if not look.calibration.ood_quantiles:
+        return first
+    strength = float(evidence.log_ratio.max()) / look.match_weight
+    weaker = share_below(np.asarray(look.strength_quantiles), strength)
+    return share_below(np.asarray(look.calibration.ood_quantiles), ood_statistic(first, weaker))
 
 
 def ood_statistic(ood_score: float, weaker_share: float) -> float:

@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from core.campus.gallery import nearest_neighbours
 from core.errors import PhotoError
-from core.locate.fusion import copy_shares, thumbnail, together
+from core.locate.fusion import Together, confirmation, copy_shares, log_evidence, thumbnail, together
 from core.locate.probability_map import ProbabilityMap
 from core.locate.threads import one_blas_thread
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from core.campus.fusion_parameters import RadiusFactors, RadiusKind
+    from core.campus.fusion_parameters import FusionParams, RadiusFactors, RadiusKind
     from core.campus.manifest import Calibration, CampusManifest
     from core.engines.heads import Heads
     from core.locate.evidence import Evidence
     from core.locate.fix import Fix
     from core.locate.open_campus import OpenCampus
     from core.locate.posterior import Posterior
+    from core.locate.prior import Prior
     from core.locate.reading import Reading
 
     Float = NDArray[np.float64]
@@ -41,11 +42,15 @@ def fix_together(campus: OpenCampus, readings: Sequence[Reading]) -> Fix:
         started = time.perf_counter()
         manifest = campus.bundle.manifest
         scores = np.array([campus.ood_score(reading.heads, reading.evidence) for reading in readings])
-        trust = np.array([float(campus.on_campus(score) is not False) for score in scores])
+        known = np.array([campus.on_campus(score) is not False for score in scores])
         shares = copy_shares([thumbnail(reading.image) for reading in readings])
         params, read = manifest.fusion.together, [(reading.heads, reading.evidence) for reading in readings]
-        maps = maps_of(campus.posterior, read, shares * trust, params.common_weight)
-        fused = together([one.mass for one in maps], campus.prior, params, shares, trust)
+
+        def maps_when(counted: Float) -> list[ProbabilityMap]:
+            return maps_of(campus.posterior, read, counted, params.common_weight)
+
+        maps, fused = fused_of(maps_when, campus.prior, shares, known, params)
+        refused = np.flatnonzero(~known).tolist() if known.any() else ()
         heading: tuple[float, float] | tuple[None, None] = None, None
         radii, sharpness = radii_of(manifest, str(min(fused.photos, 4))), 1.0
         if fused.photos == 1:  # the same picture again is read, and looks, the same way
@@ -61,8 +66,38 @@ def fix_together(campus: OpenCampus, readings: Sequence[Reading]) -> Fix:
             heading_deg=heading[0],
             heading_spread_deg=heading[1],
             photos=fused.photos,
-            outliers=fused.outliers,
+            outliers=tuple(sorted({*fused.outliers, *refused})),
         )
+
+
+def fused_of(
+    maps_when: Callable[[Float], list[ProbabilityMap]],
+    prior: Prior,
+    shares: Float,
+    known: NDArray[np.bool_],
+    params: FusionParams,
+) -> tuple[list[ProbabilityMap], Together]:
+    """The map of each of N photos of one standpoint, and what they say together.
+
+    maps_when: (N,) how much each counts -> their maps. shares (N,): those of `copy_shares`. known (N,): which are not
+    refused as photos of elsewhere. Refused ones count where fewer than `params.refused_until` others do, each as far as
+    those confirm it; where all are refused they count as if none were.
+    """
+
+    def asked(trust: Float) -> tuple[list[ProbabilityMap], Together]:
+        maps = maps_when(shares * trust)
+        return maps, together([one.mass for one in maps], prior, params, shares, trust)
+
+    trust = known.astype(np.float64)
+    maps, fused = asked(trust)
+    room = params.refused_until - float(shares @ trust)
+    if known.all() or not known.any() or room <= 0:
+        return maps, fused
+    each = min(1.0, room / float(shares[~known].sum()))
+    for index in np.flatnonzero(~known):
+        evidence = log_evidence(maps[index].mass, prior.reference, params.floor)
+        trust[index] = each * confirmation(fused.mass, evidence)
+    return asked(trust)
 
 
 def maps_of(

@@ -12,15 +12,17 @@ from numpy.typing import NDArray
 
 from core.campus.fusion_parameters import Fusion, FusionParams, MotionParams, RadiusFactors, RadiusKind
 from core.campus.grid import Grid
+from core.campus.manifest import Calibration, SecondLook
 from core.engines.heads import Heads
 from core.errors import DatasetError
 from core.locate.bayes_filter import Step, WalkFilter, smooth
 from core.locate.evidence import Evidence
-from core.locate.fusion import copy_shares, log_evidence, thumbnail, together
+from core.locate.fusion import copy_shares, log_evidence, thumbnail
 from core.locate.posterior import Posterior
 from core.locate.prior import Prior, prior_of
 from core.locate.probability_map import ProbabilityMap
-from core.locate.several import maps_of
+from core.locate.second_look import ood_score_of_both, share_below
+from core.locate.several import fused_of, maps_of
 from core.locate.threads import one_blas_thread
 from train.bundle.calibrate import GROUP_PHOTOS, SHARES, radius_factors
 from train.dataset.dataset import Dataset
@@ -39,14 +41,16 @@ LABEL_WIDTH_M = 6.0  # how far a phone's own position is off: likelihoods are th
 WRONG_LABEL = 0.05  # the probability that a label says nothing
 # The log-likelihood over all bursts by which a value must be better than the default: few bursts stay near it.
 LEAST_GAIN = 1.0
-# Where the fit starts: half of what photos have in common paid on all calibration sessions of the real campus.
-_START = FusionParams(common_weight=0.5)
+# Where the fit starts: half of what photos have in common, and refused ones where others are few, paid on all
+# calibration sessions of the real campus.
+_START = FusionParams(common_weight=0.5, refused_until=2.5)
 _TOGETHER = {
     "common_weight": (0.0, 0.5),
     "further_weight": (0.25, 0.5, 0.75, 1.0),
     "floor": (0.05, 0.1, 0.2, 0.35),
     "prior_exponent": (0.0, 0.35, 0.7, 1.0),
     "prior_width_m": (10.0, 15.0, 25.0),
+    "refused_until": (0.0, 2.0, 2.5, 3.0),
 }
 _MOTION = {
     "standing_s": (1.5, 4.0, 10.0),
@@ -62,6 +66,7 @@ class Answered:
 
     images (N, S, S, 3) uint8 RGB, the network's input; posterior: with the gallery that lacks them, and the one for
     photos with evidence as its `matched`. evidence: what a second look says of each photo, None where it takes none.
+    known (N,): which photos are not refused.
     """
 
     rows: Rows
@@ -69,6 +74,28 @@ class Answered:
     images: NDArray[np.uint8]
     posterior: Posterior
     evidence: tuple[Evidence | None, ...]
+    known: NDArray[np.bool_]
+
+    @classmethod
+    def by(
+        cls,
+        rows: Rows,
+        heads: Heads,
+        images: NDArray[np.uint8],
+        posterior: Posterior,
+        evidence: tuple[Evidence | None, ...],
+        calibration: Calibration,
+        look: SecondLook | None,
+    ) -> Answered:
+        """With what the campus, whose looks are calibrated so, takes for its own."""
+        scores = np.zeros(len(rows))
+        if heads.ood_score is not None and calibration.ood_quantiles:
+            quantiles = np.asarray(calibration.ood_quantiles)
+            scores = np.array([share_below(quantiles, float(score)) for score in heads.ood_score.ravel()])
+        for index, said in enumerate(evidence):
+            if look is not None and said is not None:
+                scores[index] = ood_score_of_both(look, scores[index], said)
+        return cls(rows, heads, images, posterior, evidence, scores <= 1 - calibration.off_campus_share)
 
 
 @dataclass(frozen=True)
@@ -76,7 +103,8 @@ class _Walk:
     """One calibration walk of N photos: readings, maps, thumbnails, (N,) times, (N, 2) true places in metres."""
 
     read: list[tuple[Heads, Evidence | None]]
-    maps: list[Float32]
+    known: NDArray[np.bool_]
+    maps: list[ProbabilityMap]
     thumbnails: list[Float32]
     time_s: Float
     truth_m: Float
@@ -92,15 +120,17 @@ class _Walk:
         return prior_of(self.posterior.grid, stood_m, self.posterior.params, params)
 
     def fused(self, part: slice, prior: Prior, params: FusionParams) -> Float32:
-        shares, maps = copy_shares(self.thumbnails[part]), self.maps[part]
-        if params.common_weight:
-            maps = [one.mass for one in maps_of(self.posterior, self.read[part], shares, params.common_weight)]
-        return together(maps, prior, params, shares).mass
+        def maps_when(counted: Float) -> list[ProbabilityMap]:
+            common = params.common_weight
+            return maps_of(self.posterior, self.read[part], counted, common) if common else self.maps[part]
+
+        shares = copy_shares(self.thumbnails[part])
+        return fused_of(maps_when, prior, shares, self.known[part], params)[1].mass
 
     def filtered(self, prior: Prior, params: FusionParams, motion: MotionParams) -> tuple[WalkFilter, list[Step]]:
         found = WalkFilter(self.posterior.grid, prior, params, motion)
         seen = zip(self.maps, self.time_s, self.thumbnails, strict=True)
-        return found, [found.step(mass, float(time_s), thumb) for mass, time_s, thumb in seen]
+        return found, [found.step(one.mass, float(time_s), thumb) for one, time_s, thumb in seen]
 
 
 def fit_fusion(dataset: Dataset, local_m: Float, answered: Sequence[Answered], gain: float = 1.0) -> Fusion:
@@ -137,7 +167,8 @@ def _read(dataset: Dataset, local_m: Float, answered: Sequence[Answered]) -> Ite
             order = [place[int(row)] for row in walk]
             yield _Walk(
                 [(part.heads.one(index), part.evidence[index]) for index in order],
-                [part.posterior.map(part.heads.one(index), part.evidence[index]).mass for index in order],
+                part.known[order],
+                [part.posterior.map(part.heads.one(index), part.evidence[index]) for index in order],
                 [thumbnail(part.images[index]) for index in order],
                 time_s[walk],
                 local_m[walk],
@@ -235,7 +266,7 @@ def _radii(
             judge("walk", step.mass, walk.truth_m[index : index + 1])
 
         def evidence(index: int, walk: _Walk = walk, prior: Prior = prior) -> Float32:
-            return log_evidence(walk.maps[index], prior.reference, params.floor)
+            return log_evidence(walk.maps[index].mass, prior.reference, params.floor)
 
         moves, ones = [step.move for step in steps], np.ones_like(prior.standing)
         for index, mass, _ in smooth(found.motion, prior.standing, ones, moves, evidence):

@@ -105,7 +105,7 @@ def calibrated_parts(fitted: Fitted, task: TrainingData, seed: int, second_look:
             **_gallery_files(fitted, chosen, ground, params, task),
             **again.files,
         },
-        _fusion(questioned, again, ground, task, calibration.session_gain),
+        _fusion(questioned, again, ground, task, calibration),
         again.look,
     )
 
@@ -160,7 +160,7 @@ def _digests(dataset: Dataset, rows: NDArray[np.intp]) -> list[int]:
 
 
 def _fusion(
-    questioned: Sequence[Questioned], again: LookedAgain, ground: Ground, task: TrainingData, gain: float
+    questioned: Sequence[Questioned], again: LookedAgain, ground: Ground, task: TrainingData, calibration: Calibration
 ) -> Fusion:
     """How several photos are fused, by those that the gallery was made without, as the Localizer will read them."""
     answered = []
@@ -168,8 +168,9 @@ def _fusion(
         posterior = part.posterior
         if again.look is not None:
             posterior.matched = ground.posterior(posterior.gallery, again.look.posterior)
-        answered.append(Answered(part.rows, part.heads, task.images[part.rows], posterior, evidence))
-    return fit_fusion(task.dataset, task.local_m, answered, gain)
+        images = task.images[part.rows]
+        answered.append(Answered.by(part.rows, part.heads, images, posterior, evidence, calibration, again.look))
+    return fit_fusion(task.dataset, task.local_m, answered, calibration.session_gain)
 
 
 def ground_of(task: TrainingData, rows: NDArray[np.int64]) -> Ground:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from core.campus.bundle import Bundle
 from core.campus.fusion_parameters import Fusion, FusionParams, RadiusFactors
@@ -16,9 +20,35 @@ from core.errors import PhotoError
 from core.locate.fix import Fix
 from core.locate.localizer import Localizer
 from core.locate.posterior import Posterior
-from core.locate.several import maps_of
+from core.locate.prior import Prior
+from core.locate.probability_map import ProbabilityMap
+from core.locate.several import fused_of, maps_of
 from core.photo.load import load_photo
 from tests.bundles import TWINS_M, Kind, off_m, photo
+
+GRID = Grid(-60.0, -40.0, 2.0, 40, 60)
+PRIOR = Prior.even(GRID)
+MAKING_UP = FusionParams(refused_until=2.5)
+
+Places = list[tuple[float, float]]
+places = st.lists(st.tuples(st.floats(-50, 50), st.floats(-30, 30)), min_size=1, max_size=4)
+
+
+def fused_mass(
+    at: Places, known: list[bool], params: FusionParams = MAKING_UP, shares: list[float] | None = None
+) -> np.ndarray:
+    """The map of photos each of which says a place, over an even background."""
+    maps = []
+    for east_m, north_m in at:
+        mass = np.exp(-((GRID.east_m - east_m) ** 2 + (GRID.north_m[:, None] - north_m) ** 2) / (2 * 8.0**2))
+        maps.append(ProbabilityMap(GRID, (0.95 * mass / mass.sum() + 0.05 / mass.size).astype(np.float32)))
+    each = np.ones(len(at)) if shares is None else np.array(shares)
+    return fused_of(lambda _: maps, PRIOR, each, np.array(known), params)[1].mass
+
+
+def radius68_m(mass: np.ndarray) -> float:
+    found = ProbabilityMap(GRID, mass)
+    return found.radii_m(found.median_m(), (0.68,))[0]
 
 
 def answer(fix: Fix) -> tuple[object, ...]:
@@ -76,6 +106,55 @@ def test_photos_of_elsewhere_are_named_and_not_obeyed(localizer: Localizer) -> N
     assert not localizer.locate_together([photos[2], photo("elsewhere", view=4)]).on_campus
 
 
+@settings(max_examples=40, deadline=None)
+@given(places, places, st.randoms(use_true_random=False))
+def test_refused_photos_in_any_order_and_twice_say_the_same(own: Places, refused: Places, chance: Random) -> None:
+    at, known = [*own, *refused], [True] * len(own) + [False] * len(refused)
+    mass, mixed = fused_mass(at, known), list(range(len(at)))
+    chance.shuffle(mixed)
+    shuffled = fused_mass([at[i] for i in mixed], [known[i] for i in mixed])
+    halves = [1.0] * (len(at) - 1) + [0.5, 0.5]
+    twice = fused_mass([*at, at[-1]], [*known, False], shares=halves)
+    for same in (shuffled, twice):
+        np.testing.assert_allclose(same, mass, rtol=2e-3, atol=1e-8)
+    assert mass.sum(dtype=np.float64) == pytest.approx(1.0, abs=1e-5)
+
+
+@settings(max_examples=25, deadline=None)
+@given(places, st.tuples(st.floats(-50, 50), st.floats(-30, 30)))
+def test_a_refused_photo_says_nothing_where_enough_others_count_or_none_may(
+    own: Places, refused: tuple[float, float]
+) -> None:
+    known, never = [True] * len(own), FusionParams(refused_until=0.0)
+    assert np.array_equal(fused_mass([*own, refused], [*known, False], never), fused_mass(own, known, never))
+    if len(own) >= 3:
+        assert np.array_equal(fused_mass([*own, refused], [*known, False]), fused_mass(own, known))
+
+
+def test_a_refused_photo_is_obeyed_as_far_as_the_others_confirm_it() -> None:
+    own = [(-20.0, 0.0), (-18.0, 2.0)]
+    without = fused_mass(own, [True] * 2)
+    beside = fused_mass([*own, (-19.0, 1.0)], [True, True, False])
+    assert beside.max() > 1.02 * without.max()
+    assert np.array_equal(fused_mass([*own, (40.0, 20.0)], [True, True, False]), without)
+    # Beside one photo alone it counts for more, and where all are refused as if none were.
+    one = fused_mass([own[0], (-19.0, 1.0)], [True, False])
+    assert radius68_m(one) < 0.9 * radius68_m(fused_mass(own[:1], [True]))
+    assert np.array_equal(fused_mass(own, [False] * 2), without)
+
+
+def test_a_refused_photo_that_counts_is_named_all_the_same(localizer: Localizer) -> None:
+    fusion = Fusion(together=FusionParams(refused_until=2.5))
+    manifest = localizer.bundle.manifest.model_copy(update={"fusion": fusion})
+    obeying = Localizer(Bundle(localizer.bundle.path, manifest), localizer.engine)
+    photos = [photo(east_m=20, view=1), photo("elsewhere", east_m=22, view=2)]
+    fix, without = obeying.locate_together(photos), localizer.locate_together(photos)
+    assert fix.outliers == without.outliers == (1,)
+    assert fix.on_campus
+    assert (fix.lat, fix.lon) != (without.lat, without.lon)
+    assert (fix.photos, without.photos) == (2, 1)
+
+
 def test_what_photos_have_in_common_is_taken_off_each() -> None:
     """Three views of one standpoint in one evening's light, and a gallery photo of another place in that light."""
     views, light = np.eye(4, dtype=np.float32)[:3], np.eye(4, dtype=np.float32)[3]
@@ -122,7 +201,15 @@ def test_radii_are_those_of_the_number_of_photos(localizer: Localizer) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"floor": 0.0}, {"floor": 2.0}, {"further_weight": -1.0}, {"prior_width_m": 0.0}, {"common_weight": 2.0}]
+    "wrong",
+    [
+        {"floor": 0.0},
+        {"floor": 2.0},
+        {"further_weight": -1.0},
+        {"prior_width_m": 0.0},
+        {"common_weight": 2.0},
+        {"refused_until": -1.0},
+    ],
 )
 def test_a_bundle_with_impossible_parameters_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="cannot be"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import sys
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -67,7 +68,8 @@ def fit(
     images = decode_images([dataset.image_paths[row] for row in rows], localizer.bundle.manifest.image_size)
     local_m = localizer.bundle.manifest.frame.to_local(*dataset.latlon.T)
     heads = run_all(localizer.engine, images)
-    answered = Answered(rows, heads, images, posterior or localizer.posterior, evidence or (None,) * len(rows))
+    said, calibration = evidence or (None,) * len(rows), localizer.bundle.manifest.calibration
+    answered = Answered.by(rows, heads, images, posterior or localizer.posterior, said, calibration, None)
     return fit_fusion(dataset, local_m, [answered], gain)
 
 
@@ -186,3 +188,21 @@ def test_a_further_session_s_gain_narrows_68_radii_alone(localizer: Localizer, t
     for kind, radii in plain.radii.items():
         assert gained.radii[kind].radius68_factors == pytest.approx([0.8 * factor for factor in radii.radius68_factors])
         assert gained.radii[kind].radius95_factors == radii.radius95_factors
+
+
+def test_refused_photos_of_a_burst_are_counted_as_run_time_will(localizer: Localizer, tmp_path: Path) -> None:
+    """Half of the photos are refused, though they are right: radii are of the fixes that their bursts will get."""
+    made = walk(tmp_path / "calibration", localizer, 1)
+    rows = np.arange(len(made))
+    images = decode_images(made.image_paths, localizer.bundle.manifest.image_size)
+    heads, calibration = run_all(localizer.engine, images), localizer.bundle.manifest.calibration
+    none = (None,) * len(rows)
+    answered = Answered.by(rows, heads, images, localizer.posterior, none, calibration, None)
+    assert answered.known.all()
+    assert heads.ood_score is not None
+    strange = replace(heads, ood_score=np.where(rows[:, None] % 2, 1.0, heads.ood_score).astype(np.float32))
+    half = Answered.by(rows, strange, images, localizer.posterior, none, calibration, None)
+    assert (half.known == (rows % 2 == 0)).all()
+    manifest = localizer.bundle.manifest
+    fusion = fit_fusion(made, manifest.frame.to_local(*made.latlon.T), [half])
+    assert fusion.together.refused_until > 2  # they say where the others are, so they are worth being counted
