@@ -193,8 +193,8 @@ def test_a_further_session_s_gain_narrows_68_radii_alone(localizer: Localizer, t
 def test_refused_photos_of_a_burst_are_counted_as_run_time_will(localizer: Localizer, tmp_path: Path) -> None:
     """Half of the photos are refused, though they are right: radii are of the fixes that their bursts will get."""
     made = walk(tmp_path / "calibration", localizer, 1)
-    rows = np.arange(len(made))
-    images = decode_images(made.image_paths, localizer.bundle.manifest.image_size)
+    rows = np.arange(48)
+    images = decode_images(made.image_paths[:48], localizer.bundle.manifest.image_size)
     heads, calibration = run_all(localizer.engine, images), localizer.bundle.manifest.calibration
     none = (None,) * len(rows)
     answered = Answered.by(rows, heads, images, localizer.posterior, none, calibration, None)
