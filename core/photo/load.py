@@ -34,7 +34,9 @@ if TYPE_CHECKING:
 # array; a larger JPEG (phones make them up to 200 megapixels) is decoded at the reduced scale that is below this.
 MAX_PIXELS = 25_000_000
 MAX_JPEG_PIXELS = 210_000_000
-MAX_HEIF_PIXELS = 50_000_000  # phones make such; libheif has no reduced scale, but its pixels are copied only once
+# Phones make such, of 8 bits and halved colour (4:2:0), and libheif has no reduced scale: decoding takes 6.5 bytes a
+# pixel at most, whatever the allocator keeps of it. Whole colour takes 9.5 and more bits 15.5: those end at MAX_PIXELS.
+MAX_HEIF_PIXELS = 50_000_000
 MAX_WEBP_PIXELS = 16_000_000  # libwebp and Pillow together hold 20 bytes a pixel
 MAX_SIDE = 65_535  # the longest that a JPEG can be; beyond it a strip of rows is no longer small
 MAX_FILE_BYTES = 100 * 2**20  # twice the largest phone photo
@@ -52,7 +54,8 @@ _quiet_lock = Lock()
 
 @dataclass(frozen=True, eq=False)
 class Photo:
-    """`rgb`: (H, W, 3) uint8, RGB, upright; `capture`: what the camera recorded (all None for an array).
+    """`rgb`: (H, W, 3) uint8, RGB, upright, not to be written to; `capture`: what the camera recorded (all None for
+    an array).
 
     `decode_ms`: how long `load_photo` took.
     """
@@ -247,19 +250,31 @@ def _decode_heif(name: str, data: bytes, min_side: int | None) -> Photo:
         from pillow_heif import open_heif
     except ImportError:
         raise MissingDependency("pillow-heif (needed for HEIC photos)", "requirements.txt") from None
-    for size in heif_sizes(data):
+    sizes = heif_sizes(data)
+    for size in sizes:
         _check_pixels(name, size, MAX_HEIF_PIXELS)
     file = open_heif(data)
     image = file[file.primary_index]
+    sizes.append(image.size)
     _check_pixels(name, image.size, MAX_HEIF_PIXELS)
     tags = exif.read_tags(image.info.get("exif") or b"")
     if min_side is not None and (small := heif_thumbnail(image, min_side)) is not None:
         return Photo(small, capture_from_tags(tags))
+    if image.mode != "RGB" or image.info["bit_depth"] != 8 or image.info.get("chroma") != 420:
+        for size in sizes:
+            _check_pixels(name, size)
     if image.mode == "RGB":
-        # Not by way of Pillow, whose pixels would take as much memory again.
-        return Photo(np.array(image, np.uint8, order="C"), capture_from_tags(tags))
-    _check_pixels(name, image.size)
-    return _finish(image.to_pillow(), tags, upright=True)
+        # libheif's own pixels: a copy, Pillow's too, would take as much memory again.
+        return Photo(checked_array(np.asarray(image)), capture_from_tags(tags))
+    return _finish(_view(image), tags, upright=True)
+
+
+def _view(image: Any) -> PILImage.Image:
+    """A decoded HeifImage -> Pillow's image of the same pixels, copied only where its mode asks for that."""
+    from PIL import Image
+
+    pixels = image.data  # decoding may mend its size
+    return Image.frombuffer(image.mode, image.size, pixels, "raw", image.mode, image.stride, 1)
 
 
 def _open(kind: str, file: BinaryIO) -> PILImage.Image:

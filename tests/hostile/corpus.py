@@ -394,6 +394,15 @@ def tiled_heic() -> bytes:
     return encoded(quartered(256, 192), "HEIF", tile_size=64)
 
 
+def deep_heic(width: int, height: int) -> bytes:
+    """Ten bits a colour, none of them halved: what takes the decoder most."""
+    import pillow_heif
+
+    picture = pillow_heif.from_bytes("RGB;16", (width, height), bytes(6 * width * height))
+    picture.save(file := io.BytesIO(), chroma=444, enc_params={"preset": "ultrafast"})
+    return file.getvalue()
+
+
 def heic_of_a_huge_grid() -> bytes:
     """A HEIC of tiles whose derived picture says 30,000 x 30,000 while its properties stay small."""
     data = tiled_heic()
@@ -479,6 +488,12 @@ def bombs() -> None:
     case("heic-grid-claims-30000", heic_of_a_huge_grid, "refused")
     case("heic-48mp", lambda: encoded(Image.new("RGB", (8064, 6048)), "HEIF", enc_params={"preset": "ultrafast"}),
          "photo")  # fmt: skip
+    case("heic-24mp-10-bit", lambda: deep_heic(6000, 4000), "photo")
+    case("heic-24mp-alpha", lambda: encoded(Image.new("RGBA", (6000, 4000), (9, 9, 9, 99)), "HEIF",
+                                            enc_params={"preset": "ultrafast"}), "photo")  # fmt: skip
+    for name, data in (("10-bit", deep_heic(64, 48)), ("whole-colour", encoded(quartered(64, 48), "HEIF", chroma=444))):
+        case(f"heic-{name}-claims-48mp", lambda d=data: patched_heic(b"ispe", 4, struct.pack(">II", 8064, 6048), d),  # type: ignore[misc]
+             "refused", "25 megapixels")  # fmt: skip
 
 
 # --- absurd EXIF ----------------------------------------------------------------------------------------------

@@ -52,8 +52,18 @@ def test_heic(tmp_path: Path) -> None:
     path = tmp_path / "photo.heic"
     heif.from_pillow(Image.fromarray(quartered())).save(path, quality=90)
     before = set(Image.registered_extensions())
-    assert_close(load_photo(path).rgb, quartered())
+    rgb = load_photo(path).rgb
+    assert_close(rgb, quartered())
+    assert not rgb.flags.owndata  # libheif's own pixels: 48 megapixels are not held twice
     assert set(Image.registered_extensions()) == before
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGBA"])
+def test_every_kind_of_heic_is_rgb(mode: str) -> None:
+    heif = pytest.importorskip("pillow_heif")
+    picture = Image.fromarray(quartered()).convert(mode)
+    heif.from_pillow(picture).save(file := io.BytesIO(), quality=90)
+    assert_close(load_photo(file.getvalue()).rgb, np.asarray(picture.convert("RGB")))
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
