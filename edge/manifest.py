@@ -197,8 +197,11 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def striped_photo(height: int = 720, width: int = 960) -> NDArray[np.uint8]:
-    """(height, width, 3) uint8: gradients and fine stripes, on which any other way of shrinking a photo shows."""
+def striped_photo(height: int = 960, width: int = 540) -> NDArray[np.uint8]:
+    """(height, width, 3) uint8: gradients and fine stripes, on which any other way of shrinking a photo shows.
+
+    Held upright, so that the order of the two directions shows too.
+    """
     rows, columns = np.mgrid[:height, :width]
     stripes = 90 * ((columns // 3 + rows // 7) % 2)
     channels = (columns * 160 // width, rows * 160 // height, (rows + columns) * 160 // (height + width))

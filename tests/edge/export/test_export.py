@@ -193,11 +193,11 @@ def test_a_changed_or_missing_file_is_named(exported: Path, name: str) -> None:
 def test_preprocessing_drift_sees_another_filter() -> None:
     photo = striped_photo()
     lanczos, bilinear = (
-        np.asarray(Image.fromarray(photo).resize((64, 64), way)) for way in (Image.Resampling.LANCZOS, 2)
+        np.asarray(Image.fromarray(photo).resize((192, 192), way)) for way in (Image.Resampling.LANCZOS, 2)
     )
     empty = Heads(np.zeros((1, 2), np.float32))
-    assert preprocessing_drift(Golden(lanczos[None], empty, photo, network_image(photo, 64)), 64) == 0
-    assert preprocessing_drift(Golden(lanczos[None], empty, photo, bilinear), 64) > 1
+    assert preprocessing_drift(Golden(lanczos[None], empty, photo, network_image(photo, 192)), 192) == 0
+    assert preprocessing_drift(Golden(lanczos[None], empty, photo, bilinear), 192) > 1
 
 
 def test_half_precision_export_leaves_the_given_network_alone(monkeypatch: pytest.MonkeyPatch) -> None:
