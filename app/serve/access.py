@@ -21,6 +21,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.serve.addresses import counted_as
+from app.serve.api.problems import problem_response
 from app.serve.connections import show_key
 from core.errors import CampusError
 from core.io.private_files import read_private, write_private
@@ -270,7 +271,7 @@ class SameOrigin:
             if scope["type"] == "websocket":
                 await _refuse(receive, send)
             else:
-                await Response(reason, status)(scope, receive, send)
+                await problem_response(status, reason)(scope, receive, send)
 
         return answer
 

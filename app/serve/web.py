@@ -144,6 +144,8 @@ def redirect_app(site: Site) -> Starlette:
 def lock_page(request: HTTPConnection, reason: Reason) -> Response:
     """The page instead of the app; for programs a problem document."""
     if request.url.path.startswith(("/v1/", "/metrics", "/openapi.json")):
+        if reason == "too many":
+            return problem_response(429, "too many wrong keys came from here: ask again after Retry-After's seconds")
         wanted = {"WWW-Authenticate": "Bearer"}
         return problem_response(401, "send the access key as `Authorization: Bearer KEY`", wanted)
     lang = _language(request)

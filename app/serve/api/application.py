@@ -210,6 +210,10 @@ def _say_problems(api: FastAPI) -> None:
     async def ours(_: Request, problem: Problem) -> Response:
         return problem_response(problem.status, problem.detail, problem.headers)
 
+    @api.exception_handler(Exception)  # the server logs it as well
+    async def a_fault(_: Request, __: Exception) -> Response:
+        return problem_response(500, "a fault of the server's own: its log says which")
+
     @api.exception_handler(CampusError)
     async def campus(_: Request, error: CampusError) -> Response:
         return problem_response(503, str(error))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import stat
 from http.cookies import SimpleCookie
 from pathlib import Path
@@ -12,6 +13,7 @@ from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
+from app.serve import web
 from app.serve.access import COOKIE, KEY_FILE, Attempts, Lock, Reason, SameOrigin, access_key, client_of, cookie_value
 from core.errors import CampusError
 
@@ -168,6 +170,14 @@ def test_too_many_wrong_keys_wait_and_the_right_one_never_does() -> None:
     assert ask(app, "/", "key=e").status == 403
 
 
+def test_a_program_is_told_in_a_problem_document_that_it_has_to_wait() -> None:
+    app = Lock(tiny_app, key=KEY, page=web.lock_page, open_paths=frozenset(), attempts=Attempts(2, clock=Clock()))
+    answers = [ask(app, "/v1/campus", authorization=f"Bearer {guess}") for guess in ("a", "b")]
+    assert [(answer.status, json.loads(answer.text)["status"]) for answer in answers] == [(401, 401), (429, 429)]
+    assert answers[1].headers["content-type"] == "application/problem+json"
+    assert answers[1].headers["retry-after"] == "61"
+
+
 def test_cookies_and_websockets_are_guesses_too() -> None:
     app = locked(Attempts(allowed=3, clock=Clock()))
     ask(app, cookie=f"{COOKIE}=a")
@@ -210,7 +220,9 @@ def test_whom_to_count(host: str, client: str) -> None:
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://10.0.0.1:8443", "https://10.0.0.1"])
 def test_pages_of_other_sites_may_ask_nothing(origin: str) -> None:
     app = SameOrigin(tiny_app, names=["localhost", "jetson.local"])
-    assert ask(app, origin=origin).status == 403
+    answer = ask(app, origin=origin)
+    assert (answer.status, json.loads(answer.text)["status"]) == (403, 403)
+    assert answer.headers["content-type"] == "application/problem+json"
     assert ask(app, kind="websocket", origin=origin).kinds == ["websocket.close"]
 
 
@@ -240,7 +252,8 @@ def test_it_answers_to_its_addresses_and_names(host: str) -> None:
 )
 def test_a_name_of_someone_elses_that_leads_here_is_refused(host: str) -> None:
     app = SameOrigin(tiny_app, names=["localhost", "jetson.local"])
-    assert ask(app, host=host, origin=f"https://{host}").status == 421
+    answer = ask(app, host=host, origin=f"https://{host}")
+    assert (answer.status, json.loads(answer.text)["status"]) == (421, 421)
     assert ask(app, kind="websocket", host=host).kinds == ["websocket.close"]
 
 

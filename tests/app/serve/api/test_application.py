@@ -153,6 +153,18 @@ def test_a_lost_process_is_said_and_not_hidden(campus: Path) -> None:
         assert send(asking).status_code == 503
 
 
+def test_a_fault_of_our_own_is_a_problem_too(campus: Path) -> None:
+    class Faulty:
+        def locate(self, photos: Sequence[bytes]) -> Fix:
+            raise KeyError(len(photos))
+
+    api = api_app(Bundle.load(campus), Service(Faulty(), Walks(campus), Gate()))
+    with TestClient(api, raise_server_exceptions=False) as asking:
+        answer = send(asking)
+    assert (answer.status_code, answer.json()["status"]) == (500, 500)
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
 def test_geopose_has_position_height_and_a_unit_quaternion(client: TestClient) -> None:
     answer = send(client, "/v1/geopose?h=12.5")
     assert answer.headers["content-type"] == "application/geopose+json"
