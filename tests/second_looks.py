@@ -82,10 +82,10 @@ def bundle_with_second_look(folder: Path, beyond_radius68_m: float = 0.0) -> Bun
         match_weight=3.0,
         posterior=posterior,
         calibration=plain.manifest.calibration.model_copy(
-            update={"ood_quantiles": tuple(np.linspace(0.0, 7.0, 101).tolist())}
+            update={"ood_quantiles": tuple(np.linspace(-0.6, 0.6, 101).tolist())}
         ),
         beyond_radius68_m=beyond_radius68_m,
-        strength_quantiles=tuple(np.linspace(0.5, 3.0, 101).tolist()),
+        strength_weight=0.2,
     )
     files = {name: plain.read(name) for name in plain.manifest.files if name != "gallery.npz"}
     files["gallery.npz"] = _npz(embedding=embedding.astype(np.float16), local_m=np.array(PLACES_M, np.float32))

@@ -117,8 +117,9 @@ class SecondLook(_Frozen):
     Photos are fitted into a canvas of height × width pixels and have `keypoints` descriptors at most; `candidates`
     gallery photos are matched. `match_weight` times a match strength is a log-likelihood ratio; `posterior` and
     `calibration` are those of photos so matched. It is used where the first look's 68 % radius is above
-    `beyond_radius68_m`, its OOD score is above `beyond_ood_score`, or it is split between places. `strength_quantiles`:
-    the best match strength of each calibration photo, 101 quantiles from 0 % to 100 %.
+    `beyond_radius68_m`, its OOD score is above `beyond_ood_score`, or it is split between places. `strength_weight` is
+    what a photo's best match strength takes off the network's own OOD score; the calibration's `ood_quantiles` are of
+    the difference.
     """
 
     height: int = Field(ge=64, le=1024, multiple_of=32)
@@ -130,11 +131,15 @@ class SecondLook(_Frozen):
     calibration: Calibration
     beyond_radius68_m: float = Field(ge=0, le=MAX_REACH_M)
     beyond_ood_score: float = Field(default=0.8, ge=0, le=1)
-    strength_quantiles: tuple[float, ...] = Field(min_length=2, max_length=10_000)
+    strength_weight: float = Field(ge=0, le=1e6)
 
     def wanted(self, radius68_m: Any, split: Any, ood_score: Any) -> Any:
         """Whether a first look leaves such doubt that a second is worth it; numbers or arrays alike."""
         return (radius68_m > self.beyond_radius68_m) | split | (ood_score > self.beyond_ood_score)
+
+    def ood_statistic(self, own: Any, strength: Any) -> Any:
+        """How strange photos are by the network's own OOD score and their best match; numbers or arrays alike."""
+        return own - self.strength_weight * strength
 
 
 class Parity(_Frozen):

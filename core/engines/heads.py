@@ -41,6 +41,11 @@ class Heads:
     def __len__(self) -> int:
         return len(self.offset)
 
+    @property
+    def own_ood_score(self) -> NDArray[np.float64]:
+        """(B,) the network's own OOD scores, 0 where it has none."""
+        return np.zeros(len(self)) if self.ood_score is None else self.ood_score[:, 0].astype(np.float64)
+
     def one(self, index: int) -> Heads:
         """The heads of one photo, as a batch of 1."""
         return self.at(slice(index, index + 1))

@@ -16,7 +16,7 @@ from core.locate.heading import direction_deg, raw_spread_deg
 from core.locate.posterior import Posterior
 from core.locate.prior import Prior, closed_cells, prior_of
 from core.locate.reading import Prepared, Reading
-from core.locate.second_look import SecondReader, share_below
+from core.locate.second_look import SecondReader, ood_score_of_both, share_below
 from core.locate.threads import one_blas_thread
 from core.photo.load import Photo, load_photo
 from core.photo.preprocess import network_image
@@ -183,8 +183,7 @@ class OpenCampus:
 
     def ood_score(self, heads: Heads, evidence: Evidence | None = None) -> float:
         """Share of calibration photos that scored lower than this one; 0 where the model cannot tell."""
-        known = heads.ood_score is not None and len(self._ood_quantiles)
-        first = share_below(self._ood_quantiles, float(heads.ood_score[0, 0])) if known else 0.0  # type: ignore[index]
-        return (
-            first if evidence is None or self.second_reader is None else self.second_reader.ood_score(first, evidence)
-        )
+        own = float(heads.own_ood_score[0])
+        if evidence is not None and self.second_reader is not None:
+            return ood_score_of_both(self.second_reader.look, own, evidence)
+        return share_below(self._ood_quantiles, own) if len(self._ood_quantiles) else 0.0

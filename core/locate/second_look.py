@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_LEAST_P = 1e-3  # no calibration split is large enough to tell rarer from impossible
-
 
 @dataclass(frozen=True)
 class Doubt:
@@ -83,28 +81,17 @@ class SecondReader:
         doubt = Doubt.of(self._first.map(heads), self._calibration)
         return bool(self.look.wanted(doubt.radius68_m, doubt.split, ood_score))
 
-    def ood_score(self, first: float, evidence: Evidence) -> float:
-        """0 to 1, the share of calibration photos that looked more like the campus by both looks together."""
-        return ood_score_of_both(self.look, first, evidence)
 
+def ood_score_of_both(look: SecondLook, own: float, evidence: Evidence) -> float:
+    """0 to 1, the share of calibration photos that looked more like the campus by both looks together.
 
-def ood_score_of_both(look: SecondLook, first: float, evidence: Evidence) -> float:
-    """`SecondReader.ood_score`, for which the campus need not be opened."""
-    if not look.calibration.ood_quantiles:
-        return first
-    strength = float(evidence.log_ratio.max()) / look.match_weight
-    weaker = share_below(np.asarray(look.strength_quantiles), strength)
-    return share_below(np.asarray(look.calibration.ood_quantiles), ood_statistic(first, weaker))
-
-
-def ood_statistic(ood_score: float, weaker_share: float) -> float:
-    """Two shares as one number, the larger the stranger: Fisher's sum of logarithms of tail probabilities.
-
-    ood_score: the share of calibration photos that look more like the campus. weaker_share: the share of them whose
-    best match is weaker than this photo's.
+    own: the network's own OOD score, 0 where it has none. Its share of calibration photos would not do: that of every
+    stranger is 1, however strange, and any match would then take the same off it.
     """
-    tails = np.maximum([1 - ood_score, weaker_share], _LEAST_P)
-    return float(-np.log(tails).sum())
+    if not look.calibration.ood_quantiles:
+        return 0.0
+    strength = float(evidence.log_ratio.max()) / look.match_weight
+    return share_below(np.asarray(look.calibration.ood_quantiles), look.ood_statistic(own, strength))
 
 
 def share_below(quantiles: Float, value: float) -> float:

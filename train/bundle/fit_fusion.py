@@ -88,13 +88,12 @@ class Answered:
         look: SecondLook | None,
     ) -> Answered:
         """With what the campus, whose looks are calibrated so, takes for its own."""
-        scores = np.zeros(len(rows))
-        if heads.ood_score is not None and calibration.ood_quantiles:
-            quantiles = np.asarray(calibration.ood_quantiles)
-            scores = np.array([share_below(quantiles, float(score)) for score in heads.ood_score.ravel()])
+        own, scores = heads.own_ood_score, np.zeros(len(rows))
+        if calibration.ood_quantiles:
+            scores = np.array([share_below(np.asarray(calibration.ood_quantiles), score) for score in own])
         for index, said in enumerate(evidence):
             if look is not None and said is not None:
-                scores[index] = ood_score_of_both(look, scores[index], said)
+                scores[index] = ood_score_of_both(look, own[index], said)
         return cls(rows, heads, images, posterior, evidence, scores <= 1 - calibration.off_campus_share)
 
 

@@ -20,7 +20,7 @@ from core.campus.parameters import PosteriorParams
 from core.engines.heads import Heads
 from core.locate.evidence import Evidence
 from core.locate.posterior import Posterior
-from core.locate.second_look import Doubt, ood_statistic, share_below
+from core.locate.second_look import Doubt, share_below
 from core.locate.threads import one_blas_thread
 from core.locate.verification import match_strength
 from train.bundle.calibrate import PRIOR_PHOTOS, SHARES, nearest, radius_factors
@@ -38,6 +38,9 @@ MATCH_WEIGHT = 2.0  # where the fit starts, and what few calibration photos stay
 LOOK_COST = 0.002
 LEAST_LOOKED_AT = 30  # fewer photos make no radii of their own
 SHARPNESS = (1.0, 1.5, 2.0)  # of the map that a fix is read off
+# What the best match says of a stranger beside the network's own OOD score, each in standard deviations: 0.25 to 1 do
+# alike, and 0.5 refused most photos of other places at the same share of own ones (RESULTS.md).
+STRENGTH_SHARE = 0.5
 
 
 @dataclass(frozen=True)
@@ -108,7 +111,7 @@ def fit_second_look(
     params = sharpest(asked, params, weight)
     first, second = _errors(asked, calibration, params, weight)
     best = np.concatenate([part.evidence.log_ratio.max(axis=1) for part in asked])
-    strengths = np.quantile(best, np.linspace(0, 1, 101))
+    own = np.concatenate([part.heads.own_ood_score for part in asked])
     look = SecondLook(
         height=size[0],
         width=size[1],
@@ -118,7 +121,7 @@ def fit_second_look(
         posterior=params,
         calibration=calibration,  # until the photos that are looked at twice have told their own
         beyond_radius68_m=look_limit_m(first.error_m, second.error_m, first.radius68_m, first.split),
-        strength_quantiles=tuple(strengths.tolist()),
+        strength_weight=strength_weight(own, best),
     )
     looked = look.wanted(first.radius68_m, first.split, first.ood_score)
     log.info(
@@ -127,12 +130,14 @@ def fit_second_look(
         first.error_m.mean(),
         np.where(looked, second.error_m, first.error_m).mean(),
     )
-    statistic = [
-        ood_statistic(share, share_below(strengths, strength))
-        for share, strength in zip(first.ood_score.tolist(), best.tolist(), strict=True)
-    ]
-    own = _radii(calibration, second, looked, np.array(statistic))
-    return FittedLook(look.model_copy(update={"calibration": own}), _evidence(asked, looked, weight))
+    calibrated = _radii(calibration, second, looked, look.ood_statistic(own, best))
+    return FittedLook(look.model_copy(update={"calibration": calibrated}), _evidence(asked, looked, weight))
+
+
+def strength_weight(own: Float, best: Float) -> float:
+    """What a match strength counts beside the network's own OOD score: of (N,) own photos, and their best matches."""
+    spread = float(own.std())
+    return STRENGTH_SHARE * spread / max(float(best.std()), 1e-9) if spread else 1.0
 
 
 def _evidence(

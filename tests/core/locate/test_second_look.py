@@ -13,7 +13,7 @@ from core.campus.file_names import LOCAL_GALLERY, LOCAL_MODEL
 from core.engines.choose import open_engine
 from core.errors import BundleError, EngineError
 from core.locate.localizer import Localizer
-from core.locate.second_look import ood_statistic, share_below
+from core.locate.second_look import share_below
 from tests.bundles import make_bundle
 from tests.second_looks import PLACES_M, bundle_with_second_look, facade, needs_xfeat
 
@@ -93,10 +93,29 @@ def test_a_strange_photo_matches_nothing_and_scores_higher(localizer: Localizer)
     assert known.evidence.log_ratio.max() > 2 * strange.evidence.log_ratio.max()
 
 
-def test_the_weaker_the_match_the_stranger_the_photo() -> None:
-    assert ood_statistic(0.5, 0.5) == pytest.approx(2 * np.log(2))
-    assert ood_statistic(0.5, 0.1) > ood_statistic(0.5, 0.5) < ood_statistic(0.9, 0.5)
-    assert np.isfinite(ood_statistic(1.0, 0.0))
+def test_the_weaker_the_match_the_stranger_the_photo(localizer: Localizer) -> None:
+    reading = localizer.read(facade(3, shift=4, noise=8))
+    assert reading.evidence is not None
+
+    def score(own: float, matches: float) -> float:
+        heads = replace(reading.heads, ood_score=np.array([[own]], np.float32))
+        return localizer.ood_score(heads, reading.evidence.scaled(matches))  # type: ignore[union-attr]
+
+    assert score(0.3, 0.5) > score(0.3, 1.0) > 0.0
+    assert score(0.5, 1.0) > score(0.3, 1.0)
+
+
+def test_a_match_does_not_make_one_of_the_campus_of_a_photo_beyond_all_of_them(localizer: Localizer) -> None:
+    reading = localizer.read(facade(3, shift=4, noise=8))
+    assert reading.evidence is not None
+    refused = 1 - localizer.bundle.manifest.calibration.off_campus_share
+    # Both are beyond all of the campus's own photos by the network alone: how far decides.
+    nearly, by_far = (replace(reading.heads, ood_score=np.array([[own]], np.float32)) for own in (1.0, 9.0))
+    assert localizer.ood_score(nearly) == localizer.ood_score(by_far) == 1.0
+    assert localizer.ood_score(nearly, reading.evidence) < refused < localizer.ood_score(by_far, reading.evidence)
+
+
+def test_shares_of_a_distribution_go_from_none_to_all() -> None:
     quantiles = np.linspace(2.0, 3.0, 101)
     assert [share_below(quantiles, value) for value in (1.0, 2.25, 4.0)] == [0.0, pytest.approx(0.25), 1.0]
 

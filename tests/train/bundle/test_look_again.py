@@ -21,7 +21,7 @@ from core.locate.evidence import Evidence
 from core.locate.posterior import Posterior
 from tests.second_looks import PLACES_M, facade, needs_xfeat
 from train.bundle.look_again import LookedAgain, Questioned, look_again
-from train.bundle.second_look import Asked, cross_fitted_gain, fit_evidence, look_limit_m, sharpest
+from train.bundle.second_look import Asked, cross_fitted_gain, fit_evidence, look_limit_m, sharpest, strength_weight
 
 PLACES = len(PLACES_M)
 ASKED, MANY = 24, 300
@@ -55,6 +55,14 @@ def test_matches_that_tell_the_place_get_weight_and_those_that_do_not_get_little
     assert telling > 1.5 > 0.7 > idle
     assert cross_fitted_gain([_asked(2.0)]) > 1.0
     assert cross_fitted_gain([_asked(0.0)]) < 0.05
+
+
+def test_a_match_counts_half_of_what_the_network_says_of_a_stranger_and_alone_where_it_says_nothing() -> None:
+    rng = np.random.default_rng(0)
+    own, best = rng.normal(0.1, 0.05, MANY), rng.normal(2.0, 0.5, MANY)
+    assert strength_weight(own, best) == pytest.approx(0.05, rel=0.2)
+    assert strength_weight(np.zeros(MANY), best) == 1.0
+    assert np.isfinite(strength_weight(own, np.zeros(MANY)))
 
 
 def test_halves_are_groups_where_there_are_several() -> None:
