@@ -116,6 +116,8 @@ def test_a_match_does_not_make_one_of_the_campus_of_a_photo_beyond_all_of_them(l
 
 
 def test_shares_of_a_distribution_go_from_none_to_all() -> None:
+    nearly_all_alike = np.array([0.0] * 98 + [0.1, 0.2, 0.3])
+    assert [share_below(nearly_all_alike, value) for value in (0.0, 0.1)] == [0.0, pytest.approx(0.98)]
     quantiles = np.linspace(2.0, 3.0, 101)
     assert [share_below(quantiles, value) for value in (1.0, 2.25, 4.0)] == [0.0, pytest.approx(0.25), 1.0]
 
