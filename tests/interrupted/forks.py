@@ -78,15 +78,19 @@ class _Touches:
 
 def _prepare() -> None:
     """Import what is slow to import, and put the small parts in the place of the large ones."""
+    import torch
+
     import core.engines.cuda
     import core.network.campus_net
     import train.fit.trainer
+    from core.network.onnx_export import traced
     from tests.core.engines import fake_tensorrt
     from tests.core.engines.fake_cuda import FakeCuda
     from tests.edge.networks import small_backbone
 
     for module in _SLOW:
         importlib.import_module(module)
+    traced(torch.nn.Flatten(), (2, 2), ["flat"])  # torch's exporter imports and builds much at its first use
     _shrink_the_demo()
     vars(core.network.campus_net)["build_backbone"] = small_backbone
     vars(train.fit.trainer)["load_imagenet_weights"] = lambda *_: "none"

@@ -51,7 +51,7 @@ def _pixel(east_m: float, north_m: float) -> tuple[float, float]:
 def _pattern(code: NDArray[np.uint8], kinds: list[str], rng: np.random.Generator) -> NDArray[np.float32]:
     """Brightness by pixel: the laying pattern of each paving, mowing stripes, and noise of three sizes."""
     height, width = code.shape
-    ys, xs = np.mgrid[0:height, 0:width].astype(np.int32)
+    ys, xs = (axis.astype(np.int32) for axis in np.ogrid[0:height, 0:width])  # most patterns are of one of them
     fine = rng.standard_normal((height, width)).astype(np.float32)
     tone = 1 + 0.10 * blotches(height, width, 120, rng) + 0.07 * blotches(height, width, 20, rng)
     grain = {"lawn": 0.14, "earth": 0.10, "gravel": 0.16, "asphalt": 0.07}

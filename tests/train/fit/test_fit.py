@@ -25,6 +25,7 @@ from core.network.net_config import NetConfig
 from core.network.weights import load_state, saved_net_config
 from tests import REPOSITORY
 from tests.small_backbones import CNN, small_backbone
+from tests.train.fit import two_processes
 from tests.train.fit.training_sets import SIZE, make_task
 from tests.train.fit.two_processes import WEIGHTS
 from train.fit import fit as fit_module
@@ -149,13 +150,10 @@ def test_two_processes_give_the_curve_of_one(tmp_path: Path) -> None:
     launcher = "accelerate.commands.launch --multi_gpu --num_processes 2 --num_machines 1 --main_process_port 0"
     launcher += " --mixed_precision no --dynamo_backend no -m"
     small_backbone(CNN, SIZE, tmp_path / WEIGHTS)
-    curves = []
-    for processes, words in (1, ""), (2, launcher):
-        out = tmp_path / f"{processes}.json"
-        command = [sys.executable, "-m", *words.split(), "tests.train.fit.two_processes", str(out)]
-        subprocess.run(command, cwd=REPOSITORY, env=environment, check=True, capture_output=True)
-        curves.append(json.loads(out.read_text()))
-    one, two = curves
+    command = [sys.executable, "-m", *launcher.split(), "tests.train.fit.two_processes", str(tmp_path / "2.json")]
+    subprocess.run(command, cwd=REPOSITORY, env=environment, check=True, capture_output=True)
+    two_processes.main(tmp_path / "1.json")  # the one is this process
+    one, two = (json.loads((tmp_path / f"{processes}.json").read_text()) for processes in (1, 2))
     assert (one.pop("processes"), two.pop("processes")) == ({"count": [1]}, {"count": [2]})
     for recipe in ("campus", "original"):
         assert two[recipe].pop("apart") == one[recipe].pop("apart") == [0.0]

@@ -52,7 +52,9 @@ def curve(trainer: Trainer) -> dict[str, list[float]]:
             if value is not None:
                 rows.setdefault(name, []).append(value)
     kept = (*trainer.net.parameters(), *trainer.recipe.buffers())
-    own = torch.cat([value.flatten().float() for value in kept]).nan_to_num(-1.0)  # headings are NaN where unknown
+    own = torch.cat([value.detach().flatten().float() for value in kept]).nan_to_num(
+        -1.0
+    )  # headings are NaN where unknown
     everyones = trainer.accelerator.gather(own).reshape(trainer.processes, -1)
     rows["apart"] = [float((everyones - everyones[0]).abs().max())]
     return rows
