@@ -14,6 +14,7 @@ from pathlib import Path
 
 from core.archive.journal import Journal
 from core.archive.rows import Row, Tally, row_of
+from core.cli.orphans import end_with_parent
 from core.errors import MissingDependency
 from core.locate.localizer import Localizer
 from core.locate.many import BATCH
@@ -63,7 +64,7 @@ def _by_a_pool(photos: Sequence[str], bundle: Path, jobs: int, size: int) -> Ite
     """The rows of each `size` photos. With their network's turn taken together they cost a tenth less."""
     waiting = (photos[at : at + size] for at in range(0, len(photos), size))
     asked: deque[Future[list[Row]]] = deque()
-    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
+    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), end_with_parent) as pool:
         while True:
             asked += [pool.submit(_located, task, bundle) for task in islice(waiting, jobs * _AHEAD - len(asked))]
             if not asked:

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from core.cli.orphans import end_with_parent
 from core.io.files import written_atomically
-from train.dataset.workers import end_with_parent
 from train.demo.develop import develop, jpeg
 from train.demo.scene import Place, Stage, load_place, load_stage, mitsuba
 from train.demo.sessions import Shot, session_named

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
 
+from core.cli.orphans import end_with_parent
 from core.locate.fix import Fix
 from core.locate.localizer import Localizer
 
@@ -72,6 +73,7 @@ class LocateWorkers:
 
 def _open(path: Path) -> None:
     global _opened
+    end_with_parent()
     _opened = Localizer.load(path, threads=1)  # a core for each process
 
 

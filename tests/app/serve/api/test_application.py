@@ -315,6 +315,24 @@ def test_photos_do_not_go_through_the_pipe_to_a_process_and_leave_nothing_open()
     assert len(os.listdir("/proc/self/fd")) == handles
 
 
+ORPHANING = """if True:
+    import os, sys
+    from pathlib import Path
+    from app.serve.api.workers import LocateWorkers
+
+    workers = LocateWorkers(Path(sys.argv[1]), 2)
+    workers.locate([sys.stdin.buffer.read()])
+    os.kill(os.getpid(), 9)
+"""
+
+
+def test_processes_end_with_a_server_that_is_killed(campus: Path) -> None:
+    # They hold its standard output, which is at its end once all of them are gone.
+    line = [sys.executable, "-c", ORPHANING, str(campus)]
+    done = subprocess.run(line, cwd=REPOSITORY, input=HERE, capture_output=True, timeout=60, check=False)
+    assert done.returncode == -9
+
+
 CLOSED = """if True:
     import ctypes, sys
     from pathlib import Path
