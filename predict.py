@@ -50,10 +50,10 @@ def table_row(photo: str, fix: Fix) -> str:
     doubt = "  (does not look like this campus)" if fix.refused else ""
     if fix.on_campus is None:
         doubt = "  (too few photos to tell other places from this campus)"
-    return (
-        f"{photo:<28} {fix.lat:>11.6f} {fix.lon:>12.6f} {fix.radius68_m:>6.0f} m {fix.radius95_m:>6.0f} m  "
-        f"{fix.zone.name} ({fix.zone.probability:.0%}){doubt}"
+    radii = "".join(
+        "       – " if radius is None else f"{radius:>6.0f} m " for radius in (fix.radius68_m, fix.radius95_m)
     )
+    return f"{photo:<28} {fix.lat:>11.6f} {fix.lon:>12.6f} {radii} {fix.zone.name} ({fix.zone.probability:.0%}){doubt}"
 
 
 def locate(photos: list[Path], localizer: Localizer, as_json: bool) -> int:
@@ -90,7 +90,8 @@ def check(labels: Path, images: Path, localizer: Localizer) -> int:
         error_m = float(distance_m(lat, lon, fix.lat, fix.lon))
         errors.append(error_m)
         of_known.append(bool(known) and photo_digest(photo) in known)
-        writer.writerow([harmless(name), f"{fix.lat:.7f}", f"{fix.lon:.7f}", f"{error_m:.2f}", f"{fix.radius68_m:.1f}"])
+        radius = "" if fix.radius68_m is None else f"{fix.radius68_m:.1f}"
+        writer.writerow([harmless(name), f"{fix.lat:.7f}", f"{fix.lon:.7f}", f"{error_m:.2f}", radius])
     if not errors:
         raise CampusError(
             f"none of its {len(table)} photos is in {images}", path=labels, remedy="give their folder with --images"

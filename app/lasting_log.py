@@ -50,7 +50,7 @@ class _Place(_Kept):
 
 
 class _Fix(_Kept):
-    """The fields of `Fix` but its map."""
+    """The fields of `Fix` that others are told."""
 
     lat: _Lat
     lon: _Lon
@@ -89,7 +89,7 @@ class _Entry(_Kept):
 def as_json(sighting: Sighting) -> str:
     """A line of the log as the browser keeps it."""
     fix, truth = sighting.fix, sighting.truth
-    plain = {f.name: getattr(fix, f.name) for f in fields(Fix) if f.name != "probability"}
+    plain = {name: getattr(fix, name) for name in _Fix.model_fields}
     plain |= {"zones": [asdict(zone) for zone in fix.zones], "candidates": [asdict(place) for place in fix.candidates]}
     rest = {f.name: getattr(sighting, f.name) for f in fields(Sighting)}
     walked = None if sighting.walked is None else asdict(sighting.walked)

@@ -12,7 +12,7 @@ from core.campus.bundle import Bundle, save_bundle
 from core.campus.seen import photo_digest
 from core.errors import DatasetError
 from core.locate.localizer import Localizer
-from predict import check
+from predict import check, table_row
 from tests.bundles import photo
 from tests.train.grow.walks import FRAME, scattered, write_walks
 from train.dataset.dataset import Dataset
@@ -70,3 +70,16 @@ def test_a_campus_that_does_not_tell_its_photos_gives_one_line(
     photos = write_walks(tmp_path / "photos", {"a": scattered(3, 1)})
     assert check(photos / "gt.csv", photos / "images", Localizer.load(pristine)) == 0
     assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_a_refused_photo_has_no_radius_in_any_table(
+    pristine: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    localizer = Localizer.load(pristine)
+    (tmp_path / "far.png").write_bytes(photo("elsewhere", format="PNG"))
+    (tmp_path / "gt.csv").write_text("image_name,lat,lon\nfar.png,47,8\n")
+    assert check(tmp_path / "gt.csv", tmp_path, localizer) == 0
+    (row,) = csv.DictReader(capsys.readouterr().out.splitlines())
+    assert row["radius68_m"] == ""
+    line = table_row("far.png", localizer.locate(tmp_path / "far.png"))
+    assert re.fullmatch(r"far\.png +[\d.]+ +[\d.]+ +– +– +.+ \(does not look like this campus\)", line)

@@ -54,13 +54,12 @@ def row_of(photo: str, fix: Fix | PhotoError) -> Row:
     """The row of a fix, or of why there is none."""
     if isinstance(fix, PhotoError):
         return Row(photo, error=str(fix))
-    held = not fix.refused
     return Row(
         photo=photo,
         lat=fix.lat,
         lon=fix.lon,
-        radius68_m=fix.radius68_m if held else None,
-        radius95_m=fix.radius95_m if held else None,
+        radius68_m=fix.radius68_m,
+        radius95_m=fix.radius95_m,
         on_campus=fix.on_campus,
         ood_score=fix.ood_score,
         zone=fix.zone.name,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, fields
+from math import nan
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ class Candidate:
 class Fix:
     """Where a photo was taken, with its doubt; every part is read off one probability map.
 
-    lat, lon: degrees, WGS84. radius68_m, radius95_m: metres; held-out photos lie within them 68 and 95 times in 100.
+    lat, lon: degrees, WGS84. radius68_m, radius95_m: metres; held-out photos lie within them 68 and 95 times in 100;
+    None where the photo is refused, since nothing was recognised.
     zones: all with a probability of 1 % or more, likeliest first, at least one. candidates: likeliest first.
     ood_score: how far out of the campus's distribution the photo is: the share (0 to 1) of calibration photos that
     looked more like this campus; on_campus: whether it looks like this campus at all, None where the campus has too few
@@ -40,13 +42,14 @@ class Fix:
 
     photos: how many photos it was read from; near copies and photos of elsewhere do not count. outliers: the places, in
     the order given, of photos that contradict the others. course_deg: where a walk leads, clockwise from true north;
-    speed_m_s: how fast; None for photos that are no walk, and while it is not known.
+    speed_m_s: how fast; None for photos that are no walk, and while it is not known. map_radii_m: the map's calibrated
+    68 and 95 % radii, of a refused photo too; how well they hold is judged by them, and nobody is told them.
     """
 
     lat: float
     lon: float
-    radius68_m: float
-    radius95_m: float
+    radius68_m: float | None
+    radius95_m: float | None
     zones: tuple[ZoneOdds, ...]
     candidates: tuple[Candidate, ...]
     on_campus: bool | None
@@ -59,6 +62,7 @@ class Fix:
     outliers: tuple[int, ...] = ()
     course_deg: float | None = None
     speed_m_s: float | None = None
+    map_radii_m: tuple[float, float] = field(default=(nan, nan), repr=False, compare=False)
     probability: ProbabilityMap | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -72,8 +76,9 @@ class Fix:
         return self.on_campus is False
 
     def as_dict(self) -> dict[str, Any]:
-        """Everything but the map, ready for JSON."""
-        plain = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "probability"}
+        """Everything but the map and its radii, ready for JSON."""
+        inner = ("probability", "map_radii_m")
+        plain = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in inner}
         plain["zone"] = asdict(self.zone)
         plain["zones"] = [asdict(zone) for zone in self.zones]
         plain["candidates"] = [asdict(candidate) for candidate in self.candidates]

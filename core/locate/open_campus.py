@@ -124,16 +124,17 @@ class OpenCampus:
         """
         manifest = self.bundle.manifest
         at_m = probability.median_m()
-        radius68, radius95 = radii_m(probability.radii_m(at_m, (0.68, 0.95)))
+        map_radii_m = radii_m(probability.radii_m(at_m, (0.68, 0.95)))
         places = probability.candidates()
         latlon = manifest.frame.to_latlon(np.array([at_m, *[place[:2] for place in places]]))
         zones = self._zones(self.posterior.zone_odds(probability))
         rest.setdefault("on_campus", self.on_campus(ood_score))
+        radius68_m, radius95_m = map_radii_m if rest["on_campus"] is not False else (None, None)
         return Fix(
             lat=float(latlon[0, 0]),
             lon=float(latlon[0, 1]),
-            radius68_m=radius68,
-            radius95_m=radius95,
+            radius68_m=radius68_m,
+            radius95_m=radius95_m,
             zones=zones,
             candidates=tuple(
                 Candidate(float(lat), float(lon), place[2])
@@ -142,6 +143,7 @@ class OpenCampus:
             ood_score=ood_score,
             campus=manifest.name,
             timings_ms={**timings_ms, "posterior": 1e3 * (time.perf_counter() - started_s)},
+            map_radii_m=map_radii_m,
             probability=probability,
             **rest,
         )

@@ -102,7 +102,7 @@ def evaluate_rows(localizer: Localizer, dataset: Dataset, rows: NDArray[np.int64
     baselines = {
         name: distance_m(*truth.T, *position.T) for name, position in baseline_positions(localizer, heads).items()
     }
-    radius68, radius95 = (np.array([getattr(fix, name) for fix in fixes]) for name in ("radius68_m", "radius95_m"))
+    radius68, radius95 = np.array([fix.map_radii_m for fix in fixes]).T
     gallery, neighbours, similarity = localizer.posterior.gallery, None, None
     if gallery is not None and heads.embedding is not None:
         neighbours, likeness = nearest_neighbours(heads.embedding, gallery, NEIGHBOURS)
@@ -151,7 +151,8 @@ def radii_at_levels(localizer: Localizer, fix: Fix) -> NDArray[np.float64]:
     assert fix.probability is not None
     at_m = localizer.bundle.manifest.frame.to_local(fix.lat, fix.lon)
     *raw, raw68, raw95 = fix.probability.radii_m(at_m, (*LEVELS, 0.68, 0.95))
-    factors = (fix.radius68_m / raw68, fix.radius95_m / raw95)
+    radius68_m, radius95_m = fix.map_radii_m
+    factors = (radius68_m / raw68, radius95_m / raw95)
     return np.asarray(np.array(raw) * np.interp(LEVELS, (0.68, 0.95), factors))
 
 

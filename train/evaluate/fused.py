@@ -36,12 +36,12 @@ class Judged:
     @property
     def radius68_m(self) -> Float:
         """(M,) metres."""
-        return np.array([self.fixes[index].radius68_m or 0.0 for index in self.fix])
+        return np.array([self.fixes[index].map_radii_m[0] for index in self.fix])
 
     @property
     def radius95_m(self) -> Float:
         """(M,) metres."""
-        return np.array([self.fixes[index].radius95_m or 0.0 for index in self.fix])
+        return np.array([self.fixes[index].map_radii_m[1] for index in self.fix])
 
     @property
     def metrics(self) -> Metrics:

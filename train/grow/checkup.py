@@ -116,7 +116,7 @@ def checkup(bundle: Bundle, arrivals: Arrivals, limits: Limits, engine: Engine |
     fixes = [_fix(localizer, heads.one(row), arrivals, row) for row in range(len(heads))]
     fix_m = manifest.frame.to_local([fix.lat for fix in fixes], [fix.lon for fix in fixes])
     error_m = np.linalg.norm(fix_m - truth_m, axis=1)
-    radii_m = np.array([(fix.radius68_m, fix.radius95_m) for fix in fixes], np.float64)
+    radii_m = np.array([fix.map_radii_m for fix in fixes])
     ood = np.array([fix.ood_score for fix in fixes])
     refused = np.array([fix.refused for fix in fixes])
 

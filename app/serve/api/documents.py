@@ -55,11 +55,8 @@ class FixDocument(BaseModel):
 
     @classmethod
     def of(cls, fix: Fix) -> FixDocument:
-        """The document of a fix; a refused one carries no radius."""
-        plain = fix.as_dict()
-        if fix.refused:
-            plain |= {"radius68_m": None, "radius95_m": None}
-        return cls.model_validate(plain)
+        """The document of a fix."""
+        return cls.model_validate(fix.as_dict())
 
 
 class CampusDocument(BaseModel):

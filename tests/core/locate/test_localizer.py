@@ -26,7 +26,10 @@ def test_a_fix_is_where_the_photo_was_taken(localizer: Localizer, place: tuple[f
     fix = localizer.locate(photo(east_m=place[0], north_m=place[1]))
     assert off_m(fix, *place) < 10
     assert fix.on_campus
+    assert fix.radius68_m is not None
+    assert fix.radius95_m is not None
     assert 0 < fix.radius68_m <= fix.radius95_m
+    assert (fix.radius68_m, fix.radius95_m) == fix.map_radii_m
     assert fix.zone is fix.zones[0]
     assert sum(zone.probability for zone in fix.zones) == pytest.approx(1, abs=0.1)
     assert [zone.probability for zone in fix.zones] == sorted((z.probability for z in fix.zones), reverse=True)
@@ -55,9 +58,13 @@ def test_two_places_that_fit_are_two_candidates_and_a_wide_radius(localizer: Loc
     assert split.radius68_m > good.radius68_m
 
 
-def test_a_photo_of_elsewhere_is_not_on_campus_and_still_has_a_best_guess(localizer: Localizer) -> None:
+def test_a_photo_of_elsewhere_is_not_on_campus_has_no_radius_and_still_a_best_guess(localizer: Localizer) -> None:
     fix = localizer.locate(photo("elsewhere"))
     assert not fix.on_campus
+    assert (fix.radius68_m, fix.radius95_m) == (None, None)
+    assert 0 < fix.map_radii_m[0] <= fix.map_radii_m[1]
+    assert {"map_radii_m", "probability"}.isdisjoint(plain := fix.as_dict())
+    assert plain["radius68_m"] is None
     assert fix.ood_score > 1 - localizer.bundle.manifest.calibration.off_campus_share
     assert np.isfinite([fix.lat, fix.lon]).all()
 

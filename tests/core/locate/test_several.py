@@ -194,7 +194,7 @@ def test_radii_are_those_of_the_number_of_photos(localizer: Localizer) -> None:
         fusion = Fusion.model_validate({"radii": {"2": one, **radii}})
         manifest = localizer.bundle.manifest.model_copy(update={"fusion": fusion})
         again = Localizer(Bundle(localizer.bundle.path, manifest), localizer.engine)
-        return again.locate_together([photo(east_m=20, view=1), photo(east_m=22, view=2)]).radius68_m
+        return again.locate_together([photo(east_m=20, view=1), photo(east_m=22, view=2)]).map_radii_m[0]
 
     assert radius68_m(**{"2": doubled}) == pytest.approx(2 * radius68_m())
     assert radius68_m(**{"3": doubled}) == radius68_m()

@@ -110,7 +110,7 @@ def test_motion_can_be_told(localizer: Localizer) -> None:
     def radius_after_a_minute(speed_m_s: float) -> float:
         walk = localizer.walk(speed_m_s=speed_m_s, standing_s=1.0)
         walk.add(photo(view=1), 0.0)
-        return walk.add(photo("elsewhere", view=2), 60.0).radius68_m
+        return walk.add(photo("elsewhere", view=2), 60.0).map_radii_m[0]
 
     assert radius_after_a_minute(4.0) > 1.5 * radius_after_a_minute(0.5)
     with pytest.raises(CampusError, match="speed_m_s"):
