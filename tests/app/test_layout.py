@@ -268,8 +268,7 @@ def test_changes_of_the_page_do_not_make_the_browser_measure_it(visit: Open) -> 
     seen = visit(PHONE)
     page = seen.page
     seen.map_drawn()
-    measured = page.evaluate(
-        """async () => {
+    measured = """async () => {
           const measure = Element.prototype.getBoundingClientRect;
           const tick = () => new Promise((done) => setTimeout(done, 5));
           let times = 0;
@@ -281,5 +280,5 @@ def test_changes_of_the_page_do_not_make_the_browser_measure_it(visit: Open) -> 
           Element.prototype.getBoundingClientRect = measure;
           return times;
         }"""
-    )
-    assert measured < 5, "the page may still be settling, but forty changes are not measured one by one"
+    # The map measures once when it comes to rest, maybe just now; the fault measures at every change of every round.
+    assert any(page.evaluate(measured) == 0 for _ in range(5))
