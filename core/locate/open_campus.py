@@ -16,7 +16,7 @@ from core.locate.heading import direction_deg, raw_spread_deg
 from core.locate.posterior import Posterior
 from core.locate.prior import Prior, closed_cells, prior_of
 from core.locate.reading import Prepared, Reading
-from core.locate.second_look import SecondReader, ood_score_of_both, share_below
+from core.locate.second_look import SecondReader, ood_score
 from core.locate.threads import one_blas_thread
 from core.photo.load import Photo, load_photo
 from core.photo.preprocess import network_image
@@ -46,7 +46,6 @@ class OpenCampus:
         self.bundle, self.engine = bundle, engine
         manifest = bundle.manifest
         self.posterior = Posterior(manifest.grid, bundle.zones, bundle.gallery, manifest.posterior, manifest.scale_m)
-        self._ood_quantiles = np.asarray(manifest.calibration.ood_quantiles)
         self.second_reader = SecondReader.open(bundle, self.posterior, threads) if second_look else None
         if self.second_reader is not None:
             self.posterior.matched = self.second_reader.posterior
@@ -185,7 +184,5 @@ class OpenCampus:
 
     def ood_score(self, heads: Heads, evidence: Evidence | None = None) -> float:
         """Share of calibration photos that scored lower than this one; 0 where the model cannot tell."""
-        own = float(heads.own_ood_score[0])
-        if evidence is not None and self.second_reader is not None:
-            return ood_score_of_both(self.second_reader.look, own, evidence)
-        return share_below(self._ood_quantiles, own) if len(self._ood_quantiles) else 0.0
+        look = None if self.second_reader is None else self.second_reader.look
+        return ood_score(self.bundle.manifest.calibration, float(heads.own_ood_score[0]), look, evidence)

@@ -82,16 +82,18 @@ class SecondReader:
         return bool(self.look.wanted(doubt.radius68_m, doubt.split, ood_score))
 
 
-def ood_score_of_both(look: SecondLook, own: float, evidence: Evidence) -> float:
-    """0 to 1, the share of calibration photos that looked more like the campus by both looks together.
+def ood_score(
+    calibration: Calibration, own: float, look: SecondLook | None = None, evidence: Evidence | None = None
+) -> float:
+    """0 to 1, the share of calibration photos that looked more like the campus, by both looks where there were two.
 
-    own: the network's own OOD score, 0 where it has none. Its share of calibration photos would not do: that of every
-    stranger is 1, however strange, and any match would then take the same off it.
+    calibration: the first look's. own: the network's own OOD score, 0 where it has none. A match is held against it and
+    not against its share of calibration photos: that of every stranger is 1, however strange.
     """
-    if not look.calibration.ood_quantiles:
-        return 0.0
-    strength = float(evidence.log_ratio.max()) / look.match_weight
-    return share_below(np.asarray(look.calibration.ood_quantiles), look.ood_statistic(own, strength))
+    if look is not None and evidence is not None:
+        strength = float(evidence.log_ratio.max()) / look.match_weight
+        calibration, own = look.calibration, look.ood_statistic(own, strength)
+    return share_below(np.asarray(calibration.ood_quantiles), own) if calibration.ood_quantiles else 0.0
 
 
 def share_below(quantiles: Float, value: float) -> float:

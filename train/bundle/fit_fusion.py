@@ -21,7 +21,7 @@ from core.locate.fusion import copy_shares, log_evidence, thumbnail
 from core.locate.posterior import Posterior
 from core.locate.prior import Prior, prior_of
 from core.locate.probability_map import ProbabilityMap
-from core.locate.second_look import ood_score_of_both, share_below
+from core.locate.second_look import ood_score
 from core.locate.several import fused_of, maps_of
 from core.locate.threads import one_blas_thread
 from train.bundle.calibrate import GROUP_PHOTOS, SHARES, radius_factors
@@ -88,12 +88,8 @@ class Answered:
         look: SecondLook | None,
     ) -> Answered:
         """With what the campus, whose looks are calibrated so, takes for its own."""
-        own, scores = heads.own_ood_score, np.zeros(len(rows))
-        if calibration.ood_quantiles:
-            scores = np.array([share_below(np.asarray(calibration.ood_quantiles), score) for score in own])
-        for index, said in enumerate(evidence):
-            if look is not None and said is not None:
-                scores[index] = ood_score_of_both(look, own[index], said)
+        said = zip(heads.own_ood_score, evidence, strict=True)
+        scores = np.array([ood_score(calibration, own, look, matched) for own, matched in said])
         return cls(rows, heads, images, posterior, evidence, scores <= 1 - calibration.off_campus_share)
 
 

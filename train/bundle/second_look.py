@@ -20,7 +20,7 @@ from core.campus.parameters import PosteriorParams
 from core.engines.heads import Heads
 from core.locate.evidence import Evidence
 from core.locate.posterior import Posterior
-from core.locate.second_look import Doubt, share_below
+from core.locate.second_look import Doubt, ood_score
 from core.locate.threads import one_blas_thread
 from core.locate.verification import match_strength
 from train.bundle.calibrate import PRIOR_PHOTOS, SHARES, nearest, radius_factors
@@ -228,13 +228,11 @@ def _errors(
 ) -> tuple[_Errors, _Errors]:
     """Both looks at the same photos."""
     found: tuple[list[tuple[float, ...]], list[tuple[float, ...]]] = ([], [])
-    quantiles = np.asarray(calibration.ood_quantiles)
     for part in asked:
         second, evidence = part.with_params(params).posterior, part.evidence.scaled(weight)
         for row, truth in enumerate(part.truth_m):
             one = part.heads.one(row)
-            known = one.ood_score is not None and len(quantiles)
-            ood = share_below(quantiles, float(one.ood_score[0, 0])) if known else 0.0  # type: ignore[index]
+            ood = ood_score(calibration, float(one.own_ood_score[0]))
             maps = (part.posterior.map(one), second.map(one, evidence.of(slice(row, row + 1))))
             for into, probability in zip(found, maps, strict=True):
                 doubt, at_m = Doubt.of(probability, calibration), probability.median_m()
