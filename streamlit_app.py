@@ -8,7 +8,7 @@ import streamlit as st
 
 from app import campuses, cards, widgets
 from app.answer import answer
-from app.capture import from_camera, from_gallery, from_samples
+from app.capture import from_camera, from_gallery, from_samples, take_out
 from app.compression import compressed
 from app.front_page import front_page
 from app.kept_photos import photo_keeper
@@ -50,6 +50,7 @@ def main() -> None:
         buttons = st.container(key="ways", horizontal=True, wrap=False)
         page = navigation(texts)
         if page == "locate" and localizer is not None:
+            take_out(localizer, texts)
             with buttons:
                 from_camera(localizer, texts)
                 from_gallery(localizer, texts)

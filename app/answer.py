@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from app import cards, widgets
-from app.capture import from_camera, removed, start_anew
+from app.capture import from_camera, start_anew
 from app.collect.correction import correction
 from app.map.legend import legend
 from app.most_alike import most_alike
@@ -71,17 +71,16 @@ def photos_in_play(localizer: Localizer, texts: Texts) -> None:
     if len(play) > 1:
         if said := cards.together(current, state.first_m, texts):
             st.html(said)
-        with st.container(key="play", horizontal=True):
-            for number, taken in enumerate(play):
-                with st.container(key=f"play-{number}", width="content"):
-                    st.html(cards.played(taken.thumbnail, number, current.fix.outliers))
-                    st.button(
-                        texts.say("remove_photo", number=number + 1),
-                        icon=":material/close:",
-                        key=f"remove-{taken.key}",  # a tap on a page that is being drawn anew means this photo
-                        on_click=removed,
-                        args=(localizer, taken.key),
-                    )
+        pictures = [
+            {
+                "key": taken.key,
+                "url": taken.thumbnail,
+                "remove": texts.say("remove_photo", number=number),
+                "outlier": number - 1 in current.fix.outliers,
+            }
+            for number, taken in enumerate(play, start=1)
+        ]
+        widgets.photos_in_play(pictures, texts)
     with st.container(key="next"):
         from_camera(localizer, texts, another=True)
         if len(play) > 1:

@@ -65,12 +65,12 @@ def from_gallery(localizer: Localizer, texts: Texts) -> None:
         )
     if not files:
         return
-    state.uploads = turn + 1
 
     def reader(data: bytes, name: str) -> Callable[[], tuple[Taken, bytes]]:
         return lambda: (read(localizer, data, name=name), data)
 
     take(localizer, texts, [reader(file.getvalue(), file.name) for file in files[:MOST_PHOTOS]], own=True)
+    state.uploads = turn + 1  # only now: where another tap ended this run, the photos are there for the next one
     st.rerun()  # the button is there again, empty
 
 
@@ -179,24 +179,33 @@ def answered(localizer: Localizer, play: list[Taken], *, joined: bool, walked: l
         found = replace(found, walked=places[-1] if places else None)
     first = sighted(localizer, play[:1]) if len(play) > 1 else found
     state.first_m = first.radii_m[0] if first.radii_m is not None else None
-    # Only the last photo can be corrected, so only its file is held.
-    state.play, state.current = [*(replace(taken, photo=b"") for taken in play[:-1]), play[-1]], found
+    state.current = found
     state.log = session_log.added(state.log[:-1] if joined else state.log, found)
+    # Last: each look into the state may end a run for the next tap, and then all of this is done again.
+    # Only the last photo can be corrected, so only its file is held.
+    state.play = [*(replace(taken, photo=b"") for taken in play[:-1]), play[-1]]
     return found
 
 
 def start_anew() -> None:
     state = st.session_state
-    state.play, state.current, state.sample, state.first_m = [], None, None, None
+    state.current, state.sample, state.first_m, state.play = None, None, None, []
 
 
-def removed(localizer: Localizer, key: str) -> None:
-    """Take the photo in play that has this key out again."""
+def take_out(localizer: Localizer, texts: Texts) -> None:
+    """Take the photos in play that were tapped away out of the answer, before the page draws it."""
     state = st.session_state
-    rest = [taken for taken in state.play if taken.key != key]
-    if rest:
-        leave_track()
-        with gate().turn():
-            answered(localizer, rest, joined=True, walked=rest)
-    else:
+    gone = widgets.taken_out()
+    rest = [taken for taken in state.play if taken.key not in gone]
+    if len(rest) == len(state.play):
+        return
+    if not rest:
         start_anew()
+        return
+    state.trouble = None
+    leave_track()
+    try:
+        with gate().turn(waiting=MOST_WAITING):
+            answered(localizer, rest, joined=True, walked=rest)
+    except BusyError as busy:
+        state.trouble = (texts.say("busy", waiting=busy.waiting), "")

@@ -125,12 +125,6 @@ def reading(states: Sequence[State], pictures: Sequence[str], texts: Texts) -> s
     return f"<div class='reading'><p role='status'>{title}</p><ol>{''.join(items)}</ol></div>"
 
 
-def played(thumbnail: str, number: int, outliers: Sequence[int]) -> str:
-    """The small picture of a photo in play; one that contradicts the others is marked."""
-    mark = " outlier" if number in outliers else ""
-    return f"<img class='played{mark}' src='{escape(thumbnail)}' alt='{number + 1}'>"
-
-
 def most_alike(own: str, picture: str, away_m: float, texts: Texts) -> str:
     """The photo and, beside it, a training photo, with how far from the answer that was taken."""
     said = texts["your_photo"], texts.say("most_alike", distance=texts.distance(away_m))

@@ -35,7 +35,7 @@ JPEG_QUALITY = 0.9
 FRAME_PX = 640  # of a live frame: one a second goes over the phone's network
 _CAMERA_TEXTS = ("take_photo", "live_view", "live_stop", "snap", "reading", "sending", "camera_refused",
                  "unreadable", "too_large", "follow", "waiting")  # fmt: skip
-
+_PLAY = "in_play"
 _PAGE_TEXTS = ("upload_too_large", "upload_lost", "upload_wrong_kind", "offline", "sending", "sending_share", "waiting",
                "loading_map", "skip_to_content")  # fmt: skip
 
@@ -136,6 +136,19 @@ def samples(items: Sequence[Mapping[str, str]], texts: Texts, chosen: str | None
     picked = component("samples")(key="samples", data=data, on_pick_change=_ignore).pick
     names = {item["name"] for item in items}
     return picked if picked in names else None
+
+
+def photos_in_play(photos: Sequence[Mapping[str, object]], texts: Texts) -> None:
+    """A row of pictures, each {key, url, remove, outlier}, with a button that takes it out: see `taken_out`."""
+    data = {"photos": list(photos), "label": texts["in_play"]}
+    component("play")(key=_PLAY, data=data, default={"gone": []}, on_gone_change=_ignore)
+
+
+def taken_out() -> frozenset[str]:
+    """The keys of photos in play that were tapped away. They stay in it until the row is drawn without them."""
+    told = st.session_state.get(_PLAY)
+    keys = told.get("gone") if isinstance(told, Mapping) else None
+    return frozenset(key for key in keys if isinstance(key, str)) if isinstance(keys, list) else frozenset()
 
 
 def place_actions(lat: float, lon: float, texts: Texts) -> None:

@@ -226,6 +226,7 @@ WORDS = {
     "layer_photos": "Training photos",
     "another": "Turn and take another",
     "anew": "Start anew",
+    "in_play": "Photos of this place",
     "remove_photo": "Remove photo {number}",
     "together": "{count} photos: {before} → {after}",
     "together_outlier": "Photo {number} contradicts the others and counts little.",

@@ -222,6 +222,7 @@ WORDS = {
     "layer_photos": "תמונות אימון",
     "another": "להסתובב ולצלם עוד",
     "anew": "להתחיל מחדש",
+    "in_play": "התמונות של המקום הזה",
     "remove_photo": "הסרת תמונה {number}",
     "together": "{count} תמונות: \u2068{before}\u2069 ← \u2068{after}\u2069",
     "together_outlier": "תמונה {number} סותרת את האחרות ונספרת מעט.",

@@ -28,8 +28,13 @@ README = REPOSITORY / "README.md"
 SAMPLE = "samples/test-evening-IMG_00263.jpg"
 FILMING = """[...document.querySelectorAll('*')].some(e => e.shadowRoot?.querySelector('video')?.videoWidth > 0)"""
 
-_TAP_ALL = """names => names.forEach(name => [...document.querySelectorAll('button')]
-    .find(button => button.innerText.includes(name) || button.ariaLabel === name).click())"""
+_TAP_BOTH = """([names, apart_ms]) => {
+  const buttons = () => [...document.querySelector(".st-key-in_play").querySelectorAll("*")]
+    .flatMap(element => [...(element.shadowRoot?.querySelectorAll("button") ?? [])]);
+  const tap = name => buttons().find(button => button.ariaLabel === name).click();
+  tap(names[0]);
+  apart_ms ? setTimeout(() => tap(names[1]), apart_ms) : tap(names[1]);
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -82,11 +87,32 @@ def test_turning_at_one_place_of_the_demo_shrinks_the_circle_and_a_photo_less_gr
     assert radii_m[-1] < radii_m[0]
     seen.map_drawn()
     seen.screenshot("demo-four-photos")
-    page.evaluate(_TAP_ALL, ["Remove photo 4", "Remove photo 3"])  # no tap waits for the page that the other draws
+    page.get_by_role("button", name="Remove photo 4").click()
+    page.get_by_text("3 photos:").wait_for()
+    page.get_by_role("button", name="Remove photo 3").click()
     page.get_by_text("2 photos:").wait_for()
     page.get_by_role("button", name="Remove photo 2").click()
     page.get_by_text("2 photos:").wait_for(state="detached")
     assert _radius_m(page) == radii_m[0]
+    seen.clean()
+
+
+def test_no_tap_is_lost_to_the_one_after_it(visit: Open, demo: Server, localizer: Localizer) -> None:
+    """Whether the second comes before the first has reached the server, while it is answered, or once it was."""
+    photos = [
+        {"name": Path(name).name, "mimeType": "image/jpeg", "buffer": localizer.bundle.read(name)}
+        for name in STANDPOINT
+    ]
+    seen = visit(PHONE, url=demo.url)
+    page = seen.page
+    for apart_ms in (0, 3, 8, 15, 25, 25, 90):
+        page.locator(".st-key-gallery input[type=file]").set_input_files(photos)
+        page.get_by_text("4 photos:").wait_for()
+        page.wait_for_function("document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'notRunning'")
+        page.evaluate(_TAP_BOTH, [["Remove photo 4", "Remove photo 3"], apart_ms])
+        page.get_by_text("2 photos:").wait_for()
+        page.get_by_role("button", name="Start anew").click()
+        page.locator("section.answer").wait_for(state="detached")
     seen.clean()
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import segno
 from PIL import Image
+from playwright.sync_api import expect
 
 from benchmarks.browser import launch
 from core.campus.bundle import Bundle
@@ -174,7 +175,7 @@ def test_several_gallery_photos_are_one_standpoint_and_one_can_be_removed(visit:
     said = page.get_by_text("2 photos:").text_content()
     alone_m, together_m = (int(metres) for metres in re.findall(r"(\d+) m", said))
     assert together_m < alone_m, "the circle shrinks"
-    assert page.locator("img.played").count() == 2
+    expect(page.locator("img.played")).to_have_count(2)
     seen.map_drawn()
     page.locator("img.played").first.scroll_into_view_if_needed()
     seen.screenshot("layout-together")

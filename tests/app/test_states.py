@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app.gate import Gate, process_gate
 from app.language import Lang
 from app.texts import Texts
 from tests import REPOSITORY
-from tests.app.harness import two_views
 from tests.bundles import make_bundle, photo
 
 Start = Callable[..., AppTest]
@@ -293,8 +293,6 @@ def test_a_file_that_is_no_campus_changes_nothing(start: Start) -> None:
 
 
 def test_a_full_queue_says_busy(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    from app.gate import Gate, process_gate
-
     app = start()
     monkeypatch.setattr(Gate, "__init__", lambda gate: _closed(gate))
     process_gate.cache_clear()
@@ -310,51 +308,6 @@ def _closed(gate: Any) -> None:
     from app.capture import MOST_WAITING
 
     gate._free, gate._room, gate._waiting, gate._changed = 0, 0, MOST_WAITING, Condition()
-
-
-def test_photos_of_one_standpoint_are_one_answer_and_each_can_be_taken_out(start: Start) -> None:
-    app = give_all(
-        start(),
-        [(name, data, "image/png") for name, data in zip(("one.png", "other.png"), two_views(-52, 68), strict=True)],
-    )
-    assert [taken.name for taken in app.session_state["play"]] == ["one.png", "other.png"]
-    together = app.session_state["current"].fix
-    assert together.photos == 2
-    assert len(app.session_state["log"]) == 1, "one standpoint is one line of the log"
-    assert re.search(r"2 photos: \d+ m → \d+ m", html(app))
-    assert html(app).count("class='played") == 2
-    next(button for button in app.button if str(button.key).startswith("remove-")).click().run()
-    assert not app.exception
-    alone = app.session_state["current"].fix
-    assert alone.photos == 1
-    assert alone.radius68_m >= together.radius68_m
-    assert [taken.name for taken in app.session_state["play"]] == ["other.png"]
-    assert "played" not in html(app)
-    assert len(app.session_state["log"]) == 1
-
-
-def test_of_several_photos_a_bad_one_is_named_and_the_others_are_used(start: Start) -> None:
-    good = [(name, data, "image/png") for name, data in zip(("one.png", "other.png"), two_views(-52, 68), strict=True)]
-    app = give_all(start(), [good[0], ("bad.png", b"no photo", "image/png"), good[1]])
-    assert not app.exception
-    assert [taken.name for taken in app.session_state["play"]] == ["one.png", "other.png"]
-    assert "photo 2." in app.error[0].value
-    assert "JPEG" in app.error[0].value, "and why"
-    give_all(app, [("bad.png", b"no photo", "image/png"), ("empty.png", b"?", "image/png")])
-    assert "This photo cannot be used" in app.error[0].value
-    assert app.session_state["current"] is None
-
-
-def test_the_next_photo_is_a_standpoint_of_its_own(start: Start) -> None:
-    app = give(give(start(), photo(east_m=-52, north_m=68)), photo(east_m=50, north_m=68))
-    assert len(app.session_state["play"]) == 1
-    assert len(app.session_state["log"]) == 2
-
-
-def test_the_same_picture_again_is_said_to_add_nothing(start: Start) -> None:
-    same = photo(east_m=-52, north_m=68)
-    app = give_all(start(), [("a.jpg", same, "image/jpeg"), ("b.jpg", same, "image/jpeg")])
-    assert "the same picture" in html(app)
 
 
 def test_layers_are_drawn_only_where_asked_for_and_stay(start: Start) -> None:

@@ -102,6 +102,20 @@ def test_several_photos_at_once_show_how_far_each_of_them_is(visit: Open) -> Non
         assert states[now + 1 :] == ["waiting"] * (3 - now)
 
 
+def test_a_tap_while_photos_of_the_gallery_are_read_does_not_lose_them(visit: Open) -> None:
+    page = visit(PHONE).page
+    field = page.locator(".st-key-gallery input[type=file]")
+    field.wait_for(state="attached")
+    large = [photo(east_m=east, north_m=68, size=(4600, 3400), format="PNG") for east in (-52, -50)]
+    field.set_input_files(
+        [{"name": f"{n}.png", "mimeType": "image/png", "buffer": data} for n, data in enumerate(large)]
+    )
+    page.locator("div.reading").wait_for()
+    page.get_by_role("button", name="עברית").click()
+    page.locator("img.played").nth(1).wait_for()
+    page.locator("section.answer").wait_for()
+
+
 def test_a_photo_is_sent_though_its_button_is_drawn_anew_while_it_is_read(visit: Open) -> None:
     page = visit(PHONE).page
     field = page.locator(".camera:not(.another) .file")

@@ -1,0 +1,113 @@
+"""The photos in play: of one standpoint, one answer, and each can be taken out again."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from app import widgets
+from app.gate import BusyError, Gate
+from tests import REPOSITORY
+from tests.app.harness import two_views
+from tests.app.test_states import give, give_all, html
+from tests.bundles import photo
+
+
+@pytest.fixture
+def app(monkeypatch: pytest.MonkeyPatch, bundle: Path) -> AppTest:
+    monkeypatch.setenv("CAMPUS_BUNDLE", str(bundle))
+    return AppTest.from_file(REPOSITORY / "streamlit_app.py", default_timeout=30).run()
+
+
+def two_photos() -> list[tuple[str, bytes, str]]:
+    """Two photos of one standpoint, as the gallery gives them."""
+    names = ("one.png", "other.png")
+    return [(name, data, "image/png") for name, data in zip(names, two_views(-52, 68), strict=True)]
+
+
+def pictures_in_play(app: AppTest) -> list[dict[str, Any]]:
+    """What the row of photos in play shows; empty where there is no row."""
+    rows = [part.proto for part in app.get("bidi_component") if part.proto.component_name == "campus_play"]
+    return [picture for row in rows for picture in json.loads(row.json)["photos"]]
+
+
+def test_photos_of_one_standpoint_are_one_answer_and_each_can_be_taken_out(
+    app: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    give_all(app, two_photos())
+    assert [taken.name for taken in app.session_state["play"]] == ["one.png", "other.png"]
+    together = app.session_state["current"].fix
+    assert together.photos == 2
+    assert len(app.session_state["log"]) == 1, "one standpoint is one line of the log"
+    assert re.search(r"2 photos: \d+ m → \d+ m", html(app))
+    shown = pictures_in_play(app)
+    assert [picture["remove"] for picture in shown] == ["Remove photo 1", "Remove photo 2"]
+    monkeypatch.setattr(widgets, "taken_out", lambda: frozenset({shown[0]["key"], "of another page"}))
+    app.run()
+    assert not app.exception
+    alone = app.session_state["current"].fix
+    assert alone.photos == 1
+    assert alone.radius68_m >= together.radius68_m
+    assert [taken.name for taken in app.session_state["play"]] == ["other.png"]
+    assert pictures_in_play(app) == []
+    assert len(app.session_state["log"]) == 1
+    monkeypatch.setattr(widgets, "taken_out", lambda: frozenset({shown[1]["key"]}))
+    app.run()
+    assert app.session_state["current"] is None, "the last one is gone as well"
+
+
+def test_a_full_queue_keeps_the_photos_that_were_to_be_taken_out(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    give_all(app, two_photos())
+    gone = frozenset({pictures_in_play(app)[0]["key"]})
+    monkeypatch.setattr(widgets, "taken_out", lambda: gone)
+    with monkeypatch.context() as full:
+        full.setattr(Gate, "turn", _no_turn)
+        app.run()
+        assert not app.exception
+        assert "Busy" in app.error[0].value
+        assert len(app.session_state["play"]) == 2
+    app.run()
+    assert [taken.name for taken in app.session_state["play"]] == ["other.png"]
+    assert not app.error
+
+
+def _no_turn(*_: Any, **__: Any) -> Any:
+    raise BusyError(waiting=3)
+
+
+def test_what_a_browser_says_was_tapped_away_is_not_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
+    for told in (None, "gone", {"gone": "abc"}, {"gone": None}, {}):
+        monkeypatch.setattr(st, "session_state", {"in_play": told})
+        assert widgets.taken_out() == frozenset()
+    monkeypatch.setattr(st, "session_state", {"in_play": {"gone": ["a", 3, ["b"]]}})
+    assert widgets.taken_out() == frozenset({"a"})
+
+
+def test_of_several_photos_a_bad_one_is_named_and_the_others_are_used(app: AppTest) -> None:
+    good = two_photos()
+    give_all(app, [good[0], ("bad.png", b"no photo", "image/png"), good[1]])
+    assert not app.exception
+    assert [taken.name for taken in app.session_state["play"]] == ["one.png", "other.png"]
+    assert "photo 2." in app.error[0].value
+    assert "JPEG" in app.error[0].value, "and why"
+    give_all(app, [("bad.png", b"no photo", "image/png"), ("empty.png", b"?", "image/png")])
+    assert "This photo cannot be used" in app.error[0].value
+    assert app.session_state["current"] is None
+
+
+def test_the_next_photo_is_a_standpoint_of_its_own(app: AppTest) -> None:
+    give(give(app, photo(east_m=-52, north_m=68)), photo(east_m=50, north_m=68))
+    assert len(app.session_state["play"]) == 1
+    assert len(app.session_state["log"]) == 2
+
+
+def test_the_same_picture_again_is_said_to_add_nothing(app: AppTest) -> None:
+    same = photo(east_m=-52, north_m=68)
+    give_all(app, [("a.jpg", same, "image/jpeg"), ("b.jpg", same, "image/jpeg")])
+    assert "the same picture" in html(app)
