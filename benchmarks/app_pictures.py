@@ -68,6 +68,7 @@ def main() -> int:
     def together(page: Any) -> None:
         page.locator(".st-key-gallery input[type=file]").set_input_files(photos)
         page.locator("p.together").first.wait_for()
+        page.locator("img.played").nth(len(photos) - 1).wait_for()
         page.locator("[data-testid=stMain]").evaluate("main => main.scrollTo(0, 330)")
 
     def alone(page: Any) -> None:

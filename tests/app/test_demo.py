@@ -116,6 +116,28 @@ def test_no_tap_is_lost_to_the_one_after_it(visit: Open, demo: Server, localizer
     seen.clean()
 
 
+def test_a_finger_that_is_down_while_the_row_is_drawn_anew_counts(
+    visit: Open, demo: Server, localizer: Localizer
+) -> None:
+    seen = visit(DESKTOP, url=demo.url)
+    page = seen.page
+    page.locator(".st-key-gallery input[type=file]").set_input_files(
+        [
+            {"name": Path(name).name, "mimeType": "image/jpeg", "buffer": localizer.bundle.read(name)}
+            for name in STANDPOINT
+        ]
+    )
+    other = page.get_by_role("button", name="Remove photo 3")
+    other.scroll_into_view_if_needed()
+    other.hover()
+    page.mouse.down()
+    page.get_by_role("button", name="Remove photo 4").evaluate("button => button.click()")
+    page.get_by_role("button", name="Remove photo 4").wait_for(state="detached")
+    page.mouse.up()
+    page.get_by_text("2 photos:").wait_for()
+    seen.clean()
+
+
 def _radius_m(page: Any) -> int:
     """The 68 % radius that the answer tells."""
     return int(re.findall(r"(\d+) m", page.locator("p.radius").text_content())[0])
