@@ -8,7 +8,7 @@ from datetime import timezone
 from typing import Annotated, Literal
 
 import streamlit as st
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from app.map.deck import Place
 from app.session_log import MAX_ENTRIES
@@ -68,6 +68,12 @@ class _Fix(_Kept):
     outliers: Annotated[tuple[int, ...], Field(max_length=100)]
     course_deg: float | None
     speed_m_s: float | None
+
+    @model_validator(mode="after")
+    def _refused_without_radii(self) -> _Fix:
+        if {self.on_campus is False, self.radius68_m is None, self.radius95_m is None} == {True, False}:
+            raise ValueError("a fix has both radii, and a refused one none")
+        return self
 
 
 class _Entry(_Kept):

@@ -49,10 +49,7 @@ class Sighting:
     @property
     def radii_m(self) -> tuple[float, float] | None:
         """The 68 and 95 % radii, or None where the photo was refused: then the fix is no place."""
-        fix = self.fix
-        if fix.refused or fix.radius68_m is None or fix.radius95_m is None:
-            return None
-        return fix.radius68_m, fix.radius95_m
+        return self.fix.radii_m
 
     @property
     def place(self) -> Place | None:

@@ -221,9 +221,9 @@ def _in_view(bundle: Bundle, fix: Fix | None, truth: Place | None) -> Float:
 
 def radii_m(fix: Fix) -> tuple[float, float]:
     """The radii of a fix on the campus; no other is drawn."""
-    if fix.radius68_m is None or fix.radius95_m is None:
+    if fix.radii_m is None:
         raise ValueError("a fix that is not of this campus has no circle")
-    return fix.radius68_m, fix.radius95_m
+    return fix.radii_m
 
 
 def _deck(view: View, layers: list[pydeck.Layer], style: str, recentred: int) -> pydeck.Deck:

@@ -20,14 +20,15 @@ SPLIT_SHARE = 0.2  # the second place must hold this share of the probability fo
 
 def confidence(fix: Fix) -> Confidence:
     """Not of this campus, several places, one wide place, one place with a long tail, or one clear place."""
-    if fix.refused or fix.radius68_m is None or fix.radius95_m is None:
+    if fix.radii_m is None:
         return "elsewhere"
+    radius68_m, radius95_m = fix.radii_m
     rival = fix.candidates[1].mass if len(fix.candidates) > 1 else 0.0
-    if is_clear(fix.radius68_m, fix.radius95_m, rival):
+    if is_clear(radius68_m, radius95_m, rival):
         return "good"
     if rival >= SPLIT_SHARE:
         return "split"
-    return "wide" if fix.radius68_m > WIDE_M else "likely"
+    return "wide" if radius68_m > WIDE_M else "likely"
 
 
 def is_clear(radius68_m: Any, radius95_m: Any, rival: Any) -> Any:

@@ -75,6 +75,13 @@ class Fix:
         """Whether the photo is not of this campus; where that cannot be told, it is located."""
         return self.on_campus is False
 
+    @property
+    def radii_m(self) -> tuple[float, float] | None:
+        """The 68 and 95 % radii, or None where the photo is refused."""
+        if self.radius68_m is None or self.radius95_m is None:
+            return None
+        return self.radius68_m, self.radius95_m
+
     def as_dict(self) -> dict[str, Any]:
         """Everything but the map and its radii, ready for JSON."""
         inner = ("probability", "map_radii_m")

@@ -27,7 +27,9 @@ def sighting(minute: int = 0) -> Sighting:
 @pytest.mark.parametrize("on_campus", [True, False, None])
 def test_a_line_comes_back_as_it_was(on_campus: bool | None) -> None:
     entry = sighting()
+    radii_m = (None, None) if on_campus is False else (10.0, 25.0)
     fix = replace(entry.fix, on_campus=on_campus, heading_deg=359.0, outliers=(1,))
+    fix = replace(fix, radius68_m=radii_m[0], radius95_m=radii_m[1])
     entry = replace(entry, fix=fix, walked=Place(47.0001, 8.4, 9.0) if on_campus else None)
     back = from_json(as_json(entry))
     assert back == entry
@@ -62,6 +64,13 @@ def test_no_number_is_infinite_and_no_zone_is_missing() -> None:
     assert from_json(text.replace("25.0", "1e999")) is None
     plain = json.loads(text)
     plain["fix"]["zones"] = []
+    assert from_json(json.dumps(plain)) is None
+
+
+@pytest.mark.parametrize("changed", [{"on_campus": False}, {"radius68_m": None}, {"radius95_m": None}])
+def test_a_refused_photo_s_fix_has_no_radii_and_any_other_has_both(changed: dict[str, object]) -> None:
+    plain = json.loads(as_json(sighting()))
+    plain["fix"] |= changed
     assert from_json(json.dumps(plain)) is None
 
 

@@ -331,7 +331,7 @@ def test_cells_of_one_name_are_one_zone_everywhere(bundle: Path) -> None:
 def test_names_from_a_bundle_cannot_become_markup(bundle: Path) -> None:
     hostile = replace(sighting(zone=HOSTILE).fix, campus=HOSTILE)
     shown = replace(sighting(), fix=hostile, name=HOSTILE)
-    elsewhere = replace(sighting(), fix=replace(hostile, on_campus=False))
+    elsewhere = replace(sighting(), fix=replace(hostile, on_campus=False, radius68_m=None, radius95_m=None))
     english = Texts("en")
     for said in (
         shown_answer(shown, bundle),
@@ -410,7 +410,8 @@ def test_a_campus_that_cannot_tell_other_places_says_so_and_claims_a_place(bundl
 
 def test_refused_photos_are_marked_and_are_nowhere() -> None:
     refused = sighting(truth=Place(47.01, 8.4))
-    refused = replace(refused, fix=replace(refused.fix, on_campus=False), name="stranger.jpg")
+    nowhere = replace(refused.fix, on_campus=False, radius68_m=None, radius95_m=None)
+    refused = replace(refused, fix=nowhere, name="stranger.jpg")
     assert refused.place is None
     assert refused.error_m is None
     log = [sighting(), refused]

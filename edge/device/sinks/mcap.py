@@ -47,7 +47,7 @@ class McapSink:
 
     def put(self, frame: Frame, fix: Fix) -> None:
         self._write(self._fixes, self._nav_sat_fix(frame, fix), frame.taken_s)
-        if not fix.refused and len(self._poses) < MOST_POSES:
+        if fix.radius68_m is not None and len(self._poses) < MOST_POSES:
             if self._frame is None:
                 self._frame = LocalFrame.about(fix.lat, fix.lon)
             east_m, north_m = self._frame.to_local(fix.lat, fix.lon)
@@ -74,7 +74,7 @@ class McapSink:
     def _nav_sat_fix(self, frame: Frame, fix: Fix) -> Any:
         """A refused photo has status NO_FIX, no position and no covariance."""
         kind, status = self._type("sensor_msgs/msg/NavSatFix"), self._type("sensor_msgs/msg/NavSatStatus")
-        held = not fix.refused and fix.radius68_m is not None
+        held = fix.radius68_m is not None
         variance = ((fix.radius68_m or 0.0) / RADIUS68_PER_SIGMA) ** 2
         return kind(
             header=self._header(frame.taken_s, FRAME_ID),

@@ -22,7 +22,7 @@ def location(frame: Frame, fix: Fix) -> dict[str, Any] | None:
     `acc` is the 68 % radius in whole metres, at least 1; `tst` seconds since 1970; `vel` km/h and `cog` degrees where a
     walk knows them. latitude, longitude and gps_accuracy are Home Assistant's own names for the same.
     """
-    if fix.refused or fix.radius68_m is None:
+    if fix.radius68_m is None:
         return None
     accuracy_m = max(1, round(fix.radius68_m))
     message: dict[str, Any] = {

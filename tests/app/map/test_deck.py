@@ -146,7 +146,8 @@ def test_zones_are_drawn_only_where_asked_for(localizer: Localizer, located: Cal
 
 
 def test_a_refused_photo_is_nowhere_on_the_map(localizer: Localizer, located: Callable[[Kind], Fix]) -> None:
-    deck = campus_deck(localizer.bundle, replace(located("good"), on_campus=False))
+    refused = replace(located("good"), on_campus=False, radius68_m=None, radius95_m=None)
+    deck = campus_deck(localizer.bundle, refused)
     assert set(layers(deck)) == set()
 
 
