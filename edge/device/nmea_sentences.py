@@ -1,8 +1,8 @@
 """A Fix as the sentences of a GPS receiver, NMEA 0183 version 2.3 and later: RMC, GGA, GSA, GST, VTG, ZDA.
 
 Nothing here saw a satellite, and the sentences say so where they can: the mode of RMC and VTG is E, *estimated*.
-Programs want a quality and at least four satellites before they take a position, so GGA and GSA name four, with numbers
-that stand for none in particular.
+Programs want a quality and at least four satellites before they take a position, so GGA counts four. GSA names none:
+where it names four, gpsd takes RMC alone for a fix in three dimensions.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from core.locate.fix import Fix
 GPS_FIX, ESTIMATED, NO_FIX = 1, 6, 0
 # ArduPilot and ROS's nmea_navsat_driver take 6, "estimated (dead reckoning)", for no fix at all; gpsd takes both.
 QUALITIES = (GPS_FIX, ESTIMATED)
-SATELLITES = ("01", "02", "03", "04")
+SATELLITES = 4  # what programs and autopilots ask of a receiver; none was seen
+UNSEEN = ("",) * 12  # the satellites of GSA
 # The 68 % radius of a circular Gaussian is 1.51 times its standard deviation along one axis: sqrt(-2 ln 0.32).
 RADIUS68_PER_SIGMA = 1.5096
 # gpsd reads a receiver's error from the dilution of precision alone, times 19 m (its `eph`), whatever GST says.
@@ -50,19 +51,18 @@ def sentences(fix: Fix, taken_s: float, quality: int = GPS_FIX) -> list[str]:
     look like the campus is no fix in every sentence, and carries no position.
     """
     at = _Moment.of(taken_s)
-    if fix.refused or fix.radius68_m is None:
+    if fix.radius68_m is None:
         return _no_fix(at)
     position = (*degrees_minutes(fix.lat, 2, "NS"), *degrees_minutes(fix.lon, 3, "EW"))
     sigma = f"{fix.radius68_m / RADIUS68_PER_SIGMA:.2f}"
     hdop = f"{fix.radius68_m / METRES_PER_HDOP:.2f}"
     course = "" if fix.course_deg is None else f"{fix.course_deg:.1f}"
     knots, kmh = ("" if fix.speed_m_s is None else f"{fix.speed_m_s * per:.2f}" for per in (KNOTS_PER_M_S, KMH_PER_M_S))
-    seen = (*SATELLITES, *[""] * (12 - len(SATELLITES)))
     # Height and geoid are unknown and stay empty.
     return [
         _sentence("RMC", (at.clock, "A", *position, knots, course, at.date, "", "", "E")),
-        _sentence("GGA", (at.clock, *position, str(quality), f"{len(SATELLITES):02d}", hdop, "", "M", "", "M", "", "")),
-        _sentence("GSA", ("A", "2", *seen, hdop, hdop, "")),
+        _sentence("GGA", (at.clock, *position, str(quality), f"{SATELLITES:02d}", hdop, "", "M", "", "M", "", "")),
+        _sentence("GSA", ("A", "2", *UNSEEN, hdop, hdop, "")),
         _sentence("GST", (at.clock, "", sigma, sigma, "0.0", sigma, sigma, "")),
         _sentence("VTG", (course, "T", "", "M", knots, "N", kmh, "K", "E")),
         _zda(at),
@@ -74,7 +74,7 @@ def _no_fix(at: _Moment) -> list[str]:
     return [
         _sentence("RMC", (at.clock, "V", *nowhere, "", "", at.date, "", "", "N")),
         _sentence("GGA", (at.clock, *nowhere, str(NO_FIX), "00", "", "", "M", "", "M", "", "")),
-        _sentence("GSA", ("A", "1", *[""] * 12, "", "", "")),
+        _sentence("GSA", ("A", "1", *UNSEEN, "", "", "")),
         _zda(at),
     ]
 

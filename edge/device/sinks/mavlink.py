@@ -9,6 +9,7 @@ from typing import Any
 
 from core.errors import EngineError, MissingDependency
 from core.locate.fix import Fix
+from edge.device.nmea_sentences import METRES_PER_HDOP, SATELLITES
 from edge.device.sink import SinkOptions
 from edge.device.sources import Frame
 
@@ -17,7 +18,6 @@ GPS_EPOCH_S = 315964800  # 1980-01-06 in seconds since 1970
 LEAP_S = 18  # GPS time is ahead of UTC by so much since 2017
 WEEK_S = 604800
 NO_FIX, FIX_2D = 1, 2
-SATELLITES = 4  # what autopilots ask of a receiver; none was seen
 UNKNOWN_M_S = 1.0  # the speed error that is claimed
 # What the autopilot is told to ignore (GPS_INPUT_IGNORE_FLAGS): height, vertical dilution, vertical velocity and the
 # height's error; the horizontal velocity and its error too, where no walk knows one.
@@ -30,7 +30,7 @@ def gps_input(frame: Frame, fix: Fix) -> dict[str, Any]:
 
     Degrees times 1e7, metres, m/s; `horiz_accuracy` is the 68 % radius.
     """
-    held = not fix.refused and fix.radius68_m is not None
+    held = fix.radius68_m is not None
     since_s = frame.taken_s - GPS_EPOCH_S + LEAP_S
     week, second = divmod(since_s, WEEK_S)
     moving = fix.speed_m_s is not None and fix.course_deg is not None
@@ -46,7 +46,7 @@ def gps_input(frame: Frame, fix: Fix) -> dict[str, Any]:
         "lat": round(fix.lat * 1e7) if held else 0,
         "lon": round(fix.lon * 1e7) if held else 0,
         "alt": 0.0,
-        "hdop": (fix.radius68_m or 0.0) / 19.0 if held else 99.0,
+        "hdop": (fix.radius68_m or 0.0) / METRES_PER_HDOP if held else 99.0,
         "vdop": 99.0,
         "vn": north,
         "ve": east,

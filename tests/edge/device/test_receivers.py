@@ -140,6 +140,14 @@ def test_a_running_gpsd_has_a_fix_over_tcp(fix: Fix) -> None:
         check_gpsd_fix(gpsd, sink, fix)
 
 
+def test_a_running_gpsd_never_has_three_dimensions_of_photos_of_one_second(fix: Fix) -> None:
+    """A phone's EXIF has whole seconds: before the second of them has gone by, gpsd knows no cycle yet."""
+    with closing(NmeaTcp("127.0.0.1", 0)) as sink, closing(Gpsd(f"tcp://127.0.0.1:{sink.port}")) as gpsd:
+        modes = [report["mode"] for report in gpsd.reports(lambda _: sink.put(frame(), fix), timeout_s=6)]
+    assert set(modes[-5:]) == {2}
+    assert 3 not in modes
+
+
 def test_a_running_gpsd_has_a_fix_over_a_serial_line(fix: Fix) -> None:
     ours, theirs = pty.openpty()
     leader, follower = pty.openpty()
