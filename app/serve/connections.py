@@ -22,6 +22,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from app.serve.addresses import counted_as
+from app.serve.api.problems import problem_response
 
 log = logging.getLogger(__name__)
 
@@ -78,6 +79,14 @@ class TimedProtocol(H11Protocol):
         super().data_received(data)
         if self.conn.their_state is not h11.IDLE:
             self.headers_since_s = None
+
+    def send_400_response(self, msg: str) -> None:
+        """To what is no HTTP: a problem document, as all refusals are. It ends the connection."""
+        answer = problem_response(400, msg, {"Connection": "close"})
+        head = h11.Response(status_code=400, headers=answer.raw_headers, reason=b"Bad Request")
+        for event in (head, h11.Data(data=bytes(answer.body)), h11.EndOfMessage()):
+            self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
 
     def handle_websocket_upgrade(self, event: h11.Request) -> None:
         self.passed_on = True

@@ -280,9 +280,14 @@ def test_old_ciphers_are_refused(served: Served) -> None:
 
 
 @pytest.mark.parametrize(
-    "request_", [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n", b"\0\1\r\n\r\n"]
+    ("request_", "answered"),
+    [
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"application/problem+json"),
+        (b"OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n", b"text/html"),
+        (b"\0\1\r\n\r\n", b"application/problem+json"),
+    ],
 )
-def test_odd_requests_leave_no_traceback(served: Served, request_: bytes) -> None:
+def test_odd_requests_leave_no_traceback(served: Served, request_: bytes, answered: bytes) -> None:
     with served.trusting.wrap_socket(
         socket.create_connection(("127.0.0.1", served.port)), server_hostname="localhost"
     ) as wire:
@@ -290,4 +295,5 @@ def test_odd_requests_leave_no_traceback(served: Served, request_: bytes) -> Non
         wire.sendall(request_)
         answer = wire.recv(1000)
     assert answer.startswith(b"HTTP/1.1 4")
+    assert b"content-type: " + answered in answer.lower()
     assert "Traceback" not in said(served)
