@@ -16,7 +16,7 @@ from core.archive.photos import Shard
 from core.archive.rows import Row, Tally, row_of
 from core.archive.run import opened, with_progress
 from core.archive.stores import StoredPhoto, stored_photos
-from core.errors import CampusError, MissingDependency
+from core.errors import CampusError, MissingDependency, reason_of
 from core.locate.many import BATCH
 
 Photos = list[StoredPhoto]
@@ -37,24 +37,37 @@ def locate_on_cluster(
     is a row with its reason, and a lost node costs only time. `resume`: what `out` holds is not located again.
     Raises CampusError.
     """
-    try:
-        import ray
-    except ImportError as error:
-        raise MissingDependency("ray", "requirements-cluster.txt") from error
     parts = Parts(out, resume)
     photos = stored_photos(places, shard)
     left = [photo for photo in photos if photo.name not in parts.before]
-    if not ray.is_initialized():
-        ray.init(address=address or None, log_to_driver=False)
-    cores = max(1, int(ray.cluster_resources().get("CPU", 1)))
-    size = max(BATCH, min(_LARGEST, len(left) // (_TURNS * cores)))
+    rows: Iterator[Row] = iter(())
+    if left:
+        size = max(BATCH, min(_LARGEST, len(left) // (_TURNS * _cores(address))))
+        rows = on_cores((left[at : at + size] for at in range(0, len(left), size)), _locate, str(bundle))
     failed = 0
     with parts:
-        rows = on_cores((left[at : at + size] for at in range(0, len(left), size)), _locate, str(bundle))
         for row in with_progress(rows, len(photos), len(photos) - len(left)):
             parts.add(row)
             failed += row.error is not None
     return Tally(len(left) - failed, failed, len(photos) - len(left))
+
+
+def _cores(address: str | None) -> int:
+    """How many cores the cluster has, which is reached or started first. Raises CampusError."""
+    try:
+        import ray
+    except ImportError as error:
+        raise MissingDependency("ray", "requirements-cluster.txt") from error
+    try:
+        if not ray.is_initialized():
+            ray.init(address=address or None, log_to_driver=False)
+        return max(1, int(ray.cluster_resources().get("CPU", 1)))
+    except Exception as error:  # of a start that takes too long Ray raises no kind of its own
+        raise CampusError(
+            f"Ray cannot be reached or started ({reason_of(error)})",
+            path=f"--ray {address or ''}".strip(),
+            remedy="see docs/cluster.md",
+        ) from error
 
 
 def on_cores(tasks: Iterable[Photos], locate: Callable[[Photos, str], Sequence[Row]], bundle: str) -> Iterator[Row]:

@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from core.archive import ray_cluster
+from core.archive.parts import Parts
 from core.archive.ray_cluster import locate_on_cluster, on_cores
 from core.archive.rows import COLUMNS, Row
 from core.archive.stores import StoredPhoto, store_of
-from core.errors import BundleError
+from core.errors import BundleError, CampusError
 from tests.bundles import photo
 
 ray = pytest.importorskip("ray", reason="ray is not installed: pip install -r requirements-cluster.txt")
@@ -56,6 +57,24 @@ def test_a_lost_node_costs_time_and_no_photo(bundle: Path, tmp_path: Path, monke
     table = pyarrow.parquet.read_table(tmp_path / "out.parquet")
     assert table.column_names == list(COLUMNS)
     assert len(set(table["photo"].to_pylist())) == table.num_rows == 401
+
+
+def test_a_ray_that_does_not_start_is_one_line_and_is_not_asked_for_nothing(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def late(**_: object) -> None:
+        raise Exception("The current node timed out during startup.")
+
+    monkeypatch.setattr(ray, "init", late)
+    (tmp_path / "a.jpg").write_bytes(photo())
+    place, out = str(tmp_path / "a.jpg"), tmp_path / "out.parquet"
+    with pytest.raises(CampusError, match=r"cannot be reached or started .*timed out"):
+        locate_on_cluster([place], bundle, str(out), None)
+    assert not out.exists()
+    with Parts(str(out), resume=False) as parts:
+        parts.add(Row(place))
+    tally = locate_on_cluster([place], bundle, str(out), None, resume=True)
+    assert (tally.located, tally.failed, tally.before) == (0, 0, 1)
 
 
 def fatal(photos: list[StoredPhoto], _: str) -> list[Row]:
