@@ -166,6 +166,7 @@ def test_a_fault_of_our_own_is_a_problem_too(campus: Path) -> None:
 
 
 def test_geopose_has_position_height_and_a_unit_quaternion(client: TestClient) -> None:
+    """These are the keys of the OGC's strict schema, which no package brings: docs/decisions.md."""
     answer = send(client, "/v1/geopose?h=12.5")
     assert answer.headers["content-type"] == "application/geopose+json"
     pose = answer.json()
