@@ -76,7 +76,7 @@ WORDS: dict[Lang, dict[str, str]] = {
         "corrected": "the answer was {metres} m off",
         "corrected_refused": "the answer was “not this campus”",
         "held": "{held} of {most} GB",
-        "accepted_how": "Accepted photos join the campus with: python -m train refresh BUNDLE INBOX --out BUNDLE",
+        "accepted_how": "Accepted photos join the campus by: python -m train refresh BUNDLE INBOX --out BUNDLE --force",
         "unreachable": "The server cannot be reached.",
         "number": "Photo {number}",
     },
@@ -146,7 +146,8 @@ WORDS: dict[Lang, dict[str, str]] = {
         "corrected_refused": "התשובה הייתה ”לא הקמפוס הזה“",
         "held": "{held} מתוך {most} GB",
         "accepted_how": (
-            "תמונות שהתקבלו מצטרפות לקמפוס בפקודה: \u2066python -m train refresh BUNDLE INBOX --out BUNDLE\u2069"
+            "תמונות שהתקבלו מצטרפות לקמפוס בפקודה: "
+            "\u2066python -m train refresh BUNDLE INBOX --out BUNDLE --force\u2069"
         ),
         "unreachable": "אין גישה לשרת.",
         "number": "תמונה {number}",
