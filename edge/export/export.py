@@ -63,27 +63,26 @@ class Exported:
 def export(bundle: Bundle, out: Path, photos: NDArray[np.uint8] | None = None) -> Exported:
     """Write the export of a bundle to the folder `out`, whole or not at all.
 
-    FP16 is compared with FP32 on the golden images, and their fixes on (N, S, S, 3) `photos` where those are given.
-    Raises BundleError where the bundle carries no torch weights, and EngineError where they are not those of the
-    bundle's own model.onnx.
+    FP32 is the bundle's own model.onnx, whose batch norms torch's exporter has folded. FP16 is compared with it on the
+    golden images, and their fixes on (N, S, S, 3) `photos` where those are given. Raises BundleError where the bundle
+    carries no torch weights, and EngineError where they are not those of model.onnx, or do not survive FP16.
     """
-    from core.network.onnx_export import export_fp32, fold_batch_norm, half_network
+    from core.network.onnx_export import export_fp32, half_network
     from core.network.weights import load_net
 
-    net = load_net(bundle)
-    log.info("batch norm folded; exporting %s in FP32 and FP16", net.config.backbone)
-    in_half = half_network(net)
-    models = {FP32: export_fp32(fold_batch_norm(net)), FP16: export_fp32(in_half)}
-    # By torch, as ONNX Runtime's CPU computes a model of FP16 in FP32 throughout: its activations are never rounded.
-    single, half = OnnxEngine(models[FP32], FP32), TorchEngine(in_half)
+    net, fp32 = load_net(bundle), bundle.read("model.onnx")
+    single = OnnxEngine(fp32, FP32)
     golden, localizer = golden_answers(bundle, single)
-    own = run_all(OnnxEngine(bundle.read("model.onnx"), "the bundle's model.onnx"), golden.images)
+    own = run_all(TorchEngine(net), golden.images)
     if (apart := head_parity(own, golden.heads, bundle.manifest.scale_m)).offset_max_m > SAME_NETWORK_M:
         raise EngineError(
             f"{MODEL_SAFETENSORS} is not the network of model.onnx ({apart})",
             path=bundle.path,
             remedy="make the bundle again",
         )
+    in_half = half_network(net)
+    # By torch, as ONNX Runtime's CPU computes a model of FP16 in FP32 throughout: its activations are never rounded.
+    half = TorchEngine(in_half)
     heads16 = run_all(half, golden.images)
     apart = head_parity(golden.heads, heads16, bundle.manifest.scale_m)
     if apart.offset_mean_m > Tolerances().device_m:
@@ -92,6 +91,8 @@ def export(bundle: Bundle, out: Path, photos: NDArray[np.uint8] | None = None) -
             path=bundle.path,
             remedy="train it longer or with more decay",
         )
+    log.info("batch norm folded; exporting %s in FP16", net.config.backbone)
+    models = {FP32: fp32, FP16: export_fp32(in_half)}
     files = {**models, GOLDEN: golden.to_bytes()}
     manifest = describe(bundle, net, models[FP16], files, apart)
     with written_atomically(out) as temporary:
