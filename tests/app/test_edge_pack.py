@@ -11,22 +11,15 @@ from streamlit.testing.v1 import AppTest
 
 from app import campuses
 from core.campus.bundle import Bundle, save_bundle
-from edge.export.export import export
 from edge.pack import pack
 from tests import REPOSITORY
 from tests.bundles import make_bundle
-from tests.edge.networks import network_bundle, small_net
+from tests.edge.networks import small_shelf
 
 
 @pytest.fixture(scope="module")
 def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a bundle, its export and its pack, as the commands make them."""
-    folder = tmp_path_factory.mktemp("shelf")
-    with pytest.MonkeyPatch.context() as patch:
-        bundle = network_bundle(folder / "small", small_net(patch))
-        exported = export(bundle, folder / "small-export").folder
-    pack(bundle, exported, folder / "small.campus-edge")
-    return folder
+    return small_shelf(tmp_path_factory)
 
 
 def campus_page(path: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:

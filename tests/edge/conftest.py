@@ -9,28 +9,27 @@ from pathlib import Path
 import pytest
 
 from core.campus.bundle import Bundle
-from core.campus.thumbnails import Thumbnails
 from core.locate.localizer import Localizer
-from edge.export.export import export
-from edge.pack import pack, unpack
+from edge.pack import unpack
 from tests.bundles import make_bundle, photo
 from tests.core.engines import fake_tensorrt
 from tests.core.engines.fake_cuda import FakeCuda
-from tests.edge.networks import network_bundle, small_net
+from tests.edge.networks import small_shelf
 
 
 @pytest.fixture(scope="session")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    with pytest.MonkeyPatch.context() as patch:
-        pictures = Thumbnails.of([b"no device shows them"] * 60).file()
-        return network_bundle(tmp_path_factory.mktemp("bundles") / "small", small_net(patch), thumbnails__npz=pictures)
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return small_shelf(tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
-def pristine_export(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    with pytest.MonkeyPatch.context() as patch:
-        small_net(patch)
-        return export(bundle, tmp_path_factory.mktemp("exports") / "small").folder
+def bundle(small: Path) -> Bundle:
+    return Bundle.load(small / "small")
+
+
+@pytest.fixture(scope="session")
+def pristine_export(small: Path) -> Path:
+    return small / "small-export"
 
 
 @pytest.fixture
@@ -49,8 +48,8 @@ def device(monkeypatch: pytest.MonkeyPatch) -> FakeCuda:
 
 
 @pytest.fixture(scope="session")
-def pristine_pack(bundle: Bundle, pristine_export: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return pack(bundle, pristine_export, tmp_path_factory.mktemp("packs") / "small.campus-edge").path
+def pristine_pack(small: Path) -> Path:
+    return small / "small.campus-edge"
 
 
 @pytest.fixture

@@ -15,10 +15,14 @@ from torch import nn
 
 import core.network.campus_net
 from core.campus.bundle import Bundle, save_bundle
+from core.campus.thumbnails import Thumbnails
 from core.network.campus_net import CampusNet
 from core.network.net_config import NetConfig
 from core.network.onnx_export import export_fp32
+from edge.export.export import export
+from edge.pack import pack
 from tests.bundles import IMAGE_SIZE, make_bundle
+from tests.made_once import made_once
 
 EMBEDDING = 6  # as wide as the test bundle's gallery
 
@@ -75,10 +79,28 @@ def network_bundle(out: Path, net: CampusNet, **files: bytes) -> Bundle:
     embedding = rng.normal(size=(60, net.config.embedding))
     embedding /= np.linalg.norm(embedding, axis=1, keepdims=True)
     held: dict[str, bytes] = {name: plain.read(name) for name in plain.manifest.files}
-    held |= {"model.onnx": export_fp32(net), "model.safetensors": weights_of(net)}
+    held["model.safetensors"] = weights_of(net)
+    if "model__onnx" not in files:
+        held["model.onnx"] = export_fp32(net)
     held["gallery.npz"] = npz(embedding=embedding.astype(np.float16), local_m=rng.uniform(-90, 90, (60, 2)))
     held |= {name.replace("__", "."): data for name, data in files.items()}
     return save_bundle(out, plain.manifest.model_copy(update={"image_size": net.config.image_size}), held)
+
+
+def small_shelf(factory: pytest.TempPathFactory) -> Path:
+    """A folder with a bundle around `small_net`, its export and its pack, as the commands make them.
+
+    They are `small`, `small-export` and `small.campus-edge`, made once for all workers; not to be changed.
+    """
+
+    def make(folder: Path) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            pictures = Thumbnails.of([b"no device shows them"] * 60).file()
+            bundle = network_bundle(folder / "small", small_net(patch), thumbnails__npz=pictures)
+            exported = export(bundle, folder / "small-export").folder
+        pack(bundle, exported, folder / "small.campus-edge")
+
+    return made_once(factory, "shelf", make)
 
 
 def npz(**arrays: Any) -> bytes:

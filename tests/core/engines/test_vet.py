@@ -47,18 +47,6 @@ def test_the_demo_campus_may_be_run(name: str) -> None:
     check_model(Bundle.load(DEMO_BUNDLE).read(name))
 
 
-@pytest.mark.slow
-def test_a_half_precision_resnet_may_be_run() -> None:
-    pytest.importorskip("torch")
-    from core.network.campus_net import CampusNet
-    from core.network.net_config import NetConfig
-    from core.network.onnx_export import export_fp32, half_network
-
-    check_model(
-        export_fp32(half_network(CampusNet(NetConfig(backbone="resnet50", zones=3, image_size=64, heading=True))))
-    )
-
-
 @pytest.mark.parametrize("batch", [1, 3])
 @pytest.mark.parametrize("name", [*DEMO_MODELS, "plain"])
 def test_shapes_are_those_that_the_runtime_computes(name: str, batch: int, plain: bytes) -> None:

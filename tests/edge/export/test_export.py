@@ -16,6 +16,7 @@ from core.campus.bundle import Bundle
 from core.cli.run import run_cli
 from core.engines.heads import Heads, run_all
 from core.engines.onnx_engine import OnnxEngine
+from core.engines.vet import check_model
 from core.errors import BundleError, EngineError
 from core.network.backbones import backbone_names
 from core.network.campus_net import CampusNet
@@ -29,7 +30,7 @@ from edge.export.verify import verify
 from edge.manifest import FP16, FP32, GOLDEN, MANIFEST, Export, Golden, preprocessing_drift, striped_photo
 from edge.parity import head_parity
 from tests.bundles import IMAGE_SIZE, make_bundle
-from tests.edge.networks import network_bundle, scrambled, small_net, weights_of
+from tests.edge.networks import network_bundle, scrambled, small_net
 
 
 def test_the_folder_holds_what_the_manifest_says(exported: Path, bundle: Bundle) -> None:
@@ -125,7 +126,7 @@ def test_a_batch_norm_that_cannot_be_folded_is_an_error(monkeypatch: pytest.Monk
 @pytest.mark.parametrize("backbone", backbone_names())
 def test_the_real_backbones_fold_halve_and_pass_every_check(backbone: str, tmp_path: Path) -> None:
     torch.manual_seed(0)
-    net = CampusNet(NetConfig(backbone=backbone, zones=9, image_size=64, embedding=6))
+    net = CampusNet(NetConfig(backbone=backbone, zones=9, image_size=64, embedding=6, heading=True))
     with torch.no_grad():
         net.eval().backbone.train()
         for _ in range(6):  # statistics of its own: the sums of an untrained network grow out of half precision's range
@@ -134,6 +135,7 @@ def test_the_real_backbones_fold_halve_and_pass_every_check(backbone: str, tmp_p
     done = export(network_bundle(tmp_path / "bundle", net.eval()), tmp_path / "out")
     assert done.manifest.backbone == backbone
     assert [check for check in verify(tmp_path / "out") if check.ok is False] == []
+    check_model((tmp_path / "out" / FP16).read_bytes())  # it may be run where a stranger brings it
 
 
 def test_a_bundle_without_torch_weights_says_what_to_do(tmp_path: Path) -> None:
@@ -143,17 +145,19 @@ def test_a_bundle_without_torch_weights_says_what_to_do(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-def test_weights_of_another_network_are_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    net = small_net(monkeypatch)
-    other = CampusNet(net.config)
-    mixed = network_bundle(tmp_path / "mixed", net, model__safetensors=weights_of(scrambled(other, 5)))
+def test_weights_of_another_network_are_noticed(
+    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = scrambled(CampusNet(small_net(monkeypatch).config), 5)
+    mixed = network_bundle(tmp_path / "mixed", other, model__onnx=bundle.read("model.onnx"))
     with pytest.raises(EngineError, match=r"is not the network of model\.onnx"):
         export(mixed, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
-def test_damaged_weights_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    damaged = network_bundle(tmp_path / "damaged", small_net(monkeypatch), model__safetensors=b"\x02\0\0\0\0\0\0\0{}")
+def test_damaged_weights_are_named(bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = {"model__onnx": bundle.read("model.onnx"), "model__safetensors": b"\x02\0\0\0\0\0\0\0{}"}
+    damaged = network_bundle(tmp_path / "damaged", small_net(monkeypatch), **files)
     with pytest.raises(BundleError, match=r"model\.safetensors cannot be read"):
         export(damaged, tmp_path / "out")
 
