@@ -43,7 +43,7 @@ def epochs(folder: Path, effort: Effort, precisions: dict[str, str]) -> tuple[di
     """An epoch of each of `train fit`'s precisions by its name, of the first without frozen stages, and of the
     original's loop, on the GPU where there is one; and of how many photos.
     """
-    photos = sorted(SLICE.rglob("*.jpg"))[: 48 if effort.tiny else 144]
+    photos = sorted(SLICE.rglob("*.jpg"))[: 32 if effort.tiny else 144]
     config = config_of(effort)
     dataset = dataset_of(photos, folder)
     task = prepare(dataset, split_dataset(dataset, SplitConfig()), config)
