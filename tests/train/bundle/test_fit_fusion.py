@@ -73,9 +73,25 @@ def fit(
     return fit_fusion(dataset, local_m, [answered], gain)
 
 
-def test_what_is_fitted_holds_for_another_walk(localizer: Localizer, tmp_path: Path) -> None:
-    made = walk(tmp_path / "calibration", localizer, 1)
-    fusion = fit(localizer, made)
+@pytest.fixture(scope="module")
+def calibration(localizer: Localizer, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """A walk to fit on."""
+    return walk(tmp_path_factory.mktemp("walks") / "calibration", localizer, 1)
+
+
+@pytest.fixture(scope="module")
+def fusion(localizer: Localizer, calibration: Dataset) -> Fusion:
+    """What is fitted on all of it."""
+    return fit(localizer, calibration)
+
+
+@pytest.fixture(scope="module")
+def fusion_of_60(localizer: Localizer, calibration: Dataset) -> Fusion:
+    """What is fitted on its first 60 photos."""
+    return fit(localizer, calibration, 60)
+
+
+def test_what_is_fitted_holds_for_another_walk(localizer: Localizer, fusion: Fusion, tmp_path: Path) -> None:
     assert set(fusion.radii) == {"2", "3", "4+", "walk", "smoothed"}
     assert (fusion.photos, fusion.walks) == (BURSTS * PHOTOS, 1)
     manifest = localizer.bundle.manifest
@@ -120,20 +136,19 @@ def test_a_foreign_photo_without_bursts_is_an_error(
     assert "give --together" in capsys.readouterr().err
 
 
-def test_without_times_or_with_few_bursts_it_is_the_defaults(localizer: Localizer, tmp_path: Path) -> None:
+def test_without_times_or_with_few_bursts_it_is_the_defaults(
+    localizer: Localizer, calibration: Dataset, tmp_path: Path
+) -> None:
     untimed = walk(tmp_path / "untimed", localizer, 1, timed=False)
     assert fit(localizer, untimed) == Fusion()
-    timed = walk(tmp_path / "timed", localizer, 1)
-    assert fit(localizer, timed, 8) == Fusion()
+    assert fit(localizer, calibration, 8) == Fusion()
 
 
-def test_the_section_survives_the_bundle_s_file(localizer: Localizer, tmp_path: Path) -> None:
-    made = walk(tmp_path / "calibration", localizer, 1)
+def test_the_section_survives_the_bundle_s_file(localizer: Localizer, fusion_of_60: Fusion, tmp_path: Path) -> None:
     bundle = localizer.bundle
     files = {name: bundle.read(name) for name in bundle.manifest.files}
-    fusion = fit(localizer, made, 60)
-    saved = save_bundle(tmp_path / "saved", bundle.manifest.model_copy(update={"fusion": fusion}), files)
-    assert Bundle.load(saved.path).manifest.fusion == fusion
+    saved = save_bundle(tmp_path / "saved", bundle.manifest.model_copy(update={"fusion": fusion_of_60}), files)
+    assert Bundle.load(saved.path).manifest.fusion == fusion_of_60
     assert Bundle.load(bundle.path).manifest.fusion == Fusion()
 
 
@@ -165,44 +180,45 @@ def test_evaluate_prints_and_writes_bursts_and_walks(
     assert {"error-by-photos.png", "walk-map.png", "worst-bursts.png"} <= drawn
 
 
-def test_photos_looked_at_twice_are_fused_by_their_second_maps(localizer: Localizer, tmp_path: Path) -> None:
-    made, first = walk(tmp_path / "calibration", localizer, 1), localizer.posterior
+def test_photos_looked_at_twice_are_fused_by_their_second_maps(
+    localizer: Localizer, calibration: Dataset, fusion: Fusion
+) -> None:
+    first = localizer.posterior
     gallery = first.gallery
     assert gallery is not None
     twice = Posterior(first.grid, first.zones, gallery, first.params, first.scale_m)
     twice.matched = Posterior(
         first.grid, first.zones, gallery, PosteriorParams(0.01, 0.0, 0.97, 0.02, neighbours=len(gallery)), first.scale_m
     )
-    truth_m = localizer.bundle.manifest.frame.to_local(*made.latlon.T)
+    truth_m = localizer.bundle.manifest.frame.to_local(*calibration.latlon.T)
     nearest = np.linalg.norm(gallery.local_m - truth_m[:, None], axis=2).argmin(axis=1)
     evidence = tuple(Evidence(np.array([[row]]), np.array([[50.0]])) for row in nearest)
-    seen_twice = fit(localizer, made, posterior=twice, evidence=evidence)
-    seen_once = fit(localizer, made)
+    seen_twice = fit(localizer, calibration, posterior=twice, evidence=evidence)
     for kind in ("2", "walk"):
-        assert seen_twice.radii[kind].radius_at_m[0] < 0.7 * seen_once.radii[kind].radius_at_m[0]
+        assert seen_twice.radii[kind].radius_at_m[0] < 0.7 * fusion.radii[kind].radius_at_m[0]
 
 
-def test_a_further_session_s_gain_narrows_68_radii_alone(localizer: Localizer, tmp_path: Path) -> None:
-    made = walk(tmp_path / "calibration", localizer, 1)
-    plain, gained = fit(localizer, made, 60), fit(localizer, made, 60, gain=0.8)
-    for kind, radii in plain.radii.items():
+def test_a_further_session_s_gain_narrows_68_radii_alone(
+    localizer: Localizer, calibration: Dataset, fusion_of_60: Fusion
+) -> None:
+    gained = fit(localizer, calibration, 60, gain=0.8)
+    for kind, radii in fusion_of_60.radii.items():
         assert gained.radii[kind].radius68_factors == pytest.approx([0.8 * factor for factor in radii.radius68_factors])
         assert gained.radii[kind].radius95_factors == radii.radius95_factors
 
 
-def test_refused_photos_of_a_burst_are_counted_as_run_time_will(localizer: Localizer, tmp_path: Path) -> None:
+def test_refused_photos_of_a_burst_are_counted_as_run_time_will(localizer: Localizer, calibration: Dataset) -> None:
     """Half of the photos are refused, though they are right: radii are of the fixes that their bursts will get."""
-    made = walk(tmp_path / "calibration", localizer, 1)
     rows = np.arange(48)
-    images = decode_images(made.image_paths[:48], localizer.bundle.manifest.image_size)
-    heads, calibration = run_all(localizer.engine, images), localizer.bundle.manifest.calibration
+    images = decode_images(calibration.image_paths[:48], localizer.bundle.manifest.image_size)
+    heads, radii = run_all(localizer.engine, images), localizer.bundle.manifest.calibration
     none = (None,) * len(rows)
-    answered = Answered.by(rows, heads, images, localizer.posterior, none, calibration, None)
+    answered = Answered.by(rows, heads, images, localizer.posterior, none, radii, None)
     assert answered.known.all()
     assert heads.ood_score is not None
     strange = replace(heads, ood_score=np.where(rows[:, None] % 2, 1.0, heads.ood_score).astype(np.float32))
-    half = Answered.by(rows, strange, images, localizer.posterior, none, calibration, None)
+    half = Answered.by(rows, strange, images, localizer.posterior, none, radii, None)
     assert (half.known == (rows % 2 == 0)).all()
     manifest = localizer.bundle.manifest
-    fusion = fit_fusion(made, manifest.frame.to_local(*made.latlon.T), [half])
+    fusion = fit_fusion(calibration, manifest.frame.to_local(*calibration.latlon.T), [half])
     assert fusion.together.refused_until > 2  # they say where the others are, so they are worth being counted
