@@ -79,15 +79,20 @@ class Verifier:
 
     @property
     def least_side(self) -> int:
-        """How many pixels a photo's short side needs.
-
-        A quarter less than the canvas's lets most phones' JPEGs be decoded as small as without a second look.
-        """
-        return min(self.height, self.width) * 3 // 4
+        """That of `least_side`."""
+        return least_side(self.height, self.width)
 
     def evidence(self, features: Float32, rows: Index) -> Evidence:
         """The match strengths of one photo with (K,) gallery rows, as evidence of weight 1."""
         return Evidence(rows[None], match_strength(features, self.gallery.at(rows))[None])
+
+
+def least_side(height: int, width: int) -> int:
+    """How many pixels a photo's short side needs for a (height, width) canvas.
+
+    A quarter less than the canvas's lets most phones' JPEGs be decoded as small as without a second look.
+    """
+    return min(height, width) * 3 // 4
 
 
 def open_verifier(bundle: Bundle, threads: int | None = None) -> Verifier | None:

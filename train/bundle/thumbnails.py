@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
@@ -18,7 +19,7 @@ from core.photo.blur.models import THREADS
 from core.photo.load import load_photo
 from train.dataset.workers import process_pool, usable_cores
 
-_LOOKED_PX = 2 * THUMBNAIL_PX  # a face that can be told in the thumbnail is large enough here to be found
+LOOKED_PX = 2 * THUMBNAIL_PX  # a face that can be told in the thumbnail is large enough here to be found
 _QUALITY = 70
 _LEAST_SHARE = 24  # photos of a process: with fewer, starting it costs more than it saves
 
@@ -38,8 +39,13 @@ def small_pictures(photos: Sequence[Path]) -> tuple[bytes, ...]:
 
 
 def _small(path: Path, threads: int = THREADS) -> bytes:
-    image = Image.fromarray(load_photo(path, min_side=_LOOKED_PX).rgb)
-    image.thumbnail((_LOOKED_PX, _LOOKED_PX), reducing_gap=2.0)
+    return small_picture(load_photo(path, min_side=LOOKED_PX).rgb, threads)
+
+
+def small_picture(rgb: NDArray[np.uint8], threads: int = THREADS) -> bytes:
+    """A JPEG of at most THUMBNAIL_PX of (H, W, 3) uint8 RGB, faces and number plates painted over."""
+    image = Image.fromarray(rgb)
+    image.thumbnail((LOOKED_PX, LOOKED_PX), reducing_gap=2.0)
     painted = Image.fromarray(process_blur(threads).painted(np.asarray(image)))
     painted.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
     out = io.BytesIO()

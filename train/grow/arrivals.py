@@ -5,27 +5,22 @@ from __future__ import annotations
 import csv
 import math
 import tempfile
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
+from core.campus.bundle import Bundle
 from core.campus.inbox import read_sidecar
 from core.campus.seen import photo_digest
 from core.errors import DatasetError
-from core.locate.verification import Verifier
 from core.photo.capture import as_utc, parse_local_time, utc_by_place
-from train.bundle.thumbnails import small_pictures
 from train.dataset.columns import is_night
 from train.dataset.dataset import Dataset
-from train.dataset.images import decode_images
 from train.dataset.ingest import find_photos, ingest
-from train.dataset.workers import usable_cores
+from train.grow.pixels import Wanted, read_pixels
 
 _TIMES = ("time_utc", "local_time")
 _COLUMNS = ("image_name", "lat", "lon", "error_m", "time_utc", "heading_deg", "session")
@@ -74,16 +69,15 @@ class Arrivals:
         )
 
 
-def read_arrivals(
-    source: Path, image_size: int, verifier: Verifier | None = None, thumbnails: bool = False
-) -> Arrivals:
+def read_arrivals(source: Path, image_size: int, bundle: Bundle | None = None, thumbnails: bool = False) -> Arrivals:
     """The photos of a dataset, of an inbox, or of a folder whose photos carry their position.
 
-    `verifier` reads their local features, too; `thumbnails` asks for those. Raises DatasetError where there is
-    none that can be used.
+    Their local features are read, too, where `bundle` has a second look; `thumbnails` asks for those. Raises
+    DatasetError where there is none that can be used.
     """
+    wanted = Wanted.by(image_size, bundle, thumbnails)
     if (source / "gt.csv").is_file():
-        return _of_dataset(Dataset.load(source), image_size, verifier, thumbnails)
+        return _of_dataset(Dataset.load(source), wanted)
     if not source.is_dir():
         raise DatasetError("no such folder of photos", path=source)
     with tempfile.TemporaryDirectory() as folder:
@@ -92,7 +86,7 @@ def read_arrivals(
         # A person looked at each photo of an inbox: no rule leaves it out again.
         report = ingest(source, Path(folder) / "dataset", labels if inbox else None, keep_wrong=inbox)
         print(report.summary())
-        return _of_dataset(Dataset.load(Path(folder) / "dataset"), image_size, verifier, thumbnails, originals=source)
+        return _of_dataset(Dataset.load(Path(folder) / "dataset"), wanted, originals=source)
 
 
 def write_inbox_labels(inbox: Path, labels: Path) -> bool:
@@ -131,9 +125,7 @@ def write_inbox_labels(inbox: Path, labels: Path) -> bool:
     return bool(sidecars)
 
 
-def _of_dataset(
-    dataset: Dataset, image_size: int, verifier: Verifier | None, thumbnails: bool, originals: Path | None = None
-) -> Arrivals:
+def _of_dataset(dataset: Dataset, wanted: Wanted, originals: Path | None = None) -> Arrivals:
     """A dataset's photos; `originals` is the folder that they were made of, whose files are the ones to know again."""
     files = dataset.image_paths
     if originals is not None and dataset.has("source"):
@@ -146,9 +138,15 @@ def _of_dataset(
         night = np.array(dark, np.bool_)
     digests = [photo_digest(file) for file in files]
     sources = [own if of is None else of for own, of in zip(digests, dataset.source_digests(), strict=True)]
+    images = np.empty((len(dataset), wanted.image_size, wanted.image_size, 3), np.uint8)
+    local, thumbnails = [], []
+    for image, pixels in zip(images, read_pixels(dataset.image_paths, wanted), strict=True):
+        image[...] = pixels.image
+        local += [] if pixels.local is None else [pixels.local]
+        thumbnails += [] if pixels.thumbnail is None else [pixels.thumbnail]
     return Arrivals(
         tuple(dataset.names),
-        decode_images(dataset.image_paths, image_size),
+        images,
         dataset.latlon,
         dataset.numbers("heading_deg"),
         tuple(walks(dataset)),
@@ -156,16 +154,9 @@ def _of_dataset(
         np.array([math.nan if time is None else time.timestamp() for time in times]),
         np.array(digests, np.uint64),
         np.array(sources, np.uint64),
-        () if verifier is None else _local_features(dataset.image_paths, verifier),
-        small_pictures(dataset.image_paths) if thumbnails else (),
+        tuple(local),
+        tuple(thumbnails),
     )
-
-
-def _local_features(photos: Sequence[Path], verifier: Verifier) -> tuple[NDArray[np.float32], ...]:
-    """Each photo's (n, 64) local features, one photo read beside another: half of the work is not the network's."""
-    with ThreadPoolExecutor(usable_cores()) as pool:
-        read = pool.map(verifier.features_of, photos)
-        return tuple(tqdm(read, "local features", len(photos), unit="photo", disable=None))
 
 
 def _times(dataset: Dataset) -> list[datetime | None]:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from core.campus.bundle import Bundle
 from core.io.files import check_replaceable, written_atomically
-from core.locate.verification import open_verifier
 from train.grow.arrivals import read_arrivals
 from train.grow.checkup import Checkup, Limits, checkup
 
@@ -56,7 +55,7 @@ def main(args: argparse.Namespace) -> int:
         check_replaceable(out, args.force, "page of health" if out == args.html else "file", None)
     bundle = Bundle.load(args.bundle)
     limits = Limits(args.least_coverage68, args.least_coverage95, args.most_refused, args.most_unlike, args.most_growth)
-    arrivals = read_arrivals(args.source, bundle.manifest.image_size, open_verifier(bundle))
+    arrivals = read_arrivals(args.source, bundle.manifest.image_size, bundle)
     found = checkup(bundle, arrivals, limits)
     print("\n".join(lines(found, bundle)))
     if args.json:

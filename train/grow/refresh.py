@@ -28,7 +28,6 @@ from core.engines.heads import Engine, Heads, run_all
 from core.errors import BundleError, DatasetError
 from core.locate.localizer import Localizer
 from core.locate.posterior import Posterior
-from core.locate.verification import open_verifier
 from core.photo.blur.blur import process_blur
 from core.program import typed
 from train.bundle.calibrate import SHARES, errors_and_raw_radii, heading_factor, radius_factors
@@ -344,8 +343,8 @@ def main(args: argparse.Namespace) -> int:
     bundle = Bundle.load(args.bundle)
     image_size, pictured = bundle.manifest.image_size, bundle.thumbnails is not None
     if pictured:
-        process_blur()  # what is absent is said before the work
-    arrivals = read_arrivals(args.source, image_size, open_verifier(bundle), pictured)
+        process_blur(1)  # what is absent is said before the work
+    arrivals = read_arrivals(args.source, image_size, bundle, pictured)
     result = refreshed(bundle, arrivals)
     print("\n".join(result.lines()))
     if args.dry_run:

@@ -17,7 +17,6 @@ from core.campus.seen import photo_digest, seen_photos
 from core.cli.run import run_cli
 from core.errors import BundleError, DatasetError
 from core.locate.localizer import Localizer
-from core.locate.verification import open_verifier
 from core.photo.load import load_photo
 from tests.blurring import needs_detectors
 from tests.bundles import photo
@@ -243,7 +242,7 @@ def test_new_photos_join_the_second_look(tmp_path: Path) -> None:
     size = bundle.manifest.image_size
     with pytest.raises(BundleError, match="local features"):
         refreshed(bundle, read_arrivals(photos, size))
-    result = refreshed(bundle, read_arrivals(photos, size, open_verifier(bundle)))
+    result = refreshed(bundle, read_arrivals(photos, size, bundle))
     grown = Localizer.load(save_bundle(tmp_path / "grown", result.manifest, result.files).path)
     evidence = grown.read(facade(8, shift=6, noise=8)).evidence
     assert evidence is not None

@@ -1,0 +1,102 @@
+"""What a refresh takes from new photos' pixels, each decoded once: network input, local features, small picture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from core.campus.bundle import Bundle
+from core.campus.file_names import LOCAL_MODEL
+from core.engines.local_engine import LocalEngine
+from core.locate.local_features import local_features
+from core.locate.verification import least_side
+from core.photo.canvas import fitted
+from core.photo.load import load_photo
+from core.photo.preprocess import network_image
+from train.bundle.thumbnails import LOOKED_PX, small_picture
+from train.dataset.workers import process_pool, usable_cores
+
+Float32 = NDArray[np.float32]
+
+_LEAST_SHARE = 24  # photos of a process: with fewer, starting it costs more than it saves
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """image_size: of the network's input. second_look: the bundle whose second look reads local features, or None.
+
+    size (height, width) of its canvas, and how many keypoints it keeps. thumbnails: whether small pictures are made.
+    """
+
+    image_size: int
+    second_look: Path | None = None
+    size: tuple[int, int] = (0, 0)
+    keypoints: int = 0
+    thumbnails: bool = False
+
+    @classmethod
+    def by(cls, image_size: int, bundle: Bundle | None, thumbnails: bool) -> Wanted:
+        """What a campus wants, local features where it looks twice."""
+        look = None if bundle is None else bundle.manifest.second_look
+        if bundle is None or look is None:
+            return cls(image_size, thumbnails=thumbnails)
+        return cls(image_size, bundle.path, (look.height, look.width), look.keypoints, thumbnails)
+
+    @property
+    def least_side(self) -> int:
+        """How many pixels a photo's short side needs, as `Localizer.least_side` has it, and for its small picture."""
+        look = least_side(*self.size) if self.second_look else 0
+        return max(self.image_size, look, LOOKED_PX if self.thumbnails else 0)
+
+
+@dataclass(frozen=True, eq=False)
+class Pixels:
+    """image (S, S, 3) uint8 RGB, the network's input; local (n, 64) unit descriptors; thumbnail: a JPEG file.
+
+    The last two are None where they are not wanted.
+    """
+
+    image: NDArray[np.uint8]
+    local: Float32 | None
+    thumbnail: bytes | None
+
+
+def read_pixels(photos: Sequence[Path], wanted: Wanted) -> Iterator[Pixels]:
+    """Of each photo, in order, on all cores: in processes where networks are asked, each on one core.
+
+    Raises PhotoError, DatasetError where a process is lost, MissingDependency and EngineError as `process_blur` does.
+    """
+    workers = min(usable_cores(), len(photos) // _LEAST_SHARE)
+    with ExitStack() as stack:
+        if workers > 1 and (wanted.second_look or wanted.thumbnails):
+            pool = stack.enter_context(process_pool(workers, "free some memory, then run the same command again"))
+            read = pool.map(partial(_pixels, wanted), photos, chunksize=4)
+        else:  # Pillow and ONNX Runtime work outside Python's lock
+            threads = stack.enter_context(ThreadPoolExecutor(usable_cores()))
+            read = threads.map(partial(_pixels, wanted), photos)
+        yield from tqdm(read, "reading photos", len(photos), unit="photo", disable=None)
+
+
+def _pixels(wanted: Wanted, photo: Path) -> Pixels:
+    rgb = load_photo(photo, min_side=wanted.least_side).rgb
+    local = None
+    if wanted.second_look is not None:
+        canvas = fitted(rgb, *wanted.size)
+        local = local_features(
+            _local_engine(wanted.second_look, *wanted.size).run(canvas.image), canvas, wanted.keypoints
+        )
+    picture = small_picture(rgb, threads=1) if wanted.thumbnails else None
+    return Pixels(network_image(rgb, wanted.image_size), local, picture)
+
+
+@lru_cache(maxsize=1)
+def _local_engine(bundle: Path, height: int, width: int) -> LocalEngine:
+    return LocalEngine(Bundle.load(bundle).read(LOCAL_MODEL), height, width, threads=1)
