@@ -11,9 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from core.network.backbones import build_backbone, pooled_widths
-from core.network.net_config import NetConfig
+from core.network.net_config import MOST_KNOWN_PHOTOS, NetConfig
 
-MOST_KNOWN_PHOTOS = 2048  # 5 MB of a bundle's weights
 IN_DISTRIBUTION_RANK = 128  # ranks 64 to 512 give nearly the same OOD detection (demo, 2,520 training photos)
 
 

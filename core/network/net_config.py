@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+MOST_KNOWN_PHOTOS = 2048  # 5 MB of a bundle's weights
+
 
 @dataclass(frozen=True)
 class NetConfig:

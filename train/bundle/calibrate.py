@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from math import log
 
@@ -15,6 +15,7 @@ from core.campus.parameters import PosteriorParams
 from core.engines.heads import Heads, joined
 from core.locate.heading import angle_between_deg, direction_deg, raw_spread_deg
 from core.locate.posterior import Posterior
+from core.locate.probability_map import ProbabilityMap
 from core.locate.threads import one_blas_thread
 from train.bundle.held_out import Ground, HeldOut
 from train.evaluate.metrics import conformal_factor
@@ -172,26 +173,30 @@ def readings(part: HeldOut, ground: Ground, params: PosteriorParams) -> tuple[Fl
     """(N,) metres between each fix and its true position, (N, 2) the map's own radii for SHARES, and (N,) the share of
     the probability that the second place holds.
     """
-    return read_maps(ground.posterior(part.gallery, params), part.heads, part.truth_m)
+    error_m, raw_m, rival = [], [], []
+    for probability, off_m, radii_m in _read_maps(ground.posterior(part.gallery, params), part.heads, part.truth_m):
+        error_m.append(off_m)
+        raw_m.append(radii_m)
+        places = probability.candidates()
+        rival.append(places[1][2] if len(places) > 1 else 0.0)
+    return np.array(error_m), np.array(raw_m), np.array(rival)
 
 
 def errors_and_raw_radii(posterior: Posterior, heads: Heads, truth_m: Float) -> tuple[Float, Float]:
     """(N,) metres between each fix and its true position, and (N, 2) the map's own radii for SHARES."""
-    return read_maps(posterior, heads, truth_m)[:2]
+    read = [rest for _, *rest in _read_maps(posterior, heads, truth_m)]
+    return np.array([error_m for error_m, _ in read]), np.array([raw_m for _, raw_m in read])
 
 
-def read_maps(posterior: Posterior, heads: Heads, truth_m: Float) -> tuple[Float, Float, Float]:
-    """As `readings`, of (N, 2) true positions in local metres."""
-    error_m, raw_m, rival = [], [], []
-    with one_blas_thread():
-        for index, truth in enumerate(truth_m):
+def _read_maps(
+    posterior: Posterior, heads: Heads, truth_m: Float
+) -> Iterator[tuple[ProbabilityMap, float, tuple[float, ...]]]:
+    """The map of each photo, how far its fix is from the true position, and its own radii for SHARES."""
+    for index, truth in enumerate(truth_m):
+        with one_blas_thread():
             probability = posterior.map(heads.one(index))
             at_m = probability.median_m()
-            error_m.append(float(np.linalg.norm(at_m - truth)))
-            raw_m.append(probability.radii_m(at_m, SHARES))
-            places = probability.candidates()
-            rival.append(places[1][2] if len(places) > 1 else 0.0)
-    return np.array(error_m), np.array(raw_m), np.array(rival)
+            yield probability, float(np.linalg.norm(at_m - truth)), probability.radii_m(at_m, SHARES)
 
 
 def radius_factors(

@@ -42,12 +42,13 @@ class LookedAgain:
     """A bundle's second look and its files; None and none where it has no second look.
 
     evidence: for each part of the held-out photos, what the second look says of each of its photos; None where it takes
-    no second look.
+    no second look. strength: that of `FittedLook`, None without a second look.
     """
 
     look: SecondLook | None
     files: dict[str, bytes]
     evidence: tuple[tuple[Evidence | None, ...], ...]
+    strength: NDArray[np.float64] | None = None
 
     @classmethod
     def none(cls, held_out: Sequence[Questioned]) -> LookedAgain:
@@ -86,4 +87,4 @@ def look_again(
     fitted = fit_second_look(asked, calibration, features.size, KEYPOINTS)
     if fitted is None:
         return LookedAgain.none(held_out)
-    return LookedAgain(fitted.look, features.files(gallery_rows), fitted.evidence)
+    return LookedAgain(fitted.look, features.files(gallery_rows), fitted.evidence, fitted.strength)

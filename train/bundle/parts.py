@@ -102,7 +102,7 @@ def calibrated_parts(fitted: Fitted, task: TrainingData, seed: int, second_look:
         {
             "model.onnx": models.fp32,
             "model.int8.onnx": models.int8,
-            **_gallery_files(fitted, chosen, ground, params, task),
+            **_gallery_files(fitted, chosen, ground, params, task, again),
             **again.files,
         },
         _fusion(questioned, again, ground, task, calibration),
@@ -127,12 +127,19 @@ def _questioned(
 
 
 def _gallery_files(
-    fitted: Fitted, by_model: list[HeldOut], ground: Ground, params: PosteriorParams, task: TrainingData
+    fitted: Fitted,
+    by_model: list[HeldOut],
+    ground: Ground,
+    params: PosteriorParams,
+    task: TrainingData,
+    again: LookedAgain,
 ) -> dict[str, bytes]:
     """The gallery; the calibration photos, each with the walk that its gallery lacks; and which photos these are."""
     gallery, asked = fitted.gallery, fitted.asked_rows
     heads, truth_m = joined([part.heads for part in by_model]), task.local_m[asked]
     photos = CalibrationPhotos.held_out(heads, truth_m, task.heading_deg[asked], len(gallery))
+    if again.strength is not None:
+        photos = replace(photos, strength=again.strength)
     if np.isin(asked, fitted.rows).any():
         fold = {int(row): index for index, part in enumerate(fitted.asked) for row in part}
         walk, gallery_walk = (

@@ -89,10 +89,12 @@ class FittedLook:
     """A second look, and what it says of the photos that it was fitted to.
 
     evidence: for each part that was asked, of each of its photos; None where the first look is not in doubt.
+    strength (N,): the best match strength of each photo of all parts.
     """
 
     look: SecondLook
     evidence: tuple[tuple[Evidence | None, ...], ...]
+    strength: Float
 
 
 def fit_second_look(
@@ -131,7 +133,7 @@ def fit_second_look(
         np.where(looked, second.error_m, first.error_m).mean(),
     )
     calibrated = _radii(calibration, second, looked, look.ood_statistic(own, best))
-    return FittedLook(look.model_copy(update={"calibration": calibrated}), _evidence(asked, looked, weight))
+    return FittedLook(look.model_copy(update={"calibration": calibrated}), _evidence(asked, looked, weight), best)
 
 
 def strength_weight(own: Float, best: Float) -> float:

@@ -23,11 +23,10 @@ from core.campus.grid import Grid
 from core.campus.local_gallery import LocalGallery
 from core.campus.manifest import Calibration, CampusManifest, Metrics, Refresh
 from core.campus.seen import SEEN, seen_file, seen_photos
-from core.engines.choose import open_engine
-from core.engines.heads import Engine, Heads, run_all
+from core.engines.heads import Engine, Heads
 from core.errors import BundleError, DatasetError
-from core.locate.localizer import Localizer
 from core.locate.posterior import Posterior
+from core.locate.second_look import ood_score
 from core.photo.blur.blur import process_blur
 from core.program import typed
 from train.bundle.calibrate import SHARES, errors_and_raw_radii, heading_factor, radius_factors
@@ -35,12 +34,18 @@ from train.bundle.calibration_photos import CALIBRATION, HELD_OUT, CalibrationPh
 from train.bundle.parts import CELL_M, GRID_MARGIN_M, campus_grid
 from train.evaluate.metrics import conformal_factor, summarise
 from train.grow.arrivals import Arrivals, read_arrivals
+from train.grow.known_photos import KnownPhotos, heads_and_features
+from train.grow.strengths import ood_quantiles, with_strengths
 
 log = logging.getLogger(__name__)
 
 REACH_M = 300.0  # how far beyond its grid a campus may grow at once: what lies farther is a wrong position
 LEAST_CALIBRATION = 20  # with fewer photos in all the factors that stand are better than new ones
 MOST_CALIBRATION = 5_000  # more make a bundle heavier and no radius better; the newest are kept
+
+# What does not grow with a bundle that lacks what it rests on.
+_MATCHES = "how a second look tells strangers: `bundle` of an earlier version kept no matches"
+_STRANGERS = "which photos the network itself takes for strangers: that comes of its training"
 
 Float = NDArray[np.float64]
 
@@ -50,7 +55,8 @@ class Refreshed:
     """A bundle that is to be written, and what is new about it.
 
     `before` are the new photos by the bundle as it was; `after` the same photos by the new one, each walk by a gallery
-    without its own photos. `refused` is the share of the new photos that the bundle as it was took for another place.
+    without its own photos. `refused` is the share of the new photos that the bundle as it was took for another place,
+    `left` what stays as it was, since the bundle does not hold what it rests on.
     """
 
     manifest: CampusManifest
@@ -64,6 +70,7 @@ class Refreshed:
     after: Metrics
     gallery: tuple[int, int]
     calibration: tuple[int, int]
+    left: tuple[str, ...]
 
     def lines(self) -> list[str]:
         """What changes, in words."""
@@ -78,6 +85,7 @@ class Refreshed:
             f"refreshed:           {_words(self.after)} (each walk located without its own photos)",
             f"gallery:             {self.gallery[0]} -> {self.gallery[1]} photos",
             f"radii fitted on:     {self.calibration[0]} -> {self.calibration[1]} photos",
+            *(f"left as it was: {what}" for what in self.left),
         ]
         return out
 
@@ -101,26 +109,26 @@ def refreshed(bundle: Bundle, arrivals: Arrivals, engine: Engine | None = None) 
         raise BundleError(
             "has no gallery that could grow", path=bundle.path, remedy=f"train it with `{typed('train')} bundle`"
         )
-    engine = engine or open_engine(bundle)
     arrivals, known, far = _usable(bundle, arrivals)
-    heads = run_all(engine, arrivals.images)
+    held = CalibrationPhotos.of(bundle)
+    known_photos = KnownPhotos.of(bundle, held)
+    heads, unit = heads_and_features(bundle, engine, known_photos, arrivals.images)
     if heads.embedding is None:
         raise BundleError("its network gives no embedding, so it has no gallery that could grow", path=bundle.path)
-    manifest = bundle.manifest
-    local_m = manifest.frame.to_local(*arrivals.latlon.T)
-    before, refused, too_small = _as_it_was(Localizer(bundle, engine), heads, local_m)
+    manifest, local_m = bundle.manifest, bundle.manifest.frame.to_local(*arrivals.latlon.T)
+    before, refused, too_small = _as_it_was(bundle, heads, local_m)
 
-    photos = CalibrationPhotos.of(bundle) or CalibrationPhotos.held_out(
-        heads.at(slice(0)), np.empty((0, 2)), np.empty(0), len(bundle.gallery)
-    )
-    order = []
-    for walk in dict.fromkeys(arrivals.walk):
-        rows = np.flatnonzero(np.array(arrivals.walk) == walk)
+    none = CalibrationPhotos.held_out(heads.at(slice(0)), np.empty((0, 2)), np.empty(0), len(bundle.gallery))
+    photos, walks = none if held is None else held, []
+    for rows in _walks(arrivals):
         photos = photos.with_walk(heads.at(rows), local_m[rows], arrivals.heading_deg[rows])
-        order.append(rows)
-    rows = np.concatenate(order)
+        walks.append(rows)
+    rows = np.concatenate(walks)
     gallery = _joined(bundle.gallery, heads.embedding[rows], local_m[rows])
     grid = _grown(manifest.grid, gallery, bundle.path)
+    if known_photos is not None:
+        known_photos = known_photos.and_of(unit[rows], np.arange(len(bundle.gallery), len(gallery)))
+        photos = known_photos.told(photos)
 
     error_m, raw_m = _judged(photos, gallery, grid, bundle)
     gain = _gain(manifest.calibration.session_gain, too_small, len(rows))
@@ -128,37 +136,57 @@ def refreshed(bundle: Bundle, arrivals: Arrivals, engine: Engine | None = None) 
     new = slice(len(photos) - len(rows), None)
     radii_m = np.array([calibration.radii_m((row[0], row[1])) for row in raw_m[new]])
     after = summarise(error_m[new], radii_m[:, 0], radii_m[:, 1], {})
+    added = arrivals.at(rows)
+    local = _local_gallery(bundle, added)
+    told = bool(np.isfinite(photos.strength).any())
+    if local is not None and manifest.second_look is not None and told:
+        photos = with_strengths(photos, gallery, local, added.local, manifest.second_look)
     changes: dict[str, Any] = {
         "grid": grid,
         "calibration": calibration,
-        **_with_gain(manifest, calibration.session_gain / manifest.calibration.session_gain),
+        **_with_gain(manifest, calibration.session_gain / manifest.calibration.session_gain, photos),
         # What was measured before is no longer true of this campus; the dataset of its training measures it again.
         "metrics": {"refresh": after},
-        "refreshes": (*manifest.refreshes, _record(bundle, arrivals, len(order))),
+        "refreshes": (*manifest.refreshes, _record(bundle, arrivals, len(walks))),
     }
-    kept = _newest(photos)
-    files = {name: bundle.read(name) for name in manifest.files}
-    files |= {
-        "gallery.npz": _npz(embedding=gallery.embedding.astype(np.float16), local_m=gallery.local_m),
-        CALIBRATION: kept.file(),
-        SEEN: seen_file(seen_photos(bundle) | {*arrivals.digest.tolist(), *arrivals.source_digest.tolist()}),
-        **_local_files(bundle, arrivals.at(rows)),
-        **_thumbnail_files(bundle, arrivals.at(rows)),
-    }
+    files = _files(bundle, added, gallery, local, photos)
+    files |= {} if known_photos is None else known_photos.files(bundle)
     return Refreshed(
-        manifest.model_copy(update=changes), files, len(rows), len(order), known, far, refused, before, after,
+        manifest.model_copy(update=changes), files, len(rows), len(walks), known, far, refused, before, after,
         (len(bundle.gallery), len(gallery)), (manifest.calibration.photos, calibration.photos),
+        (*((_STRANGERS,) if known_photos is None else ()), *((_MATCHES,) if local is not None and not told else ())),
     )  # fmt: skip
 
 
-def _local_files(bundle: Bundle, added: Arrivals) -> dict[str, bytes]:
-    """The file of the grown gallery's local features; nothing where the campus has no second look."""
+def _files(
+    bundle: Bundle, added: Arrivals, gallery: Gallery, local: LocalGallery | None, photos: CalibrationPhotos
+) -> dict[str, bytes]:
+    """The bundle's files with those that the gallery's rows number, and what a later refresh needs."""
+    return {
+        **{name: bundle.read(name) for name in bundle.manifest.files},
+        "gallery.npz": _npz(embedding=gallery.embedding.astype(np.float16), local_m=gallery.local_m),
+        CALIBRATION: photos.newest(MOST_CALIBRATION).file(),
+        SEEN: seen_file(seen_photos(bundle) | {*added.digest.tolist(), *added.source_digest.tolist()}),
+        **({} if local is None else {LOCAL_GALLERY: _npz(descriptor=local.descriptor)}),
+        **_thumbnail_files(bundle, added),
+    }
+
+
+def _walks(arrivals: Arrivals) -> list[NDArray[np.intp]]:
+    """The photos of each walk in the order of time, those without a time last."""
+    names = np.array(arrivals.walk)
+    found = [np.flatnonzero(names == walk) for walk in dict.fromkeys(arrivals.walk)]
+    return [rows[np.argsort(arrivals.time_s[rows], kind="stable")] for rows in found]
+
+
+def _local_gallery(bundle: Bundle, added: Arrivals) -> LocalGallery | None:
+    """The grown gallery's local features; None where the campus has no second look."""
     if (known := bundle.local_gallery) is None:
-        return {}
+        return None
     if not added.local:
         raise BundleError("has a second look, and the new photos' local features were not read", path=bundle.path)
-    joined = np.concatenate([known.descriptor, LocalGallery.of(added.local, known.descriptor.shape[1]).descriptor])
-    return {LOCAL_GALLERY: _npz(descriptor=joined)}
+    more = LocalGallery.of(added.local, known.descriptor.shape[1])
+    return LocalGallery(np.concatenate([known.descriptor, more.descriptor]))
 
 
 def _thumbnail_files(bundle: Bundle, added: Arrivals) -> dict[str, bytes]:
@@ -191,16 +219,19 @@ def _usable(bundle: Bundle, arrivals: Arrivals) -> tuple[Arrivals, int, int]:
     return arrivals.at(kept), known, far
 
 
-def _as_it_was(localizer: Localizer, heads: Heads, local_m: Float) -> tuple[Metrics, float, float]:
-    """The new photos by the bundle as it was: their errors, the share that it refuses, and by what its 68 % radii
-    would have to be multiplied.
+def _as_it_was(bundle: Bundle, heads: Heads, local_m: Float) -> tuple[Metrics, float, float]:
+    """The new photos by the bundle as it was: their errors, the share that its first look refuses, and by what its
+    68 % radii would have to be multiplied.
     """
-    error_m, raw_m = errors_and_raw_radii(localizer.posterior, heads, local_m)
-    calibration = localizer.bundle.manifest.calibration
+    manifest = bundle.manifest
+    posterior = Posterior(manifest.grid, bundle.zones, bundle.gallery, manifest.posterior, manifest.scale_m)
+    error_m, raw_m = errors_and_raw_radii(posterior, heads, local_m)
+    calibration = manifest.calibration
     radii_m = np.array([calibration.radii_m((row[0], row[1])) for row in raw_m])
-    refused = np.mean([localizer.fix(heads.one(row)).refused for row in range(len(heads))])
+    scores = np.array([ood_score(calibration, own) for own in heads.own_ood_score.tolist()])
     metrics = summarise(error_m, radii_m[:, 0], radii_m[:, 1], {})
-    return metrics, float(refused), conformal_factor(error_m, radii_m[:, 0], SHARES[0])
+    refused = float(np.mean(scores > 1 - calibration.off_campus_share))
+    return metrics, refused, conformal_factor(error_m, radii_m[:, 0], SHARES[0])
 
 
 def _gain(old: float, too_small: float, photos: int) -> float:
@@ -211,8 +242,11 @@ def _gain(old: float, too_small: float, photos: int) -> float:
     return old if photos < LEAST_CALIBRATION else min(1.0, old * max(1.0, too_small))
 
 
-def _with_gain(manifest: CampusManifest, ratio: float) -> dict[str, Any]:
-    """The sections whose 68 % radii were extrapolated by the gain too: a second look's, and those of several photos."""
+def _with_gain(manifest: CampusManifest, ratio: float, photos: CalibrationPhotos) -> dict[str, Any]:
+    """The sections whose 68 % radii were extrapolated by the gain too: a second look's, and those of several photos.
+
+    A second look tells strangers by the match strengths of old and new photos, where the bundle holds them.
+    """
     radii = {
         kind: RadiusFactors.model_validate(factors.model_dump() | _times(factors.radius68_factors, ratio))
         for kind, factors in manifest.fusion.radii.items()
@@ -221,6 +255,8 @@ def _with_gain(manifest: CampusManifest, ratio: float) -> dict[str, Any]:
     if (look := manifest.second_look) is not None:
         changes = _times(look.calibration.radius68_factors, ratio)
         changes["session_gain"] = min(1.0, look.calibration.session_gain * ratio)
+        if np.isfinite(photos.strength).any():
+            changes["ood_quantiles"] = ood_quantiles(look, photos)
         found["second_look"] = look.model_copy(update={"calibration": look.calibration.model_copy(update=changes)})
     return found
 
@@ -289,21 +325,6 @@ def _calibration(old: Calibration, photos: CalibrationPhotos, error_m: Float, ra
             scores = np.concatenate([scores.ravel(), spread])
         changes["ood_quantiles"] = tuple(np.quantile(scores, np.linspace(0, 1, 101)).tolist())
     return Calibration.model_validate(old.model_dump() | changes)
-
-
-def _newest(photos: CalibrationPhotos) -> CalibrationPhotos:
-    """Those that the bundle will carry."""
-    if len(photos) <= MOST_CALIBRATION:
-        return photos
-    rows = np.arange(len(photos) - MOST_CALIBRATION, len(photos))
-    return CalibrationPhotos(
-        photos.heads.at(rows),
-        photos.truth_m[rows],
-        photos.heading_deg[rows],
-        photos.walk[rows],
-        photos.gallery_walk,
-        photos.judged[rows],
-    )
 
 
 def _record(bundle: Bundle, arrivals: Arrivals, walks: int) -> Refresh:
