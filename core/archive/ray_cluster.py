@@ -1,7 +1,7 @@
 """An archive located by a Ray cluster: addresses travel to its cores, which read and locate; rows come back.
 
 Ray carries what this program leaves to it: scheduling, and the retries after a lost node. Photos do not pass its object
-store, nor does Ray Data stand between: a start of its own processes takes longer than a thousand photos.
+store, nor does Ray Data stand between (docs/decisions.md).
 """
 
 from __future__ import annotations
