@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 @dataclass(frozen=True)
 class FusionParams:
-    """How photos of one standpoint are fused; fitted on calibration bursts by likelihood.
+    """How photos of one standpoint are fused; all but the first two are fitted on calibration bursts by likelihood.
 
     further_weight: what each photo after the first counts, 0 to 1. floor: the probability, 0 to 1, that a photo's map
     says nothing of its place. prior_exponent and prior_width_m: the prior is the density of the training positions,

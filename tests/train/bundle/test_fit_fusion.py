@@ -94,6 +94,7 @@ def fusion_of_60(localizer: Localizer, calibration: Dataset) -> Fusion:
 def test_what_is_fitted_holds_for_another_walk(localizer: Localizer, fusion: Fusion, tmp_path: Path) -> None:
     assert set(fusion.radii) == {"2", "3", "4+", "walk", "smoothed"}
     assert (fusion.photos, fusion.walks) == (BURSTS * PHOTOS, 1)
+    assert (fusion.together.floor, fusion.together.further_weight) == (0.05, 0.5)  # held, not fitted
     manifest = localizer.bundle.manifest
     fitted = Localizer(Bundle(localizer.bundle.path, manifest.model_copy(update={"fusion": fusion})), localizer.engine)
     other = walk(tmp_path / "test", localizer, 2)
