@@ -14,7 +14,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from core.campus.thumbnails import THUMBNAIL_PX
-from core.photo.blur.blur import process_blur
+from core.photo.blur.blur import Blur, process_blur
 from core.photo.blur.models import THREADS
 from core.photo.load import load_photo
 from train.dataset.workers import process_pool, usable_cores
@@ -39,14 +39,14 @@ def small_pictures(photos: Sequence[Path]) -> tuple[bytes, ...]:
 
 
 def _small(path: Path, threads: int = THREADS) -> bytes:
-    return small_picture(load_photo(path, min_side=LOOKED_PX).rgb, threads)
+    return small_picture(load_photo(path, min_side=LOOKED_PX).rgb, process_blur(threads))
 
 
-def small_picture(rgb: NDArray[np.uint8], threads: int = THREADS) -> bytes:
+def small_picture(rgb: NDArray[np.uint8], blur: Blur) -> bytes:
     """A JPEG of at most THUMBNAIL_PX of (H, W, 3) uint8 RGB, faces and number plates painted over."""
     image = Image.fromarray(rgb)
     image.thumbnail((LOOKED_PX, LOOKED_PX), reducing_gap=2.0)
-    painted = Image.fromarray(process_blur(threads).painted(np.asarray(image)))
+    painted = Image.fromarray(blur.painted(np.asarray(image)))
     painted.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
     out = io.BytesIO()
     painted.save(out, "JPEG", quality=_QUALITY, optimize=True)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -18,15 +18,16 @@ from core.campus.file_names import LOCAL_MODEL
 from core.engines.local_engine import LocalEngine
 from core.locate.local_features import local_features
 from core.locate.verification import least_side
+from core.photo.blur.blur import Blur
 from core.photo.canvas import fitted
 from core.photo.load import load_photo
 from core.photo.preprocess import network_image
 from train.bundle.thumbnails import LOOKED_PX, small_picture
-from train.dataset.workers import process_pool, usable_cores
+from train.dataset.workers import usable_cores
 
 Float32 = NDArray[np.float32]
 
-_LEAST_SHARE = 24  # photos of a process: with fewer, starting it costs more than it saves
+_own = threading.local()
 
 
 @dataclass(frozen=True)
@@ -70,18 +71,12 @@ class Pixels:
 
 
 def read_pixels(photos: Sequence[Path], wanted: Wanted) -> Iterator[Pixels]:
-    """Of each photo, in order, on all cores: in processes where networks are asked, each on one core.
+    """Of each photo, in order, in a thread a core: Pillow and ONNX Runtime, nearly all of it, need no Python lock.
 
-    Raises PhotoError, DatasetError where a process is lost, MissingDependency and EngineError as `process_blur` does.
+    Raises PhotoError, MissingDependency and EngineError as `Blur` does.
     """
-    workers = min(usable_cores(), len(photos) // _LEAST_SHARE)
-    with ExitStack() as stack:
-        if workers > 1 and (wanted.second_look or wanted.thumbnails):
-            pool = stack.enter_context(process_pool(workers, "free some memory, then run the same command again"))
-            read = pool.map(partial(_pixels, wanted), photos, chunksize=4)
-        else:  # Pillow and ONNX Runtime work outside Python's lock
-            threads = stack.enter_context(ThreadPoolExecutor(usable_cores()))
-            read = threads.map(partial(_pixels, wanted), photos)
+    with ThreadPoolExecutor(usable_cores()) as pool:
+        read = pool.map(partial(_pixels, wanted), photos)
         yield from tqdm(read, "reading photos", len(photos), unit="photo", disable=None)
 
 
@@ -93,8 +88,16 @@ def _pixels(wanted: Wanted, photo: Path) -> Pixels:
         local = local_features(
             _local_engine(wanted.second_look, *wanted.size).run(canvas.image), canvas, wanted.keypoints
         )
-    picture = small_picture(rgb, threads=1) if wanted.thumbnails else None
+    picture = small_picture(rgb, _blur()) if wanted.thumbnails else None
     return Pixels(network_image(rgb, wanted.image_size), local, picture)
+
+
+def _blur() -> Blur:
+    """This thread's own, on one core: one that is shared takes a photo at a time."""
+    if not hasattr(_own, "blur"):
+        _own.blur = Blur(threads=1)
+    found: Blur = _own.blur
+    return found
 
 
 @lru_cache(maxsize=1)

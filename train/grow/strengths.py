@@ -17,7 +17,7 @@ from train.bundle.calibration_photos import CalibrationPhotos
 
 Float32 = NDArray[np.float32]
 
-MOST_MATCHED = 400  # new photos of one refresh: each takes 15 ms, and quantiles of more are no better
+MOST_MATCHED = 200  # new photos of one refresh: each takes 6 to 15 ms, and quantiles of more are no better
 
 
 def with_strengths(
