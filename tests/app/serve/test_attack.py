@@ -25,7 +25,6 @@ from tests.bundles import photo
 pytestmark = pytest.mark.slow
 PHONES, SILENT = 20, 200
 LOOPS = 3  # of which two once held both turns of the queue for ever
-CALM_S = 0.1  # between two photos while nothing but time passes: what twenty who walk and photograph send
 SLOWEST_S = 60.0  # of an answer; on a machine that other tests share
 UPLOADED = "[data-testid=stFileUploaderDropzoneInput]"
 
@@ -51,23 +50,18 @@ def visitor(browser: Any, served: Served) -> Iterator[Any]:
 
 
 class Phones:
-    """Honest phones that go on sending, on a thread, until they are told that the attack is over.
-
-    Each sends again as soon as it is answered, or, once they are told to be calm, all together every CALM_S.
-    """
+    """Honest phones that go on sending, on a thread, until they are told that the attack is over."""
 
     def __init__(self, served: Served) -> None:
         self._served, self._over = served, threading.Event()
         self._pool = ThreadPoolExecutor(1)
-        self.opened, self.calm = threading.Event(), threading.Event()
+        self.opened = threading.Event()
         self._answers = self._pool.submit(lambda: asyncio.run(self._go_on()))
 
     def photos(self) -> Iterator[bytes]:
         """At least one for each phone, then until it is over."""
         good, sent = [photo(east_m=east, north_m=20.0) for east in (-70, -30, 10, 50)], 0
         while sent < PHONES or not self._over.is_set():
-            if self.calm.is_set():
-                time.sleep(CALM_S)
             yield good[sent % len(good)]
             sent += 1
 
@@ -107,7 +101,6 @@ def test_phones_go_on_while_loops_are_uploaded_and_strangers_hold_connections(
             for loop in loops:
                 visitor.locator(f".st-key-campus_file {UPLOADED}").set_input_files(loop)
                 visitor.get_by_text("a graph within an operator").first.wait_for()
-            phones.calm.set()
             until = time.monotonic() + 4 * STRANGER_S
             while (left := [client for client in silent if is_open(client)]) and time.monotonic() < until:
                 time.sleep(1.0)
