@@ -162,7 +162,8 @@ def test_without_the_network_the_page_says_so(
 def test_the_first_load_is_small(open_page: OpenPage, served: Served) -> None:
     """What a phone fetches, counted by the browser as it came over the wire: the page, and the map's code behind it."""
     seen = open_page("/")
-    load = FirstLoad(seen.page, f"{served.home}/?key={served.key}", mbit_s=4)
+    # Slow enough that little more comes while a busy machine draws what has come.
+    load = FirstLoad(seen.page, f"{served.home}/?key={served.key}", mbit_s=1)
     seen.map_drawn()
     assert 0.3 < load.usable_mb <= 1.3
     assert load.megabytes("DeckGl") > 0.3
