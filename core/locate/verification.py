@@ -7,7 +7,7 @@ is what is wrong. Details that match one to one say which of them show the same 
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,7 +16,6 @@ from core.engines.local_engine import LocalEngine
 from core.locate.evidence import Evidence
 from core.locate.local_features import local_features
 from core.photo.canvas import fitted
-from core.photo.load import load_photo
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,26 +72,17 @@ class Verifier:
         """The same of a photo on its canvas."""
         return local_features(self.engine.run(canvas.image), canvas, self.gallery.descriptor.shape[1])
 
-    def features_of(self, photo: Any) -> Float32:
-        """The same of a photo as `load_photo` takes it. Raises PhotoError."""
-        return self.features(load_photo(photo, min_side=self.least_side).rgb)
-
     @property
     def least_side(self) -> int:
-        """That of `least_side`."""
-        return least_side(self.height, self.width)
+        """How many pixels a photo's short side needs.
+
+        A quarter less than the canvas's lets most phones' JPEGs be decoded as small as without a second look.
+        """
+        return min(self.height, self.width) * 3 // 4
 
     def evidence(self, features: Float32, rows: Index) -> Evidence:
         """The match strengths of one photo with (K,) gallery rows, as evidence of weight 1."""
         return Evidence(rows[None], match_strength(features, self.gallery.at(rows))[None])
-
-
-def least_side(height: int, width: int) -> int:
-    """How many pixels a photo's short side needs for a (height, width) canvas.
-
-    A quarter less than the canvas's lets most phones' JPEGs be decoded as small as without a second look.
-    """
-    return min(height, width) * 3 // 4
 
 
 def open_verifier(bundle: Bundle, threads: int | None = None) -> Verifier | None:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +14,8 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from core.campus.bundle import Bundle
-from core.campus.file_names import LOCAL_MODEL
-from core.engines.local_engine import LocalEngine
-from core.locate.local_features import local_features
-from core.locate.verification import least_side
+from core.locate.verification import Verifier, open_verifier
 from core.photo.blur.blur import Blur
-from core.photo.canvas import fitted
 from core.photo.load import load_photo
 from core.photo.preprocess import network_image
 from train.bundle.thumbnails import LOOKED_PX, small_picture
@@ -32,29 +28,24 @@ _own = threading.local()
 
 @dataclass(frozen=True)
 class Wanted:
-    """image_size: of the network's input. second_look: the bundle whose second look reads local features, or None.
+    """image_size: of the network's input. verifier: the second look that reads local features, or None.
 
-    size (height, width) of its canvas, and how many keypoints it keeps. thumbnails: whether small pictures are made.
+    thumbnails: whether small pictures are made.
     """
 
     image_size: int
-    second_look: Path | None = None
-    size: tuple[int, int] = (0, 0)
-    keypoints: int = 0
+    verifier: Verifier | None = None
     thumbnails: bool = False
 
     @classmethod
     def by(cls, image_size: int, bundle: Bundle | None, thumbnails: bool) -> Wanted:
-        """What a campus wants, local features where it looks twice."""
-        look = None if bundle is None else bundle.manifest.second_look
-        if bundle is None or look is None:
-            return cls(image_size, thumbnails=thumbnails)
-        return cls(image_size, bundle.path, (look.height, look.width), look.keypoints, thumbnails)
+        """What a campus wants, local features where it looks twice; each photo's on one core."""
+        return cls(image_size, None if bundle is None else open_verifier(bundle, threads=1), thumbnails)
 
     @property
     def least_side(self) -> int:
         """How many pixels a photo's short side needs, as `Localizer.least_side` has it, and for its small picture."""
-        look = least_side(*self.size) if self.second_look else 0
+        look = 0 if self.verifier is None else self.verifier.least_side
         return max(self.image_size, look, LOOKED_PX if self.thumbnails else 0)
 
 
@@ -82,12 +73,7 @@ def read_pixels(photos: Sequence[Path], wanted: Wanted) -> Iterator[Pixels]:
 
 def _pixels(wanted: Wanted, photo: Path) -> Pixels:
     rgb = load_photo(photo, min_side=wanted.least_side).rgb
-    local = None
-    if wanted.second_look is not None:
-        canvas = fitted(rgb, *wanted.size)
-        local = local_features(
-            _local_engine(wanted.second_look, *wanted.size).run(canvas.image), canvas, wanted.keypoints
-        )
+    local = None if wanted.verifier is None else wanted.verifier.features(rgb)
     picture = small_picture(rgb, _blur()) if wanted.thumbnails else None
     return Pixels(network_image(rgb, wanted.image_size), local, picture)
 
@@ -98,8 +84,3 @@ def _blur() -> Blur:
         _own.blur = Blur(threads=1)
     found: Blur = _own.blur
     return found
-
-
-@lru_cache(maxsize=1)
-def _local_engine(bundle: Path, height: int, width: int) -> LocalEngine:
-    return LocalEngine(Bundle.load(bundle).read(LOCAL_MODEL), height, width, threads=1)
