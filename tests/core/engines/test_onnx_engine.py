@@ -33,9 +33,7 @@ def quantised_sum_of_the_largest_products() -> bytes:
     ]
     initializers = [numpy_helper.from_array(value, name) for name, value in constants.items()]
     graph = helper.make_graph(nodes, "sums", [image], [sums], initializers)
-    return onnx.ModelProto(
-        ir_version=8, graph=graph, opset_import=[helper.make_opsetid("", 18)]
-    ).SerializeToString()
+    return onnx.ModelProto(ir_version=8, graph=graph, opset_import=[helper.make_opsetid("", 18)]).SerializeToString()
 
 
 def test_products_of_8_bits_do_not_overflow_on_any_cpu() -> None:
