@@ -1,5 +1,7 @@
-// Photos that are not answered yet, and what sends them, by their button: they outlive the page's drawing it anew.
-const unanswered = {}, senders = {};
+// Photos that are not answered yet, what sends them, and those chosen meanwhile, which go in turn; each by its button.
+// They outlive the page's drawing it anew.
+const unanswered = {}, senders = {}, chosenMeanwhile = {};
+const OLD_MS = 120000;
 
 // The phone's rear camera. A file input with `capture` opens the camera app itself, also on plain http; the photo is
 // turned upright and made smaller here, and the EXIF, which a canvas loses, travels beside it.
@@ -88,6 +90,7 @@ export default function ({ parentElement: root, setTriggerValue, data }) {
     clearInterval(onItsWay);
     delete unanswered[data.another];
     working("");
+    readNext();
   }
 
   // The EXIF segment of a JPEG, in base64, or null: segments are 0xFF, a marker, and a length of two bytes.
@@ -116,11 +119,23 @@ export default function ({ parentElement: root, setTriggerValue, data }) {
     });
   }
 
-  async function chosen() {
+  function chosen() {
     const photo = file.files[0];
     file.value = "";
-    if (!photo || busy) return;
+    if (!photo) return;
     if (photo.size > data.max_bytes) return void (say.textContent = texts.too_large);
+    (chosenMeanwhile[data.another] ??= []).push({ photo, number: Date.now() });
+    if (!busy) readNext();
+  }
+
+  function readNext() {
+    const queue = chosenMeanwhile[data.another] ?? [];
+    const next = queue.splice(0).filter(({ number }) => Date.now() - number < OLD_MS);
+    chosenMeanwhile[data.another] = next.slice(1);
+    if (next.length) read(next[0].photo);
+  }
+
+  async function read(photo) {
     working(texts.reading);
     try {
       const exif = await exifOf(photo);
@@ -135,6 +150,7 @@ export default function ({ parentElement: root, setTriggerValue, data }) {
     } catch {
       working("");
       say.textContent = texts.unreadable;
+      readNext();
     }
   }
 
@@ -226,7 +242,8 @@ export default function ({ parentElement: root, setTriggerValue, data }) {
     }
   };
   const sent = unanswered[data.another]?.shot;
-  if (sent && Date.now() - sent.number < 120000) untilAnswered(sent);
+  if (sent && Date.now() - sent.number < OLD_MS) untilAnswered(sent);
+  else readNext();
   senders[data.another] = untilAnswered;
   return () => {
     closed = true;

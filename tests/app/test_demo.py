@@ -82,7 +82,6 @@ def test_turning_at_one_place_of_the_demo_shrinks_the_circle_and_a_photo_less_gr
     for count, photo in enumerate(photos[1:], start=2):
         page.locator(".camera.another .file").set_input_files(photo)
         page.get_by_text(f"{count} photos:").wait_for()
-        seen.map_drawn()  # a photo that is given while the page is still being drawn may be lost
         radii_m.append(_radius_m(page))
     assert radii_m[-1] < radii_m[0]
     seen.map_drawn()
@@ -95,6 +94,22 @@ def test_turning_at_one_place_of_the_demo_shrinks_the_circle_and_a_photo_less_gr
     page.get_by_text("2 photos:").wait_for(state="detached")
     assert _radius_m(page) == radii_m[0]
     seen.clean()
+
+
+def test_a_photo_that_is_taken_while_the_one_before_is_on_its_way_comes_after_it(
+    visit: Open, demo: Server, localizer: Localizer
+) -> None:
+    first, *others = (
+        {"name": Path(name).name, "mimeType": "image/jpeg", "buffer": localizer.bundle.read(name)}
+        for name in STANDPOINT
+    )
+    page = visit(PHONE, url=demo.url).page
+    page.locator(".camera:not(.another) .file").set_input_files(first)
+    another = page.locator(".camera.another .file")
+    another.wait_for(state="attached")
+    for photo in others:
+        another.set_input_files(photo)
+    page.get_by_text("4 photos:").wait_for()
 
 
 def test_no_tap_is_lost_to_the_one_after_it(visit: Open, demo: Server, localizer: Localizer) -> None:
