@@ -37,7 +37,8 @@ class Blur:
         with self._lock:
             boxes = np.concatenate([self._faces.boxes(rgb), self._plates.boxes(rgb)])
         painted = rgb.copy()
-        painted[covered(boxes, rgb.shape[:2])] = rgb.mean(axis=(0, 1)).round()
+        if len(boxes):
+            painted[covered(boxes, rgb.shape[:2])] = rgb.mean(axis=(0, 1)).round()
         return painted
 
     def photo(self, data: bytes) -> bytes:

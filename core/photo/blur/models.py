@@ -52,7 +52,9 @@ def session(model: bytes, threads: int = THREADS) -> InferenceSession:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
-    options.enable_cpu_mem_arena = False  # it would keep the largest photo's memory for good
+    # An arena keeps the largest photo's memory for good. Those on a core each look through thumbnails: threads that
+    # give so little back after each picture only take it again, page by page.
+    options.enable_cpu_mem_arena = threads == 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
