@@ -48,7 +48,9 @@ def towards_elsewhere(plain: Float32, elsewhere: Float32) -> Float32:
     if np.linalg.norm(spread) < LEAST_SPREAD:
         return np.zeros(len(mean), np.float32)
     shrinkage = SHRINKAGE * (spread**2).sum() / len(mean)
-    # Woodbury's identity: of few photos the Gram matrix is the smaller one.
-    gram = spread @ spread.T + shrinkage * np.eye(len(unit))
-    direction = away - spread.T @ np.linalg.solve(gram, spread @ away)
+    if len(unit) < len(mean):  # Woodbury's identity: of few photos the Gram matrix is the smaller one
+        gram = spread @ spread.T + shrinkage * np.eye(len(unit))
+        direction = away - spread.T @ np.linalg.solve(gram, spread @ away)
+    else:
+        direction = np.linalg.solve(spread.T @ spread + shrinkage * np.eye(len(mean)), away)
     return np.asarray(direction * WEIGHT / np.linalg.norm(spread @ direction), np.float32)
