@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from benchmarks.browser import NoBrowser, launch
-from tests import REPOSITORY
+from benchmarks.browser import NoBrowser
+from tests import REPOSITORY, chromium
 
 
 @pytest.hookimpl(wrapper=True)
@@ -75,8 +75,7 @@ def bundle(pristine: Path, tmp_path: Path) -> Path:
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """Chromium whose camera shows a photo; one for all tests, since Playwright can be started only once at a time."""
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    # Chromium's software for WebGL draws pages as well unless told otherwise, and takes longer for it.
-    flags = ["--disable-gpu-rasterization", "--disable-gpu-compositing"]
+    flags = []
     if shutil.which("ffmpeg"):
         from tests.bundles import photo
 
@@ -87,7 +86,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         flags.append(f"--use-file-for-fake-video-capture={folder / 'camera.mjpeg'}")
     with playwright.sync_playwright() as driver:
         try:
-            running = launch(driver.chromium, *flags)
+            running = chromium.start(driver.chromium, *flags)
         except NoBrowser as absent:
             pytest.skip(str(absent))
         yield running

@@ -13,14 +13,13 @@ import pytest
 
 from benchmarks.app_pictures import SAMPLE as PICTURED
 from benchmarks.app_pictures import STANDPOINT
-from benchmarks.browser import launch
 from core.campus.frame import distance_m
 from core.locate.confidence import confidence
 from core.locate.fix import Fix
 from core.locate.localizer import DEMO_BUNDLE, Localizer
 from core.photo.capture import Capture
 from core.photo.load import load_photo
-from tests import REPOSITORY
+from tests import REPOSITORY, chromium
 from tests.app.harness import DESKTOP, PHONE, Open, Server, Visit, start_app
 
 pytestmark = pytest.mark.slow
@@ -210,7 +209,7 @@ def filming(browser: Any, sample: tuple[bytes, Capture, float], tmp_path: Path) 
     (tmp_path / "p.jpg").write_bytes(sample[0])
     command = "ffmpeg -loglevel error -loop 1 -i p.jpg -t 1 -r 15 -c:v mjpeg -q:v 2 camera.mjpeg"
     subprocess.run(command.split(), cwd=tmp_path, check=True)
-    running = launch(browser.browser_type, f"--use-file-for-fake-video-capture={tmp_path / 'camera.mjpeg'}")
+    running = chromium.start(browser.browser_type, f"--use-file-for-fake-video-capture={tmp_path / 'camera.mjpeg'}")
     yield running
     running.close()
 

@@ -17,7 +17,7 @@ from PIL import Image
 
 from app.map.shapes import LIGHT
 from app.widgets import FRAME_PX
-from benchmarks.browser import launch
+from tests import chromium
 from tests.app.harness import PHONE, Open, Visit
 from tests.bundles import photo
 
@@ -37,7 +37,7 @@ def walking(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         (folder / f"{number}.jpg").write_bytes(photo(east_m=east, north_m=60, size=(1280, 720), view=number + 1))
     command = f"ffmpeg -loglevel error -framerate 1/{EACH_S} -i %d.jpg -r 10 -c:v mjpeg -q:v 2 walk.mjpeg"
     subprocess.run(command.split(), cwd=folder, check=True)
-    running = launch(browser.browser_type, f"--use-file-for-fake-video-capture={folder / 'walk.mjpeg'}")
+    running = chromium.start(browser.browser_type, f"--use-file-for-fake-video-capture={folder / 'walk.mjpeg'}")
     yield running
     running.close()
 

@@ -13,10 +13,9 @@ import segno
 from PIL import Image
 from playwright.sync_api import expect
 
-from benchmarks.browser import launch
 from core.campus.bundle import Bundle
 from core.campus.frame import LocalFrame
-from tests import REPOSITORY
+from tests import REPOSITORY, chromium
 from tests.app.harness import DESKTOP, LANDSCAPE, PHONE, SMALL, Open, Visit, two_views
 from tests.bundles import CENTRE, TWINS_M, photo
 
@@ -137,7 +136,7 @@ def test_another_page_begins_at_its_top(visit: Open) -> None:
 
 
 def test_without_webgl_the_map_is_a_still_picture_with_its_circle(visit: Open, browser: Any) -> None:
-    without = launch(browser.browser_type, "--disable-3d-apis")
+    without = chromium.start(browser.browser_type, "--disable-3d-apis")
     try:
         seen = visit(PHONE, browser=without)
         page = seen.page

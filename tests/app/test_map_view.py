@@ -14,10 +14,9 @@ from PIL import Image
 
 from app.map.deck import Room, view_of
 from app.map.still import still_map
-from benchmarks.browser import launch
 from core.campus.bundle import Bundle
 from core.locate.localizer import DEMO_BUNDLE
-from tests import REPOSITORY
+from tests import REPOSITORY, chromium
 from tests.app.harness import DESKTOP, PHONE, Open, Server, Visit, start_app
 from tests.bundles import make_bundle
 
@@ -151,7 +150,7 @@ def test_names_on_a_still_map_do_not_touch_one_another(browser: Any, room: Room)
 
 
 def test_without_webgl_the_scale_is_the_pictures(visit: Open, browser: Any) -> None:
-    without = launch(browser.browser_type, "--disable-3d-apis")
+    without = chromium.start(browser.browser_type, "--disable-3d-apis")
     try:
         seen = visit(PHONE, browser=without)
         metres, px = bar(seen)

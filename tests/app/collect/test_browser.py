@@ -14,11 +14,11 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from app.collect.inbox import Inbox
-from benchmarks.browser import launch
 from benchmarks.serving import Served, start
 from core.campus.frame import LocalFrame, distance_m
 from core.cli.run import run_cli
 from core.locate.localizer import Localizer
+from tests import chromium
 from tests.app.harness import DESKTOP, LANDSCAPE, PHONE, Visit, assert_the_edge_of_a_small_map_cuts_no_name
 from tests.bundles import photo
 from train.__main__ import main as train
@@ -66,7 +66,7 @@ def trusting(browser: Any, site: Site) -> Iterator[Any]:
     certificate = x509.load_pem_x509_certificate((site.keys / "server.pem").read_bytes())
     digest = hashes.Hash(hashes.SHA256())
     digest.update(certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
-    running = launch(
+    running = chromium.start(
         browser.browser_type, f"--ignore-certificate-errors-spki-list={base64.b64encode(digest.finalize()).decode()}"
     )
     yield running

@@ -16,9 +16,9 @@ import pytest
 
 from app.serve.connections import STRANGER_S
 from benchmarks.app_load import Answer, open_phones, soak
-from benchmarks.browser import launch
 from benchmarks.serving import Served, start
 from core.campus.bundle import Bundle, save_bundle
+from tests import chromium
 from tests.app.test_trial import campus_with, loop_model
 from tests.bundles import photo
 
@@ -39,7 +39,7 @@ def served(bundle: Path, tmp_path: Path) -> Iterator[Served]:
 @pytest.fixture
 def visitor(browser: Any, served: Served) -> Iterator[Any]:
     """The campus page as a visitor with the key sees it."""
-    running = launch(browser.browser_type, "--ignore-certificate-errors")
+    running = chromium.start(browser.browser_type, "--ignore-certificate-errors")
     page = running.new_context(ignore_https_errors=True, locale="en-GB").new_page()
     page.set_default_timeout(180_000)
     page.goto(f"{served.home}/?key={served.key}&lang=en")

@@ -12,8 +12,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from benchmarks.browser import FirstLoad, launch
+from benchmarks.browser import FirstLoad
 from benchmarks.serving import Served, start
+from tests import chromium
 from tests.app.harness import PHONE, Visit
 from tests.bundles import make_bundle, photo
 
@@ -38,7 +39,7 @@ def phone(browser: Any, served: Served) -> Iterator[Any]:
     digest = hashes.Hash(hashes.SHA256())
     digest.update(certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
     trust = f"--ignore-certificate-errors-spki-list={base64.b64encode(digest.finalize()).decode()}"
-    running = launch(browser.browser_type, trust)
+    running = chromium.start(browser.browser_type, trust)
     yield running
     running.close()
 
