@@ -125,8 +125,8 @@ def heads_and_features(
 ) -> tuple[Heads, Float32]:
     """What the network says of (N, S, S, 3) uint8 photos, and their (N, C) plain features of unit length.
 
-    Where photos are `known` that is the FP32 network, by which `bundle` keeps and judges them, too: INT8's rounding is
-    alike in all photos, so that one kept with it is near to whatever is asked. Else it is the engine, and C is 0.
+    Where photos are `known` that is the FP32 network, by which `bundle` keeps and judges them, too. Else it is the
+    engine, and C is 0.
     """
     if known is None:
         return run_all(engine or open_engine(bundle), images), np.empty((len(images), 0), np.float32)
