@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _MOST = 8  # cameras write one to three
+_MOST_PIXELS = 4_000_000  # a larger one may take as long as the photo
 
 
 def heif_thumbnail(image: Any, min_side: int) -> NDArray[np.uint8] | None:
@@ -17,7 +18,9 @@ def heif_thumbnail(image: Any, min_side: int) -> NDArray[np.uint8] | None:
     count = min(len(image.info.get("thumbnails", ())), _MOST)
     thumbnails = [image.get_thumbnail(index) for index in range(count)]
     for small in sorted(thumbnails, key=lambda one: min(one.size)):
-        if small.mode != "RGB" or not stands_in(small.size, image.size, min_side):
+        if small.mode != "RGB" or small.size[0] * small.size[1] > _MOST_PIXELS:
+            continue
+        if not stands_in(small.size, image.size, min_side):
             continue
         try:
             rgb = np.array(small.to_pillow(), np.uint8, order="C")

@@ -19,6 +19,7 @@ from core.errors import MissingDependency, PhotoError, reason_of
 from core.photo import exif
 from core.photo.capture import Capture, capture_from_tags, tags_of
 from core.photo.heif_thumbnail import heif_thumbnail
+from core.photo.heif_work import decoding_seconds
 from core.photo.reads import BoundedReads, ReadsWithoutExif
 from core.photo.sniff import FORMATS, heif_sizes, kind_of, webp_size
 
@@ -37,6 +38,7 @@ MAX_JPEG_PIXELS = 210_000_000
 # Phones make such, of 8 bits and halved colour (4:2:0), and libheif has no reduced scale: decoding takes 6.5 bytes a
 # pixel at most, whatever the allocator keeps of it. Whole colour takes 9.5 and more bits 15.5: those end at MAX_PIXELS.
 MAX_HEIF_PIXELS = 50_000_000
+MAX_HEIF_SECONDS = 3.0  # of a busy core, alone more than two: 48 megapixels may have 11 MB, 24 may have 31
 MAX_WEBP_PIXELS = 16_000_000  # libwebp and Pillow together hold 20 bytes a pixel
 MAX_SIDE = 65_535  # the longest that a JPEG can be; beyond it a strip of rows is no longer small
 MAX_FILE_BYTES = 100 * 2**20  # twice the largest phone photo
@@ -45,8 +47,7 @@ MAX_FILE_BYTES = 100 * 2**20  # twice the largest phone photo
 _MAX_SCANNED_BYTES = 390_000_000
 _MAX_SCANS = 200
 _MAX_SCANNED_PIXELS = 500_000_000
-# What a TIFF's tags may hold beside the pixels; real ones hold some kilobytes.
-_MAX_TIFF_TAG_BYTES = 2**20
+_MAX_TIFF_TAG_BYTES = 2**20  # beside the pixels; real ones hold some kilobytes
 _STRIP_PIXELS = 2_000_000  # converted at a time, so that a large photo is never held three times over
 
 _quiet_lock = Lock()
@@ -260,7 +261,10 @@ def _decode_heif(name: str, data: bytes, min_side: int | None) -> Photo:
     tags = exif.read_tags(image.info.get("exif") or b"")
     if min_side is not None and (small := heif_thumbnail(image, min_side)) is not None:
         return Photo(small, capture_from_tags(tags))
-    if image.mode != "RGB" or image.info["bit_depth"] != 8 or image.info.get("chroma") != 420:
+    seconds = decoding_seconds(data, max(wide * high for wide, high in sizes), chroma := image.info.get("chroma"))
+    if seconds > MAX_HEIF_SECONDS:
+        raise _too_large(name, f"decoding would take about {seconds:.0f} s, too much is coded in it")
+    if image.mode != "RGB" or image.info["bit_depth"] != 8 or chroma != 420:
         for size in sizes:
             _check_pixels(name, size)
     if image.mode == "RGB":

@@ -403,6 +403,29 @@ def deep_heic(width: int, height: int) -> bytes:
     return file.getvalue()
 
 
+def heic_of_one_tile(times: int) -> bytes:
+    """A HEIC of `times` x `times` tiles of noise of 512 x 512, all of them the same one: small, and long to decode."""
+    noise = np.random.default_rng(0).integers(0, 256, (512, 1024, 3), np.uint8)
+    data = encoded(Image.fromarray(noise), "HEIF", tile_size=512, enc_params={"preset": "ultrafast"})
+    named, side, count = data.index(b"dimg") - 4, 512 * times, times**2
+    longer = 2 * (count - 2)
+    out = bytearray(data[:named] + struct.pack(">I4sH", 12 + 2 * count, b"dimg", 1) + struct.pack(">H", count))
+    out += data[named + 12 : named + 14] * count + data[named + 16 :]
+    for box in (b"iref", b"meta"):
+        at = out.index(box) - 4
+        out[at : at + 4] = struct.pack(">I", struct.unpack(">I", out[at : at + 4])[0] + longer)
+    at = out.index(b"iloc")
+    for item in range(at + 12, at + 12 + 20 * out[at + 11], 20):
+        if not out[item + 3]:  # not stored within the boxes, but behind them, where all is later now
+            (offset,) = struct.unpack(">I", out[item + 12 : item + 16])
+            out[item + 12 : item + 16] = struct.pack(">I", offset + longer)
+    at = out.index(struct.pack(">BBHH", 0, 1, 1024, 512))  # rows - 1, columns - 1, width, height
+    out[at : at + 6] = struct.pack(">BBHH", times - 1, times - 1, side, side)
+    at = out.index(struct.pack(">II", 1024, 512))
+    out[at : at + 8] = struct.pack(">II", side, side)
+    return bytes(out)
+
+
 def heic_of_a_huge_grid() -> bytes:
     """A HEIC of tiles whose derived picture says 30,000 x 30,000 while its properties stay small."""
     data = tiled_heic()
@@ -489,6 +512,7 @@ def bombs() -> None:
     case("heic-says-less-than-it-holds", lambda: patched_heic(b"ispe", 4, struct.pack(">II", 8, 8)), "either")
     case("heic-tiled", tiled_heic, "photo", quarters=True)
     case("heic-grid-claims-30000", heic_of_a_huge_grid, "refused")
+    case("heic-of-one-tile-169-times", lambda: heic_of_one_tile(13), "refused", "would take about 5 s")
     case("heic-48mp", lambda: encoded(Image.new("RGB", (8064, 6048)), "HEIF", enc_params={"preset": "ultrafast"}),
          "photo")  # fmt: skip
     case("heic-24mp-10-bit", lambda: deep_heic(6000, 4000), "photo")

@@ -22,9 +22,11 @@ from core.errors import MissingDependency, PhotoError
 from core.photo import load as photo_module
 from core.photo.capture import Capture
 from core.photo.heif_thumbnail import heif_thumbnail, stands_in
-from core.photo.load import MAX_PIXELS, load_photo
+from core.photo.heif_work import coded_bytes, decoding_seconds
+from core.photo.load import MAX_HEIF_SECONDS, MAX_PIXELS, load_photo
 from core.photo.preprocess import network_image
 from tests import REPOSITORY
+from tests.hostile.corpus import heic_of_one_tile
 from tests.pictures import encoded, quartered, stored_as
 
 
@@ -420,6 +422,24 @@ def test_a_heic_bomb_is_refused() -> None:
     at = data.index(b"ispe") + 8
     data[at : at + 8] = struct.pack(">II", 30000, 30000)
     assert "30000 x 30000" in refusal(bytes(data))
+
+
+def test_a_heic_that_takes_its_decoder_too_long_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = heic_of_one_tile(3)  # what is coded once is decoded nine times
+    assert coded_bytes(data) > 4 * len(data)
+    assert load_photo(data).rgb.shape == (1536, 1536, 3)
+    monkeypatch.setattr(photo_module, "MAX_HEIF_SECONDS", decoding_seconds(data, 1536**2, 420) - 1e-3)
+    assert "decoding would take about" in refusal(data)
+    assert "make the photo smaller" in refusal(data)
+
+
+def test_how_long_a_heic_takes_is_told_by_its_bits_and_colours() -> None:
+    megabyte, pixels = b"no boxes" * 125_000, 48_000_000
+    phone, best_phone, noise = (decoding_seconds(megabyte * size, pixels, 420) for size in (5, 10, 71))
+    assert 1 < phone < best_phone < MAX_HEIF_SECONDS < noise
+    assert decoding_seconds(megabyte * 10, 12_000_000, 420) < 2 < decoding_seconds(megabyte * 20, 24_000_000, 420) < 3
+    assert decoding_seconds(megabyte, 24_000_000, 444) > 1.3 * decoding_seconds(megabyte, 24_000_000, None)
+    assert decoding_seconds(megabyte * 71, 1000, 420) > MAX_HEIF_SECONDS  # more than so few pixels can hold
 
 
 def test_the_limits_hold_for_pillow_images_too() -> None:
