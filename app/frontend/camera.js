@@ -130,9 +130,9 @@ export default function ({ parentElement: root, setTriggerValue, data }) {
 
   function readNext() {
     const queue = chosenMeanwhile[data.another] ?? [];
-    const next = queue.splice(0).filter(({ number }) => Date.now() - number < OLD_MS);
-    chosenMeanwhile[data.another] = next.slice(1);
-    if (next.length) read(next[0].photo);
+    const [next, ...others] = queue.filter(({ number }) => Date.now() - number < OLD_MS);
+    chosenMeanwhile[data.another] = others;
+    if (next) read(next.photo);
   }
 
   async function read(photo) {
