@@ -60,6 +60,7 @@ def run(effort: Effort) -> Section:
         assert isinstance(engine, OnnxEngine)
         options = ort.SessionOptions()
         options.intra_op_num_threads = engine.session.get_session_options().intra_op_num_threads
+        options.add_session_config_entry("session.x64quantprecision", "1")  # as exact as what it is compared with
         bare = ort.InferenceSession(bundle.read("model.int8.onnx"), options, providers=["CPUExecutionProvider"])
         localizer, photo = Localizer(bundle, engine), sample_bytes(bundle)[0]
         size = bundle.manifest.image_size
