@@ -198,7 +198,8 @@ def _room(told: Any) -> Room:
 def scale_bar(texts: Texts, metres_per_px: float, *, webgl: bool) -> None:
     """How long some round number of metres is on the map, at each zoom; without WebGL at the still picture's scale."""
     words = {key: texts[key] for key in ("metres", "kilometres")}
-    component("scale")(key="scale", data={"texts": words, "metres_per_px": metres_per_px, "webgl": webgl})
+    data = {"texts": words, "metres_per_px": metres_per_px, "webgl": webgl}
+    component("scale", _FRONTEND / "deck.js")(key="scale", data=data)
 
 
 def names_on_map(labels: Sequence[Label], *, dark: bool) -> None:

@@ -1,24 +1,15 @@
 // A scale bar that is true at each zoom. Streamlit tells no one where its map looks, so the deck.gl instance is asked; a
 // browser without WebGL has the still picture, whose scale the server knows. Where neither is known there is no bar.
+// `deck.js` stands before this file.
 const STEPS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000];
 const EQUATOR_M = 40075016.686, TILE_PX = 512, MOST_PX = 110;
 let watching;
 
-function viewport() {
-  const node = document.querySelector("[data-testid=stDeckGlJsonChart] #deckgl-wrapper");
-  const name = node && Object.keys(node).find((key) => key.startsWith("__reactFiber$"));
-  for (let fiber = name && node[name]; fiber; fiber = fiber.return) {
-    for (let hook = fiber.memoizedState; hook?.next !== undefined; hook = hook.next) {
-      const deck = hook.memoizedState?.current?.deck;
-      if (deck?.getViewports) return deck.isInitialized ? deck.getViewports()[0] : undefined;
-    }
-  }
-}
-
 export default function ({ parentElement: root, data }) {
   const bar = root.querySelector(".scale"), line = bar.querySelector("span");
   const draw = () => {
-    const view = data.webgl ? viewport() : undefined;
+    const deck = data.webgl ? deckOnPage() : undefined, view = deck?.getViewports()[0];
+    if (deck) restWhileStill(deck);
     const live = view && (EQUATOR_M * Math.cos((view.latitude * Math.PI) / 180)) / (TILE_PX * 2 ** view.zoom);
     const metresPerPx = data.webgl ? live : data.metres_per_px;
     bar.hidden = !metresPerPx;

@@ -22,7 +22,8 @@ from tests.bundles import CENTRE, TWINS_M, photo
 pytestmark = pytest.mark.slow
 
 # Asks deck.gl where it looks, as the scale bar does.
-VIEWPORT = (REPOSITORY / "app/frontend/scale.js").read_text("utf-8").partition("export default")[0]
+DECK = (REPOSITORY / "app/frontend/deck.js").read_text("utf-8")
+VIEWPORT = f"{DECK} const viewport = () => deckOnPage()?.getViewports()[0];"
 SIZES = [pytest.param(size, id=f"{size[0]}x{size[1]}") for size in (PHONE, SMALL, LANDSCAPE, DESKTOP)]
 
 

@@ -110,6 +110,31 @@ def zoom(seen: Visit, by: int) -> None:
     seen.page.wait_for_timeout(1200)
 
 
+# How many frames of the screen the page asks for within a second.
+FRAMES = """() => new Promise((tell) => {
+  const ask = window.requestAnimationFrame;
+  let frames = 0;
+  window.requestAnimationFrame = (frame) => (frames++, ask.call(window, frame));
+  setTimeout(() => ((window.requestAnimationFrame = ask), tell(frames)), 1000);
+})"""
+
+
+def test_a_map_that_is_looked_at_lets_the_processor_sleep_and_wakes_at_a_touch(visit: Open, named: Server) -> None:
+    seen = visit(PHONE, url=named.url)
+    seen.map_drawn()
+    seen.page.wait_for_timeout(3000)
+    assert seen.page.evaluate(FRAMES) <= 2
+    before = bar(seen)
+    zoom(seen, 2)  # wheels for more than a second
+    assert bar(seen) != before
+    drag(seen, 40, 40)
+    assert seen.page.evaluate(FRAMES) >= 5, "awake while a finger may go on"
+    seen.page.locator(".strip button").first.click()
+    seen.page.locator("section.answer").wait_for()
+    seen.map_drawn()
+    seen.clean()
+
+
 def test_zoomed_out_fewer_names_are_drawn_and_the_scale_bar_stays_true(visit: Open, named: Server) -> None:
     seen = visit(DESKTOP, url=named.url)
     seen.map_drawn()

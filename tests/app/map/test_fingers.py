@@ -14,7 +14,8 @@ from tests.bundles import photo
 pytestmark = pytest.mark.slow
 
 # Asks deck.gl where it looks, as the scale bar does.
-VIEWPORT = (REPOSITORY / "app/frontend/scale.js").read_text("utf-8").partition("export default")[0]
+DECK = (REPOSITORY / "app/frontend/deck.js").read_text("utf-8")
+VIEWPORT = f"{DECK} const viewport = () => deckOnPage()?.getViewports()[0];"
 SCROLLED = "document.querySelector('[data-testid=stMain]').scrollTop"
 SIZES = [pytest.param(PHONE, id="phone"), pytest.param(LANDSCAPE, id="landscape")]
 STEPS = 30
