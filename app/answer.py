@@ -69,7 +69,7 @@ def photos_in_play(localizer: Localizer, texts: Texts) -> None:
     play: list[Taken] = state.play
     current: Sighting = state.current
     if len(play) > 1:
-        if said := cards.together(current, state.first_m, texts):
+        if said := cards.together(current, state.first_radii_m, texts):
             st.html(said)
         pictures = [
             {

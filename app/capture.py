@@ -178,7 +178,7 @@ def answered(localizer: Localizer, play: list[Taken], *, joined: bool, walked: l
         places = [place_of(track_of(localizer).add(taken.reading)) for taken in walked]
         found = replace(found, walked=places[-1] if places else None)
     first = sighted(localizer, play[:1]) if len(play) > 1 else found
-    state.first_m = first.radii_m[0] if first.radii_m is not None else None
+    state.first_radii_m = first.radii_m
     state.current = found
     state.log = session_log.added(state.log[:-1] if joined else state.log, found)
     # Last: each look into the state may end a run for the next tap, and then all of this is done again.
@@ -189,7 +189,7 @@ def answered(localizer: Localizer, play: list[Taken], *, joined: bool, walked: l
 
 def start_anew() -> None:
     state = st.session_state
-    state.current, state.sample, state.first_m, state.play = None, None, None, []
+    state.current, state.sample, state.first_radii_m, state.play = None, None, None, []
 
 
 def take_out(localizer: Localizer, texts: Texts) -> None:

@@ -101,14 +101,19 @@ def _truth(sighting: Sighting, texts: Texts) -> str:
     return f"{said} {texts.say('truth_error', error=texts.distance(known_m))}"
 
 
-def together(sighting: Sighting, first_m: float | None, texts: Texts) -> str:
-    """What the photos in play say together that the first alone did not; empty where nothing can be said."""
-    fix, said = sighting.fix, []
+def together(sighting: Sighting, first_radii_m: tuple[float, float] | None, texts: Texts) -> str:
+    """What the photos in play say together that the first alone did not; empty where nothing can be said.
+
+    Where the 95 % radius alone shrank, it is told.
+    """
+    fix, radii_m, said = sighting.fix, sighting.radii_m, []
     if fix.photos < 2:
         said.append(texts["together_same"])
-    elif first_m is not None and sighting.radii_m is not None:
-        before, after = texts.distance(first_m), texts.distance(sighting.radii_m[0])
-        said.append(texts.say("together", count=fix.photos, before=before, after=after))
+    elif first_radii_m is not None and radii_m is not None:
+        surely = radii_m[0] >= first_radii_m[0] and radii_m[1] < first_radii_m[1]
+        before, after = (texts.distance(radii[surely]) for radii in (first_radii_m, radii_m))
+        key = "together_surely" if surely else "together"
+        said.append(texts.say(key, count=fix.photos, before=before, after=after))
     said += [texts.say("together_outlier", number=place + 1) for place in fix.outliers]
     return "".join(f"<p class='together'>{escape(sentence)}</p>" for sentence in said)
 

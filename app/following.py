@@ -47,7 +47,7 @@ def follow(localizer: Localizer, texts: Texts, shot: Shot) -> None:
         return
     now = datetime.now(timezone.utc).replace(microsecond=0)
     found = Sighting(fix, now, taken.thumbnail, walked=place_of(fix))
-    state.trouble, state.play, state.sample, state.first_m = None, [], None, None
+    state.trouble, state.play, state.sample, state.first_radii_m = None, [], None, None
     state.current = state.live = found
     if moved_on(state.log, found):
         state.log = session_log.added(state.log, found)

@@ -229,6 +229,7 @@ WORDS = {
     "in_play": "Photos of this place",
     "remove_photo": "Remove photo {number}",
     "together": "{count} photos: {before} → {after}",
+    "together_surely": "{count} photos: almost surely {before} → {after}",
     "together_outlier": "Photo {number} contradicts the others and counts little.",
     "together_same": "These are the same picture: turn before you take another.",
     "gallery": "Gallery",

@@ -225,6 +225,7 @@ WORDS = {
     "in_play": "התמונות של המקום הזה",
     "remove_photo": "הסרת תמונה {number}",
     "together": "{count} תמונות: \u2068{before}\u2069 ← \u2068{after}\u2069",
+    "together_surely": "{count} תמונות: כמעט בוודאות \u2068{before}\u2069 ← \u2068{after}\u2069",
     "together_outlier": "תמונה {number} סותרת את האחרות ונספרת מעט.",
     "together_same": "זו אותה תמונה: יש להסתובב לפני הצילום הבא.",
     "gallery": "גלריה",

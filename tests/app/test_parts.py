@@ -360,6 +360,21 @@ def test_look_alikes_are_told_apart_by_what_lies_behind_where_that_is_known(
     assert advice in cards.answer(replace(sighting(), fix=fix), Bundle.load(bundle), Texts("en"))
 
 
+@pytest.mark.parametrize(
+    ("before_m", "after_m", "said"),
+    [
+        ((24.0, 60.0), (9.0, 18.0), "3 photos: 24 m → 9 m"),
+        ((9.0, 100.0), (10.0, 20.0), "3 photos: almost surely 100 m → 20 m"),
+        ((9.0, 20.0), (12.0, 30.0), "3 photos: 9 m → 12 m"),
+    ],
+)
+def test_more_photos_tell_the_radius_that_shrank(
+    before_m: tuple[float, float], after_m: tuple[float, float], said: str
+) -> None:
+    fix = replace(sighting().fix, radius68_m=after_m[0], radius95_m=after_m[1], photos=3)
+    assert said in cards.together(replace(sighting(), fix=fix), before_m, Texts("en"))
+
+
 # the session log
 
 
