@@ -56,15 +56,38 @@ def test_map_answer_and_camera_share_one_screen(visit: Open, size: tuple[int, in
     assert after == before, "nothing jumps when the answer comes"
     side_by_side = width >= 900 or height <= 540
     assert after["width"] >= 0.55 * width if side_by_side else after["width"] == width
+    sheet = box(seen, ".st-key-sheet")
+    assert after["width"] + sheet["width"] == width if side_by_side else sheet["width"] == width, (
+        "the whole width is used"
+    )
     assert after["height"] == height if side_by_side else after["height"] >= 0.38 * height
     north = box(seen, ".st-key-controls .north")
     assert before["y"] <= north["y"]
     assert north["y"] + north["height"] <= before["y"] + before["height"], "north lies on the map"
+    head = box(seen, ".st-key-top")
+    assert head["y"] + head["height"] <= box(seen, "section.answer")["y"], "the head cuts no answer"
+    assert after["y"] + after["height"] <= height, "none of the map lies below the fold"
     headline = box(seen, "section.answer h2")
     assert headline["y"] + headline["height"] <= box(seen, ".st-key-bar")["y"], "the bar cuts no answer"
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     seen.screenshot(f"layout-{width}x{height}")
     seen.clean()
+
+
+@pytest.mark.parametrize(("size", "lang"), [(PHONE, "en"), (SMALL, "he"), (LANDSCAPE, "he"), (DESKTOP, "en")])
+def test_buttons_end_where_those_below_do_and_hold_their_signs_in_the_middle(
+    visit: Open, size: tuple[int, int], lang: str
+) -> None:
+    seen = visit(size, lang=lang)
+    seen.page.locator(".st-key-gallery section button").last.wait_for()
+    gallery, tabs = box(seen, ".st-key-gallery section button"), box(seen, ".st-key-nav [role=radiogroup]")
+    ends = [one["x"] if lang == "he" else one["x"] + one["width"] for one in (gallery, tabs)]
+    assert ends[0] == pytest.approx(ends[1], abs=1.5)
+    assert box(seen, ".camera .take")["width"] > gallery["width"]
+    for button in seen.page.locator(".st-key-controls button").all():
+        whole, sign = (part.bounding_box() for part in (button, button.locator("[data-testid=stIconMaterial]").first))
+        middles = [one["x"] + one["width"] / 2 for one in (whole, sign)]
+        assert middles[0] == pytest.approx(middles[1], abs=0.6)
 
 
 # Whether the campus, its corners given as [lon, lat], fills what head and controls leave free of the map, and no more.
@@ -154,13 +177,20 @@ def test_without_webgl_the_map_is_a_still_picture_with_its_circle(visit: Open, b
         without.close()
 
 
-def test_offline_the_page_says_so_and_pretends_nothing(visit: Open) -> None:
-    seen = visit(PHONE)
+@pytest.mark.parametrize("size", SIZES)
+def test_offline_the_page_says_so_and_pretends_nothing(visit: Open, size: tuple[int, int]) -> None:
+    seen = visit(size)
     page = seen.page
-    page.locator(".strip button").first.wait_for()
+    page.locator(".strip button").first.click()
+    page.locator("section.answer").wait_for()
     page.context.set_offline(True)
     page.get_by_role("alert").get_by_text("No connection to the server").wait_for()
-    seen.screenshot("layout-offline")
+    seen.screenshot(f"layout-offline-{size[0]}x{size[1]}")
+    said, head, answer = (box(seen, part) for part in (".campus-offline", ".campus-head", "section.answer"))
+    assert said["y"] <= head["y"]
+    assert head["y"] + head["height"] <= said["y"] + said["height"] <= answer["y"], "it cuts neither head nor answer"
+    controls = box(seen, ".st-key-controls")
+    assert said["y"] + said["height"] <= controls["y"] or controls["x"] + controls["width"] <= said["x"]
     assert page.locator(".st-key-bar").evaluate("bar => getComputedStyle(bar).pointerEvents") == "none"
     page.context.set_offline(False)
     page.get_by_text("No connection to the server").wait_for(state="detached")

@@ -16,6 +16,13 @@ from tests.bundles import photo
 pytestmark = pytest.mark.slow
 KEPT = "Object.entries(localStorage).filter(([name]) => name.startsWith('campus-gps-log-1/')).map(([, line]) => line)"
 
+# Where an element's letters stand, which may be less than its own box.
+LETTERS = """(one) => {
+  const letters = document.createRange();
+  letters.selectNodeContents(one);
+  return letters.getBoundingClientRect().toJSON();
+}"""
+
 
 def downloaded(page: Any, kind: str, folder: Path) -> str:
     with page.expect_download() as download:
@@ -44,6 +51,9 @@ def test_a_name_and_a_note_are_written_kept_and_downloaded_and_a_restart_keeps_t
         page.locator("[data-testid=stFormSubmitButton] button").click()
         page.locator(".logged .note").get_by_text("lamp is broken").wait_for()
         assert "שער דרום" in page.locator(".logged b").inner_text()
+        title, file = (page.locator(f".logged {part}").evaluate(LETTERS) for part in ("b", ".file"))
+        side = "right" if lang == "he" else "left"
+        assert file[side] == pytest.approx(title[side], abs=2), "lines begin below one another"
         assert seen.poor_contrast() == []
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
         seen.screenshot(f"log-note-{lang}")
