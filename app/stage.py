@@ -47,7 +47,7 @@ def stage(bundle: Bundle, page: str, texts: Texts, *, webgl: bool, room: Room) -
         zone, radius = texts.zone_name(fix.zone.name), texts.distance(located.radii_m[0])
         alt = texts.say("map_alt", zone=zone, radius=radius)
     view = view or view_of(bundle, fix, truth, room)
-    still = still_map(bundle, fix, truth=truth, view=view, lang=texts.lang, dark=dark())
+    still = still_map(bundle, fix, truth=truth, view=view, room=room, lang=texts.lang, dark=dark())
     st.html(f"<img class='still' src=\"{still}\" alt=''>")
     recentred = int(st.session_state.get("recentred", 0))
     deck: pydeck.Deck

@@ -31,8 +31,8 @@ function picture(image, halo, ratio) {
   return pen.getImageData(0, 0, pen.canvas.width, pen.canvas.height);
 }
 
-// A name that the map's edge, the page's head or a button over the map would cut is not seen at all.
-const OVER_MAP = ".st-key-top .campus-head, .st-key-top button, .st-key-controls :is(button, .north), .mapboxgl-ctrl-group, .maplibregl-ctrl-group";
+// A name that the map's edge, the page's head, a button over the map or the scale would cut is not seen at all.
+const OVER_MAP = ".st-key-top .campus-head, .st-key-top button, .st-key-controls :is(button, .north), .st-key-scale_place, .mapboxgl-ctrl-group, .maplibregl-ctrl-group";
 function hideCut(map) {
   if (!map.getLayer("names")) return;
   const screen = map.getCanvas().getBoundingClientRect();

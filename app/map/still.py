@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import numpy as np
 
-from app.map.deck import Place, campus_map_of, names_of, radii_m, view_cone, view_of
+from app.map.deck import Place, Room, campus_map_of, names_of, radii_m, view_cone, view_of
 from app.map.shapes import DARK, LIGHT, Theme, cone_m, css
 from core.campus import basemap
 from core.locate.confidence import confidence, places_to_name
@@ -17,7 +17,9 @@ from core.locate.confidence import confidence, places_to_name
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from core.campus.basemap import View
+    from numpy.typing import NDArray
+
+    from core.campus.basemap import Name, View
     from core.campus.bundle import Bundle
     from core.locate.fix import Fix
 
@@ -35,10 +37,14 @@ def still_map(
     *,
     truth: Place | None = None,
     view: View | None = None,
+    room: Room | None = None,
     lang: str = "",
     dark: bool = False,
 ) -> str:
-    """The map that `campus_deck` draws at first, as an SVG in a data URL, at the same scale about the same middle."""
+    """The map that `campus_deck` draws at first, as an SVG in a data URL, at the same scale about the same middle.
+
+    With `room` the names that the map's edge would cut there are left out.
+    """
     if fix is not None and fix.refused:
         fix = None
     view = view or view_of(bundle, fix, truth)
@@ -56,7 +62,8 @@ def still_map(
     parts = []
     halo = css(theme.halo)
     style = f"{_AS_THEY_STAND} stroke='{halo}' stroke-width='3' paint-order='stroke'"
-    for label in basemap.labels(names_of(bundle, lang), frame, view.zoom):
+    whole = [name for name in names_of(bundle, lang) if room is None or _is_whole(name, middle, px_per_m, room)]
+    for label in basemap.labels(whole, frame, view.zoom):
         (x, y), ink = at(label.lat, label.lon), basemap.ink_of(label, dark=dark)
         lines = label.text.split("\n")
         top = y + 4 - 6.5 * (len(lines) - 1)  # of the first line's foot: the lines stand about the place
@@ -74,6 +81,12 @@ def still_map(
     head += f"<rect width='100%' height='100%' fill='{colours['ground']}'/>"
     head += f"<g transform='translate({WIDTH_PX // 2} {HEIGHT_PX // 2}) {turned}'>"
     return f"data:image/svg+xml,{_quoted(head)}{ground}{_quoted('</g>' + ''.join(parts) + '</svg>')}"
+
+
+def _is_whole(name: Name, middle_m: NDArray[np.float64], px_per_m: float, room: Room) -> bool:
+    """Whether a name stands within the map, whose middle is at (east, north)."""
+    away_px = np.abs(np.subtract(name.middle_m, middle_m)) * px_per_m + name.half_px
+    return bool((2 * away_px <= (room.width_px + room.right_px, room.height_px + room.top_px)).all())
 
 
 def _quoted(svg: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote
 
@@ -13,7 +14,7 @@ import pytest
 from PIL import Image
 
 from app.map.deck import Room, view_of
-from app.map.still import still_map
+from app.map.still import HEIGHT_PX, WIDTH_PX, still_map
 from core.campus.bundle import Bundle
 from core.locate.localizer import DEMO_BUNDLE
 from tests import REPOSITORY, chromium
@@ -174,6 +175,33 @@ def test_names_on_a_still_map_do_not_touch_one_another(browser: Any, room: Room)
             assert abs(x - other_x) > (width + other_width) / 2 or abs(y - other_y) >= 13  # two lines of one name
 
 
+@pytest.mark.parametrize("room", [Room(), Room(794, 800, 0, 54)], ids=["phone", "desktop"])
+def test_the_edge_of_a_still_map_cuts_no_name(browser: Any, room: Room) -> None:
+    bundle = Bundle.load(DEMO_BUNDLE)
+    view = view_of(bundle, room=room)
+    near = replace(view, zoom=view.zoom + 1.2)
+    width, height = room.width_px + room.right_px, room.height_px + room.top_px
+    page = browser.new_page()
+
+    def cut(still: str) -> tuple[int, int]:
+        """(names that the map's edge cuts, names that it leaves whole); each line of a name is one."""
+        found = re.findall(r"<text x='([-\d.]+)' y='([-\d.]+)' .*?>([^<]+)</text>", unquote(still))
+        widths = page.evaluate(WIDTHS, [text for _, _, text in found])
+        out_px = [
+            (abs(float(x) - WIDTH_PX / 2) - width / 2, abs(float(y) - 4 - HEIGHT_PX / 2) - height / 2, wide / 2)
+            for (x, y, _), wide in zip(found, widths, strict=True)
+        ]
+        whole = [max(aside + half, above + 6) <= 0 for aside, above, half in out_px]
+        gone = [max(aside - half, above - 6) >= 0 for aside, above, half in out_px]
+        return len(whole) - sum(whole) - sum(gone), sum(whole)
+
+    assert cut(still_map(bundle, view=near))[0] > 0, "the edge met some names"
+    among, whole = cut(still_map(bundle, view=near, room=room))
+    page.close()
+    assert among == 0
+    assert whole > 5
+
+
 def test_without_webgl_the_scale_is_the_pictures(visit: Open, browser: Any) -> None:
     without = chromium.start(browser.browser_type, "--disable-3d-apis")
     try:
@@ -200,21 +228,22 @@ def test_places_are_called_as_the_map_calls_them_in_the_pages_language(
     seen.clean()
 
 
-# Of each placed name whether it meets the page's head or a button over the map, or leaves the map, and whether it is
-# hidden for that.
+# Of each placed name whether it meets the page's head or a button over the map, the scale bar, or leaves the map, and
+# whether it is hidden for that.
 CUT = """
   const map = mapOnPage(), screen = map.getCanvas().getBoundingClientRect();
-  const over = [...document.querySelectorAll(".campus-head, .st-key-controls button")]
-    .map((part) => part.getBoundingClientRect());
+  const boxes = (parts) => [...document.querySelectorAll(parts)].map((part) => part.getBoundingClientRect());
+  const [head_and_buttons, scale] = [boxes(".campus-head, .st-key-controls button"), boxes(".st-key-scale")];
   const names = map.queryRenderedFeatures({ layers: ["names"] }).map(({ id, properties, geometry }) => {
     const { data, pixelRatio } = map.style.getImage(properties.image), at = map.project(geometry.coordinates);
     const [wide, high] = [data.width / pixelRatio, data.height / pixelRatio];
-    const meets = over.some(({ x, y, width, height }) =>
+    const under = (over) => over.some(({ x, y, width, height }) =>
       Math.abs(screen.x + at.x - x - width / 2) < (wide + width) / 2
       && Math.abs(screen.y + at.y - y - height / 2) < (high + height) / 2);
     const leaves = Math.abs(at.x - screen.width / 2) > (screen.width - wide) / 2
       || Math.abs(at.y - screen.height / 2) > (screen.height - high) / 2;
-    return { meets, leaves, hidden: map.getFeatureState({ source: "names", id }).cut ?? false };
+    const hidden = map.getFeatureState({ source: "names", id }).cut ?? false;
+    return { meets: under(head_and_buttons), scaled: under(scale), leaves, hidden };
   });"""
 
 
@@ -228,16 +257,16 @@ def drag(seen: Visit, east_px: float, south_px: float) -> None:
     seen.page.mouse.up()
 
 
-def test_a_name_that_a_button_or_the_edge_would_cut_is_not_seen_until_it_is_clear(visit: Open, named: Server) -> None:
+def test_a_name_that_anything_over_the_map_or_its_edge_would_cut_is_not_seen(visit: Open, named: Server) -> None:
     asked = NAMES_SCRIPT.partition("export default")[0] + CUT
     seen = visit(PHONE, url=named.url)
     seen.map_drawn()
-    as_it_should = "names.every(({ meets, leaves, hidden }) => (meets || leaves) === hidden)"
-    for east_px, south_px, how in ((20, -160, "meets"), (140, 160, "leaves")):
+    as_it_should = "names.every(({ meets, scaled, leaves, hidden }) => (meets || scaled || leaves) === hidden)"
+    for east_px, south_px, how in ((-20, 135, "scaled"), (40, -295, "meets"), (140, 160, "leaves")):
         drag(seen, east_px, south_px)
         seen.page.wait_for_function(f"() => {{ {asked} return {as_it_should} && names.some((name) => name.{how}); }}")
         seen.screenshot(f"map-names-{how}")
     drag(seen, -160, 0)
-    clear = "names.every(({ meets, leaves }) => !meets && !leaves)"
+    clear = "names.every(({ meets, scaled, leaves }) => !meets && !scaled && !leaves)"
     seen.page.wait_for_function(f"() => {{ {asked} return {as_it_should} && {clear}; }}")
     seen.clean()

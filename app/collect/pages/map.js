@@ -89,6 +89,7 @@ class CampusMap {
       }, text);
       const mark = this.dot(east, north, CampusMap.element("title", {}, label), round, said);
       mark.setAttribute("class", "dot mark");
+      mark.size_px = big ? 29 : 21;
       mark.tapped = onTap;
       return mark;
     });
@@ -110,16 +111,20 @@ class CampusMap {
   }
 
   // Names that would cover one another are left out, the less telling first; nearer by, more of them have room. So are
-  // those that the map's edge or its thanks would cut.
+  // those that the map's edge, its thanks or a mark would cut.
   thin() {
     const screen = this.svg.getBoundingClientRect(), taken = this.thanks.hidden ? [] : [this.thanks.getBoundingClientRect()];
     const middle = [screen.left + screen.width / 2, screen.top + screen.height / 2];
+    const onScreen = (at) => at.map((metres, axis) => middle[axis] + (metres - this.middle[axis]) * this.scale);
+    const take = ([x, y], [wide, high]) =>
+      taken.push({ left: x - wide / 2, right: x + wide / 2, top: y - high / 2, bottom: y + high / 2 });
+    for (const { dataset, size_px } of this.marks.querySelectorAll(".mark")) {
+      take(onScreen(dataset.at.split(" ").map(Number)), [size_px, size_px]);
+    }
     this.plan.labels.forEach(([east, north], index) => {
-      const [x, y] = [east, -north].map((metres, axis) => middle[axis] + (metres - this.middle[axis]) * this.scale);
-      const [wide, high] = this.sizes[index];
-      const seen = !isCut([x, y], [wide, high], screen, taken);
+      const at = onScreen([east, -north]), seen = !isCut(at, this.sizes[index], screen, taken);
       this.names[index].setAttribute("visibility", seen ? "visible" : "hidden");
-      if (seen) taken.push({ left: x - wide / 2, right: x + wide / 2, top: y - high / 2, bottom: y + high / 2 });
+      if (seen) take(at, this.sizes[index]);
     });
   }
 

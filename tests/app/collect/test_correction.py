@@ -18,7 +18,7 @@ from tests.app.harness import (
     Open,
     Server,
     Visit,
-    assert_the_edge_of_a_small_map_cuts_no_name,
+    assert_nothing_cuts_a_name_of_a_small_map,
     start_app,
 )
 from tests.bundles import photo
@@ -92,7 +92,7 @@ def test_a_tap_on_the_map_stores_photo_fix_and_true_place(
     page.mouse.click(box["x"] + 0.5 * box["width"], box["y"] + 0.5 * box["height"])
     seen.screenshot(f"correct-{size[0]}-{'dark' if dark else 'light'}-{lang}")
     assert seen.poor_contrast() == []
-    assert_the_edge_of_a_small_map_cuts_no_name(ground)
+    assert_nothing_cuts_a_name_of_a_small_map(ground)
     page.locator(".correct .store").click()
     page.get_by_text("Stored: thank you" if lang == "en" else "נשמר, תודה").wait_for()
     (entry,) = [entry for entry in inbox.entries() if entry.path.read_bytes() == data]
