@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import takewhile
 from typing import NamedTuple
 
 import torch
@@ -52,6 +53,10 @@ class CampusNet(nn.Module):
             self.register_buffer(name, row * 255, persistent=False)
 
         self._add_heads(features)
+        self._width = features
+        self.shared_layers = config.shared_layers
+        if config.untrained is not None:
+            self.untrained = CampusNet(config.untrained)
         plain = pooled_widths(config)[0] if config.pooling == "multi" else features
         if config.known_photos:
             self.register_buffer("known_features", torch.zeros(plain, config.known_photos))
@@ -121,15 +126,31 @@ class CampusNet(nn.Module):
             yield module
 
     def features(self, image: Tensor) -> Tensor:
-        """(B, 3, S, S) float32 in 0..255 -> (B, F) pooled backbone features."""
-        pooled: Tensor = self.backbone((image - self.mean) / self.std)
-        return pooled
+        """(B, 3, S, S) float32 in 0..255 -> (B, F) pooled backbone features, then those of a network beside it."""
+        image = (image - self.mean) / self.std
+        if self.config.untrained is None:
+            pooled: Tensor = self.backbone(image)
+            return pooled
+        own, untrained = self.backbone, self.untrained.backbone
+        if shared := self.shared_layers:
+            image = nn.Sequential(*list(own.children())[:shared])(image)
+            own, untrained = (nn.Sequential(*list(part.children())[shared:]) for part in (own, untrained))
+        return torch.cat([own(image), untrained(image)], dim=1)
 
     def heads(self, features: Tensor) -> Outputs:
         """(B, F) pooled features -> what each head says.
 
         Whitened features have no regression: its offset is always the middle of the campus.
         """
+        if self.config.untrained is None:
+            return self._own_heads(features)
+        own, share = self._own_heads(features[:, : self._width]), self.config.untrained_share
+        untrained = self.untrained.heads(features[:, self._width :]).embedding
+        # Of unit length again, and a similarity is the mean of both, weighed by their shares.
+        both = torch.cat([(1 - share) ** 0.5 * own.embedding, share**0.5 * untrained], dim=1)
+        return own._replace(embedding=both)
+
+    def _own_heads(self, features: Tensor) -> Outputs:
         ood_score = self._ood_score(features)
         if self.config.layout == "whitened":
             whitened = (features - self.whitening_mean) @ self.whitening_axes
@@ -179,6 +200,19 @@ class CampusNet(nn.Module):
         net.load_state_dict({**self.state_dict(), "in_distribution_mean": mean, "in_distribution_axes": axes})
         return net.train(self.training)
 
+    def beside(self, untrained: CampusNet, share: float) -> CampusNet:
+        """This network with the embedding of `untrained`, a whitened one, beside its own, for a share of similarity.
+
+        Both stand on the same backbone.
+        """
+        pairs = zip(self.backbone.children(), untrained.backbone.children(), strict=False)
+        shared = sum(1 for _ in takewhile(lambda pair: _are_same(*pair), pairs))
+        config = replace(self.config, untrained=untrained.config, untrained_share=share, shared_layers=shared)
+        net = CampusNet(config)
+        theirs = {f"untrained.{name}": value for name, value in untrained.state_dict().items()}
+        net.load_state_dict({**self.state_dict(), **theirs})
+        return net.train(self.training)
+
     def with_known_photos(self, features: Tensor, elsewhere: Tensor | None = None) -> CampusNet:
         """This network with the output `ood_score`, the distance to the nearest of (N, F) features of its photos.
 
@@ -193,6 +227,13 @@ class CampusNet(nn.Module):
             state["elsewhere_direction"] = elsewhere[:, None].half().float()  # as matrices are stored
         net.load_state_dict(state)
         return net.train(self.training)
+
+
+def _are_same(one: nn.Module, other: nn.Module) -> bool:
+    """Whether two layers, each with all that is in it, do the same."""
+    ours, theirs = one.state_dict(), other.state_dict()
+    same_kind = [type(part) for part in one.modules()] == [type(part) for part in other.modules()]
+    return same_kind and ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in ours)
 
 
 def _head(features: int, hidden: tuple[int, ...], outputs: int, dropout: float) -> nn.Sequential:

@@ -27,5 +27,9 @@ class NetConfig:
     in_distribution_rank: int = 0  # dimensions of the subspace that the training photos' features span; 0: not known
     known_photos: int = 0  # how many photos' features the OOD score is the distance to; 0: not known
     elsewhere: bool = False  # whether that score weighs, too, how like other places a photo is
+    # Of a network of untrained features whose embedding stands beside the learned one, and its share of a similarity.
+    untrained: NetConfig | None = None
+    untrained_share: float = 0.0
+    shared_layers: int = 0  # of both backbones, from the first on: what training left as it was runs once
     mean: tuple[float, float, float] | None = None  # of each channel, 0..1; None: as the backbone's ImageNet weights
     std: tuple[float, float, float] | None = None

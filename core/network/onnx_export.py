@@ -66,8 +66,11 @@ def half_network(net: CampusNet) -> CampusNet:
     backbone and one out of it. Run in torch it rounds activations as a GPU does, unlike ONNX Runtime's CPU.
     Normalisation, pooling and heads stay FP32, where rounding would cost metres and their time is nothing.
     """
+    net = copy.deepcopy(net)
+    net.shared_layers = 0  # each backbone is whole
     half = fold_batch_norm(net)
-    half.backbone = _HalfBackbone(half.backbone)
+    for part in [part for part in half.modules() if isinstance(part, CampusNet)]:
+        part.backbone = _HalfBackbone(part.backbone)
     return half
 
 

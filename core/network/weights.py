@@ -94,7 +94,10 @@ def load_net(bundle: Bundle) -> CampusNet:
 
 def saved_net_config(data: dict[str, Any]) -> NetConfig:
     """A NetConfig as a file holds it, those written before 0.2.0 too. Raises TypeError for a field that is none."""
-    return NetConfig(**{_RENAMED.get(name, name): value for name, value in data.items()})
+    data = {_RENAMED.get(name, name): value for name, value in data.items()}
+    if (untrained := data.get("untrained")) is not None:
+        data["untrained"] = saved_net_config(untrained)
+    return NetConfig(**data)
 
 
 def load_state(net: CampusNet, state: dict[str, Tensor]) -> None:

@@ -30,7 +30,7 @@ from core.photo.geotag import write_position
 from core.program import typed
 from train.bundle.parts import Parts, calibrated_parts, fitted_to
 from train.bundle.thumbnails import small_pictures
-from train.bundle.untrained import where_training_does_not_pay
+from train.bundle.untrained import nearer_than_trained
 from train.dataset.dataset import Dataset
 from train.dataset.expectation import expect
 from train.dataset.split import Splits
@@ -116,7 +116,7 @@ class BundleConfig:
     rendered: bool = False
     second_look: bool = True  # where it pays
     thumbnails: bool = False  # of the gallery's photos
-    keep_trained: bool = True  # even where the backbone's untrained features locate calibration photos better
+    keep_trained: bool = True  # alone, even where the backbone's untrained features locate calibration photos better
 
 
 def read_map(path: Path | None) -> dict[str, Any]:
@@ -154,7 +154,7 @@ def make_bundle(
     task = replace(run.task, zones=name_zones(run.task.zones, campus_map, run.task.frame))
     round_weights(run.net)
     fitted = fitted_to(run.net, task)
-    if not config.keep_trained and (found := where_training_does_not_pay(fitted, task, run.fit)) is not None:
+    if not config.keep_trained and (found := nearer_than_trained(fitted, task, run.fit)) is not None:
         run = replace(run, net=found[0], fit=found[1])
         round_weights(run.net)
         fitted = fitted_to(run.net, task)
@@ -268,7 +268,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--trained",
         action="store_true",
-        help="keep the trained network even where its backbone's untrained features locate calibration photos better",
+        help="keep the trained network alone even where its backbone's untrained features, in its place or beside it, "
+        "locate calibration photos better",
     )
 
 

@@ -5,7 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
+from core.engines.heads import Heads
 from core.engines.onnx_engine import OnnxEngine
 from core.network.campus_net import CampusNet
 from core.network.net_config import NetConfig
@@ -119,3 +121,30 @@ def test_whitened_features_come_from_every_pooling_and_are_of_unit_length_in_onn
     assert exported.embedding is not None
     assert np.allclose(ours.embedding, exported.embedding, atol=1e-4)
     assert not exported.offset.any()
+
+
+def test_untrained_features_stand_beside_learned_ones_and_what_was_not_trained_runs_once() -> None:
+    torch.manual_seed(3)
+    plain = CampusNet(replace(CONFIG, layout="whitened", pooling="multi", embedding=8)).eval()
+    plain.whitening_axes.normal_()
+    net = CampusNet(CONFIG).eval()
+    net.backbone[:5].load_state_dict(plain.backbone[:5].state_dict())
+    images = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), np.uint8)
+    both = net.beside(plain, 0.25)
+    assert both.config.shared_layers == 6  # a dropout after them is the same, too
+    told, own, untrained = (TorchEngine(one).run(images) for one in (both, net, plain))
+    wanted = 0.75 * similarities(own) + 0.25 * similarities(untrained)
+    np.testing.assert_allclose(similarities(told), wanted, atol=1e-5)
+    np.testing.assert_allclose(told.offset, own.offset, atol=1e-5)
+    scoring = both.with_ood_score(both.features(torch.from_numpy(images).permute(0, 3, 1, 2).float()).detach())
+    np.testing.assert_allclose(similarities(TorchEngine(scoring).run(images)), wanted, atol=1e-5)
+    ran: list[int] = []
+    for part in (both, both.untrained):
+        part.backbone[0].register_forward_hook(lambda *_: ran.append(1))
+    TorchEngine(both).run(images)
+    assert len(ran) == 1
+
+
+def similarities(heads: Heads) -> NDArray[np.float32]:
+    assert heads.embedding is not None
+    return np.asarray(heads.embedding @ heads.embedding.T)
