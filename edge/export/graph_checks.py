@@ -89,8 +89,8 @@ def _ports(graph: onnx.ModelProto, manifest: Manifest) -> Iterator[str]:
 def _types(graph: onnx.ModelProto, half: bool) -> Iterator[str]:
     """Convolutions in the wanted precision; pooling and heads in FP32; no transpose of bytes.
 
-    A backbone's own matrix products, as in attention, may be FP16: all that is lies between one cast into FP16 and one
-    out of it, and what the latter takes are the backbone's maps, not yet pooled.
+    A backbone's own matrix products, as in attention, may be FP16: all that is lies between one cast into FP16 and
+    those out of it, one of each backbone, and what the latter take are the backbone's maps, not yet pooled.
     """
     kinds = {value.name: value.type.tensor_type.elem_type for value in graph.graph.value_info}
     kinds |= {value.name: value.type.tensor_type.elem_type for value in [*graph.graph.input, *graph.graph.output]}
@@ -106,8 +106,9 @@ def _types(graph: onnx.ModelProto, half: bool) -> Iterator[str]:
         if node.op_type == "Transpose" and kinds.get(node.input[0]) == TensorProto.UINT8:
             yield "bytes are transposed before they are cast, which TensorRT refuses"
     casts = [node for node in graph.graph.node if node.op_type == "Cast" and _crosses_half(node, kinds)]
-    if half and len(casts) != 2:
-        yield f"{len(casts)} casts into or out of FP16 instead of 2"
+    into = sum(_is_half(node.output[0], kinds) for node in casts)
+    if half and (into != 1 or len(casts) < 2):
+        yield f"{into} casts into FP16 and {len(casts) - into} out of it, where one into it belongs before all others"
     made_by = {name: node.op_type for node in graph.graph.node for name in node.output}
     for node in casts:
         if (maker := made_by.get(node.input[0])) in AFTER_BACKBONE and _is_half(node.input[0], kinds):

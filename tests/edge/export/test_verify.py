@@ -119,9 +119,21 @@ def pooled_in_half(model: onnx.ModelProto) -> None:
     model.graph.node.extend(nodes)
 
 
+def island(model: onnx.ModelProto) -> None:
+    """A convolution's input goes through FP32 and back."""
+    last = [node for node in model.graph.node if node.op_type == "Conv"][-1]
+    there = helper.make_node("Cast", [last.input[0]], ["there"], to=TensorProto.FLOAT)
+    back = helper.make_node("Cast", ["there"], ["back"], to=TensorProto.FLOAT16)
+    last.input[0] = "back"
+    at = list(model.graph.node).index(last)
+    model.graph.node.insert(at, there)
+    model.graph.node.insert(at + 1, back)
+
+
 @pytest.mark.parametrize(
     ("change", "check", "said"),
     [
+        (island, "fp16: types", "2 casts into FP16 and 2 out of it"),
         (pooled_in_half, "fp16: types", "ReduceMean is float16"),
         (mixed_types, "fp16: ONNX checker", "elem type"),
         (old_opset, "fp16: opset and operators", "opset 17"),
