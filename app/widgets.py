@@ -157,10 +157,13 @@ def place_actions(lat: float, lon: float, texts: Texts) -> None:
     component("actions")(key="actions", data={"lat": round(lat, 6), "lon": round(lon, 6), "texts": words})
 
 
-def place_on_map(texts: Texts, plan: Mapping[str, Any], fix: tuple[float, float] | None, *, dark: bool) -> Place | None:
-    """The campus's map (`app.collect.plan`) to tap on, and a button; gives the place in the run after it."""
-    words = {key: texts[key] for key in ("correct_tap", "correct_store")}
-    data = {"plan": plan, "fix": fix, "dark": dark, "texts": words}
+def place_on_map(texts: Texts, plan: Mapping[str, Any], answer: Place | None, *, dark: bool) -> Place | None:
+    """The campus's map (`app.collect.plan`) to tap on, and a button; gives the place in the run after it.
+
+    It opens near the `answer`, whose `error_m` is its 95 % radius; without one on the whole campus.
+    """
+    words = {key: texts[key] for key in ("correct_fingers", "correct_wheel", "correct_store")}
+    data = {"plan": plan, "answer": None if answer is None else asdict(answer), "dark": dark, "texts": words}
     told = component("correct", _LABELS_SCRIPT, _MAP_SCRIPT)(key="correct", data=data, on_place_change=_ignore).place
     return _phone({**told, "error_m": 0.0}) if isinstance(told, Mapping) else None
 

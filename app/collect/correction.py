@@ -47,8 +47,9 @@ def correction(sighting: Sighting, localizer: Localizer, texts: Texts) -> None:
         return
     with st.container(key="correction"):
         st.caption(f"{texts['correct_consent']} {faces(texts.lang, blur=settings().blur)}")
-        fix = (sighting.fix.lat, sighting.fix.lon) if sighting.place is not None else None
-        place = widgets.place_on_map(texts, ground, fix, dark=dark())
+        fix, radii_m = sighting.fix, sighting.radii_m
+        answer = None if radii_m is None else Place(fix.lat, fix.lon, radii_m[1])
+        place = widgets.place_on_map(texts, ground, answer, dark=dark())
         st.button(texts["cancel"], key="not_here_cancel", on_click=_begin, args=(None,))
     if place is not None:
         try:

@@ -21,7 +21,8 @@ class CampusMap {
     place.replaceChildren(this.svg, this.thanks);
     this.middle = [(west + east) / 2, -(south + north) / 2];
     this.span = [east - west, north - south];
-    this.zoom = 1; // times the scale at which the whole campus fits
+    this.zoom = 1; // times the scale at which the span fits
+    this.zooms = [0.5, 40];
     this.paint(dark);
     this.listen();
     this.watcher = new ResizeObserver(() => this.look());
@@ -135,10 +136,21 @@ class CampusMap {
 
   zoomBy(factor, round = this.middle) {
     const before = this.zoom;
-    this.zoom = Math.min(40, Math.max(0.5, this.zoom * factor));
+    const [least, most] = this.zooms;
+    this.zoom = Math.min(most, Math.max(least, this.zoom * factor));
     const kept = before / this.zoom;
     this.middle = [0, 1].map((axis) => round[axis] + (this.middle[axis] - round[axis]) * kept);
     this.look();
+  }
+
+  // Begin with this many metres about a place, whatever the map's size becomes; the whole campus is not a zoom farther
+  // than before. Where that is more than the campus, the map stays on the campus.
+  openAt([east, north], reach_m) {
+    const share = Math.min(...this.span.map((metres) => (2 * reach_m) / metres));
+    if (share >= 1) return;
+    this.span = [2 * reach_m, 2 * reach_m];
+    this.zooms = this.zooms.map((zoom) => zoom * share);
+    this.centre([east, north]);
   }
 
   // Bring a place into the middle, near enough to tell one side of a path from the other.

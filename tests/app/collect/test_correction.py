@@ -11,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 from app.collect.inbox import Inbox
 from app.collect.words import WORDS
 from core.campus.frame import LocalFrame, distance_m
+from core.locate.localizer import Localizer
 from tests import REPOSITORY
 from tests.app.harness import (
     DESKTOP,
@@ -75,7 +76,7 @@ def upload(seen: Visit, data: bytes) -> None:
     [(PHONE, False, "en", "good"), (DESKTOP, True, "he", "elsewhere")],
 )
 def test_a_tap_on_the_map_stores_photo_fix_and_true_place(
-    visit: Open, correcting: Server, inbox: Inbox, size: tuple[int, int], dark: bool, lang: str, kind: str
+    visit: Open, correcting: Server, bundle: Path, inbox: Inbox, size: tuple[int, int], dark: bool, lang: str, kind: str
 ) -> None:
     seen = visit(size, dark, lang, url=correcting.url)
     page = seen.page
@@ -86,10 +87,16 @@ def test_a_tap_on_the_map_stores_photo_fix_and_true_place(
     ground = page.locator(".correct svg")
     ground.wait_for()
     assert WORDS["he" if lang == "he" else "en"]["faces_kept"] in page.locator(".st-key-correction").inner_text()
+    how = "Two fingers zoom." if size == PHONE else "בגלגלת העכבר מגדילים."
+    assert how in page.locator(".correct .how").inner_text(), "as the pointer is"
     page.wait_for_timeout(800)
     ground.scroll_into_view_if_needed()
     box = ground.bounding_box()
-    page.mouse.click(box["x"] + 0.5 * box["width"], box["y"] + 0.5 * box["height"])
+    middle = box["x"] + 0.5 * box["width"], box["y"] + 0.5 * box["height"]
+    if kind == "good":
+        sign = ground.locator("g.mark circle").bounding_box()
+        assert (sign["x"] + sign["width"] / 2, sign["y"] + sign["height"] / 2) == pytest.approx(middle, abs=2)
+    page.mouse.click(middle[0], box["y"] + (0.05 if kind == "good" else 0.5) * box["height"])
     seen.screenshot(f"correct-{size[0]}-{'dark' if dark else 'light'}-{lang}")
     assert seen.poor_contrast() == []
     assert_nothing_cuts_a_name_of_a_small_map(ground)
@@ -97,11 +104,17 @@ def test_a_tap_on_the_map_stores_photo_fix_and_true_place(
     page.get_by_text("Stored: thank you" if lang == "en" else "נשמר, תודה").wait_for()
     (entry,) = [entry for entry in inbox.entries() if entry.path.read_bytes() == data]
     told = entry.sidecar
-    # The map's middle is the middle of the test campus's photos.
     assert told.lat is not None
     assert told.lon is not None
-    assert distance_m(told.lat, told.lon, *FRAME.to_latlon([0.0, 0.0]).tolist()) < 6
     assert told.fix is not None
+    if kind == "good":  # the answer and the land round it fill the map: its upper edge is near
+        radius95_m = Localizer.load(bundle).locate(data).radius95_m
+        assert radius95_m is not None
+        reach_m = max(2.5 * radius95_m, radius95_m + 40)
+        assert reach_m < 90, "of a campus 200 m long"
+        assert distance_m(told.lat, told.lon, told.fix.lat, told.fix.lon) == pytest.approx(0.9 * reach_m, abs=2)
+    else:  # the map's middle is the middle of the test campus's photos
+        assert distance_m(told.lat, told.lon, *FRAME.to_latlon([0.0, 0.0]).tolist()) < 6
     assert (told.fix.radius68_m is None) == (kind == "elsewhere")
     assert (told.source, told.campus, told.review) == ("tap", "Testfield", "")
     if kind == "good":
