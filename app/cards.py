@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timezone, tzinfo
 from html import escape
 from typing import Literal
 from urllib.parse import quote
@@ -217,8 +218,8 @@ def field_test(figures: FieldTest, texts: Texts) -> str:
     return f"<section class='answer good'><div><h3>{title}</h3>{_facts(facts)}{said}</div></section>"
 
 
-def logged(entry: Sighting, texts: Texts) -> str:
-    """A located photo in the log; a refused one is marked and has no place."""
+def logged(entry: Sighting, texts: Texts, zone: tzinfo = timezone.utc) -> str:
+    """A located photo in the log, dated in a time zone; a refused one is marked and has no place."""
     kind = confidence(entry.fix)
     if entry.radii_m is None:
         title = f"{_SIGNS[kind]} {texts['short_elsewhere']}"
@@ -235,9 +236,11 @@ def logged(entry: Sighting, texts: Texts) -> str:
     if entry.title:
         title = f"{entry.title} · {title}"
     note = f"<p class='note' dir='auto'>{escape(entry.note)}</p>" if entry.note else ""
+    local = entry.time_utc.astimezone(zone)
+    time = f"{local:%H:%M:%S}{' UTC' if local.tzname() == 'UTC' else ''}"  # hardly anyone's own clock
     return (
         f"<div class='logged {kind}'><img src='{escape(entry.thumbnail)}' alt=''><div><b>{escape(title)}</b>"
-        f"<span>{escape(said)}</span> {name}<time>{entry.time_utc:%H:%M:%S} UTC</time>{note}</div></div>"
+        f"<span>{escape(said)}</span> {name}<time>{time}</time>{note}</div></div>"
     )
 
 

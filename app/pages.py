@@ -14,7 +14,7 @@ from app.gate import BusyError
 from app.map.legend import coverage_legend
 from app.reasons import reason
 from app.settings import settings
-from app.shared import dark, edge_pack, trial_gate, trouble
+from app.shared import dark, edge_pack, time_zone, trial_gate, trouble
 from app.sighting import MAX_NOTE, MAX_TITLE, Sighting
 from app.texts import Texts
 from core.campus.zone_names import MAX_NAME, renamed
@@ -59,7 +59,7 @@ def log_entry(entry: Sighting, texts: Texts) -> None:
     """A line of the log, with a button that opens its name and note."""
     state = st.session_state
     with st.container(horizontal=True, wrap=False, vertical_alignment="center", key=f"entry-{entry.key}"):
-        st.html(cards.logged(entry, texts))
+        st.html(cards.logged(entry, texts, time_zone()))
         st.button(
             texts["annotate"],
             icon=":material/edit:",

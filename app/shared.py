@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timezone, tzinfo
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 import streamlit as st
 
@@ -63,6 +65,14 @@ def changed_ns(path: Path) -> int:
 
 def dark() -> bool:
     return st.context.theme.type == "dark"
+
+
+def time_zone() -> tzinfo:
+    """The visitor's own, as the browser names it; UTC where it names none, or one that this machine does not know."""
+    try:
+        return ZoneInfo(st.context.timezone or "")
+    except (LookupError, ValueError, OSError):  # an empty name, or one that is a folder's, is no file
+        return timezone.utc
 
 
 def secure() -> bool:

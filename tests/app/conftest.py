@@ -36,7 +36,7 @@ def server(bundle: Path) -> Iterator[Server]:
 
 @pytest.fixture
 def visit(browser: Any, server: Server) -> Iterator[Open]:
-    """Open the app: visit(size=PHONE, dark=False, lang="en", url=None), with another browser, its name, or place."""
+    """Open the app: visit(size=PHONE, dark=False, lang="en", url=None), with another browser, name, place or zone."""
     contexts = []
 
     usual = browser
@@ -49,11 +49,13 @@ def visit(browser: Any, server: Server) -> Iterator[Open]:
         browser: Any = None,
         at: tuple[float, float] = (47.0001, 8.4003),
         agent: str | None = None,
+        zone: str | None = None,
     ) -> Visit:
         phone = size[0] < 600
         context = (browser or usual).new_context(
             viewport={"width": size[0], "height": size[1]},
             user_agent=agent,
+            timezone_id=zone,
             device_scale_factor=float(os.environ.get("SCREENSHOT_SCALE", "1")),
             is_mobile=phone,
             has_touch=phone,

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.app.harness import SMALL, Open, start_app
+from tests.app.harness import DESKTOP, PHONE, SMALL, Open, start_app
 from tests.bundles import photo
 
 pytestmark = pytest.mark.slow
@@ -75,6 +75,32 @@ def test_a_name_and_a_note_are_written_kept_and_downloaded_and_a_restart_keeps_t
     finally:
         running.process.terminate()
         running.process.wait(20)
+
+
+@pytest.mark.parametrize(
+    ("size", "lang", "zone"),
+    [(PHONE, "he", "Asia/Kathmandu"), (DESKTOP, "en", "America/St_Johns")],
+    ids=["kathmandu", "st-johns"],
+)
+def test_the_log_tells_the_visitors_own_time_and_its_downloads_utc(
+    visit: Open, tmp_path: Path, size: tuple[int, int], lang: str, zone: str
+) -> None:
+    seen = visit(size, lang=lang, zone=zone)
+    page = seen.page
+    field = page.locator(".st-key-gallery input[type=file]")
+    field.wait_for(state="attached")
+    field.set_input_files({"name": "gate.jpg", "mimeType": "image/jpeg", "buffer": photo(east_m=-52, north_m=68)})
+    page.locator("section.answer").wait_for()
+    page.locator(".st-key-nav button").nth(1).click()
+    shown = page.locator(".logged time").inner_text()
+    seen.screenshot(f"log-time-{size[0]}-{lang}")
+    (row,) = csv.DictReader(io.StringIO(downloaded(page, "CSV", tmp_path)))
+    there = "(time) => new Date(time).toLocaleTimeString('en-GB')"  # as the browser's own clock has it
+    assert shown == page.evaluate(there, row["time_utc"])
+    (feature,) = json.loads(downloaded(page, "GeoJSON", tmp_path))["features"]
+    assert feature["properties"]["time_utc"] == row["time_utc"]
+    assert f"<time>{row['time_utc']}</time>" in downloaded(page, "GPX", tmp_path)
+    seen.clean()
 
 
 @pytest.mark.parametrize("lang", ["en", "he"])

@@ -19,6 +19,7 @@ from string import Formatter
 from typing import Any
 
 import pytest
+import streamlit as st
 import tomllib
 from streamlit import config
 
@@ -29,6 +30,7 @@ from app.map.deck import Place
 from app.map.shapes import DARK, LIGHT
 from app.places import candidate_names
 from app.reasons import reason
+from app.shared import time_zone
 from app.sighting import Sighting
 from app.standpoint import locate
 from app.texts import Texts
@@ -449,6 +451,24 @@ def test_the_log_holds_the_photo_s_name_and_the_heading() -> None:
     entry = replace(plain, name="IMG_7.jpg", fix=replace(plain.fix, heading_deg=123.45, heading_spread_deg=20.0))
     row = next(csv.DictReader(io.StringIO(session_log.to_csv([entry]))))
     assert (row["photo"], row["heading_deg"], row["heading_spread_deg"]) == ("IMG_7.jpg", "123.5", "20.0")
+
+
+@pytest.mark.parametrize(
+    ("zone", "shown"),
+    [
+        ("Asia/Jerusalem", "15:00:00"),  # 12:00 UTC in May, when its summer time holds
+        (None, "12:00:00 UTC"),
+        ("", "12:00:00 UTC"),
+        ("Europe", "12:00:00 UTC"),
+        ("Etc/Unknown", "12:00:00 UTC"),
+        ("../../etc/passwd", "12:00:00 UTC"),
+    ],
+)
+def test_the_log_s_times_are_utc_and_say_so_where_the_browser_names_no_zone(
+    zone: str | None, shown: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(st.context), "timezone", zone)
+    assert f"<time>{shown}</time>" in cards.logged(sighting(), Texts("en"), time_zone())
 
 
 def test_field_test_by_hand() -> None:
