@@ -29,9 +29,9 @@ MAX_TITLE, MAX_NOTE = 60, 500  # letters that a visitor may write beside a photo
 class Sighting:
     """A located photo. `truth` is the position that photo, phone or person gave: shown, never used to predict.
 
-    `name` is the photo's file name, empty where it has none; `truth_on_campus` whether the truth lies on the campus.
-    `walked` is where the session's walk was then, by its earlier photos too; None for a sample. `title` and `note` are
-    what the visitor wrote beside it.
+    `name` is the photo's file name, or of several each, with ", " between them; empty where there is none.
+    `truth_on_campus`: whether the truth lies on the campus. `walked` is where the session's walk was then, by its
+    earlier photos too; None for a sample. `title` and `note` are what the visitor wrote beside it.
     """
 
     fix: Fix

@@ -84,7 +84,7 @@ def sighted(localizer: Localizer, taken: Sequence[Taken]) -> Sighting:
         truth=last.truth,
         truth_source=last.truth_source,
         truth_on_campus=last.truth is None or on_campus(last.truth, localizer.bundle),
-        name=" ".join(photo.name for photo in taken if photo.name)[:200],
+        name=", ".join(photo.name for photo in taken if photo.name)[:200],
     )
 
 

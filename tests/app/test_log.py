@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.app.harness import DESKTOP, PHONE, SMALL, Open, start_app
+from tests.app.harness import DESKTOP, PHONE, SMALL, Open, start_app, two_views
 from tests.bundles import photo
 
 pytestmark = pytest.mark.slow
@@ -100,6 +100,30 @@ def test_the_log_tells_the_visitors_own_time_and_its_downloads_utc(
     (feature,) = json.loads(downloaded(page, "GeoJSON", tmp_path))["features"]
     assert feature["properties"]["time_utc"] == row["time_utc"]
     assert f"<time>{row['time_utc']}</time>" in downloaded(page, "GPX", tmp_path)
+    seen.clean()
+
+
+@pytest.mark.parametrize(("size", "lang"), [(PHONE, "he"), (DESKTOP, "en")])
+def test_file_names_of_several_photos_are_told_apart(
+    visit: Open, tmp_path: Path, size: tuple[int, int], lang: str
+) -> None:
+    seen = visit(size, lang=lang)
+    page = seen.page
+    field = page.locator(".st-key-gallery input[type=file]")
+    field.wait_for(state="attached")
+    names, views = ["Photo 1.png", "Photo 2.png"], two_views(-52, 68)
+    field.set_input_files(
+        [{"name": name, "mimeType": "image/png", "buffer": view} for name, view in zip(names, views, strict=True)]
+    )
+    page.locator("section.answer").wait_for()
+    page.locator(".st-key-nav button").nth(1).click()
+    assert page.locator(".logged .file").inner_text() == "Photo 1.png, Photo 2.png"
+    seen.screenshot(f"log-several-{size[0]}-{lang}")
+    (row,) = csv.DictReader(io.StringIO(downloaded(page, "CSV", tmp_path)))
+    assert row["photo"] == "Photo 1.png, Photo 2.png"
+    (feature,) = json.loads(downloaded(page, "GeoJSON", tmp_path))["features"]
+    assert feature["properties"]["photo"] == row["photo"]
+    assert ", Photo 1.png, Photo 2.png</desc>" in downloaded(page, "GPX", tmp_path)
     seen.clean()
 
 
