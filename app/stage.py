@@ -11,6 +11,7 @@ from app.following import steady_view
 from app.map.deck import Place, Room, Shown, campus_deck, coverage_deck, labels_of, view_of
 from app.map.still import px_per_metre, still_map
 from app.shared import dark
+from core.locate.confidence import places_to_name
 
 if TYPE_CHECKING:
     import pydeck
@@ -72,7 +73,8 @@ def stage(bundle: Bundle, page: str, texts: Texts, *, webgl: bool, room: Room) -
     with st.container(key="scale_place"):
         widgets.scale_bar(texts, 1 / px_per_metre(view), webgl=webgl)
         if webgl:
-            widgets.names_on_map(labels_of(bundle, texts.lang), dark=dark())
+            numbered = [] if fix is None else places_to_name(fix)
+            widgets.names_on_map(labels_of(bundle, texts.lang), numbered, dark=dark())
     with st.container(key="controls"):
         st.html(f"<span class='north' role='img' aria-label='{texts['towards_north']}'>N</span>")
         st.button(texts["recentre"], icon=":material/my_location:", key="recentre", on_click=_recentre)

@@ -19,10 +19,11 @@ import streamlit as st
 from app.campuses import MAX_CAMPUS_MB
 from app.language import Lang
 from app.map.deck import Place, Room
-from app.map.shapes import DARK, LIGHT, css
+from app.map.shapes import DARK, LIGHT, NUMBER_EDGE_PX, NUMBER_PX, css
 from app.texts import Texts
 from core.campus.basemap import Label, image_of
 from core.errors import PhotoError
+from core.locate.fix import Candidate
 from core.photo.capture import Capture, capture_from_tags
 from core.photo.exif import read_tags
 
@@ -205,10 +206,15 @@ def scale_bar(texts: Texts, metres_per_px: float, *, webgl: bool) -> None:
     component("scale", _FRONTEND / "deck.js")(key="scale", data=data)
 
 
-def names_on_map(labels: Sequence[Label], *, dark: bool) -> None:
-    """Give the map the pictures of its names."""
+def names_on_map(labels: Sequence[Label], numbered: Sequence[Candidate], *, dark: bool) -> None:
+    """Give the map the pictures of its names, and tell which places with a number it draws over them."""
     pictures = [image_of(label, dark=dark) for label in labels]
-    data = {"names": pictures, "halo": css((DARK if dark else LIGHT).halo)}
+    data = {
+        "names": pictures,
+        "halo": css((DARK if dark else LIGHT).halo),
+        "numbered": [[place.lon, place.lat] for place in numbered],
+        "number_px": 2 * NUMBER_PX + NUMBER_EDGE_PX,
+    }
     component("names", _LABELS_SCRIPT)(key="names", data=data)
 
 

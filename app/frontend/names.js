@@ -2,7 +2,7 @@
 // browser, since the letters of a style come from a server. Streamlit gives no one its map, so it is asked for.
 // `labels.js` stands before this file.
 const LINE_PX = 14, HALO_PX = 3, FONT = "700 12px system-ui, sans-serif";
-let watching, looked;
+let watching, looked, numbered = [], number_px = 0;
 
 function mapOnPage() {
   const node = document.querySelector("[data-testid=stDeckGlJsonChart] :is(.mapboxgl-map, .maplibregl-map)");
@@ -31,12 +31,17 @@ function picture(image, halo, ratio) {
   return pen.getImageData(0, 0, pen.canvas.width, pen.canvas.height);
 }
 
-// A name that the map's edge, the page's head, a button over the map or the scale would cut is not seen at all.
+// A name that the map's edge, the page's head, a button over the map, the scale or an answer's numbered place would cut is
+// not seen at all.
 const OVER_MAP = ".st-key-top .campus-head, .st-key-top button, .st-key-controls :is(button, .north), .st-key-scale_place, .mapboxgl-ctrl-group, .maplibregl-ctrl-group";
 function hideCut(map) {
   if (!map.getLayer("names")) return;
   const screen = map.getCanvas().getBoundingClientRect();
   const over = [...document.querySelectorAll(OVER_MAP)].map((part) => part.getBoundingClientRect());
+  for (const place of numbered) {
+    const at = map.project(place), [x, y] = [screen.left + at.x, screen.top + at.y], half = number_px / 2;
+    over.push({ left: x - half, right: x + half, top: y - half, bottom: y + half });
+  }
   for (const { id, properties, geometry } of map.queryRenderedFeatures({ layers: ["names"] })) {
     const { data, pixelRatio } = map.style.getImage(properties.image), at = map.project(geometry.coordinates);
     const size = [data.width / pixelRatio, data.height / pixelRatio];
@@ -47,6 +52,8 @@ function hideCut(map) {
 }
 
 export default function ({ data }) {
+  ({ numbered, number_px } = data);
+  if (looked?.style) looked.triggerRepaint(); // it may lie still under another answer
   const ratio = Math.min(2, Math.max(1, devicePixelRatio));
   const draw = () => {
     const map = mapOnPage();

@@ -21,6 +21,8 @@ import numpy as np
 from app.map.shapes import (
     DARK,
     LIGHT,
+    NUMBER_EDGE_PX,
+    NUMBER_PX,
     Theme,
     cone_m,
     dashes,
@@ -365,7 +367,7 @@ def _fix_layers(bundle: Bundle, fix: Fix, theme: Theme) -> list[pydeck.Layer]:
             for number, candidate in enumerate(others, start=1)
         ]
         layers += [
-            dots("candidates", rows, 12, [*theme.candidate, 255], [*theme.halo, 255], 2),
+            dots("candidates", rows, NUMBER_PX, [*theme.candidate, 255], [*theme.halo, 255], NUMBER_EDGE_PX),
             text_layer("candidate_numbers", rows, size=14, colour=[*theme.halo, 255]),
         ]
     return layers

@@ -36,6 +36,8 @@ class Theme:
     heat: tuple[Colour, Colour, Colour]  # from thin to dense
 
 
+NUMBER_PX, NUMBER_EDGE_PX = 12, 2  # the radius of a place with a number, and the line round it
+
 LIGHT = Theme(
     fix=(11, 87, 208), truth=(0, 110, 60), zone=(94, 53, 177), candidate=(176, 32, 32), track=(70, 70, 70),
     text=(38, 33, 27), halo=(255, 255, 255), heat=((255, 214, 80), (247, 127, 30), (200, 30, 60)),

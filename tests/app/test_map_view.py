@@ -19,11 +19,12 @@ from core.campus.bundle import Bundle
 from core.locate.localizer import DEMO_BUNDLE
 from tests import REPOSITORY, chromium
 from tests.app.harness import DESKTOP, PHONE, Open, Server, Visit, start_app
-from tests.bundles import make_bundle
+from tests.bundles import make_bundle, photo
 
 pytestmark = pytest.mark.slow
 
 NAMES_SCRIPT = (REPOSITORY / "app/frontend/names.js").read_text("utf-8")
+DECK_SCRIPT = (REPOSITORY / "app/frontend/deck.js").read_text("utf-8")
 # Asks MapLibre where it drew which of its names.
 PLACED = """
   const map = mapOnPage(), screen = map.getCanvas().getBoundingClientRect();
@@ -243,8 +244,19 @@ CUT = """
     const leaves = Math.abs(at.x - screen.width / 2) > (screen.width - wide) / 2
       || Math.abs(at.y - screen.height / 2) > (screen.height - high) / 2;
     const hidden = map.getFeatureState({ source: "names", id }).cut ?? false;
-    return { meets: under(head_and_buttons), scaled: under(scale), leaves, hidden };
+    return { x: at.x, y: at.y, wide, high, meets: under(head_and_buttons), scaled: under(scale), leaves, hidden };
   });"""
+
+
+# Of each placed name whether a numbered place, as deck.gl drew it, lies over it, and whether it is hidden.
+NUMBERED = """
+  const places = deckOnPage()?.layerManager.getLayers().find(({ id }) => id === "candidates"), number_half = 13;
+  const onScreen = (row) => places.context.viewport.project(places.props.getPosition(row));
+  const numbers = (places?.props.data ?? []).map(onScreen);
+  const under = names.map(({ x, y, wide, high, hidden, meets, scaled, leaves }) => ({
+    hidden, other: meets || scaled || leaves, numbered: numbers.some(([east, south]) =>
+      Math.abs(x - east) < wide / 2 + number_half && Math.abs(y - south) < high / 2 + number_half),
+  }));"""
 
 
 def drag(seen: Visit, east_px: float, south_px: float) -> None:
@@ -269,4 +281,28 @@ def test_a_name_that_anything_over_the_map_or_its_edge_would_cut_is_not_seen(vis
     drag(seen, -160, 0)
     clear = "names.every(({ meets, scaled, leaves }) => !meets && !scaled && !leaves)"
     seen.page.wait_for_function(f"() => {{ {asked} return {as_it_should} && {clear}; }}")
+    seen.clean()
+
+
+@pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
+def test_a_name_that_a_numbered_place_would_cover_is_not_seen(
+    visit: Open, named: Server, size: tuple[int, int]
+) -> None:
+    asked = DECK_SCRIPT + NAMES_SCRIPT.partition("export default")[0] + CUT + NUMBERED
+    seen = visit(size, url=named.url)
+    page = seen.page
+    field = page.locator(".st-key-gallery input[type=file]")
+    field.wait_for(state="attached")
+    field.set_input_files({"name": "twins.jpg", "mimeType": "image/jpeg", "buffer": photo("split")})
+    page.locator("section.answer.split").wait_for()
+    seen.map_drawn()
+    for _ in range(2 if size == DESKTOP else 0):  # at first no name is so near
+        page.locator("[class*=-ctrl-zoom-out]").click()
+        page.wait_for_timeout(800)
+    as_it_should = "under.every(({ numbered, other, hidden }) => (numbered || other) === hidden)"
+    covered = "numbers.length === 2 && under.some(({ numbered, other }) => numbered && !other)"
+    page.wait_for_function(f"() => {{ {asked} return {as_it_should} && {covered}; }}")
+    seen.screenshot(f"map-names-numbered-{size[0]}")
+    page.locator(".st-key-nav button").nth(1).click()  # the log's map has the same names, and no numbers
+    page.wait_for_function(f"() => {{ {asked} return {as_it_should} && !numbers.length; }}")
     seen.clean()
