@@ -16,7 +16,7 @@ from core.campus.bundle import Bundle, save_bundle
 from core.campus.file_names import MODEL_SAFETENSORS
 from core.campus.samples import sample_images
 from core.engines.choose import open_engine
-from core.engines.onnx_engine import OnnxEngine
+from core.engines.onnx_engine import OnnxEngine, compute_int8_exactly
 from core.locate.localizer import DEMO_BUNDLE, Localizer
 from core.network.campus_net import CampusNet
 from core.network.net_config import NetConfig
@@ -60,7 +60,7 @@ def run(effort: Effort) -> Section:
         assert isinstance(engine, OnnxEngine)
         options = ort.SessionOptions()
         options.intra_op_num_threads = engine.session.get_session_options().intra_op_num_threads
-        options.add_session_config_entry("session.x64quantprecision", "1")  # as exact as what it is compared with
+        compute_int8_exactly(options)  # as what it is compared with
         bare = ort.InferenceSession(bundle.read("model.int8.onnx"), options, providers=["CPUExecutionProvider"])
         localizer, photo = Localizer(bundle, engine), sample_bytes(bundle)[0]
         size = bundle.manifest.image_size

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import onnx
+import pytest
 from onnx import TensorProto, helper, numpy_helper
+from onnxruntime import SessionOptions
 
-from core.engines.onnx_engine import open_session
+from core.engines.onnx_engine import compute_int8_exactly, open_session
 
 CHANNELS, OUTPUTS, SIZE = 64, 16, 4
 
@@ -42,3 +46,24 @@ def test_products_of_8_bits_do_not_overflow_on_any_cpu() -> None:
     image = np.full((1, CHANNELS, SIZE, SIZE), 255, np.uint8)
     (sums,) = session.run(None, {"image": image})
     np.testing.assert_array_equal(sums, 200)
+
+
+@pytest.mark.parametrize(
+    ("flags", "asked"),
+    [("avx2 avx512f avx512_vnni", False), ("avx2 avx_vnni", False), ("avx2 avx512f", True), ("asimd fp16", True)],
+)
+def test_what_makes_int8_exact_is_asked_for_only_without_vnni(flags: str, asked: bool, tmp_path: Path) -> None:
+    """Beside VNNI, which is exact, it would double a network's time."""
+    cpus, options = tmp_path / "cpuinfo", SessionOptions()
+    cpus.write_text(f"flags\t\t: fpu {flags} ht\n")
+    compute_int8_exactly(options, cpus)
+    assert is_asked_for(options) is asked
+    compute_int8_exactly(unknown := SessionOptions(), tmp_path / "absent")
+    assert is_asked_for(unknown)
+
+
+def is_asked_for(options: SessionOptions) -> bool:
+    try:
+        return bool(options.get_session_config_entry("session.x64quantprecision") == "1")
+    except Exception:  # ONNX Runtime's own for what was never set, which has no type of its own
+        return False
