@@ -37,7 +37,7 @@ STANDPOINT = [f"samples/test-walk-IMG_000{number}.jpg" for number in (43, 41, 42
 COLOURS = 160  # of a picture: a tenth of its bytes, and nothing that one sees
 GAP_PX = 16
 COLLECT, REVIEW = "phone/collect.png", "review.png"
-TAPPED = {"x": 246, "y": 187}  # on the map of "No, I am here": where the photo was taken
+BESIDE_PX = (4, 36)  # of the answer, on the map of "No, I am here": where the photo was taken
 
 State = Callable[[Any], None]
 
@@ -86,10 +86,8 @@ def main() -> int:
         ground.wait_for()
         page.locator(".st-key-correction").evaluate("place => place.scrollIntoView()")
         page.wait_for_timeout(500)
-        ground.hover(position=TAPPED)
-        page.mouse.wheel(0, -500)
-        page.wait_for_timeout(500)
-        ground.click(position=TAPPED)
+        box = ground.bounding_box()
+        ground.click(position={"x": box["width"] / 2 + BESIDE_PX[0], "y": box["height"] / 2 + BESIDE_PX[1]})
 
     def alike(page: Any) -> None:
         answer(page)
