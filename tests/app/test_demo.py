@@ -28,9 +28,12 @@ SAMPLE = "samples/test-evening-IMG_00263.jpg"
 FILMING = """[...document.querySelectorAll('*')].some(e => e.shadowRoot?.querySelector('video')?.videoWidth > 0)"""
 
 _TAP_BOTH = """([names, apart_ms]) => {
-  const buttons = () => [...document.querySelector(".st-key-in_play").querySelectorAll("*")]
+  const buttons = () => [...document.querySelectorAll(".st-key-in_play *")]
     .flatMap(element => [...(element.shadowRoot?.querySelectorAll("button") ?? [])]);
-  const tap = name => buttons().find(button => button.ariaLabel === name).click();
+  const tap = name => { // while the row is drawn anew there is nothing under the finger for a moment
+    const button = buttons().find(button => button.ariaLabel === name);
+    button ? button.click() : requestAnimationFrame(() => tap(name));
+  };
   tap(names[0]);
   apart_ms ? setTimeout(() => tap(names[1]), apart_ms) : tap(names[1]);
 }"""
