@@ -156,7 +156,6 @@ def make_bundle(
     fitted = fitted_to(run.net, task)
     if not config.keep_trained and (found := nearer_than_trained(fitted, task, run.fit)) is not None:
         run = replace(run, net=found[0], fit=found[1])
-        round_weights(run.net)
         fitted = fitted_to(run.net, task)
     parts = calibrated_parts(fitted, task, run.fit.seed, config.second_look)
     training = Training(

@@ -27,11 +27,11 @@ Float32 = NDArray[np.float32]
 log = logging.getLogger(__name__)
 
 SHARES = (0.25, 0.5, 0.75)  # of a similarity that untrained features may have beside learned ones
-LEAST_GAIN = 0.05  # of the error, for a network that takes twice the time
+LEAST_GAIN = 0.05  # of the error, for a network that takes more than half as long again
 
 
 def nearer_than_trained(trained: Fitted, task: TrainingData, fit: FitConfig) -> tuple[CampusNet, FitConfig] | None:
-    """The network that is nearer than `trained` on the calibration split, and its recipe; None where none is.
+    """The network that is nearer than `trained` on the calibration split, rounded, and its recipe; None where none is.
 
     Tried are the backbone's untrained features, whitened across the sessions of the training split, alone and beside
     the learned embedding. Each answers by a posterior that is fitted on other sessions than those it is judged by.
