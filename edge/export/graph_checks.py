@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -110,7 +111,10 @@ def _types(graph: onnx.ModelProto, half: bool) -> Iterator[str]:
     if half and (into != 1 or len(casts) < 2):
         yield f"{into} casts into FP16 and {len(casts) - into} out of it, where one into it belongs before all others"
     made_by = {name: node.op_type for node in graph.graph.node for name in node.output}
+    read = Counter(name for node in graph.graph.node for name in node.input)
     for node in casts:
+        if half and _is_half(node.input[0], kinds) and read[node.input[0]] > 1:
+            yield f"{node.input[0]} leaves FP16 and goes on in it: a cast out of it belongs at a backbone's end"
         if (maker := made_by.get(node.input[0])) in AFTER_BACKBONE and _is_half(node.input[0], kinds):
             yield f"{maker} is float16: pooling and heads belong behind the cast"
 

@@ -130,9 +130,17 @@ def island(model: onnx.ModelProto) -> None:
     model.graph.node.insert(at + 1, back)
 
 
+def early_exit(model: onnx.ModelProto) -> None:
+    """What a convolution takes leaves half precision as well."""
+    last = [node for node in model.graph.node if node.op_type == "Conv"][-1]
+    out = helper.make_node("Cast", [last.input[0]], ["out"], to=TensorProto.FLOAT)
+    model.graph.node.insert(list(model.graph.node).index(last), out)
+
+
 @pytest.mark.parametrize(
     ("change", "check", "said"),
     [
+        (early_exit, "fp16: types", "leaves FP16 and goes on in it"),
         (island, "fp16: types", "2 casts into FP16 and 2 out of it"),
         (pooled_in_half, "fp16: types", "ReduceMean is float16"),
         (mixed_types, "fp16: ONNX checker", "elem type"),
