@@ -66,8 +66,6 @@ def half_network(net: CampusNet) -> CampusNet:
     backbone and one out of it. Run in torch it rounds activations as a GPU does, unlike ONNX Runtime's CPU.
     Normalisation, pooling and heads stay FP32, where rounding would cost metres and their time is nothing.
     """
-    net = copy.deepcopy(net)
-    net.shared_layers = 0  # each backbone is whole
     half = fold_batch_norm(net)
     for part in [part for part in half.modules() if isinstance(part, CampusNet)]:
         part.backbone = _HalfBackbone(part.backbone)
@@ -130,6 +128,7 @@ def fold_batch_norm(net: CampusNet) -> CampusNet:
     EngineError where a batch norm follows anything else.
     """
     net = copy.deepcopy(net).eval().cpu()
+    net.shared_layers = 0  # each backbone runs whole, so that all its norms are met
     before = _batch_norms(net)
     for name, norm in [(name, module) for name, module in net.named_modules() if module in before]:
         _fold(before[norm], norm)
