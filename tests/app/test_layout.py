@@ -15,15 +15,12 @@ from playwright.sync_api import expect
 
 from core.campus.bundle import Bundle
 from core.campus.frame import LocalFrame
-from tests import REPOSITORY, chromium
-from tests.app.harness import DESKTOP, LANDSCAPE, PHONE, SMALL, Open, Visit, two_views
+from tests import chromium
+from tests.app.harness import DESKTOP, LANDSCAPE, PHONE, SMALL, VIEWPORT, Open, Visit, two_views
 from tests.bundles import CENTRE, TWINS_M, photo
 
 pytestmark = pytest.mark.slow
 
-# Asks deck.gl where it looks, as the scale bar does.
-DECK = (REPOSITORY / "app/frontend/deck.js").read_text("utf-8")
-VIEWPORT = f"{DECK} const viewport = () => deckOnPage()?.getViewports()[0];"
 SIZES = [pytest.param(size, id=f"{size[0]}x{size[1]}") for size in (PHONE, SMALL, LANDSCAPE, DESKTOP)]
 
 

@@ -7,15 +7,11 @@ from typing import Any
 
 import pytest
 
-from tests import REPOSITORY
-from tests.app.harness import LANDSCAPE, PHONE, Open, Visit
+from tests.app.harness import LANDSCAPE, PHONE, VIEWPORT, Open, Visit
 from tests.bundles import photo
 
 pytestmark = pytest.mark.slow
 
-# Asks deck.gl where it looks, as the scale bar does.
-DECK = (REPOSITORY / "app/frontend/deck.js").read_text("utf-8")
-VIEWPORT = f"{DECK} const viewport = () => deckOnPage()?.getViewports()[0];"
 SCROLLED = "document.querySelector('[data-testid=stMain]').scrollTop"
 SIZES = [pytest.param(PHONE, id="phone"), pytest.param(LANDSCAPE, id="landscape")]
 STEPS = 30
