@@ -30,6 +30,7 @@ from core.photo.exif import read_tags
 _FRONTEND = Path(__file__).resolve().parent / "frontend"
 _PAGES = Path(__file__).resolve().parent / "collect" / "pages"
 _LABELS_SCRIPT, _MAP_SCRIPT = _PAGES / "labels.js", _PAGES / "map.js"
+_KEPT_SCRIPT, _REST_SCRIPT = _FRONTEND / "kept.js", _FRONTEND / "rest.js"
 MAX_PHOTO_BYTES = 25 * 2**20
 MAX_SIDE_PX = 1600  # far more than any network here wants, and 12 megapixels become 0.4 MB on the way
 JPEG_QUALITY = 0.9
@@ -203,7 +204,7 @@ def scale_bar(texts: Texts, metres_per_px: float, *, webgl: bool) -> None:
     """How long some round number of metres is on the map, at each zoom; without WebGL at the still picture's scale."""
     words = {key: texts[key] for key in ("metres", "kilometres")}
     data = {"texts": words, "metres_per_px": metres_per_px, "webgl": webgl}
-    component("scale", _FRONTEND / "deck.js")(key="scale", data=data)
+    component("scale", _KEPT_SCRIPT, _REST_SCRIPT)(key="scale", data=data)
 
 
 def names_on_map(labels: Sequence[Label], numbered: Sequence[Candidate], *, dark: bool) -> None:
@@ -215,7 +216,7 @@ def names_on_map(labels: Sequence[Label], numbered: Sequence[Candidate], *, dark
         "numbered": [[place.lon, place.lat] for place in numbered],
         "number_px": 2 * NUMBER_PX + NUMBER_EDGE_PX,
     }
-    component("names", _LABELS_SCRIPT)(key="names", data=data)
+    component("names", _KEPT_SCRIPT, _LABELS_SCRIPT)(key="names", data=data)
 
 
 @lru_cache(maxsize=4)

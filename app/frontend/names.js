@@ -1,18 +1,7 @@
 // The names on the map. Its style places each whole or not at all; how one looks is drawn here with the letters of the
-// browser, since the letters of a style come from a server. Streamlit gives no one its map, so it is asked for.
-// `labels.js` stands before this file.
+// browser, since the letters of a style come from a server. `kept.js` and `labels.js` stand before this file.
 const LINE_PX = 14, HALO_PX = 3, FONT = "700 12px system-ui, sans-serif";
 let watching, looked, numbered = [], number_px = 0;
-
-function mapOnPage() {
-  const node = document.querySelector("[data-testid=stDeckGlJsonChart] :is(.mapboxgl-map, .maplibregl-map)");
-  const name = node && Object.keys(node).find((key) => key.startsWith("__reactFiber$"));
-  for (let fiber = name && node[name]; fiber; fiber = fiber.return) {
-    for (let hook = fiber.memoizedState; hook?.next !== undefined; hook = hook.next) {
-      if (hook.memoizedState?.addImage) return hook.memoizedState;
-    }
-  }
-}
 
 // An image is called by its colour, a space, and the lines of its text.
 function picture(image, halo, ratio) {
@@ -39,13 +28,13 @@ function hideCut(map) {
   const screen = map.getCanvas().getBoundingClientRect();
   const over = [...document.querySelectorAll(OVER_MAP)].map((part) => part.getBoundingClientRect());
   for (const place of numbered) {
-    const at = map.project(place), [x, y] = [screen.left + at.x, screen.top + at.y], half = number_px / 2;
-    over.push({ left: x - half, right: x + half, top: y - half, bottom: y + half });
+    const at = map.project(place);
+    over.push(rectangleAbout([screen.left + at.x, screen.top + at.y], [number_px, number_px]));
   }
   for (const { id, properties, geometry } of map.queryRenderedFeatures({ layers: ["names"] })) {
     const { data, pixelRatio } = map.style.getImage(properties.image), at = map.project(geometry.coordinates);
     const size = [data.width / pixelRatio, data.height / pixelRatio];
-    const cut = isCut([screen.left + at.x, screen.top + at.y], size, screen, over);
+    const cut = isCut(rectangleAbout([screen.left + at.x, screen.top + at.y], size), screen, over);
     const name = { source: "names", id };
     if ((map.getFeatureState(name).cut ?? false) !== cut) map.setFeatureState(name, { cut });
   }

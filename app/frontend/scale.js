@@ -1,6 +1,6 @@
 // A scale bar that is true at each zoom. Streamlit tells no one where its map looks, so the deck.gl instance is asked; a
 // browser without WebGL has the still picture, whose scale the server knows. Where neither is known there is no bar.
-// `deck.js` stands before this file.
+// `kept.js` and `rest.js` stand before this file.
 const STEPS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000];
 const EQUATOR_M = 40075016.686, TILE_PX = 512, MOST_PX = 110;
 let watching;

@@ -126,9 +126,9 @@ _POOR_CONTRAST = """() => {
   return poor;
 }"""
 
-# Asks deck.gl where it looks, as the scale bar does.
-_DECK = (REPOSITORY / "app/frontend/deck.js").read_text("utf-8")
-VIEWPORT = f"{_DECK} const viewport = () => deckOnPage()?.getViewports()[0];"
+# `mapOnPage` and `deckOnPage`; and where deck.gl looks, asked as the scale bar does.
+KEPT_SCRIPT = (REPOSITORY / "app/frontend/kept.js").read_text("utf-8")
+VIEWPORT = f"{KEPT_SCRIPT} const viewport = () => deckOnPage()?.getViewports()[0];"
 # Of each name of a small map whether it is seen, whether a mark lies over the place where it stands, and whether the
 # map's edge cuts that.
 _NAMES = """(svg) => {

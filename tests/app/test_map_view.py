@@ -17,14 +17,12 @@ from app.map.deck import Room, view_of
 from app.map.still import HEIGHT_PX, WIDTH_PX, still_map
 from core.campus.bundle import Bundle
 from core.locate.localizer import DEMO_BUNDLE
-from tests import REPOSITORY, chromium
-from tests.app.harness import DESKTOP, PHONE, Open, Server, Visit, start_app
+from tests import chromium
+from tests.app.harness import DESKTOP, KEPT_SCRIPT, PHONE, Open, Server, Visit, start_app
 from tests.bundles import make_bundle, photo
 
 pytestmark = pytest.mark.slow
 
-NAMES_SCRIPT = (REPOSITORY / "app/frontend/names.js").read_text("utf-8")
-DECK_SCRIPT = (REPOSITORY / "app/frontend/deck.js").read_text("utf-8")
 # Asks MapLibre where it drew which of its names.
 PLACED = """
   const map = mapOnPage(), screen = map.getCanvas().getBoundingClientRect();
@@ -81,7 +79,7 @@ def letters(seen: Visit) -> int:
 
 def placed_names(seen: Visit) -> list[dict[str, Any]]:
     """The names that the map could show: rank, middle and size in pixels, whether it is drawn; by rank."""
-    asked = NAMES_SCRIPT.partition("export default")[0] + PLACED
+    asked = KEPT_SCRIPT + PLACED
     return sorted(seen.page.evaluate(f"() => {{ {asked} }}"), key=lambda name: float(name["rank"]))
 
 
@@ -270,7 +268,7 @@ def drag(seen: Visit, east_px: float, south_px: float) -> None:
 
 
 def test_a_name_that_anything_over_the_map_or_its_edge_would_cut_is_not_seen(visit: Open, named: Server) -> None:
-    asked = NAMES_SCRIPT.partition("export default")[0] + CUT
+    asked = KEPT_SCRIPT + CUT
     seen = visit(PHONE, url=named.url)
     seen.map_drawn()
     as_it_should = "names.every(({ meets, scaled, leaves, hidden }) => (meets || scaled || leaves) === hidden)"
@@ -288,7 +286,7 @@ def test_a_name_that_anything_over_the_map_or_its_edge_would_cut_is_not_seen(vis
 def test_a_name_that_a_numbered_place_would_cover_is_not_seen(
     visit: Open, named: Server, size: tuple[int, int]
 ) -> None:
-    asked = DECK_SCRIPT + NAMES_SCRIPT.partition("export default")[0] + CUT + NUMBERED
+    asked = KEPT_SCRIPT + CUT + NUMBERED
     seen = visit(size, url=named.url)
     page = seen.page
     field = page.locator(".st-key-gallery input[type=file]")

@@ -6,9 +6,12 @@ function sizeOfName(lines, font, line_px, halo_px) {
   return [Math.max(...lines.map((line) => pen.measureText(line).width)) + 2 * halo_px, lines.length * line_px + 2 * halo_px];
 }
 
-// Whether a name about [x, y] leaves the screen, or meets one of the rectangles over it. A name that is cut is not seen at all.
-function isCut([x, y], [wide, high], screen, over) {
-  const [left, right, top, bottom] = [x - wide / 2, x + wide / 2, y - high / 2, y + high / 2];
+function rectangleAbout([x, y], [wide, high]) {
+  return { left: x - wide / 2, right: x + wide / 2, top: y - high / 2, bottom: y + high / 2 };
+}
+
+// Whether a name leaves the screen, or meets one of the rectangles over it. A name that is cut is not seen at all.
+function isCut({ left, right, top, bottom }, screen, over) {
   return left < screen.left || right > screen.right || top < screen.top || bottom > screen.bottom
     || over.some((part) => right > part.left && left < part.right && bottom > part.top && top < part.bottom);
 }

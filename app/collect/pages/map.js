@@ -117,15 +117,13 @@ class CampusMap {
     const screen = this.svg.getBoundingClientRect(), taken = this.thanks.hidden ? [] : [this.thanks.getBoundingClientRect()];
     const middle = [screen.left + screen.width / 2, screen.top + screen.height / 2];
     const onScreen = (at) => at.map((metres, axis) => middle[axis] + (metres - this.middle[axis]) * this.scale);
-    const take = ([x, y], [wide, high]) =>
-      taken.push({ left: x - wide / 2, right: x + wide / 2, top: y - high / 2, bottom: y + high / 2 });
     for (const { dataset, size_px } of this.marks.querySelectorAll(".mark")) {
-      take(onScreen(dataset.at.split(" ").map(Number)), [size_px, size_px]);
+      taken.push(rectangleAbout(onScreen(dataset.at.split(" ").map(Number)), [size_px, size_px]));
     }
     this.plan.labels.forEach(([east, north], index) => {
-      const at = onScreen([east, -north]), seen = !isCut(at, this.sizes[index], screen, taken);
+      const name = rectangleAbout(onScreen([east, -north]), this.sizes[index]), seen = !isCut(name, screen, taken);
       this.names[index].setAttribute("visibility", seen ? "visible" : "hidden");
-      if (seen) take(at, this.sizes[index]);
+      if (seen) taken.push(name);
     });
   }
 

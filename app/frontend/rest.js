@@ -1,18 +1,6 @@
-// The deck.gl instance behind Streamlit's map, which Streamlit gives no one, so it is asked for.
 const AWAKE_MS = 2000, RESTING_MS = 200;
 const STIRS = ["pointerdown", "pointermove", "wheel", "touchstart", "touchmove", "keydown", "resize", "visibilitychange"];
 let resting, stir;
-
-function deckOnPage() {
-  const node = document.querySelector("[data-testid=stDeckGlJsonChart] #deckgl-wrapper");
-  const name = node && Object.keys(node).find((key) => key.startsWith("__reactFiber$"));
-  for (let fiber = name && node[name]; fiber; fiber = fiber.return) {
-    for (let hook = fiber.memoizedState; hook?.next !== undefined; hook = hook.next) {
-      const deck = hook.memoizedState?.current?.deck;
-      if (deck?.getViewports) return deck.isInitialized ? deck : undefined;
-    }
-  }
-}
 
 // For as long as there is a map deck.gl asks at every frame of the screen whether to draw it, which keeps a phone's
 // processor from its sleep. While no finger moves and the page does not change it asks five times a second.
