@@ -46,6 +46,7 @@ def answer(sighting: Sighting, localizer: Localizer, texts: Texts) -> None:
             st.caption(texts["position"])
             st.html(cards.position(fix))
             st.html(cards.place_code(fix, texts))
+        st.caption(texts["zones_likely"])
         st.html(cards.zone_table(fix, texts))
         total = round(sum(fix.timings_ms.values()))
         st.caption(texts.say("timing", total=total, engine=localizer.engine.name))

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from app import widgets
 from app.following import steady_view
-from app.map.deck import Place, Room, Shown, campus_deck, coverage_deck, labels_of, view_of
+from app.map.deck import Place, Room, Shown, campus_deck, coverage_deck, labels_of, radii_m, view_of
 from app.map.still import px_per_metre, still_map
 from app.shared import dark
-from core.locate.confidence import places_to_name
+from core.locate.confidence import confidence, places_to_name
 
 if TYPE_CHECKING:
     import pydeck
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from app.sighting import Sighting
     from app.texts import Texts
     from core.campus.bundle import Bundle
+    from core.locate.fix import Fix
 
 
 def shown() -> Shown:
@@ -35,25 +37,31 @@ def earlier_places(bundle: Bundle, *, but_last: bool) -> list[Place]:
     return [place for entry in entries if entry.fix.campus == name and (place := entry.on_track) is not None]
 
 
+def _said(bundle: Bundle, fix: Fix | None, page: str, texts: Texts) -> str:
+    """The map in words, for those who do not see it."""
+    empty = texts.say("coverage_alt" if page == "campus" else "map_alt_empty", campus=bundle.manifest.name)
+    if fix is None:
+        return empty
+    if confidence(fix) == "split":
+        return f"{empty}: {texts.say('split', count=len(fix.candidates))}"
+    return texts.say("map_alt", zone=texts.zone_name(fix.zone.name), radius=texts.distance(radii_m(fix)[0]))
+
+
 def stage(bundle: Bundle, page: str, texts: Texts, *, webgl: bool, room: Room) -> None:
     """Draw the map of a page into the current container."""
     current: Sighting | None = st.session_state.current if page == "locate" else None
     located = current if current is not None and current.place is not None else None
-    name = bundle.manifest.name
-    alt = texts.say("map_alt_empty", campus=name)
     fix, truth, view = None, None, None
     if located is not None and located.radii_m is not None:
         view = steady_view(bundle, located, room)
         fix, truth = located.fix, located.truth if located.truth_on_campus else None
-        zone, radius = texts.zone_name(fix.zone.name), texts.distance(located.radii_m[0])
-        alt = texts.say("map_alt", zone=zone, radius=radius)
+    alt = _said(bundle, fix, page, texts)
     view = view or view_of(bundle, fix, truth, room)
     still = still_map(bundle, fix, truth=truth, view=view, room=room, lang=texts.lang, dark=dark())
-    st.html(f"<img class='still' src=\"{still}\" alt=''>")
+    st.html(f'<img class=\'still\' src="{still}" alt="{"" if webgl else escape(alt)}">')  # under the live map a double
     recentred = int(st.session_state.get("recentred", 0))
     deck: pydeck.Deck
     if page == "campus":
-        alt = texts.say("coverage_alt", campus=name)
         deck = coverage_deck(bundle, shown=shown(), view=view, recentred=recentred, lang=texts.lang, dark=dark())
     else:
         track = earlier_places(bundle, but_last=located is not None)

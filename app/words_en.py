@@ -92,6 +92,7 @@ WORDS = {
     "truth_error": "(GPS ± {error})",
     "position": "Latitude, longitude",
     "details": "Details",
+    "zones_likely": "Zones, the likeliest first",
     "timing": "{total} ms on the server · {engine}",
     "your_photo": "This photo",
     "map_alt": "Map: {zone}, within {radius}",

@@ -92,6 +92,7 @@ WORDS = {
     "truth_error": "(\u2068GPS ± {error}\u2069)",
     "position": "קו רוחב, קו אורך",
     "details": "פרטים",
+    "zones_likely": "אזורים, הסביר ביותר ראשון",
     "timing": "{total} אלפיות שנייה בשרת · {engine}",
     "your_photo": "התמונה הזאת",
     "map_alt": "מפה: {zone}, עד {radius}",

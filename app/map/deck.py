@@ -354,13 +354,13 @@ def _fix_layers(bundle: Bundle, fix: Fix, theme: Theme) -> list[pydeck.Layer]:
                 "PolygonLayer", "heading", sector, get_polygon="outline", get_fill_color=[*theme.fix, 90], stroked=False
             )
         )
-    # The only circle in metres; all other dots keep their size on the screen.
-    layers += [
-        dots("radius68", here, round(radius68_m, 2), [*theme.fix, 26], [*theme.fix, 255], 3, units="meters"),
-        path_layer("radius95", dashes(bundle, ring_m(at, radius95_m)), [*theme.fix, 210], 2),
-    ]
+    layers.append(path_layer("radius95", dashes(bundle, ring_m(at, radius95_m)), [*theme.fix, 210], 2))
     if confidence(fix) != "split":  # between look-alikes the median is a place where nobody stands
-        layers.append(dots("fix", here, 8, [*theme.fix, 255], [*theme.halo, 255], 3))
+        layers += [
+            # The only circle in metres; all other dots keep their size on the screen.
+            dots("radius68", here, round(radius68_m, 2), [*theme.fix, 26], [*theme.fix, 255], 3, units="meters"),
+            dots("fix", here, 8, [*theme.fix, 255], [*theme.halo, 255], 3),
+        ]
     if others := places_to_name(fix):
         rows = [
             {"at": rounded([candidate.lon, candidate.lat]), "text": str(number)}

@@ -43,11 +43,8 @@ def legend(
     items = []
     if fix is not None and not fix.refused:
         if confidence(fix) != "split":
-            items.append(LegendItem("fix", "dot", theme.fix))
-        items += [
-            LegendItem("radius68", "circle", theme.fix),
-            LegendItem("radius95", "dashed", theme.fix),
-        ]
+            items += [LegendItem("fix", "dot", theme.fix), LegendItem("radius68", "circle", theme.fix)]
+        items.append(LegendItem("radius95", "dashed", theme.fix))
         if draws_heat(fix, shown):
             items.append(LegendItem("probability", "heat", theme.heat[1]))
         if places_to_name(fix):

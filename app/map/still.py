@@ -137,16 +137,17 @@ def _drawn(feature: dict[str, Any], at: At, colours: dict[str, str]) -> str:
 
 
 def _answer(fix: Fix, at: At, px_per_m: float, theme: Theme) -> list[str]:
-    """The circles, the dot where there is one place, and the numbered places where there are several."""
+    """The dashed circle, disc and dot where there is one place, and the numbered places where there are several."""
     blue, red, halo = css(theme.fix), css(theme.candidate), css(theme.halo)
     x, y = at(fix.lat, fix.lon)
     inner, outer = (round(radius_m * px_per_m, 1) for radius_m in radii_m(fix))
-    parts = [
-        f"<circle cx='{x}' cy='{y}' r='{inner}' fill='{blue}' fill-opacity='.14' stroke='{blue}' stroke-width='2'/>",
-        f"<circle cx='{x}' cy='{y}' r='{outer}' fill='none' stroke='{blue}' stroke-dasharray='8 8'/>",
-    ]
+    middle = f"<circle cx='{x}' cy='{y}'"
+    parts = [f"{middle} r='{outer}' fill='none' stroke='{blue}' stroke-dasharray='8 8'/>"]
     if confidence(fix) != "split":
-        parts.append(f"<circle cx='{x}' cy='{y}' r='8' fill='{blue}' stroke='{halo}' stroke-width='3'/>")
+        parts += [
+            f"{middle} r='{inner}' fill='{blue}' fill-opacity='.14' stroke='{blue}' stroke-width='2'/>",
+            f"{middle} r='8' fill='{blue}' stroke='{halo}' stroke-width='3'/>",
+        ]
     for number, place in enumerate(places_to_name(fix), start=1):
         x, y = at(place.lat, place.lon)
         parts.append(

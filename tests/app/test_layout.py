@@ -166,6 +166,7 @@ def test_without_webgl_the_map_is_a_still_picture_with_its_circle(visit: Open, b
         page.wait_for_function("document.documentElement.classList.contains('no-webgl')")
         page.wait_for_function("!document.querySelector('[data-testid=stDeckGlJsonChart]')")
         page.locator("img.still[src*=stroke-dasharray]").wait_for()
+        assert re.fullmatch(r"Map: .+, within \d+ m", page.locator("img.still").get_attribute("alt"))
         picture = page.locator(".st-key-stage").screenshot()
         assert len(Image.open(io.BytesIO(picture)).convert("RGB").getcolors(1 << 20) or []) > 50
         seen.screenshot("layout-no-webgl")

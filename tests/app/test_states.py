@@ -120,7 +120,8 @@ def test_a_split_answer_lists_the_places_and_claims_none(start: Start) -> None:
     assert said.count("<li><span class='number'") == 2
     assert "class='position'" not in said, "nobody stands between them"
     assert "class='position'" in html(give(start(), photo()))
-    assert "fix" not in {layer["id"] for layer in maps(app)[0]["layers"]}
+    assert not {"fix", "radius68"} & {layer["id"] for layer in maps(app)[0]["layers"]}
+    assert app.get("deck_gl_json_chart")[0].proto.alt == "Map of Testfield: 2 places fit"
 
 
 def test_another_place_is_not_pretended_to_be_this_campus(start: Start) -> None:

@@ -157,8 +157,11 @@ def test_a_split_answer_numbers_its_places_and_claims_no_single_one(
     fix = located("split")
     drawn = layers(campus_deck(localizer.bundle, fix))
     assert [row["text"] for row in drawn["candidates"]["data"]] == ["1", "2"]
-    assert "fix" not in drawn
-    assert {item.key for item in legend(fix)} >= {"candidate", "radius68", "probability"}
+    assert not {"fix", "radius68"} & set(drawn), "nobody stands between them, and most of the ground there is not meant"
+    assert "radius95" in drawn
+    assert "fill-opacity='.14'" not in unquote(still_map(localizer.bundle, fix))
+    assert "fill-opacity='.14'" in unquote(still_map(localizer.bundle, located("good")))
+    assert {item.key for item in legend(fix)} == {"candidate", "radius95", "probability"}
 
 
 def test_places_at_the_fix_itself_are_not_named_again() -> None:
