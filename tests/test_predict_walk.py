@@ -7,12 +7,15 @@ import io
 import json
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 from PIL import Image
 
+from core.archive.journal import Journal
+from core.archive.walks import read_times
 from tests import REPOSITORY
 from tests.bundles import make_bundle, photo
 
@@ -63,6 +66,47 @@ def test_a_walk_is_in_the_order_of_its_exif_and_becomes_a_track(field: Path, pho
 def test_times_of_a_csv_go_before_exif(field: Path, photos: Path, tmp_path: Path) -> None:
     done = predict(photos, "--walk", "--bundle", field, "--json", "--times", tmp_path / "times.csv")
     assert "".join(Path(json.loads(line)["photo"]).stem for line in done.stdout.splitlines()) == "efcabd"
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        (b"image_name,local_time\nd.jpg,yesterday\n", "row 2 (d.jpg): 'yesterday' is no time"),
+        (b"name,when\nd.jpg,2026\n", "needs the columns image_name and local_time"),
+        (None, "no such file"),
+    ],
+)
+def test_a_table_of_times_that_is_none_is_said_in_a_line(
+    field: Path, photos: Path, tmp_path: Path, table: bytes | None, said: str
+) -> None:
+    if table is not None:
+        (tmp_path / "wrong.csv").write_bytes(table)
+    done = predict(photos, "--walk", "--bundle", field, "--times", tmp_path / "wrong.csv")
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_times_are_read_as_a_spreadsheet_writes_them(tmp_path: Path) -> None:
+    """In its own encoding, with semicolons and rows that end early; a photo without a time has that of its EXIF."""
+    table = "local_time;image_name\n2026-03-01 12:00:05;caf\xe9.jpg\n;b.jpg\n\n2026-03-01 12:00:06\n"
+    (tmp_path / "times.csv").write_bytes(table.encode("cp1252"))
+    assert read_times(tmp_path / "times.csv") == {"caf\xe9.jpg": datetime(2026, 3, 1, 12, 0, 5)}
+
+
+def test_a_name_that_is_no_text_is_a_photo_like_any_other(field: Path, tmp_path: Path) -> None:
+    folder, name = tmp_path / "photos", "caf\udce9.jpg"
+    folder.mkdir()
+    (folder / name).write_bytes(photo())
+    for words in (("--together",), ("--out", tmp_path / "a.jsonl"), ("--out", tmp_path / "a.parquet", "--shard", "1/1"),
+                  ("--out", tmp_path / "a.csv")):  # fmt: skip
+        done = predict(folder, "--bundle", field, *words)
+        assert done.returncode == 0, done.stderr
+    done = predict(folder / name, "--bundle", field)
+    assert "caf\\udce9.jpg" in done.stdout, done.stderr
+    assert json.loads((tmp_path / "a.jsonl").read_text())["photo"].endswith("caf\\xe9.jpg")
+    with Journal(tmp_path / "a.jsonl", resume=True) as journal:
+        assert journal.has(str(folder / name))
 
 
 def test_photos_together_are_one_fix(field: Path, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from core.archive.rows import COLUMNS, Row, schema
 from core.errors import CampusError, MissingDependency
 from core.io.csv_cells import as_it_was, harmless
 from core.io.files import check_replaceable, written_atomically
+from core.photo.names import as_text
 
 FORMATS = (".jsonl", ".csv", ".parquet")
 
@@ -55,7 +56,7 @@ class Journal:
 
     def has(self, photo: str) -> bool:
         """Whether an earlier run left a row of this photo."""
-        return _one_line(photo) in self._done
+        return _one_line(as_text(photo)) in self._done
 
     def add(self, row: Row) -> None:
         """Write a row; once this returns, a kill does not lose it, and a power cut at most what the disk still held."""

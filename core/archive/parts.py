@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from core.archive.rows import Row, schema
 from core.archive.stores import store_of
-from core.errors import CampusError
+from core.errors import CampusError, reason_of
 
 PART_ROWS = 100_000
+_PART = re.compile(r"part-(\d+)\.parquet")
 
 
 class Parts:
@@ -27,12 +29,16 @@ class Parts:
         if self._store.get_file_info(self._folder).type == FileType.File:
             raise CampusError("is a file", path=out, remedy="choose another --out, which becomes a folder of parts")
         there = self._store.get_file_info(FileSelector(self._folder, allow_not_found=True))
-        self._next = len(there)
+        self._next = 1 + max((_number(each.base_name) for each in there), default=-1)
         if there and not resume:
             raise CampusError("exists already", path=out, remedy="go on with it by --resume, or choose another --out")
         if there:
             held = pyarrow.dataset.dataset(self._folder, schema(), filesystem=self._store, format="parquet")
-            self.before = set(held.to_table(["photo"])["photo"].to_pylist())
+            try:
+                self.before = set(held.to_table(["photo"])["photo"].to_pylist())
+            except (pyarrow.ArrowInvalid, OSError) as error:
+                remedy = "choose another --out, or take away what is no part of it"
+                raise CampusError(f"cannot be gone on with ({reason_of(error)})", path=out, remedy=remedy) from error
 
     def add(self, row: Row) -> None:
         self._rows.append(row.as_dict())
@@ -58,3 +64,9 @@ class Parts:
         pyarrow.parquet.write_table(table, begun, filesystem=self._store)
         self._store.move(begun, f"{self._folder}/{name}")
         self._rows, self._next = [], self._next + 1
+
+
+def _number(name: str) -> int:
+    """The number of a part by its file's name; -1 for what is none."""
+    part = _PART.fullmatch(name)
+    return int(part[1]) if part else -1

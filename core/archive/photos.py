@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import hashlib
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +30,7 @@ class Shard:
 
     def holds(self, name: str) -> bool:
         """Whether a photo of that name is in this part; the same on every machine."""
-        return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") % self.count == self.index - 1
+        return int.from_bytes(hashlib.sha256(os.fsencode(name)).digest()[:8], "big") % self.count == self.index - 1
 
 
 def archive_photos(places: Iterable[str], shard: Shard | None = None) -> list[str]:

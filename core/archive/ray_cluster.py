@@ -18,6 +18,7 @@ from core.archive.run import opened, with_progress
 from core.archive.stores import StoredPhoto, stored_photos
 from core.errors import CampusError, MissingDependency, reason_of
 from core.locate.many import BATCH
+from core.photo.names import as_text
 
 Photos = list[StoredPhoto]
 
@@ -39,7 +40,7 @@ def locate_on_cluster(
     """
     parts = Parts(out, resume)
     photos = stored_photos(places, shard)
-    left = [photo for photo in photos if photo.name not in parts.before]
+    left = [photo for photo in photos if as_text(photo.name) not in parts.before]
     rows: Iterator[Row] = iter(())
     if left:
         size = max(BATCH, min(_LARGEST, len(left) // (_TURNS * _cores(address))))

@@ -7,6 +7,7 @@ from typing import Any
 
 from core.errors import PhotoError
 from core.locate.fix import Fix
+from core.photo.names import as_text
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,9 @@ class Row:
     error: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """By column, in order."""
-        return {name: getattr(self, name) for name in COLUMNS}
+        """By column, in order; texts as any file takes them."""
+        values = {name: getattr(self, name) for name in COLUMNS}
+        return {name: as_text(value) if isinstance(value, str) else value for name, value in values.items()}
 
 
 COLUMNS = tuple(field.name for field in fields(Row))

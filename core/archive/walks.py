@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,13 +9,16 @@ from datetime import datetime, timezone
 from pathlib import Path
 from xml.etree import ElementTree
 
-from core.errors import CampusError
+from core.errors import CampusError, in_a_line
+from core.io.csv_cells import as_it_was
 from core.io.files import written_atomically
+from core.io.labels import csv_rows
 from core.locate.fix import Fix
 from core.locate.localizer import Localizer
 from core.locate.many import all_readable
 from core.locate.reading import Reading
 from core.photo.capture import as_utc, parse_local_time
+from core.photo.names import as_text
 
 _TIMES = ("time_utc", "local_time")
 TRACK_SUFFIXES = (".geojson", ".gpx")
@@ -54,14 +56,26 @@ def _taken(photo: str, reading: Reading, known: dict[str, datetime]) -> datetime
 
 
 def read_times(path: Path) -> dict[str, datetime]:
-    """When each image_name of a CSV was taken, by its time_utc or local_time. Raises CampusError."""
-    with path.open(newline="", encoding="utf-8-sig") as stream:
-        table = csv.DictReader(stream)
-        names = table.fieldnames or []
-        column = next((name for name in _TIMES if name in names), None)
-        if "image_name" not in names or column is None:
-            raise CampusError("needs the columns image_name and local_time (or time_utc)", path=path)
-        return {Path(row["image_name"]).name: time for row in table if (time := _parsed(row[column] or "")) is not None}
+    """When each image_name of a CSV was taken, by its time_utc or local_time; a photo without one is left out.
+
+    Raises CampusError where the file is no such table, and for a cell that is no time, naming its row.
+    """
+    rows = csv_rows(path)
+    header = [name.strip() for name in next(rows)]
+    column = next((name for name in _TIMES if name in header), None)
+    if "image_name" not in header or column is None:
+        raise CampusError("needs the columns image_name and local_time (or time_utc)", path=path)
+    times: dict[str, datetime] = {}
+    for number, row in enumerate(rows, start=2):
+        cells = dict(zip(header, (as_it_was(cell.strip()) for cell in row), strict=False))
+        name, text = cells.get("image_name", ""), cells.get(column, "")
+        if not name or not text:
+            continue
+        if (time := _parsed(text)) is None:
+            said = f"row {number} ({in_a_line(name)}): {in_a_line(text)!r} is no time"
+            raise CampusError(said, path=path, remedy="write it as 2026-11-29 14:05:00")
+        times[Path(name).name] = time
+    return times
 
 
 def _parsed(text: str) -> datetime | None:
@@ -96,7 +110,7 @@ def _geojson(passed: Sequence[Passed]) -> str:
             "type": "Feature",
             "geometry": {"type": "Point", "coordinates": at},
             "properties": {
-                "photo": one.photo,
+                "photo": as_text(one.photo),
                 "time": one.time.isoformat(),
                 "radius68_m": one.fix.radius68_m,
                 "radius95_m": one.fix.radius95_m,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import sys
 from collections.abc import Callable
@@ -26,6 +27,9 @@ _REMEDIES = {
 
 def run_cli(main: Callable[[], int]) -> int:
     """Run a command line's `main` and return its exit code; a CampusError or OSError is one line on stderr and 2."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a file's name may hold what the terminal has no letter for
     try:
         code = main()
         sys.stdout.flush()  # at exit it would be too late to say that the disk is full

@@ -48,7 +48,7 @@ def read_labels(path: Path | str, *, strict: bool = True) -> pd.DataFrame:
     import pandas as pd
 
     path = Path(path)
-    rows = _rows(path)
+    rows = csv_rows(path)
     header = [name.strip() for name in next(rows)]
     names = _column_names(path, header)
     columns: dict[str, list[str] | array[float]] = {
@@ -105,8 +105,11 @@ def _position(path: Path, number: int, cells: dict[str, str]) -> tuple[float, fl
     return position
 
 
-def _rows(path: Path) -> Iterator[list[str]]:
-    """The rows of the file that hold anything, one at a time; the first is the header."""
+def csv_rows(path: Path) -> Iterator[list[str]]:
+    """The rows of a CSV that hold anything, one at a time; the first is the header. Raises DatasetError.
+
+    It may be of any common encoding and separator, and is bounded in bytes and columns.
+    """
     try:
         data = read_regular(path, MAX_CSV_BYTES + 1)
     except FileNotFoundError:
@@ -135,7 +138,7 @@ def _rows(path: Path) -> Iterator[list[str]]:
             f"is not a CSV file ({reason_of(error)})", path=path, remedy="save the table as CSV"
         ) from None
     if empty:
-        raise DatasetError("is empty", path=path, remedy="it needs the columns image_name, lat, lon")
+        raise DatasetError("is empty", path=path, remedy="give it column names and rows")
 
 
 class _BoundedLines:

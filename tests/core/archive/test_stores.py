@@ -73,6 +73,24 @@ def test_parts_hold_every_row_once_over_two_runs(tmp_path: Path, kind: str, monk
         Parts(str(next(out.iterdir())), resume=False)
 
 
+def test_a_new_part_takes_no_other_part_s_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import pyarrow.parquet
+
+    monkeypatch.setattr(parts, "PART_ROWS", 1)
+    out = tmp_path / "out.parquet"
+    with Parts(str(out), resume=False) as first:
+        for name in "abc":
+            first.add(Row(name))
+    sorted(out.iterdir())[1].unlink()
+    with Parts(str(out), resume=True) as second:
+        assert second.before == {"a", "c"}
+        second.add(Row("b"))
+    assert sorted(pyarrow.parquet.read_table(out)["photo"].to_pylist()) == ["a", "b", "c"]
+    (out / "notes.txt").write_text("of somebody else")
+    with pytest.raises(CampusError, match="cannot be gone on with"):
+        Parts(str(out), resume=True)
+
+
 def test_a_run_that_fails_before_its_first_row_leaves_no_folder(tmp_path: Path) -> None:
     with pytest.raises(CampusError, match="no campus"), Parts(str(tmp_path / "out"), resume=False):
         raise CampusError("no campus")
