@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from core.campus.frame import LEAST_LAT, MOST_LAT
+
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
@@ -244,7 +246,7 @@ def _points(coordinates: Any) -> list[tuple[float, float]]:
         numbers = len(pair) == 2 and all(
             isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) for value in pair
         )
-        return [(pair[0], pair[1])] if numbers and abs(pair[0]) <= 180 and abs(pair[1]) <= 84 else []
+        return [(pair[0], pair[1])] if numbers and abs(pair[0]) <= 180 and LEAST_LAT <= pair[1] <= MOST_LAT else []
     parts = [_points(part) for part in coordinates]
     return [point for part in parts for point in part] if all(parts) else []
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     Float = NDArray[np.float64]
 
+LEAST_LAT, MOST_LAT = -80.0, 84.0  # degrees: where UTM ends
 EARTH_RADIUS_M = 6_371_008.8  # mean radius of WGS84, Moritz (2000), Geodetic Reference System 1980
 _UTM_FALSE_NORTHING_M = 10_000_000.0
 
@@ -46,10 +47,10 @@ def check_latlon(lat_deg: ArrayLike, lon_deg: ArrayLike) -> tuple[Float, Float]:
     lat, lon = np.broadcast_arrays(np.asarray(lat_deg, np.float64), np.asarray(lon_deg, np.float64))
     if lat.size and not (np.isfinite(lat).all() and np.isfinite(lon).all()):
         raise CampusError("a latitude or longitude is not a finite number")
-    if lat.size and (lat.min() < -80 or lat.max() > 84 or np.abs(lon).max() > 180):
+    if lat.size and (lat.min() < LEAST_LAT or lat.max() > MOST_LAT or np.abs(lon).max() > 180):
         raise CampusError(
             f"latitude {lat.min():.5f}..{lat.max():.5f}, longitude {lon.min():.5f}..{lon.max():.5f} is outside UTM "
-            "(latitude -80 to 84, longitude -180 to 180)"
+            f"(latitude {LEAST_LAT:g} to {MOST_LAT:g}, longitude -180 to 180)"
         )
     return lat, lon
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from core.campus.frame import LEAST_LAT, MOST_LAT
 from core.errors import CampusError, in_a_line
 from core.io.files import read_regular
 
@@ -32,7 +33,7 @@ def _aware(time: datetime) -> datetime:
 
 
 _Time = Annotated[datetime, AfterValidator(_aware)]
-_Lat = Annotated[float, Field(ge=-84, le=84)]
+_Lat = Annotated[float, Field(ge=LEAST_LAT, le=MOST_LAT)]
 _Lon = Annotated[float, Field(ge=-180, le=180)]
 _Metres = Annotated[float, Field(ge=0, le=100_000)]
 _Words = Annotated[str, BeforeValidator(_plain)]

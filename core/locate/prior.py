@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image, ImageDraw
 
+from core.campus.basemap import drawable
 from core.errors import CampusError
 from core.locate.motion import Band
 
@@ -97,9 +98,9 @@ def closed_cells(grid: Grid, campus_map: dict[str, Any], frame: LocalFrame) -> N
     """(rows, columns) the cells whose centre lies in a building or water of a GeoJSON map."""
     picture = Image.new("1", (grid.columns, grid.rows))
     draw = ImageDraw.Draw(picture)
-    for feature in campus_map.get("features", []):
-        if feature.get("properties", {}).get("kind") in CLOSED_KINDS:
-            for rings in _polygons(feature.get("geometry") or {}):
+    for feature in drawable(campus_map):
+        if feature["properties"]["kind"] in CLOSED_KINDS:
+            for rings in _polygons(feature["geometry"]):
                 for number, ring in enumerate(rings):
                     if (corners := _cells(grid, ring, frame)) is not None:
                         draw.polygon(corners, fill=1 if number == 0 else 0)
@@ -108,8 +109,9 @@ def closed_cells(grid: Grid, campus_map: dict[str, Any], frame: LocalFrame) -> N
 
 def _polygons(geometry: dict[str, Any]) -> list[Any]:
     """The polygons of a geometry, each a list of rings: the outline, then its holes."""
-    coordinates, kind = geometry.get("coordinates") or [], geometry.get("type")
-    return [coordinates] if kind == "Polygon" else list(coordinates) if kind == "MultiPolygon" else []
+    coordinates, kind = geometry["coordinates"], geometry["type"]
+    polygons = [coordinates] if kind == "Polygon" else coordinates if kind == "MultiPolygon" else []
+    return [polygon for polygon in polygons if isinstance(polygon, list)]
 
 
 def _cells(grid: Grid, ring: Any, frame: LocalFrame) -> list[tuple[float, float]] | None:

@@ -100,7 +100,8 @@ def test_what_is_no_photo_or_too_much_is_refused(inbox: Inbox, tmp_path: Path, m
 
 
 def test_a_sidecar_says_nothing_impossible() -> None:
-    for wrong in ({"lat": 47.0}, {"lat": 95.0, "lon": 8.0}, {"heading_deg": 360.0}, {"error_m": float("nan")},
+    for wrong in ({"lat": 47.0}, {"lat": 95.0, "lon": 8.0}, {"lat": -82.0, "lon": 8.0},
+                  {"heading_deg": 360.0}, {"error_m": float("nan")},
                   {"review": "accepted"}, {"time_utc": "noon"}, {"source": "hearsay"}):  # fmt: skip
         with pytest.raises(ValidationError):
             Sidecar.model_validate(wrong)

@@ -65,6 +65,11 @@ def test_buildings_and_their_courtyards_are_read_off_the_map() -> None:
         feature("building", ring(-40, -20, 0, 20), ring(-30, -10, -10, 10)),
         feature("path", ring(10, -20, 40, 20)),
         {"properties": {"kind": "building"}, "geometry": {"type": "Point", "coordinates": [34.8, 31.26]}},
+        {"properties": None, "geometry": {"type": "Point", "coordinates": [34.8, 31.26]}},
+        {"properties": {"kind": "building"}, "geometry": None},
+        {"properties": {"kind": "building"}, "geometry": {"type": "Polygon", "coordinates": 5}},
+        {"properties": {"kind": "building"}, "geometry": {"type": "MultiPolygon", "coordinates": [34.8, 31.26]}},
+        "no feature",
         feature("building", [["a", "b"]], [[1.0]], [[800.0, 95.0], [801.0, 95.0], [801.0, 96.0]]),
     ]
     closed = closed_cells(GRID, {"features": features}, frame)
