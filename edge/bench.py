@@ -103,7 +103,7 @@ def bench(backend: str, bundle: Bundle, photos: list[bytes], repeats: int) -> Re
             fix = localizer.locate(photos[number % len(photos)])
             times["end to end"].append(1e3 * (time.perf_counter() - started))
             for stage, taken_ms in fix.timings_ms.items():
-                times[stage].append(taken_ms)
+                times.setdefault(stage, []).append(taken_ms)  # `second_look` where a photo was in doubt
         walk = localizer.walk(keep=0)
         for number in range(repeats):  # in place of a single photo's posterior, each fix by all photos so far
             step = walk.add(photos[number % len(photos)], SECONDS_APART * number)

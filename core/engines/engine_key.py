@@ -26,7 +26,8 @@ class EngineKey:
     """Where all of this is equal, an engine can be used again; anything else means building it anew.
 
     `compute_capability` as "8.7"; `l4t` and `device` are empty where the machine is no Jetson; `flags` are the choices
-    of the build: batch sizes and workspace.
+    of the build: batch sizes and workspace. `tried`: the engine has given the golden answers here, which nothing can
+    ask it for without TensorRT's Python module; it makes no difference between two keys.
     """
 
     tensorrt: str
@@ -36,6 +37,7 @@ class EngineKey:
     device: str
     onnx_sha256: str
     flags: dict[str, int] = field(default_factory=dict)
+    tried: bool = True
 
     def differences(self, other: EngineKey) -> list[str]:
         """What is not equal, in words: "TensorRT 10.3.0 instead of 10.16.2"."""
@@ -43,6 +45,8 @@ class EngineKey:
         found = []
         for key in fields(self):
             mine, theirs = getattr(self, key.name), getattr(other, key.name)
+            if key.name == "tried":
+                continue
             if mine != theirs and key.name == "onnx_sha256":
                 found.append("another model")
             elif mine != theirs:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from core.campus.bundle import Bundle
@@ -31,7 +32,9 @@ TIMING_CACHE = "timing.cache"
 def build(folder: Bundle, flags: BuildFlags, force: bool = False) -> str:
     """Build `model.engine` and `engine.json` in an unpacked pack, or keep those that fit; says what was done.
 
-    Nothing is put in place before the engine has given the golden answers on this device. Raises EngineError.
+    Nothing is put in place before the engine has given the golden answers on this device. Where only trtexec is there
+    it cannot be asked for them: it is marked as not tried, and built anew once TensorRT's Python module is there.
+    Raises EngineError.
     """
     export = packed_export(folder)
     cuda, program = _ways_to_build()
@@ -41,7 +44,8 @@ def build(folder: Bundle, flags: BuildFlags, force: bool = False) -> str:
     wanted = key_of_this_machine(version, cuda, export.manifest.files[FP16], flags.as_dict())
     if present is not None and not force:
         differences = present.differences(wanted)
-        if not differences and _engine_is_whole(folder.path):
+        tried = present.tried or program is not None
+        if not differences and tried and _engine_is_whole(folder.path):
             return f"{folder.path / ENGINE}: up to date for {describe(wanted)}"
         if differences:
             log.info("building again: the engine was built for %s", ", ".join(differences))
@@ -50,7 +54,9 @@ def build(folder: Bundle, flags: BuildFlags, force: bool = False) -> str:
     log.info("building for %s: this takes minutes", describe(wanted))
     built = _build(export, flags, folder.path / TIMING_CACHE, program)
     said = _golden(built, export, cuda) if program is None else "not tried: TensorRT's Python module is not installed"
-    key = key_of_this_machine(built.tensorrt, cuda, export.manifest.files[FP16], flags.as_dict())
+    key = replace(
+        key_of_this_machine(built.tensorrt, cuda, export.manifest.files[FP16], flags.as_dict()), tried=program is None
+    )
     # All three are on the disk before the first is moved into place. The key is the last: an engine without its key,
     # which is all that a kill between the moves can leave, is never loaded, and built again.
     with (

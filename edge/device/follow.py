@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from core.errors import PhotoError
 from core.locate.fix import Fix
 from core.locate.localizer import Localizer
 from core.photo.capture import Capture
@@ -21,7 +22,7 @@ def dated(frame: Frame, capture: Capture) -> Frame:
     """
     if capture.taken is None or not isinstance(frame.photo, (str, Path)):
         return frame
-    return replace(frame, taken_s=capture.taken.timestamp())
+    return replace(frame, taken_s=capture.taken.timestamp(), undated=False)
 
 
 def single(localizer: Localizer) -> Locate:
@@ -42,7 +43,9 @@ class Follow:
         self._walk = localizer.walk(keep=0)  # a run may last for weeks
 
     def __call__(self, frame: Frame) -> tuple[Frame, Fix]:
-        """Raises PhotoError for a frame that cannot be read; the walk goes on."""
+        """Raises PhotoError for a frame that cannot be read or has no time; the walk goes on."""
         reading = self._localizer.read(frame.photo)
         frame = dated(frame, reading.capture)
+        if frame.undated:
+            raise PhotoError("has no time", path=frame.name, remedy="leave --walk out, or give photos with EXIF times")
         return frame, self._walk.add_or_restart(reading, frame.taken_s)

@@ -14,7 +14,10 @@ from edge.device.sources import Frame
 
 
 class Sink(Protocol):
-    """Something that takes fixes, on a thread of its own (`SinkThread`), so that it may wait for a disk or a peer."""
+    """Something that takes fixes, on a thread of its own (`SinkThread`), so that it may wait for a disk or a peer.
+
+    One whose `newest_only` is true is given the newest fix when it is ready, and never those that came before it.
+    """
 
     def put(self, frame: Frame, fix: Fix) -> None:
         """Take one fix, which comes without its picture and map. Whatever this raises ends this sink alone."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
-from queue import Full, Queue
+from queue import Empty, Full, Queue
 from threading import Thread
 
 from core.errors import CampusError, EngineError, reason_of
@@ -32,7 +33,8 @@ class SinkThread:
         self.name = name
         self.failure: Exception | None = None
         self._sink, self._taken = sink, 0
-        self._queue: Queue[tuple[Frame, Fix] | None] = Queue(max_behind)
+        self._newest_only = getattr(sink, "newest_only", False)
+        self._queue: Queue[tuple[Frame, Fix] | None] = Queue(1 if self._newest_only else max_behind)
         self._thread = Thread(target=self._work, daemon=True, name=f"sink {name}")
         self._thread.start()
 
@@ -40,11 +42,17 @@ class SinkThread:
         """Hand over one fix; a dropped sink gets no more."""
         if self.failure is not None:
             return
+        # No sink writes the picture or the probability map, and they would fill the memory.
+        item = (replace(frame, photo=None), replace(fix, probability=None))
         try:
-            # No sink writes the picture or the probability map, and they would fill the memory.
-            self._queue.put_nowait((replace(frame, photo=None), replace(fix, probability=None)))
+            self._queue.put_nowait(item)
         except Full:
-            self._drop(EngineError(f"it is {self._queue.maxsize} fixes behind"))
+            if self._newest_only:
+                with suppress(Empty):  # taken this moment
+                    self._queue.get_nowait()
+                self._queue.put_nowait(item)  # nobody else puts
+            else:
+                self._drop(EngineError(f"it is {self._queue.maxsize} fixes behind"))
 
     def close(self, patient: bool = False) -> None:
         """Wait until the sink has taken everything; unless `patient`, not for one that stands still."""
@@ -84,8 +92,13 @@ class SinkThread:
         if self.failure is not None:
             return
         self.failure = error
-        if not isinstance(error, BrokenPipeError):  # `… | head` has read enough, which is nobody's fault
+        if not self.read_enough:
             log.warning("--to %s is dropped: %s", self.name, _reason(error))
+
+    @property
+    def read_enough(self) -> bool:
+        """Whether it failed since standard output's reader went away, as `… | head` does, which is nobody's fault."""
+        return isinstance(self.failure, BrokenPipeError) and on_standard_output(self.name)
 
 
 def close_all(sinks: Sequence[SinkThread], patient: bool) -> None:
@@ -98,7 +111,7 @@ def close_all(sinks: Sequence[SinkThread], patient: bool) -> None:
         sink.close(patient and on_standard_output(sink.name))
     failures = [sink.failure for sink in sinks if sink.failure is not None]
     if failures and len(failures) == len(sinks):
-        broken = next((error for error in failures if isinstance(error, BrokenPipeError)), None)
+        broken = next((sink.failure for sink in sinks if sink.read_enough), None)
         raise broken or EngineError(f"no sink is left: {_reason(failures[0])}") from failures[0]
 
 

@@ -31,6 +31,8 @@ MAX_STDIN_BYTES = 256 * 2**20
 class Frame:
     """One photo to locate. `photo` is whatever `core.photo.load.load_photo` takes; `taken_s` seconds since 1970.
 
+    `undated`: `taken_s` is when a file was read, which does not tell when it was taken.
+
     `unreadable` is set instead where a source could not read the frame. `no_file`: it is what the command line or a
     folder names as a photo, and is none: absent, a link to nowhere, a pipe, a device.
     """
@@ -40,6 +42,7 @@ class Frame:
     taken_s: float
     unreadable: str = ""
     no_file: bool = False
+    undated: bool = False
 
 
 Source = Iterator[Frame]
@@ -60,7 +63,7 @@ def files(paths: list[Path]) -> Source:
             found = [path]
         for photo in found:
             problem = no_regular_file(photo)
-            yield _no_file(photo, problem) if problem else Frame(str(photo), photo, time.time())
+            yield _no_file(photo, problem) if problem else Frame(str(photo), photo, time.time(), undated=True)
 
 
 def _no_file(path: Path, problem: str) -> Frame:
@@ -159,7 +162,7 @@ def camera(
             remedy="on a Jetson `sudo apt install python3-opencv`, elsewhere `pip install opencv-python-headless`",
         ) from error
     target, arguments, is_file = _target(cv2, address)
-    wait_s, number = FIRST_WAIT_S, 0
+    wait_s, number, begun_s = FIRST_WAIT_S, 0, time.time()
     while True:
         capture = cv2.VideoCapture(target, *arguments)
         try:
@@ -168,7 +171,9 @@ def camera(
                 if not good:
                     break
                 wait_s, number = FIRST_WAIT_S, number + 1
-                yield _frame(cv2, f"{address}#{number}", picture)
+                # A video is read faster or slower than it was filmed.
+                taken_s = begun_s + capture.get(cv2.CAP_PROP_POS_MSEC) / 1e3 if is_file else time.time()
+                yield _frame(cv2, f"{address}#{number}", picture, taken_s)
         finally:
             capture.release()
         if is_file:
@@ -180,12 +185,12 @@ def camera(
         wait_s = min(2 * wait_s, LONGEST_WAIT_S)
 
 
-def _frame(cv2: Any, name: str, picture: Any) -> Frame:
+def _frame(cv2: Any, name: str, picture: Any, taken_s: float) -> Frame:
     try:
         rgb = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
     except cv2.error as error:
-        return Frame(name, None, time.time(), unreadable=reason_of(error))
-    return Frame(name, np.ascontiguousarray(rgb, dtype=np.uint8), time.time())
+        return Frame(name, None, taken_s, unreadable=reason_of(error))
+    return Frame(name, np.ascontiguousarray(rgb, dtype=np.uint8), taken_s)
 
 
 def _target(cv2: Any, address: str) -> tuple[int | str, tuple[int, ...], bool]:

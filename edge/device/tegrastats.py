@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from statistics import fmean
+from tempfile import TemporaryFile
 
 
 @dataclass
@@ -53,15 +54,18 @@ def measured(interval_ms: int = 200) -> Iterator[Load]:
         yield load
         return
     command = ["tegrastats", "--interval", str(interval_ms)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, errors="replace")
-    try:
-        yield load
-        time.sleep(interval_ms / 1000)  # so that a short block has one line at least
-    finally:
-        process.terminate()
-        said, _ = process.communicate()
-        load.lines = said.splitlines()
-        _summarise(load)
+    # Into a file: a pipe that nobody reads meanwhile is full after half a minute.
+    with TemporaryFile("w+", errors="replace") as said:
+        process = subprocess.Popen(command, stdout=said, stderr=subprocess.DEVNULL)
+        try:
+            yield load
+            time.sleep(interval_ms / 1000)  # so that a short block has one line at least
+        finally:
+            process.terminate()
+            process.wait()
+            said.seek(0)
+            load.lines = said.read().splitlines()
+            _summarise(load)
 
 
 def _summarise(load: Load) -> None:

@@ -16,9 +16,10 @@ from edge.bench import STAGES, bench, bench_apart, percentiles, photos_per_s, sa
 from edge.device.build import build
 from edge.device.engine_build import BuildFlags
 from edge.device.tegrastats import measured, parse
-from tests.bundles import make_bundle
+from tests.bundles import make_bundle, photo
 from tests.core.engines.fake_cuda import FakeCuda
 from tests.edge.networks import small_net
+from tests.second_looks import bundle_with_second_look
 
 ORIN = (
     "03-01-2026 12:00:00 RAM 3012/7620MB (lfb 4x4MB) SWAP 0/3810MB (cached 0MB) CPU [12%@1510,0%@729,off,3%@1510] "
@@ -45,6 +46,22 @@ def test_a_run_is_measured_by_tegrastats_where_it_is(tmp_path: Path, monkeypatch
         time.sleep(0.1)
     assert load.samples >= 1
     assert (load.power_w, load.gpu_mhz, load.warmest_c) == (8.52, 624.0, 51.5)
+
+
+def test_a_long_run_is_measured_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program, done = tmp_path / "tegrastats", tmp_path / "done"
+    program.write_text(
+        f"#!/bin/sh\nfor i in $(seq 500); do echo '{ORIN}'; done\n"
+        f"echo '{ORIN.replace('8520mW', '9999999mW')}'\n: >'{done}'\nexec sleep 60\n"
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    with measured(50) as load:
+        until = time.monotonic() + 20
+        while not done.exists():
+            assert time.monotonic() < until, "it waits for a reader"
+            time.sleep(0.02)
+    assert load.samples == 501
 
 
 def test_without_tegrastats_nothing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,6 +105,12 @@ def test_every_backend_is_measured_by_stage_batch_and_memory(
     assert report.call is None or 0 < report.call.bare_ms < 1000
     stages = sum(report.latency[stage].p50_ms for stage in STAGES[:-1])
     assert report.latency["end to end"].p99_ms > 0.5 * stages
+
+
+def test_a_campus_with_a_second_look_is_measured_too(tmp_path: Path) -> None:
+    doubted = bundle_with_second_look(tmp_path / "field")
+    report = bench("onnxruntime", doubted, [photo()], repeats=2)
+    assert report.latency["second_look"].p50_ms > 0
 
 
 def command(*arguments: str) -> int:

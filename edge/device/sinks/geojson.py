@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import BinaryIO
 
 from core.errors import OccupiedError
 from core.locate.fix import Fix
+from core.photo.names import as_text
 from edge.device.sink import SinkOptions, utc
 from edge.device.sources import Frame
 
@@ -40,12 +42,12 @@ class GeoJson:
         if self._file is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self._path.open("wb", buffering=0)
-            self._file.write(self._HEAD + self._TAIL)
+            self._write_last(self._HEAD)
         feature = {
             "type": "Feature",
             "geometry": {"type": "Point", "coordinates": [round(fix.lon, 7), round(fix.lat, 7)]},
             "properties": {
-                "photo": frame.name,
+                "photo": as_text(frame.name),
                 "time_utc": utc(frame.taken_s),
                 "radius68_m": fix.radius68_m,
                 "radius95_m": fix.radius95_m,
@@ -57,8 +59,18 @@ class GeoJson:
             },
         }
         self._file.seek(-len(self._TAIL), os.SEEK_END)
-        text = json.dumps(feature, ensure_ascii=False).encode()
-        self._file.write((b"\n" if first else b",\n") + text + self._TAIL)
+        self._write_last((b"\n" if first else b",\n") + json.dumps(feature, ensure_ascii=False).encode())
+
+    def _write_last(self, text: bytes) -> None:
+        """Write text and the tail from here to the end. Raises OSError; the file is then as whole as it was."""
+        assert self._file is not None
+        at = self._file.tell()
+        if self._file.write(text + self._TAIL) == len(text) + len(self._TAIL):
+            return
+        self._file.truncate(at)  # a disk that became full took a part of it
+        self._file.seek(at)
+        self._file.write(self._TAIL)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._path))
 
     def close(self) -> None:
         if self._file is not None:

@@ -14,6 +14,7 @@ from edge.device.sources import Frame
 ADDRESSES = "mqtt:HOST[:PORT]/TOPIC"
 PORT = 1883
 CONNECT_S = 10.0
+MOST_WAITING = 4096  # fixes for a broker that is away; more of them are lost
 
 
 def location(frame: Frame, fix: Fix) -> dict[str, Any] | None:
@@ -56,6 +57,8 @@ class MqttSink:
         self._topic = topic
         self._client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2)
         self._client.connect_timeout = CONNECT_S
+        self._client.max_queued_messages_set(MOST_WAITING)
+        self._sent = mqtt.MQTT_ERR_SUCCESS
         try:
             self._client.connect(host, port)
         except OSError as error:
@@ -67,8 +70,10 @@ class MqttSink:
     def put(self, frame: Frame, fix: Fix) -> None:
         message = location(frame, fix)
         if message is not None:
-            # Quality of service 1: the broker says that it has it.
-            self._client.publish(self._topic, json.dumps(message), qos=1, retain=True).wait_for_publish(CONNECT_S)
+            # Quality of service 1: the broker says that it has it. What it is away for waits in the library's queue.
+            sent = self._client.publish(self._topic, json.dumps(message), qos=1, retain=True)
+            if sent.rc == self._sent:
+                sent.wait_for_publish(CONNECT_S)
 
     def close(self) -> None:
         self._client.disconnect()
@@ -80,5 +85,7 @@ def open_sink(rest: str, _options: SinkOptions) -> MqttSink | None:
     place, _, topic = rest.partition("/")
     host, _, port = place.partition(":")
     if not host or not topic or "#" in topic or "+" in topic or (port and not port.isdigit()):
+        return None
+    if not 0 < int(port or PORT) < 65536:
         return None
     return MqttSink(host, int(port or PORT), topic)

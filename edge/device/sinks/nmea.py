@@ -130,7 +130,12 @@ class NmeaTcp:
 
 
 class NmeaSerial:
-    """NMEA on a serial line, 8N1, for devices that expect a receiver there."""
+    """NMEA on a serial line, 8N1, for devices that expect a receiver there.
+
+    9,600 baud carry three fixes a second. Where more come, only the newest leaves: a receiver's position is of now.
+    """
+
+    newest_only = True
 
     def __init__(self, device: str, baud: int, quality: int = GPS_FIX) -> None:
         """`quality` is GGA's. Raises EngineError when the line cannot be opened."""
@@ -142,6 +147,7 @@ class NmeaSerial:
             raise EngineError(
                 "serial lines work on Linux and macOS only", path=device, remedy="use a TCP port"
             ) from error
+        self._drain = termios.tcdrain
         speed = getattr(termios, f"B{baud}", None)
         if speed is None:
             raise EngineError("no such speed", path=f"{device}:{baud}", remedy="4800, 9600, 38400 and 115200 are usual")
@@ -161,6 +167,7 @@ class NmeaSerial:
         data = "".join(sentences(fix, frame.taken_s, self._quality)).encode("ascii")
         while data:
             data = data[os.write(self._line, data) :]
+        self._drain(self._line)  # the kernel's own queue holds seconds of it
 
     def close(self) -> None:
         os.close(self._line)

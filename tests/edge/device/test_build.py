@@ -8,13 +8,14 @@ import stat
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from core.campus.bundle import Bundle
 from core.campus.file_names import ENGINE, KEY, THUMBNAILS
-from core.engines.engine_key import read_key
+from core.engines.engine_key import key_text, read_key
 from core.errors import CampusError, EngineError, MissingDependency, OccupiedError
 from edge.device import build as build_module
 from edge.device.build import TIMING_CACHE, build
@@ -68,6 +69,16 @@ def test_an_engine_is_built_again_when_anything_differs(
     said = build(unpacked, flags)
     assert ("up to date" in said) == (change == "nothing")
     assert "up to date" in build(unpacked, flags)
+
+
+def test_an_engine_that_was_never_tried_is_built_anew_once_it_can_be(unpacked: Bundle, device: FakeCuda) -> None:
+    assert device.devices
+    build(unpacked, FLAGS)
+    key, _ = read_key(unpacked.path)
+    assert key.tried
+    (unpacked.path / KEY).write_text(key_text(replace(key, tried=False), (unpacked.path / ENGINE).read_bytes()))
+    assert "golden answers: offsets" in build(unpacked, FLAGS)
+    assert "up to date" in build(unpacked, FLAGS)
 
 
 def test_the_timing_cache_is_used_by_the_next_build(unpacked: Bundle, device: FakeCuda) -> None:
@@ -217,7 +228,7 @@ def test_trtexec_builds_where_the_python_module_is_absent(unpacked: Bundle, trte
     said = build(unpacked, FLAGS)
     assert "TensorRT 10.3.0" in said
     assert "not tried" in said
-    assert read_key(unpacked.path)[0].tensorrt == "10.3.0"
+    assert (read_key(unpacked.path)[0].tensorrt, read_key(unpacked.path)[0].tried) == ("10.3.0", False)
     given = (unpacked.path / ENGINE).read_text()
     assert (
         "--stronglyTyped --minShapes=image:1x64x64x3 --optShapes=image:1x64x64x3 --maxShapes=image:4x64x64x3" in given

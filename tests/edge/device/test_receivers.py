@@ -174,22 +174,62 @@ def test_a_running_gpsd_has_no_fix_of_refused_photos(refused: Fix) -> None:
         assert seen
 
 
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[int]:
-    port = free_port()
-    (tmp_path / "mosquitto.conf").write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\nuser root\n")
-    running = subprocess.Popen(
-        [program("mosquitto"), "-c", str(tmp_path / "mosquitto.conf")], stderr=subprocess.DEVNULL
-    )
+def start_broker(port: int, folder: Path) -> subprocess.Popen[bytes]:
+    (folder / "mosquitto.conf").write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\nuser root\n")
+    running = subprocess.Popen([program("mosquitto"), "-c", str(folder / "mosquitto.conf")], stderr=subprocess.DEVNULL)
     for _ in range(100):
         try:
             socket.create_connection(("127.0.0.1", port)).close()
             break
         except OSError:
             time.sleep(0.1)
+    return running
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[int]:
+    port = free_port()
+    running = start_broker(port, tmp_path)
     yield port
     running.terminate()
     running.wait(10)
+
+
+def test_a_broker_that_was_away_gets_the_fixes_of_meanwhile(fix: Fix, tmp_path: Path) -> None:
+    mqtt = pytest.importorskip("paho.mqtt.client")
+    port = free_port()
+    running = start_broker(port, tmp_path)
+    got: list[int] = []
+    last = threading.Event()
+
+    def came(_client: Any, _data: Any, message: Any) -> None:
+        got.append(json.loads(message.payload)["tst"] - int(START_S))
+        if got[-1] == 2:
+            last.set()
+
+    client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2)
+    try:
+        sink = open_sink(f"mqtt:127.0.0.1:{port}/campus")
+        assert isinstance(sink, MqttSink)
+        with closing(sink):
+            sink.put(frame(), fix)
+            running.terminate()
+            running.wait(10)
+            while sink._client.is_connected():
+                time.sleep(0.05)
+            for second in (1, 2):
+                sink.put(frame(second), fix)
+            running = start_broker(port, tmp_path)
+            client.on_message = came
+            client.connect("127.0.0.1", port)
+            client.subscribe("campus", 1)
+            client.loop_start()
+            assert last.wait(30)
+    finally:
+        client.disconnect()
+        client.loop_stop()
+        running.terminate()
+        running.wait(10)
 
 
 def test_a_mosquitto_broker_keeps_the_last_fix_for_who_comes_later(fix: Fix, refused: Fix, broker: int) -> None:
@@ -291,7 +331,18 @@ def test_a_bag_may_fill_an_empty_folder_and_no_other(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["mqtt:", "mqtt:host", "mqtt:host/#", "mqtt:host:x/t", "mavlink:udp:h", "mavlink:x", "mcap:"]
+    "address",
+    [
+        "mqtt:",
+        "mqtt:host",
+        "mqtt:host/#",
+        "mqtt:host:x/t",
+        "mqtt:host:0/t",
+        "mqtt:host:65536/t",
+        "mavlink:udp:h",
+        "mavlink:x",
+        "mcap:",
+    ],
 )
 def test_a_wrong_address_is_one_line(address: str) -> None:
     with pytest.raises(EngineError, match="not one of geojson:FILE, json, "):

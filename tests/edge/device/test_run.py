@@ -127,7 +127,12 @@ def walk_of(folder: Path, count: int = 8) -> Path:
     folder.mkdir()
     for number in range(count):
         east, north = (-70, 70) if number == 5 else (-50 + 5 * number, 0)
-        (folder / f"{number}.jpg").write_bytes(photo(east_m=east, north_m=north, view=number + 1))
+        taken(
+            photo(east_m=east, north_m=north, view=number + 1),
+            f"10:00:{4 * number:02d}",
+            folder / f"{number}.jpg",
+            quality=95,
+        )
     return folder
 
 
@@ -144,6 +149,23 @@ def test_a_folder_as_a_walk_carries_its_state_in_every_line(field: Path, tmp_pat
     assert {"course_deg", "speed_m_s"} <= set(lines[-1])
     feature = json.loads(track.read_text())["features"][-1]
     assert feature["properties"]["photos"] == 8
+
+
+def test_a_walk_of_photos_without_a_time_is_no_walk(field: Path, tmp_path: Path) -> None:
+    """They come as fast as they are read, and nobody walks so."""
+    (tmp_path / "0.jpg").write_bytes(photo())
+    done = edge_run(str(tmp_path / "0.jpg"), "--bundle", str(field), "--walk")
+    assert done.returncode == 2
+    assert b"0.jpg: has no time: leave --walk out, or give photos with EXIF times" in done.stderr
+    assert edge_run(str(tmp_path / "0.jpg"), "--bundle", str(field)).returncode == 0
+
+
+def test_a_remedy_comes_with_the_command_to_type(field: Path, tmp_path: Path) -> None:
+    (tmp_path / "0.jpg").write_bytes(photo())
+    done = edge_run(str(tmp_path / "0.jpg"), "--bundle", str(field), "--backend", "tensorrt")
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.endswith(b"--out NAME.campus-edge`)") or b"doctor`" in line, line
 
 
 def test_each_frame_by_itself_unless_told(field: Path, tmp_path: Path) -> None:

@@ -138,3 +138,31 @@ def test_a_run_without_any_sink_left_locates_no_further(fix: Fix, localizer: Loc
     tally = Tally()
     run(single(localizer), [Frame("next", photo(), 0.0)], [sink], tally)
     assert tally.frames == 0
+
+
+def test_a_slow_line_is_sent_the_newest_fix_and_none_of_those_before(fix: Fix) -> None:
+    """As a serial line of 9,600 baud beside a camera of 30 frames a second."""
+    kept = Kept(waits=(ready := Event()))
+    kept.newest_only = True  # type: ignore[attr-defined]
+    sink = SinkThread("nmea:/dev/line", kept)
+    sink.put(Frame("0", None, 0.0), fix)
+    while sink._queue.qsize():  # the first is on its way
+        pass
+    for number in range(1, 10_000):
+        sink.put(Frame(str(number), None, 0.0), fix)
+    ready.set()
+    sink.close()
+    assert sink.failure is None
+    assert kept.names == ["0", "9999"]
+
+
+@pytest.mark.parametrize(("address", "told"), [("json", False), ("json:/tmp/pipe", True)])
+def test_a_reader_who_leaves_is_named_but_for_standard_output_s(
+    address: str, told: bool, fix: Fix, caplog: pytest.LogCaptureFixture
+) -> None:
+    sink = SinkThread(address, Kept(fails=BrokenPipeError(32, "Broken pipe")))
+    with caplog.at_level(logging.WARNING):
+        sink.put(Frame("0", None, 0.0), fix)
+        with pytest.raises(EngineError if told else BrokenPipeError):
+            close_all([sink], patient=True)
+    assert (f"--to {address} is dropped: Broken pipe" in caplog.text) == told

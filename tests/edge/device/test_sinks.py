@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import signal
 import socket
 import sys
 import time
@@ -259,6 +260,28 @@ def test_a_track_is_whole_after_each_fix_and_replaces_a_former_one_at_the_first(
         sink.close()
     GeoJson(out).close()
     assert json.loads(out.read_text(encoding="utf-8")) == track  # a run without a fix takes nothing away
+
+
+def test_a_track_on_a_disk_that_becomes_full_stays_whole_and_says_so(localizer: Localizer, tmp_path: Path) -> None:
+    out, fix = tmp_path / "track.geojson", localizer.locate(photo())
+    sink, limits = GeoJson(out), resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        sink.put(Frame("a", None, NOON), fix)
+        size = out.stat().st_size
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size + 20, limits[1]))
+        for _ in range(2):
+            with pytest.raises(OSError, match=r"No space left|File too large"):
+                sink.put(Frame("b", None, NOON), fix)
+            (feature,) = json.loads(out.read_text(encoding="utf-8"))["features"]
+            assert feature["properties"]["photo"] == "a"
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        sink.put(Frame("c", None, NOON), fix)
+        assert len(json.loads(out.read_text(encoding="utf-8"))["features"]) == 2
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, ignored)
+        sink.close()
 
 
 def test_a_file_that_is_no_track_is_not_written_over(tmp_path: Path) -> None:

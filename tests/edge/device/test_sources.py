@@ -6,6 +6,7 @@ import os
 import socket
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -131,12 +132,18 @@ class FakeCapture:
     def __init__(self, *arguments: Any) -> None:
         type(self).opened.append(arguments)
         self._pictures = type(self).script.pop(0) if type(self).script else []
+        self._at_ms = 1000.0
 
     def isOpened(self) -> bool:  # noqa: N802
         return bool(self._pictures)
 
     def read(self) -> tuple[bool, Any]:
+        self._at_ms += 40.0
         return (True, self._pictures.pop(0)) if self._pictures else (False, None)
+
+    def get(self, what: int) -> float:
+        assert what == 0  # CAP_PROP_POS_MSEC: where the video is after the frame just read
+        return self._at_ms
 
     def release(self) -> None:
         type(self).released += 1
@@ -155,7 +162,7 @@ def cv2(monkeypatch: pytest.MonkeyPatch) -> type[FakeCapture]:
 
     module.cvtColor, module.COLOR_BGR2RGB, module.CAP_V4L2, module.CAP_GSTREAMER = convert, 4, 200, 1800
     capture = type("Capture", (FakeCapture,), {"script": [], "opened": [], "released": 0})
-    module.VideoCapture = capture
+    module.VideoCapture, module.CAP_PROP_POS_MSEC = capture, 0
     monkeypatch.setitem(sys.modules, "cv2", module)
     return capture
 
@@ -216,6 +223,14 @@ def test_a_video_ends_and_its_bad_frame_is_skipped_and_counted(
     sink.close()
     assert (tally.located, tally.skipped, tally.no_files) == (2, 1, 0)
     assert [json.loads(line)["photo"][-2:] for line in out.read_text().splitlines()] == ["#1", "#3"]
+
+
+def test_a_video_s_frames_are_as_far_apart_as_they_were_filmed(cv2: type[FakeCapture], tmp_path: Path) -> None:
+    (tmp_path / "walk.mp4").touch()
+    cv2.script = [[picture(), "broken frame", picture()]]
+    times_s = [frame.taken_s for frame in camera(str(tmp_path / "walk.mp4"))]
+    assert np.diff(times_s) == pytest.approx([0.04, 0.04])
+    assert times_s[0] == pytest.approx(time.time() + 1.04, abs=5)
 
 
 def test_an_unreadable_video_is_said(cv2: type[FakeCapture], tmp_path: Path) -> None:
