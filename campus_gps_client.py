@@ -61,8 +61,11 @@ class Campus:
         return self._ask("POST", "/v1/locate", files=parts)
 
     def walk(self, session: str, photo: Photo, time: datetime | None = None) -> dict[str, Any]:
-        """Where a walker is after the next photo of the walk called `session`; `time`: when it was taken."""
-        when = {} if time is None else {"time": time.isoformat()}
+        """Where a walker is after the next photo of the walk called `session`; `time`: when it was taken.
+
+        A time without a zone is of this machine's.
+        """
+        when = {} if time is None else {"time": time.astimezone().isoformat()}
         return self._ask("POST", "/v1/walk", params={"session": session, **when}, **_one(photo))
 
     def end_walk(self, session: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from hashlib import blake2s
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,6 @@ from core.errors import CampusError
 from core.photo.names import PHOTO_SUFFIXES
 
 if TYPE_CHECKING:
-    from app.sighting import Sighting
     from app.texts import Texts
     from core.locate.localizer import Localizer
 
@@ -34,20 +34,33 @@ def from_camera(localizer: Localizer, texts: Texts, *, another: bool = False) ->
         shot = widgets.camera(texts, share_location=bool(st.session_state.get("share_location")), another=another)
     except CampusError as error:
         st.session_state.trouble = (texts["photo_error"], reason(error, texts))
-        return
-    if shot is not None and shot.live:
-        follow(localizer, texts, shot)
-    elif shot is not None:
-        photo, name = shot.photo, shot.name
-        take(
-            localizer,
-            texts,
-            [lambda: (read(localizer, photo, recorded=shot.recorded, phone=shot.phone, name=name), photo)],
-            another=another,
-            own=True,
-        )
         if another:
-            st.rerun()  # the answer above it was drawn already
+            st.rerun()  # the reason stands above
+        return
+    if shot is None:
+        return
+    if shot.live:
+        follow(localizer, texts, shot)
+        widgets.answer(shot.number)
+        return
+    photo, key = shot.photo, key_of(shot.number)
+
+    def reader() -> tuple[Taken, bytes]:
+        taken = read(localizer, photo, recorded=shot.recorded, phone=shot.phone, name=shot.name)
+        return replace(taken, key=key), photo
+
+    new = []
+    if key not in {taken.key for taken in st.session_state.play}:  # else the run before was ended after its answer
+        new = take(localizer, texts, [reader], another=another)
+    widgets.answer(shot.number)
+    keep(new)
+    if another:
+        st.rerun()  # the answer above it was drawn already
+
+
+def key_of(name: str) -> str:
+    """The key of a photo by what its sender calls it: sent again, it is the same photo."""
+    return blake2s(name.encode(), digest_size=16).hexdigest()
 
 
 def from_gallery(localizer: Localizer, texts: Texts) -> None:
@@ -66,11 +79,13 @@ def from_gallery(localizer: Localizer, texts: Texts) -> None:
     if not files:
         return
 
-    def reader(data: bytes, name: str) -> Callable[[], tuple[Taken, bytes]]:
-        return lambda: (read(localizer, data, name=name), data)
+    def reader(data: bytes, name: str, key: str) -> Callable[[], tuple[Taken, bytes]]:
+        return lambda: (replace(read(localizer, data, name=name), key=key), data)
 
-    take(localizer, texts, [reader(file.getvalue(), file.name) for file in files[:MOST_PHOTOS]], own=True)
+    chosen = files[:MOST_PHOTOS]
+    new = take(localizer, texts, [reader(file.getvalue(), file.name, key_of(file.file_id)) for file in chosen])
     state.uploads = turn + 1  # only now: where another tap ended this run, the photos are there for the next one
+    keep(new)
     st.rerun()  # the button is there again, empty
 
 
@@ -94,7 +109,8 @@ def from_samples(localizer: Localizer, texts: Texts) -> None:
     if picked is not None:
         st.session_state.sample = picked
         data = localizer.bundle.read(picked)
-        take(localizer, texts, [lambda: (read(localizer, data, name=Path(picked).name), data)])
+        name = Path(picked).name
+        take(localizer, texts, [lambda: (replace(read(localizer, data, name=name), photo=b"", own=False), data)])
 
 
 def take(
@@ -103,11 +119,10 @@ def take(
     readers: list[Callable[[], tuple[Taken, bytes]]],
     *,
     another: bool = False,
-    own: bool = False,
-) -> None:
-    """Read photos of one standpoint and remember their answer, or why there is none.
+) -> list[tuple[Taken, bytes]]:
+    """Read photos of one standpoint and remember their answer, or why there is none; gives those that were read.
 
-    `another`: they join those in play; `own`: they are the visitor's, not samples.
+    `another`: they join those in play.
     """
     state = st.session_state
     state.trouble = None
@@ -115,10 +130,8 @@ def take(
     try:
         with gate().turn(waiting=MOST_WAITING):
             new, unusable = _read_each(readers, texts)
-            if not own:
-                new = [(replace(taken, photo=b""), photo) for taken, photo in new]
             play = [*before, *(taken for taken, _ in new)][-MOST_PHOTOS:]
-            found = answered(localizer, play, joined=bool(before), walked=[taken for taken, _ in new] if own else [])
+            answered(localizer, play, joined=bool(before), walked=[taken for taken, _ in new])
     except BusyError as busy:
         state.trouble = (texts.say("busy", waiting=busy.waiting), "")
     except CampusError as error:
@@ -132,10 +145,16 @@ def take(
                 texts.say("photos_unusable", numbers=numbers),
                 "  \n".join(dict.fromkeys(unusable.values())),
             )
-        keeper = photo_keeper() if own else None
-        if keeper is not None:
-            for _, photo in new:
-                keeper.keep(photo, found)
+        return new
+    return []
+
+
+def keep(new: list[tuple[Taken, bytes]]) -> None:
+    """Keep the visitor's photos with their answer, where the server does."""
+    keeper = photo_keeper()
+    if keeper is not None:
+        for _, photo in new:
+            keeper.keep(photo, st.session_state.current)
 
 
 def _read_each(
@@ -167,15 +186,16 @@ def _read_each(
     return new, unusable
 
 
-def answered(localizer: Localizer, play: list[Taken], *, joined: bool, walked: list[Taken]) -> Sighting:
+def answered(localizer: Localizer, play: list[Taken], *, joined: bool, walked: list[Taken]) -> None:
     """Locate the photos in play; `joined`: their answer takes the place of the log's last one.
 
-    `walked` are those that the session's track has not had yet; one that is not of this campus leads it nowhere.
+    `walked` are those that the session's track has not had yet; a sample, or one that is not of this campus, leads it
+    nowhere.
     """
     state = st.session_state
     found = sighted(localizer, play)
     if found.place is not None:
-        places = [place_of(track_of(localizer).add(taken.reading)) for taken in walked]
+        places = [place_of(track_of(localizer).add(taken.reading)) for taken in walked if taken.own]
         found = replace(found, walked=places[-1] if places else None)
     first = sighted(localizer, play[:1]) if len(play) > 1 else found
     state.first_radii_m = first.radii_m
@@ -184,7 +204,6 @@ def answered(localizer: Localizer, play: list[Taken], *, joined: bool, walked: l
     # Last: each look into the state may end a run for the next tap, and then all of this is done again.
     # Only the last photo can be corrected, so only its file is held.
     state.play = [*(replace(taken, photo=b"") for taken in play[:-1]), play[-1]]
-    return found
 
 
 def start_anew() -> None:

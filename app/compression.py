@@ -45,6 +45,9 @@ class Compression:
             await send(message)
 
         await self._packing(scope, receive, noting)
-        if sent and sent[0].get("status") == 200 and Headers(raw=sent[0]["headers"]).get("content-encoding") == "gzip":
-            self._kept[path] = sent
+        if sent and sent[0].get("status") == 200:
+            told = Headers(raw=sent[0]["headers"])
+            # Any other path below is answered with the front page, which changes.
+            if told.get("content-encoding") == "gzip" and "immutable" in told.get("cache-control", ""):
+                self._kept[path] = sent
         return None

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, fields
 from datetime import timezone
 from typing import Annotated, Literal
+from uuid import uuid4
 
 import streamlit as st
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
@@ -144,6 +145,7 @@ def keep_log() -> None:
     state = st.session_state
     log: list[Sighting] = state.log
     data = {
+        "session": state.setdefault("log_session", uuid4().hex),
         "restored": bool(state.get("log_restored")),
         "keys": [entry.key for entry in log],
         "lines": {

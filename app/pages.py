@@ -192,15 +192,16 @@ def add_campus(texts: Texts) -> None:
         if state.get("campus_trouble"):  # it stands through later runs, until another file comes
             trouble(*state.campus_trouble)
         return
-    state.campus_taken, state.campus_trouble = file.file_id, None
+    state.campus_trouble = None
     try:
         with st.spinner(texts["working"]), trial_gate().turn():
             path = campuses.taken_in(file.getvalue(), file.name)
     except BusyError as busy:
         state.campus_trouble = (texts.say("busy", waiting=busy.waiting), "")
-        trouble(*state.campus_trouble)
     except CampusError as error:
         state.campus_trouble = (texts["bundle_error"], reason(error, texts))
+    state.campus_taken = file.file_id  # only now: where another tap ended this run, the next one goes on
+    if state.campus_trouble:
         trouble(*state.campus_trouble)
     else:
         state.added = list(dict.fromkeys([*state.added, path]))

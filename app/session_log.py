@@ -60,9 +60,13 @@ class FieldTest:
 
 
 def added(log: Sequence[Sighting], sighting: Sighting) -> list[Sighting]:
-    """The log with one more, oldest first, without its probability map; the oldest go beyond MAX_ENTRIES."""
+    """The log with one more, oldest first, without its probability map; the oldest go beyond MAX_ENTRIES.
+
+    An entry of the same key, of a photo that was sent again, goes.
+    """
+    others = [entry for entry in log if entry.key != sighting.key]
     # The map is a hundred kilobytes or more, and only the answer on the page still draws it.
-    return [*log, replace(sighting, fix=replace(sighting.fix, probability=None))][-MAX_ENTRIES:]
+    return [*others, replace(sighting, fix=replace(sighting.fix, probability=None))][-MAX_ENTRIES:]
 
 
 def field_test(log: Sequence[Sighting]) -> FieldTest | None:

@@ -28,7 +28,8 @@ MOST_HELD_BYTES = 8 << 20  # of the photo that may yet be corrected: what phones
 class Taken:
     """A photo in play: what was read from it, and what the page shows and logs of it.
 
-    `photo` is its file, so that its place can be corrected; empty where it is too large to be held.
+    `photo` is its file, so that its place can be corrected; empty where it is too large to be held. `own`: it is the
+    visitor's, no sample of the campus.
     """
 
     reading: Reading = field(repr=False)
@@ -37,6 +38,7 @@ class Taken:
     truth_source: TruthSource
     name: str
     photo: bytes = field(default=b"", repr=False)
+    own: bool = True
     key: str = field(default_factory=lambda: uuid4().hex, compare=False)  # by which the page knows it
 
 
@@ -85,6 +87,7 @@ def sighted(localizer: Localizer, taken: Sequence[Taken]) -> Sighting:
         truth_source=last.truth_source,
         truth_on_campus=last.truth is None or on_campus(last.truth, localizer.bundle),
         name=", ".join(photo.name for photo in taken if photo.name)[:200],
+        key=last.key,
     )
 
 

@@ -9,7 +9,7 @@ import base64
 import binascii
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,8 @@ _PAGE_TEXTS = ("upload_too_large", "upload_lost", "upload_wrong_kind", "offline"
 class Shot:
     """A photo from the camera component: file bytes, its name, what the camera recorded, where the phone says it is.
 
-    `live`: it is one of the frames that follow the phone, not a photo that was taken.
+    `live`: it is one of the frames that follow the phone, not a photo that was taken. `number`: by which the camera
+    knows it until it is told that it was answered.
     """
 
     photo: bytes
@@ -54,6 +55,7 @@ class Shot:
     recorded: Capture | None = None
     phone: Place | None = None
     live: bool = False
+    number: str = ""
 
 
 def component(name: str, *before: Path) -> Any:
@@ -90,9 +92,21 @@ def camera(texts: Texts, *, share_location: bool, another: bool = False) -> Shot
     key = "camera_another" if another else "camera"
     seen = component("camera")(key=key, data=data, on_photo_change=_ignore, on_frame_change=_ignore)
     value = seen.frame if seen.photo is None else seen.photo
-    if isinstance(value, Mapping):
-        st.session_state.answered = str(value.get("number"))[:20]
-    return None if value is None else shot_from(value, live=seen.photo is None)
+    if value is None:
+        return None
+    number = str(value.get("number"))[:20] if isinstance(value, Mapping) else ""
+    if number and number == st.session_state.get("answered"):
+        return None  # it was sent again before the camera was told
+    try:
+        return replace(shot_from(value, live=seen.photo is None), number=number)
+    except PhotoError:
+        answer(number)
+        raise
+
+
+def answer(number: str) -> None:
+    """Note that a photo of the camera is answered. Last of all: a photo whose run another tap ends is sent again."""
+    st.session_state.answered = number
 
 
 def answered() -> None:
@@ -147,7 +161,7 @@ def photos_in_play(photos: Sequence[Mapping[str, object]], texts: Texts) -> None
 
 
 def taken_out() -> frozenset[str]:
-    """The keys of photos in play that were tapped away. They stay in it until the row is drawn without them."""
+    """The keys of photos that were tapped away, now or earlier in this session."""
     told = st.session_state.get(_PLAY)
     keys = told.get("gone") if isinstance(told, Mapping) else None
     return frozenset(key for key in keys if isinstance(key, str)) if isinstance(keys, list) else frozenset()

@@ -8,7 +8,6 @@ WORDS = {
     "nav_locate": "Locate",
     "nav_log": "Log",
     "nav_campus": "Campus",
-    "language": "Language",
     "rendered": "Demo · computer-rendered, not a real place",
     # capture
     "take_photo": "Take a photo",
@@ -102,7 +101,6 @@ WORDS = {
     "legend_radius68": "probably inside",
     "legend_radius95": "almost surely inside",
     "legend_probability": "likelihood",
-    "legend_zone": "zone",
     "legend_zones": "zones",
     "legend_candidate": "places that fit",
     "legend_truth": "GPS or tapped place",

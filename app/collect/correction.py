@@ -59,12 +59,9 @@ def correction(sighting: Sighting, localizer: Localizer, texts: Texts) -> None:
             why = reason(error, texts) if isinstance(error, CampusError) else str(error.strerror)
             trouble(texts["correct_failed"], why)
             return
-        known = replace(
-            sighting, truth=place, truth_source="person", truth_on_campus=on_campus(place, localizer.bundle)
-        )
-        state.current = state.corrected = known
-        state.log = [*state.log[:-1], replace(state.log[-1], truth=place, truth_source="person",
-                                              truth_on_campus=known.truth_on_campus)]  # fmt: skip
+        told = {"truth": place, "truth_source": "person", "truth_on_campus": on_campus(place, localizer.bundle)}
+        state.log = [replace(entry, **told) if entry.key == sighting.key else entry for entry in state.log]
+        state.current = state.corrected = replace(sighting, **told)
         state.correcting = None
         st.rerun()
 

@@ -1,11 +1,12 @@
 // Photos that are not answered yet, what sends them, and those chosen meanwhile, which go in turn; each by its button.
 // They outlive the page's drawing it anew.
-const unanswered = {}, senders = {}, chosenMeanwhile = {};
+const unanswered = {}, senders = {}, chosenMeanwhile = {}, ends = {};
 const OLD_MS = 120000;
 
 // The phone's rear camera. A file input with `capture` opens the camera app itself, also on plain http; the photo is
 // turned upright and made smaller here, and the EXIF, which a canvas loses, travels beside it.
 export default function ({ parentElement: root, setTriggerValue, data }) {
+  ends[data.another]?.(); // Streamlit ends what it takes off the page, not what it draws anew in its place
   const find = (selector) => root.querySelector(selector);
   const file = find(".file"), video = find("video"), live = find(".live"), snap = find(".snap");
   const take = find(".take"), say = find(".say"), follow = find(".follow input");
@@ -242,14 +243,17 @@ export default function ({ parentElement: root, setTriggerValue, data }) {
     }
   };
   const sent = unanswered[data.another]?.shot;
-  if (sent && Date.now() - sent.number < OLD_MS) untilAnswered(sent);
+  if (sent && !answered(sent.number) && Date.now() - sent.number < OLD_MS) untilAnswered(sent);
   else readNext();
   senders[data.another] = untilAnswered;
-  return () => {
+  const end = () => {
     closed = true;
+    if (ends[data.another] === end) delete ends[data.another];
     if (senders[data.another] === untilAnswered) delete senders[data.another];
     clearInterval(onItsWay);
     document.removeEventListener("visibilitychange", hidden);
     stop();
   };
+  ends[data.another] = end;
+  return end;
 }

@@ -1,13 +1,15 @@
 // The session's log in this browser's own storage, a line an entry: it outlives reloads, connections and servers.
 const PREFIX = "campus-gps-log-1/";
 const AGAIN_MS = 1500;
-let known = new Set(), again = 0;
+let known = new Set(), again = 0, begunEmpty;
 
 export default function ({ data, setTriggerValue }) {
   try {
     clearInterval(again);
     const stored = Object.keys(localStorage).filter((name) => name.startsWith(PREFIX));
-    if (!data.restored && stored.length) {
+    // What is stored later in a session that began with nothing is its own log, of which lines may have gone since.
+    if (!stored.length && !known.size) begunEmpty = data.session;
+    if (!data.restored && begunEmpty !== data.session && stored.length) {
       const tell = () => setTriggerValue("kept", stored.map((name) => localStorage.getItem(name)));
       tell();
       // What is told while the page is being drawn anew may not arrive.

@@ -1,5 +1,7 @@
-// Photos that were tapped away and are still drawn, by their keys: they outlive the page's drawing the row anew.
+// Photos that were tapped away, by their keys, which no other photo ever has.
 const gone = new Set();
+const AGAIN_MS = 1000;
+let again = 0;
 
 // The photos in play, each with a button that takes it out. The taps are this component's state, which each run of the page
 // sees, and no trigger: that is lost where another tap interrupts the run that was to answer it. Photos that stay keep their
@@ -7,9 +9,10 @@ const gone = new Set();
 export default function ({ parentElement: root, setStateValue, data }) {
   const row = root.querySelector(".play");
   row.setAttribute("aria-label", data.label);
+  let told = 0;
+  const tell = () => setStateValue("gone", [...gone, String((told += 1))]); // what is the same as before is not sent
   const keys = data.photos.map(({ key }) => key);
   for (const place of [...row.children]) if (!keys.includes(place.dataset.key)) place.remove();
-  for (const key of gone) if (!keys.includes(key)) gone.delete(key);
   data.photos.forEach(({ key, url, remove, outlier }, index) => {
     if (row.children[index]?.dataset.key !== key) row.append(blank(key));
     const place = row.children[index], [picture, button] = place.children;
@@ -21,9 +24,17 @@ export default function ({ parentElement: root, setStateValue, data }) {
     button.onclick = () => {
       gone.add(key);
       place.classList.add("going");
-      setStateValue("gone", [...gone]);
+      tell();
     };
   });
+  // One that is still drawn while the page rests was not taken out: its tap met a lost connection or a busy server.
+  clearInterval(again);
+  again = setInterval(() => {
+    const state = document.querySelector("[data-testid=stApp]")?.dataset.testScriptState;
+    const lost = document.documentElement.classList.contains("campus-lost");
+    if (keys.some((key) => gone.has(key)) && root.isConnected && state === "notRunning" && !lost) tell();
+  }, AGAIN_MS);
+  return () => clearInterval(again);
 }
 
 function blank(key) {

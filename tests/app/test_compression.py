@@ -27,7 +27,10 @@ def client(asked: list[str]) -> TestClient:
     async def page(request: Request) -> Response:
         asked.append(request.url.path)
         missing = request.url.path.endswith("absent.js")
-        return Response(TEXT, 404 if missing else 200, media_type="text/javascript")
+        # As Streamlit has it: for a name that it does not know it gives the front page.
+        lasts = "no-cache" if "invented" in request.url.path else "public, immutable, max-age=31536000"
+        headers = {"Cache-Control": lasts}
+        return Response(TEXT, 404 if missing else 200, headers, media_type="text/javascript")
 
     routes = [Route("/static/js/{name}", page), Route("/{name}", page)]
     return TestClient(Starlette(routes=routes, middleware=[compressed()]), headers={"Accept-Encoding": "identity"})
@@ -50,7 +53,7 @@ def test_a_script_is_packed_once_for_all_who_take_it(client: TestClient, asked: 
 
 
 def test_what_may_change_is_asked_for_each_time(client: TestClient, asked: list[str]) -> None:
-    for path in ("/page", "/static/js/absent.js"):
+    for path in ("/page", "/static/js/absent.js", "/static/js/invented.js"):
         asked.clear()
         for _ in range(2):
             status, body = packed(client, path)

@@ -77,6 +77,42 @@ def test_a_name_and_a_note_are_written_kept_and_downloaded_and_a_restart_keeps_t
         running.process.wait(20)
 
 
+def test_a_log_that_is_cleared_on_a_first_visit_stays_empty(visit: Open) -> None:
+    seen = visit()
+    page = seen.page
+    field = page.locator(".st-key-gallery input[type=file]")
+    field.wait_for(state="attached")
+    field.set_input_files({"name": "a.jpg", "mimeType": "image/jpeg", "buffer": photo(east_m=-52, north_m=68)})
+    page.locator("section.answer").wait_for()
+    page.wait_for_function(f"{KEPT}.length === 1")
+    page.locator(".st-key-nav button").nth(1).click()
+    page.locator(".logged").wait_for()
+    page.get_by_role("button", name="Clear the log").click()
+    page.locator(".logged").wait_for(state="detached")
+    page.wait_for_function(f"{KEPT}.length === 0")
+    page.wait_for_timeout(2500)  # longer than what is kept takes to be told again
+    assert page.locator(".logged").count() == 0
+    seen.clean()
+
+
+def test_photos_of_a_standpoint_are_one_line_on_a_first_visit_too(visit: Open) -> None:
+    seen = visit()
+    page = seen.page
+    views = [{"name": f"{n}.png", "mimeType": "image/png", "buffer": data} for n, data in enumerate(two_views(-52, 68))]
+    page.locator(".camera:not(.another) .file").set_input_files(views[0])
+    page.locator("section.answer").wait_for()
+    page.wait_for_function(f"{KEPT}.length === 1")
+    another = page.locator(".camera.another .file")
+    another.wait_for(state="attached")
+    another.set_input_files(views[1])
+    page.get_by_text("2 photos:").wait_for()
+    page.wait_for_timeout(2500)
+    page.locator(".st-key-nav button").nth(1).click()
+    page.locator(".logged").first.wait_for()
+    assert page.locator(".logged").count() == 1
+    seen.clean()
+
+
 @pytest.mark.parametrize(
     ("size", "lang", "zone"),
     [(PHONE, "he", "Asia/Kathmandu"), (DESKTOP, "en", "America/St_Johns")],

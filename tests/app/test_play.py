@@ -101,6 +101,26 @@ def test_of_several_photos_a_bad_one_is_named_and_the_others_are_used(app: AppTe
     assert app.session_state["current"] is None
 
 
+@pytest.mark.parametrize("ended", ["before the photo is in play", "before the camera is told"])
+def test_a_photo_sent_again_after_its_run_was_ended_is_one_line_of_the_log(
+    app: AppTest, monkeypatch: pytest.MonkeyPatch, ended: str
+) -> None:
+    """Streamlit ends a run at any look into its state, and the camera sends what was not answered once more."""
+    shot = widgets.Shot(photo(east_m=20.0), number="1764412345678")
+    monkeypatch.setattr(widgets, "camera", lambda *_, another=False, **__: None if another else shot)
+    app.run()
+    (line,) = app.session_state["log"]
+    assert app.session_state["answered"] == shot.number
+    if ended == "before the photo is in play":
+        app.session_state["play"] = []
+    app.session_state["answered"] = None
+    app.run()
+    assert not app.exception
+    assert [entry.key for entry in app.session_state["log"]] == [line.key]
+    assert len(app.session_state["play"]) == 1
+    assert app.session_state["answered"] == shot.number
+
+
 def test_the_next_photo_is_a_standpoint_of_its_own(app: AppTest) -> None:
     give(give(app, photo(east_m=-52, north_m=68)), photo(east_m=50, north_m=68))
     assert len(app.session_state["play"]) == 1

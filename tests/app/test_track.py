@@ -115,3 +115,17 @@ def test_what_is_taken_out_of_an_answer_leaves_the_track(bundle: Path, monkeypat
     assert not app.exception
     assert alone is not None
     assert alone.error_m > together.error_m, "one photo says less than two"
+
+
+def test_a_sample_is_in_no_track(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even where what was taken beside it is taken out again."""
+    monkeypatch.setenv("CAMPUS_BUNDLE", str(bundle))
+    app = AppTest.from_file(REPOSITORY / "streamlit_app.py", default_timeout=30).run()
+    photos = [(name, data, "image/png") for name, data in zip(("a.png", "b.png"), two_views(-52, 68), strict=True)]
+    app.file_uploader[0].set_value(photos).run()
+    sample, own = app.session_state["play"]
+    app.session_state["play"] = [replace(sample, own=False), own]
+    monkeypatch.setattr(widgets, "taken_out", lambda: frozenset({own.key}))
+    app.run()
+    assert not app.exception
+    assert app.session_state["log"][-1].walked is None

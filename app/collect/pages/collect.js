@@ -142,7 +142,11 @@ async function take(picture, width, height, original = null) {
     placeDue: false,
     reason: "",
   };
-  await queue.add(record);
+  try {
+    await queue.add(record);
+  } catch {
+    return warn(words.no_store); // a full disk, a private window
+  }
   navigator.storage?.persist?.();
   stop = { count: stop.count + 1, at: stop.at ?? at, headings: heading == null ? stop.headings : [...stop.headings, heading] };
   held = faults.length ? record.id : null;

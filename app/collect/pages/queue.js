@@ -2,6 +2,8 @@
 // leaves it only once the server said that it has the photo. The server knows a photo by its hash, so none comes twice.
 //
 // A record: { id, taken, blob, thumb, about, state: "waiting" | "sent" | "refused", hold, server, placeDue, reason }.
+const OF_THE_PHOTO = [400, 413, 415, 422];
+
 class Queue {
   constructor(changed) {
     this.changed = changed;
@@ -89,7 +91,9 @@ class Queue {
       this.trouble = "locked";
       return false;
     }
-    if (answer.status >= 500 || answer.status === 429 || answer.status === 408) {
+    // Only what is wrong with the photo itself stays so: a server without an inbox may have one again.
+    const refused = !answer.ok && (record.state !== "waiting" || OF_THE_PHOTO.includes(answer.status));
+    if (answer.status >= 500 || answer.status === 429 || answer.status === 408 || (!answer.ok && !refused)) {
       this.trouble = answer.status === 507 ? "full" : "offline";
       return false;
     }

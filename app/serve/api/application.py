@@ -11,6 +11,7 @@ from typing import Annotated, Any, Protocol
 from fastapi import FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi_offline import FastAPIOffline
+from pydantic import AwareDatetime
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
@@ -157,7 +158,8 @@ def _add_routes(api: FastAPI, bundle: Bundle, service: Service) -> None:
         request: Request,
         session: Annotated[str, Query(pattern=r"^[A-Za-z0-9_-]{8,100}$", description="the walk, named by its caller")],
         time: Annotated[
-            datetime | None, Query(description="when the photo was taken; default: its EXIF, else now")
+            AwareDatetime | None,
+            Query(description="when the photo was taken, with its offset from UTC; default: its EXIF, else now"),
         ] = None,
     ) -> FixDocument:
         """Where a walker is after the next photo of the walk; a walk left alone for ten minutes is forgotten."""

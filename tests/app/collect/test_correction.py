@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app import widgets
 from app.collect.inbox import Inbox
 from app.collect.words import WORDS
+from app.map.deck import Place
 from core.campus.frame import LocalFrame, distance_m
 from core.locate.localizer import Localizer
 from tests import REPOSITORY
@@ -41,6 +43,23 @@ def test_only_ones_own_photo_can_be_corrected_and_only_where_there_is_an_inbox(
     assert not app.exception
     assert ("not_here" in [button.key for button in app.button]) is offered
     assert not (tmp_path / "inbox").exists()
+
+
+def test_an_answer_whose_line_was_cleared_from_the_log_can_be_corrected(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CAMPUS_BUNDLE", str(bundle))
+    monkeypatch.setenv("CAMPUS_INBOX", str(tmp_path / "inbox"))
+    app = AppTest.from_file(REPOSITORY / "streamlit_app.py", default_timeout=30).run()
+    app.file_uploader[0].set_value([("a.jpg", photo(east_m=20.0), "image/jpeg")]).run()
+    app.session_state["log"] = []
+    there = Place(47.0001, 8.4001)
+    monkeypatch.setattr(widgets, "place_on_map", lambda *_, **__: there)
+    app.button(key="not_here").click().run()
+    assert not app.exception
+    assert app.session_state["log"] == []
+    assert app.session_state["current"].truth == there
+    assert any("Stored: thank you" in caption.value for caption in app.caption)
 
 
 def test_of_several_photos_only_the_last_ones_file_is_held(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
