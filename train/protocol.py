@@ -20,9 +20,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from core.io.files import written_atomically
+from core.errors import DatasetError
+from core.io.files import check_writable, written_atomically
 from train.compare import CENTRED, MIDDLE, RAW, SOFT, UNTRAINED, Answers, answers_of, way_config
 from train.dataset.dataset import Dataset
+from train.dataset.ingest import find_photos
 from train.dataset.split import SplitConfig, Splits, groups_of, split_dataset
 from train.evaluate.coverage import MISLEADING, Proportion, misleading
 from train.fit.recipes.whitened import WhitenedConfig
@@ -35,6 +37,7 @@ log = logging.getLogger(__name__)
 
 BURST_S = 12.0  # photos of one session no farther apart in time are one burst
 RESAMPLES = 2_000
+FOLDS = 5  # where no flag says how many
 INTERVAL = (2.5, 97.5)  # percentiles of the resampled figures
 DEVICE_COLUMNS = ("phone", "device")
 TIME_COLUMNS = ("time_utc", "local_time")
@@ -110,7 +113,7 @@ def figures(answers: Answers, chosen: Mask) -> dict[str, float | int | None]:
 
 
 def breakdown(dataset: Dataset, folds: Sequence[str], measured: Measured) -> dict[str, Mask]:
-    """Name -> (N,) which photos: all of them, each fold, day and night, each phone."""
+    """Name -> (N,) which photos: all of them, each fold, day and night, each phone; no part without photos."""
     rows = measured.rows
     parts = {"all": np.ones(len(rows), np.bool_)}
     parts |= {name: measured.fold == index for index, name in enumerate(folds)}
@@ -120,7 +123,7 @@ def breakdown(dataset: Dataset, folds: Sequence[str], measured: Measured) -> dic
     if column:
         device = np.array(dataset.column(column))[rows]
         parts |= {f"{column} {name}": device == name for name in np.unique(device)}
-    return parts
+    return {name: chosen for name, chosen in parts.items() if chosen.any()}
 
 
 def report(dataset: Dataset, folds: Sequence[str], group: NDArray[np.str_], ways: Sequence[Measured]) -> dict[str, Any]:
@@ -204,7 +207,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--hold-out", action="append", metavar="A,B", help="the groups of one fold; repeated for each fold"
     )
-    parser.add_argument("--folds", type=int, metavar="K", help="assign the groups into K folds instead")
+    parser.add_argument(
+        "--folds", type=int, metavar="K", help=f"assign the groups into K folds instead; default {FOLDS}"
+    )
     parser.add_argument("--ways", nargs="+", default=[MIDDLE, RAW, CENTRED, SOFT, "whitened"], metavar="WAY")
     parser.add_argument("--backbone", default="efficientnet_lite0", metavar="NAME")
     parser.add_argument("--image-size", type=int, default=224, metavar="PX")
@@ -222,22 +227,47 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def fold_configs(args: argparse.Namespace) -> dict[str, SplitConfig]:
-    """Name -> how that fold is divided: one group a fold unless the flags say otherwise."""
-    if args.hold_out:
+    """Name -> how that fold is divided: one group a fold unless the flags say otherwise.
+
+    Raises DatasetError where the flags contradict each other, or where two folds hold out the same group.
+    """
+    if args.hold_out is None:
+        folds = FOLDS if args.folds is None else args.folds
+        if folds < 2:
+            raise DatasetError(f"--folds {folds}", remedy="at least two are needed")
         return {
-            text.replace(",", " + "): SplitConfig(args.group_by, test=tuple(text.split(",")), seed=args.seed)
-            for text in args.hold_out
+            f"fold {index}": SplitConfig(args.group_by, fold=(index, folds), seed=args.seed)
+            for index in range(1, folds + 1)
         }
-    folds = args.folds or 5
-    return {
-        f"fold {index}": SplitConfig(args.group_by, fold=(index, folds), seed=args.seed)
-        for index in range(1, folds + 1)
-    }
+    if args.folds is not None:
+        raise DatasetError("--hold-out names the folds", remedy="leave out --hold-out or --folds")
+    groups = [text.split(",") for text in args.hold_out]
+    held = [group for fold in groups for group in set(fold)]
+    if twice := sorted({group for group in held if held.count(group) > 1}):
+        raise DatasetError(
+            f"{args.group_by} {', '.join(twice)} is held out by two folds", remedy="name each group in one --hold-out"
+        )
+    return {" + ".join(fold): SplitConfig(args.group_by, test=tuple(fold), seed=args.seed) for fold in groups}
+
+
+def _check_outcome_can_be_had(args: argparse.Namespace) -> None:
+    """Raise DatasetError for a folder without strangers, OSError where the figures cannot be written."""
+    for folder in args.strangers:
+        find_photos(folder)
+    if args.json:
+        check_writable(args.json)
+
+
+def _save(found: dict[str, Any], file: Path | None) -> None:
+    if file:
+        with written_atomically(file) as temporary:
+            temporary.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
 def main(args: argparse.Namespace) -> int:
-    dataset = Dataset.load(args.dataset)
     configs = fold_configs(args)
+    _check_outcome_can_be_had(args)  # hours of work come between here and there
+    dataset = Dataset.load(args.dataset)
     folds = [split_dataset(dataset, config) for config in configs.values()]
     common: dict[str, Any] = {"backbone": args.backbone, "image_size": args.image_size, "seed": args.seed}
     if args.epochs is not None:
@@ -250,13 +280,12 @@ def main(args: argparse.Namespace) -> int:
         ways.append(measure(dataset, folds, way, common))
         log.info("%s: %s", way, figures(ways[-1].answers, np.ones(len(ways[-1].rows), np.bool_)))
     found = report(dataset, list(configs), groups_of(dataset, args.group_by), ways)
+    _save(found, args.json)  # a stranger's photo that cannot be read must not cost the figures of the ways
     print(f"{args.dataset}: {found['photos']} photos, {found['bursts']} bursts, held out by {args.group_by}")
     print(markdown(found))
     if args.strangers:
         strangers = refused(dataset, folds, args.strangers, common)
         found["refused"] = {place: asdict(part) for place, part in strangers.items()}
+        _save(found, args.json)
         print(f"\n{refusal_table(strangers)}")
-    if args.json:
-        with written_atomically(args.json) as temporary:
-            temporary.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     return 0

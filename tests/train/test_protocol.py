@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import argparse
 import json
 import shutil
 from pathlib import Path
@@ -8,11 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import train.protocol
+from core.errors import DatasetError
 from tests import SLICE
 from tests.train.test_way import train_cli
 from train.compare import Answers
 from train.dataset.dataset import Dataset
-from train.protocol import bursts, figures, resampled
+from train.protocol import Measured, add_arguments, bursts, figures, fold_configs, markdown, report, resampled
 
 
 def test_photos_of_a_session_within_seconds_are_one_burst() -> None:
@@ -46,6 +49,95 @@ def test_an_answer_misleads_that_claims_a_clear_place_far_away() -> None:
     assert found["misleading"] == 0.25
     assert found["clear"] == 0.75
     assert (found["coverage68"], found["coverage95"]) == (0.5, 1.0)
+
+
+def asked_for(*words: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    return parser.parse_args(["dataset", *words])
+
+
+def write_dataset(root: Path) -> Path:
+    """Three sessions of three photos, of which nothing is ever decoded; the last session is by night."""
+    (root / "images").mkdir(parents=True)
+    rows = ["image_name,lat,lon,is_night,session"]
+    for index in range(9):
+        (root / "images" / f"{index}.jpg").touch()
+        rows.append(f"{index}.jpg,47.{index},8.4,{index // 6},{'ABC'[index // 3]}")
+    (root / "gt.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    return root
+
+
+def test_a_part_without_held_out_photos_is_left_out(tmp_path: Path) -> None:
+    dataset = Dataset.load(write_dataset(tmp_path))
+    rows, fold = np.arange(3), np.zeros(3, np.int64)
+    answers = Answers.of(np.arange(3.0), dataset.is_night[rows])
+    found = report(dataset, ["A"], np.array(dataset.column("session")), [Measured("middle", rows, fold, answers)])
+    assert list(found["ways"][0]["parts"]) == ["all", "A", "day"]
+    assert "| way | all (3) | A (3) | day (3) |" in markdown(found)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--hold-out", "A", "--hold-out", "A,B"), "session A is held out by two folds"),
+        (("--hold-out", "A", "--hold-out", "A"), "session A is held out by two folds"),
+        (("--hold-out", "A", "--folds", "3"), "--hold-out names the folds"),
+        (("--folds", "0"), "--folds 0: at least two"),
+    ],
+)
+def test_folds_that_contradict_each_other_are_refused(words: tuple[str, ...], message: str) -> None:
+    with pytest.raises(DatasetError, match=message):
+        fold_configs(asked_for(*words))
+
+
+def test_folds_are_those_that_are_named_or_counted() -> None:
+    named = fold_configs(asked_for("--hold-out", "A", "--hold-out", "C,B"))
+    assert {name: config.test for name, config in named.items()} == {"A": ("A",), "C + B": ("C", "B")}
+    assert [config.fold for config in fold_configs(asked_for()).values()] == [(index, 5) for index in range(1, 6)]
+    assert [config.fold for config in fold_configs(asked_for("--folds", "2")).values()] == [(1, 2), (2, 2)]
+
+
+@pytest.mark.parametrize("command", ["protocol", "compare"])
+def test_figures_that_could_not_be_written_are_not_measured(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    measured: list[object] = []
+    for module in ("train.protocol", "train.compare"):
+        monkeypatch.setattr(f"{module}.answers_of", lambda *words: measured.append(words))
+    dataset = write_dataset(tmp_path / "dataset")
+    (tmp_path / "file").touch()
+    words = ("--ways", "middle", "--folds", 3, "--group-by", "session", "--json", tmp_path / "file" / "found.json")
+    assert train_cli(monkeypatch, command, dataset, *words) == 2
+    assert not measured
+    assert "found.json" in capsys.readouterr().err
+
+
+def test_a_folder_without_strangers_is_found_before_the_ways_are_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(train.protocol, "measure", lambda *_: pytest.fail("measured"))
+    dataset = write_dataset(tmp_path / "dataset")
+    assert train_cli(monkeypatch, "protocol", dataset, "--folds", 3, "--strangers", tmp_path / "nowhere") == 2
+    assert "nowhere: holds no photos" in capsys.readouterr().err
+
+
+def test_a_stranger_s_damaged_photo_does_not_cost_the_figures_of_the_ways(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def damaged(*_: object) -> None:
+        raise DatasetError("damaged")
+
+    def instantly(dataset: Dataset, _folds: object, way: str, _common: object) -> Measured:
+        answers = Answers.of(np.ones(len(dataset)), dataset.is_night)
+        return Measured(way, np.arange(len(dataset)), np.repeat(np.arange(3), 3), answers)
+
+    monkeypatch.setattr(train.protocol, "measure", instantly)
+    monkeypatch.setattr(train.protocol, "refused", damaged)
+    dataset, file = write_dataset(tmp_path / "dataset"), tmp_path / "found.json"
+    words = ("--folds", 3, "--ways", "middle", "--strangers", dataset, "--json", file)
+    assert train_cli(monkeypatch, "protocol", dataset, *words) == 2
+    assert json.loads(file.read_text())["ways"][0]["parts"]["all"]["mean_m"] == 1
 
 
 @pytest.mark.slow
