@@ -212,7 +212,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--ways", nargs="+", default=[MIDDLE, RAW, CENTRED, SOFT, "whitened"], metavar="WAY")
     parser.add_argument("--backbone", default="efficientnet_lite0", metavar="NAME")
-    parser.add_argument("--image-size", type=int, default=224, metavar="PX")
+    size = WhitenedConfig.image_size  # what `fit` makes of the same dataset
+    parser.add_argument("--image-size", type=int, default=size, metavar="PX", help="of every way; default %(default)s")
     parser.add_argument("--epochs", type=int, metavar="N", help="of ways that are trained; default: each recipe's own")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the division into folds, and of training")
     parser.add_argument(

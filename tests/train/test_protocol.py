@@ -15,6 +15,7 @@ from tests import SLICE
 from tests.train.test_way import train_cli
 from train.compare import Answers
 from train.dataset.dataset import Dataset
+from train.fit.recipes import DEFAULT_RECIPE, new_config
 from train.protocol import Measured, add_arguments, bursts, figures, fold_configs, markdown, report, resampled
 
 
@@ -89,6 +90,10 @@ def test_a_part_without_held_out_photos_is_left_out(tmp_path: Path) -> None:
 def test_folds_that_contradict_each_other_are_refused(words: tuple[str, ...], message: str) -> None:
     with pytest.raises(DatasetError, match=message):
         fold_configs(asked_for(*words))
+
+
+def test_ways_are_measured_at_the_picture_size_that_fit_takes() -> None:
+    assert asked_for().image_size == new_config(DEFAULT_RECIPE).image_size
 
 
 def test_folds_are_those_that_are_named_or_counted() -> None:
