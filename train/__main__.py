@@ -11,7 +11,7 @@ TRAIN = "requirements-train.txt"
 COMMANDS = {
     "ingest": Command("train.dataset.ingest", "geotagged photos, or photos and a CSV -> a dataset", TRAIN),
     "split": Command("train.dataset.split", "hold out calibration and test photos by group", TRAIN),
-    "fit": Command("train.fit.fit", "train the network on a dataset -> a run", TRAIN),
+    "fit": Command("train.fit.fit", "fit the network to a dataset, trained or whitened -> a run", TRAIN),
     "bundle": Command("train.bundle.make", "calibrate and export a run -> a campus bundle", TRAIN),
     "map": Command("train.osm.command", "OpenStreetMap -> a campus's map and the names of its zones", TRAIN),
     "zones": Command("train.dataset.zone_names", "list a campus's zones, and name them by hand", TRAIN),

@@ -1,4 +1,7 @@
-"""Train a network on a dataset's training split, choosing the epoch on its calibration split.
+"""Fit a network to a dataset's training split.
+
+The default recipe, whitened, trains nothing: it whitens pretrained features across sessions. The others train by
+gradients and choose the epoch on the calibration split.
 
 Many GPUs or machines: `accelerate launch -m train fit …`; machines must see the same folders.
 """
@@ -47,6 +50,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+OF_TRAINING = frozenset({"epochs", "patience", "minutes", "batch", "accumulate", "precision"})
+
 
 def fit(task: TrainingData, run: Path, config: FitConfig, resume: bool = False, force: bool = False) -> Path:
     """Train and leave a run folder: config.json, splits.json, log.csv, curves.png, NEXT.txt, best.safetensors, last.pt.
@@ -54,16 +59,16 @@ def fit(task: TrainingData, run: Path, config: FitConfig, resume: bool = False, 
     `best` is the averaged network of the epoch that the recipe's score chooses on the calibration split. Stops after
     `config.epochs`, or when the score has not improved for `config.patience` epochs, or when `config.minutes` are over.
     Raises OccupiedError where `run` holds another run and neither `resume` nor `force` is given, or anything that is no
-    run.
+    run; DatasetError where the run to resume was started with another config.
     """
     from train.fit.trainer import Trainer
 
     check_replaceable(run, resume or force, "run", CONFIG)
+    if resume and (run / CONFIG).exists():
+        check_same(run, config)
     if isinstance(config, WhitenedConfig):
         return _fit_whitened(task, run, config)
     resume = resume and (run / LAST).exists()
-    if resume:
-        check_same(run, config)
     trainer = Trainer(task, config)
     epochs: list[Epoch] = []
     if resume:
@@ -93,9 +98,18 @@ def fit(task: TrainingData, run: Path, config: FitConfig, resume: bool = False, 
 
 
 def _fit_whitened(task: TrainingData, run: Path, config: WhitenedConfig) -> Path:
-    """The run folder of a recipe that has no epochs: its log has one line."""
+    """The run folder of a recipe that has no epochs: its log has one line. The main process alone makes it: there is
+    nothing to share, and two writers would remove each other's files.
+    """
+    import torch
+    from accelerate import PartialState
+
     from train.fit.whitened_net import save_whitened_net, whitened_net
 
+    processes = PartialState(cpu=not torch.cuda.is_available())
+    processes.wait_for_everyone()  # before the main process writes what the others look for
+    if not processes.is_main_process:
+        return run
     started = time.perf_counter()
     net, weights, epoch = whitened_net(task, config)
     _begin(run, task, config, net, weights, keep=False)
@@ -191,27 +205,40 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"any model of timm, or resnet50; default {plain.backbone}{own}",
     )
     parser.add_argument("--weights", metavar="FILE", help="local ImageNet weights for the backbone")
-    parser.add_argument(
+    parser.add_argument("--image-size", type=int, metavar="PX", help=f"default {plain.image_size}{own}")
+    parser.add_argument("--seed", type=int, metavar="N", help=f"default {plain.seed}")
+    training = parser.add_argument_group(f"training, which the recipe {DEFAULT_RECIPE} does not do")
+    training.add_argument(
         "--epochs", type=int, metavar="N", help="at most; default: the recipe's own; campus: more on a small dataset"
     )
-    parser.add_argument("--patience", type=int, metavar="N", help=f"epochs without progress; default {plain.patience}")
-    parser.add_argument("--minutes", type=float, metavar="N", help="stop after the epoch that passes them")
-    parser.add_argument("--batch", type=int, metavar="N", help=f"of all processes together; default {plain.batch}")
-    parser.add_argument("--accumulate", type=int, metavar="N", help="batches a step; default 1")
-    parser.add_argument("--image-size", type=int, metavar="PX", help=f"default {plain.image_size}{own}")
-    parser.add_argument("--precision", choices=("auto", "fp32", "bf16", "fp16"), help="default auto: half on a GPU")
-    parser.add_argument("--seed", type=int, metavar="N", help=f"default {plain.seed}")
+    training.add_argument(
+        "--patience", type=int, metavar="N", help=f"epochs without progress; default {plain.patience}"
+    )
+    training.add_argument("--minutes", type=float, metavar="N", help="stop after the epoch that passes them")
+    training.add_argument("--batch", type=int, metavar="N", help=f"of all processes together; default {plain.batch}")
+    training.add_argument("--accumulate", type=int, metavar="N", help="batches a step; default 1")
+    training.add_argument("--precision", choices=("auto", "fp32", "bf16", "fp16"), help="default auto: half on a GPU")
     add_split_arguments(parser)
     parser.add_argument("--resume", action="store_true", help="go on with an interrupted run, with its own flags")
     parser.add_argument("--force", action="store_true", help="replace a run that is there")
 
 
 def _config(args: argparse.Namespace, photos: int) -> FitConfig:
-    """The flags given, over those of the run to resume, or over the recipe's defaults."""
+    """The flags given, over those of the run to resume, or over the recipe's defaults.
+
+    Raises CampusError for a flag that the recipe cannot heed, and DatasetError for one that a resumed run cannot.
+    """
     given = {f.name: value for f in fields(FitConfig) if (value := getattr(args, f.name, None)) is not None}
     if args.resume and (args.out / CONFIG).exists():
-        return replace(read_config(args.out), **given)
-    return new_config(given.pop("recipe", DEFAULT_RECIPE), photos=photos, **given)
+        config = replace(read_config(args.out), **given)
+        check_same(args.out, config)  # before photos are decoded for it
+    else:
+        recipe = given.pop("recipe", DEFAULT_RECIPE)
+        config = new_config(recipe, photos=photos, **given)
+    if isinstance(config, WhitenedConfig) and (idle := sorted(given.keys() & OF_TRAINING)):
+        flags = ", ".join(f"--{name}" for name in idle)
+        raise CampusError(f"the recipe {config.recipe} does not train", path=flags, remedy="--recipe campus does")
+    return config
 
 
 def main(args: argparse.Namespace) -> int:

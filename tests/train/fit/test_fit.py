@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from accelerate.state import AcceleratorState
+from accelerate.state import AcceleratorState, PartialState
 from PIL import Image
 from safetensors.torch import load_file
 
@@ -34,6 +34,7 @@ from train.fit.fit import fit
 from train.fit.recipes import DEFAULT_RECIPE, new_config, saved_config
 from train.fit.recipes.campus import CampusConfig
 from train.fit.recipes.original import OriginalConfig
+from train.fit.recipes.whitened import WhitenedConfig
 from train.fit.run_folder import read_log
 from train.fit.trainer import Trainer
 from train.fit.training_data import TrainingData
@@ -199,6 +200,49 @@ def test_a_config_is_read_back_as_it_was(recipe: str, configs: dict[str, FitConf
 def test_a_number_that_cannot_be_is_refused_in_a_line(words: tuple[str, str]) -> None:
     with pytest.raises(CampusError, match=f"^{words[0]} {words[1]}: must be at least"):
         fit_module._config(arguments(*words), photos=64)
+
+
+TRAINING_FLAGS = [
+    ("--epochs", "3"),
+    ("--patience", "3"),
+    ("--minutes", "5"),
+    ("--batch", "8"),
+    ("--accumulate", "2"),
+    ("--precision", "fp32"),
+]
+
+
+@pytest.mark.parametrize("words", TRAINING_FLAGS, ids=" ".join)
+def test_a_flag_of_training_is_refused_by_the_recipe_that_does_not_train(words: tuple[str, str]) -> None:
+    with pytest.raises(CampusError, match=f"^{words[0]}: the recipe whitened does not train: --recipe campus does"):
+        fit_module._config(arguments(*words), photos=64)
+    fit_module._config(arguments("--recipe", "campus", *words), photos=64)
+
+
+def test_a_run_is_not_resumed_by_another_recipe(tmp_path: Path) -> None:
+    config = WhitenedConfig(image_size=SIZE)
+    task = make_task(tmp_path / "dataset", config)
+    run = fit(task, tmp_path / "run", config)
+    with pytest.raises(DatasetError, match=r"another recipe"):
+        fit_module._config(arguments("--out", str(run), "--resume", "--recipe", "campus"), photos=64)
+    before = (run / "config.json").read_bytes()
+    with pytest.raises(DatasetError, match=r"another seed"):
+        fit(task, run, replace(config, seed=3), resume=True)
+    assert (run / "config.json").read_bytes() == before
+    assert fit_module._config(arguments("--out", str(run), "--resume"), photos=64) == config
+
+
+def test_the_main_process_alone_writes_a_whitened_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = WhitenedConfig(image_size=SIZE)
+    task = make_task(tmp_path / "dataset", config)
+    monkeypatch.setattr(PartialState, "is_main_process", property(lambda _: False))
+    fit(task, tmp_path / "run", config)
+    assert not (tmp_path / "run").exists()
+
+
+def test_help_tells_what_the_default_recipe_does() -> None:
+    told = fit_module.__doc__ or ""
+    assert f"The default recipe, {DEFAULT_RECIPE}, trains nothing" in " ".join(told.split())
 
 
 def test_what_is_unknown_is_refused_by_name() -> None:
