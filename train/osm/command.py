@@ -77,14 +77,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, help="what to write: BUNDLE or GEOJSON (default: the bundle itself, or DATASET/map.geojson)"
     )
-    parser.add_argument("--force", action="store_true", help="replace what lies at --out")
+    parser.add_argument("--force", action="store_true", help="replace a map or another bundle that is there")
 
 
 def main(args: argparse.Namespace) -> int:
     campus = _campus(args.campus)
     out = args.out or (args.campus if campus.bundle else args.campus / MAP)
     marker = None if campus.bundle is None or out.suffix == ".campus" else CAMPUS_JSON
-    replacing = args.force or args.out is None or (out == args.campus and campus.bundle is not None)
+    itself = campus.bundle is not None and out == args.campus  # a bundle takes the map and stays what it is
+    replacing = args.force or itself
     check_replaceable(out, replacing, "campus bundle" if campus.bundle else "map", marker)
     box = Box.about(campus.local_m, campus.frame)
     with tempfile.TemporaryDirectory() as folder:

@@ -234,6 +234,26 @@ def test_a_campus_archive_goes_to_another_file_and_the_old_one_stays(
     assert run(monkeypatch, "map", pristine, "--osm", osm, "--out", tmp_path / "new.campus") == 2  # without --force
 
 
+def test_a_dataset_s_map_is_replaced_only_by_force(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    osm = write_xml(small_campus(), tmp_path / "campus.osm")
+    dataset = tmp_path / "dataset"
+    (dataset / "images").mkdir(parents=True)
+    (dataset / "images/1.jpg").touch()
+    (lat_deg, lon_deg), *_ = FRAME.to_latlon(np.zeros((1, 2)))
+    (dataset / "gt.csv").write_text(f"image_name,lat,lon\n1.jpg,{lat_deg},{lon_deg}\n", encoding="utf-8")
+    assert run(monkeypatch, "map", dataset, "--osm", osm) == 0
+    (dataset / "map.geojson").write_text("edited by hand")
+    capsys.readouterr()
+    assert run(monkeypatch, "map", dataset, "--osm", osm) == 2
+    assert (dataset / "map.geojson").read_text() == "edited by hand"
+    (told,) = capsys.readouterr().err.splitlines()
+    assert "--force" in told
+    assert run(monkeypatch, "map", dataset, "--osm", osm, "--force") == 0
+    assert json.loads((dataset / "map.geojson").read_text())["features"]
+
+
 class _Overpass(BaseHTTPRequestHandler):
     asked: ClassVar[list[str]] = []
     status = 200
