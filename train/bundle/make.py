@@ -10,6 +10,7 @@ import tempfile
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from core.campus.needs import NEEDS, needs_file
 from core.campus.thumbnails import Thumbnails
 from core.campus.zones import Zone, Zones
 from core.engines.choose import open_engine
-from core.errors import BundleError, DatasetError
+from core.errors import BundleError, CampusError, DatasetError
 from core.locate.localizer import Localizer
 from core.photo.blur.blur import process_blur
 from core.photo.blur.models import REQUIREMENTS
@@ -40,7 +41,7 @@ from train.evaluate.evaluation import describe, evaluate_rows
 from train.evaluate.photo_needs import place_needs
 from train.fit.config import FitConfig
 from train.fit.recipes import saved_config
-from train.fit.run_folder import BEST, CONFIG, LOG
+from train.fit.run_folder import BEST, CONFIG, LOG, damaged, read_settings
 
 if TYPE_CHECKING:  # torch is imported where it works, so that the command tells its options without it
     from core.network.campus_net import CampusNet
@@ -75,15 +76,20 @@ class Run:
             raise DatasetError(
                 "not a run with a trained network", path=run, remedy=f"train with `{typed('train')} fit … --out {run}`"
             )
-        config = json.loads(config_file.read_text(encoding="utf-8"))
+        config = read_settings(run)
         fit = saved_config(config["fit"], str(run))
+        try:
+            net_config = saved_net_config(config["net"])
+            frame = LocalFrame(**config["frame"])
+            zones = Zones(tuple(_zone(zone) for zone in config["zones"]))
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+            raise damaged(run) from error
         dataset = Dataset.load(Path(config["dataset"]))
         splits = Splits.load(run)
         if splits is None:
             raise DatasetError("splits.json is missing", path=run, remedy="train again")
-        net = CampusNet(saved_net_config(config["net"]))
+        net = CampusNet(net_config)
         load_state(net, load_file(best))
-        frame = LocalFrame(**config["frame"])
         task = TrainingData(
             dataset,
             splits,
@@ -91,7 +97,7 @@ class Run:
             frame,
             frame.to_local(*dataset.latlon.T),
             {split: splits.indices(dataset, split) for split in splits.names},
-            Zones(tuple(_zone(zone) for zone in config["zones"])),
+            zones,
         )
         trained = datetime.fromtimestamp(best.stat().st_mtime, timezone.utc)
         epochs = len((run / LOG).read_text(encoding="utf-8").splitlines()) - 1
@@ -133,6 +139,14 @@ def read_map(path: Path | None) -> dict[str, Any]:
         raise BundleError("not JSON: the map is a GeoJSON FeatureCollection", path=path) from error
     if not isinstance(data, dict) or data.get("type") != "FeatureCollection":
         raise BundleError("not a GeoJSON FeatureCollection", path=path)
+    features = data.get("features")
+    if not isinstance(features, list):
+        raise BundleError("a GeoJSON FeatureCollection without a list of features", path=path)
+    for number, feature in enumerate(features, start=1):
+        if not isinstance(feature, dict) or not all(
+            isinstance(feature.get(member), (dict, NoneType)) for member in ("properties", "geometry")
+        ):
+            raise BundleError(f"feature {number} is no GeoJSON feature", path=path)
     return data
 
 
@@ -289,6 +303,8 @@ def main(args: argparse.Namespace) -> int:
         thumbnails=args.thumbnails,
         keep_trained=args.trained,
     )
+    if args.samples < 0:
+        raise CampusError("must not be negative", path=f"--samples {args.samples}")
     if args.thumbnails:
         process_blur()  # what is absent is said before the work
     run, campus_map = Run.load(args.run), read_map(args.map)

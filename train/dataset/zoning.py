@@ -105,20 +105,9 @@ def name_zones(zones: Zones, campus_map: dict[str, Any], frame: LocalFrame) -> Z
     The English name is taken where the map has one, as the sides are English. Unchanged where the map (a GeoJSON
     FeatureCollection) has no named feature.
     """
-    from shapely import Point, transform
-    from shapely.geometry import shape
+    from shapely import Point
 
-    def to_local(lonlat: NDArray[np.float64]) -> NDArray[np.float64]:
-        return frame.to_local(lonlat[:, 1], lonlat[:, 0])
-
-    features = [
-        (
-            feature["properties"].get("name:en") or feature["properties"]["name"],
-            transform(shape(feature["geometry"]), to_local),
-        )
-        for feature in campus_map.get("features", [])
-        if feature.get("properties", {}).get("name") and feature["properties"].get("kind") in _NAMED_KINDS
-    ]
+    features = _named_features(campus_map, frame)
     if not features:
         return zones
 
@@ -131,6 +120,33 @@ def name_zones(zones: Zones, campus_map: dict[str, Any], frame: LocalFrame) -> Z
         return f"{name}, {_SIDES[round(float(turn) / (np.pi / 4)) % 8]} side"
 
     return Zones(tuple(replace(zone, name=name_at(Point(zone.centre_m))) for zone in zones.zones))
+
+
+def _named_features(campus_map: dict[str, Any], frame: LocalFrame) -> list[tuple[str, Any]]:
+    """The name and the shape, in local metres, of each feature that a zone may be named after.
+
+    GeoJSON (RFC 7946) allows a feature without properties or without a geometry. A geometry that is none is left out,
+    as the drawn map leaves it out.
+    """
+    from shapely import transform
+    from shapely.errors import ShapelyError
+    from shapely.geometry import shape
+
+    def to_local(lonlat: NDArray[np.float64]) -> NDArray[np.float64]:
+        return frame.to_local(lonlat[:, 1], lonlat[:, 0])
+
+    found = []
+    for feature in campus_map.get("features", []):
+        properties, geometry = feature.get("properties") or {}, feature.get("geometry")
+        if not geometry or not properties.get("name") or properties.get("kind") not in _NAMED_KINDS:
+            continue
+        try:
+            outline = shape(geometry)
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError, ShapelyError):
+            continue
+        if not outline.is_empty:
+            found.append((properties.get("name:en") or properties["name"], transform(outline, to_local)))
+    return found
 
 
 def place_of(zone_name: str) -> str:

@@ -16,6 +16,7 @@ from train.fit.config import FitConfig
 from train.fit.recipes import saved_config
 
 CONFIG, LOG, CURVES, NEXT = "config.json", "log.csv", "curves.png", "NEXT.txt"
+SETTINGS = frozenset({"dataset", "fit", "net", "weights", "frame", "zones"})  # what config.json holds
 BEST, LAST = "best.safetensors", "last.pt"
 FREE_TO_CHANGE = ("minutes",)  # when a run is resumed
 
@@ -35,8 +36,23 @@ class Epoch:
 
 def read_config(run: Path) -> FitConfig:
     """The config that a run was started with."""
-    data = json.loads((run / CONFIG).read_text(encoding="utf-8"))
-    return saved_config(data["fit"], str(run))
+    return saved_config(read_settings(run)["fit"], str(run))
+
+
+def read_settings(run: Path) -> dict[str, Any]:
+    """All that config.json of a run says. Raises DatasetError where it is damaged."""
+    try:
+        data = json.loads((run / CONFIG).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise damaged(run) from error
+    if not isinstance(data, dict) or not data.keys() >= SETTINGS or not isinstance(data["fit"], dict):
+        raise damaged(run)
+    return data
+
+
+def damaged(run: Path) -> DatasetError:
+    """What to raise for a config.json that is not as `fit` wrote it."""
+    return DatasetError("is damaged", path=run / CONFIG, remedy="train again, with --force")
 
 
 def check_same(run: Path, config: FitConfig) -> None:

@@ -59,6 +59,22 @@ def test_zones_are_named_after_what_stands_nearest_and_on_which_side() -> None:
     assert names == ["Library, north side", "Gym, west side", "Library"]
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"properties": None},
+        {"geometry": None},
+        {"geometry": {"type": "Polygon"}},
+        {"geometry": {"type": "Polygon", "coordinates": []}},
+        {"geometry": {"type": "Blob", "coordinates": [1]}},
+    ],
+)
+def test_a_feature_without_a_name_or_a_place_names_no_zone(changes: dict[str, object]) -> None:
+    zones = Zones((Zone("", (0.0, 30.0), 5.0, ()),))
+    campus_map = {"features": [square("Gym", 0, 30, 5) | changes, square("Library", 0, 0, 20)]}
+    assert [zone.name for zone in name_zones(zones, campus_map, FRAME).zones] == ["Library, north side"]
+
+
 def test_without_a_map_zones_have_numbers() -> None:
     zones = fit_zones(np.random.default_rng(0).uniform(-50, 50, (20, 2)), seed=0)
     assert name_zones(zones, {"features": []}, FRAME) == zones
