@@ -24,6 +24,7 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -187,6 +188,11 @@ async def soak(
     return answers
 
 
+def tenth(count: int) -> int:
+    """A tenth of so many photos, and at least one."""
+    return max(1, count // 10)
+
+
 def broken_photos(photo: bytes) -> list[bytes]:
     """What no phone should send: cut short, a web page, noise, nothing, and a picture that says it is immense."""
     noise = np.random.default_rng(0).bytes(20_000)
@@ -275,7 +281,7 @@ async def measure(served: Served, args: argparse.Namespace, bundle: Bundle) -> N
             started = time.perf_counter()
             photos = mixed(sent, broken_photos(sent[0]), args.soak)
             held: list[float] = []
-            answers = await soak(phones, photos, lambda _: held.append(rss_mb(served.process)), args.soak // 10)
+            answers = await soak(phones, photos, lambda _: held.append(rss_mb(served.process)), tenth(args.soak))
             report(f"soak of {args.soak} photos in {time.perf_counter() - started:.0f} s", answers)
             print("memory every tenth of the soak: " + ", ".join(f"{mb:.0f}" for mb in held) + " MB")
     after = rss_mb(served.process)
@@ -298,12 +304,29 @@ def report(what: str, answers: Sequence[Answer]) -> None:
         print(f"  failed: {said}")
 
 
+def _number(least: int, text: str) -> int:
+    """A number of at least so much, for a command line."""
+    if (number := int(text)) < least:
+        raise argparse.ArgumentTypeError(f"must be at least {least}, not {number}")
+    return number
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.app_load", description=__doc__)
-    parser.add_argument("--phones", type=int, default=20, help="open pages (%(default)s)")
-    parser.add_argument("--rounds", type=int, default=5, help="times that all of them send at once (%(default)s)")
-    parser.add_argument("--singles", type=int, default=20, help="camera photos of one phone alone (%(default)s)")
-    parser.add_argument("--soak", type=int, default=0, metavar="PHOTOS", help="then so many, every tenth broken (500)")
+    parser.add_argument("--phones", type=partial(_number, 1), default=20, help="open pages (%(default)s)")
+    parser.add_argument(
+        "--rounds", type=partial(_number, 1), default=5, help="times that all of them send at once (%(default)s)"
+    )
+    parser.add_argument(
+        "--singles", type=partial(_number, 1), default=20, help="camera photos of one phone alone (%(default)s)"
+    )
+    parser.add_argument(
+        "--soak",
+        type=partial(_number, 0),
+        default=0,
+        metavar="PHOTOS",
+        help="then so many, every tenth broken (%(default)s)",
+    )
     parser.add_argument("--photo", type=Path, metavar="FILE", help="the camera photo (default: made from samples)")
     parser.add_argument("--no-browser", action="store_true", help="leave out the first load, which needs Chromium")
     args = parser.parse_args()
