@@ -12,7 +12,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import asdict
 from datetime import datetime, timezone
 from functools import partial
@@ -65,14 +65,16 @@ def _row(cells: list[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def results(pages: Path, before: str = "") -> str:
+def results(pages: Path, before: str = "", measured: Collection[str] = (*NAMES, *ASKED_FOR)) -> str:
     """RESULTS.md: preface, all targets at a glance, the last page of every benchmark; those never run are named.
 
-    `before` is what it said: a page measured elsewhere, which is not among `pages`, stays as it is.
+    `before` is what it said. Only the pages of those `measured` now take the place of what stands there: any other
+    file of `pages` may be older than it, and one measured elsewhere is not among them.
     """
     files = {name: pages / f"{name}.json" for name in (*NAMES, *ASKED_FOR)}
-    known = {name: json.loads(path.read_bytes()) for name, path in files.items() if path.is_file()}
-    former = {name: text for name, text in _sections(before).items() if name not in known}
+    former = _sections(before)
+    wanted = {name: path for name, path in files.items() if name in measured or name not in former}
+    known = {name: json.loads(path.read_bytes()) for name, path in wanted.items() if path.is_file()}
     glance = [_row(["asked", "measured", ""]), _row(["---"] * 3)]
     parts = []
     for name in files:
@@ -160,8 +162,9 @@ def main() -> int:
         words = [sys.executable, "-m", "benchmarks", name, "--here", "--seconds", str(args.seconds or length_s(name))]
         if subprocess.run(words, cwd=ROOT, check=False).returncode:
             failed.append(name)
-    before = RESULTS.read_text(encoding="utf-8") if RESULTS.exists() else ""
-    write_atomically(RESULTS, results(PAGES, before).encode())
+            continue
+        before = RESULTS.read_text(encoding="utf-8") if RESULTS.exists() else ""
+        write_atomically(RESULTS, results(PAGES, before, [name]).encode())  # at once: the next may be stopped
     if args.pyperf:
         save_pyperf(PAGES, args.pyperf)
     if failed:

@@ -2,15 +2,18 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
 
+import benchmarks.__main__
 from benchmarks.__main__ import NAMES, RESULTS, measure, page, results, save_pyperf
 from benchmarks.large_archive import killed_and_resumed, linked_photos, report
 from benchmarks.timing import TINY, Effort, Times, interleaved
+from core.errors import CampusError
 
 QUICK = "photo_to_fix"
 
@@ -62,6 +65,33 @@ def test_pages_that_another_machine_measured_stay(tmp_path: Path) -> None:
     assert after.count("## Training") == 1
     assert "`python -m benchmarks training`, now: here." in after
     assert "2 x the original's samples a second" not in after
+    assert after.count("## ") == before.count("## ")
+
+
+def test_a_stale_page_takes_the_place_of_no_newer_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two that are measured the second fails, and a third was measured here long ago."""
+    pages, out = tmp_path / "pages", tmp_path / "RESULTS.md"
+    pages.mkdir()
+    before = RESULTS.read_text(encoding="utf-8")
+    out.write_text(before, encoding="utf-8")
+    kept = {"what": "x", "tables": [], "targets": [], "machine": "here"}
+    for name in ("training", "growth", "backbones"):
+        (pages / f"{name}.json").write_text(json.dumps({"title": name, "when": "long ago", **kept}))
+
+    def measured(words: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        if (name := words[3]) == "training":
+            (pages / f"{name}.json").write_text(json.dumps({"title": name, "when": "now", **kept}))
+        return subprocess.CompletedProcess(words, int(name != "training"))
+
+    monkeypatch.setattr(benchmarks.__main__, "PAGES", pages)
+    monkeypatch.setattr(benchmarks.__main__, "RESULTS", out)
+    monkeypatch.setattr(subprocess, "run", measured)
+    monkeypatch.setattr(sys, "argv", ["benchmarks", "training", "growth"])
+    with pytest.raises(CampusError, match=r"^growth: failed"):
+        benchmarks.__main__.main()
+    after = out.read_text(encoding="utf-8")
+    assert "`python -m benchmarks training`, now: here." in after
+    assert "long ago" not in after
     assert after.count("## ") == before.count("## ")
 
 
