@@ -193,7 +193,7 @@ def _answers(
 
 
 def answers_of(way: str, dataset: Dataset, splits: Splits, on: str, common: dict[str, Any]) -> Answers:
-    """Train one way on one fold, in a folder that goes afterwards, and answer the fold's photos of split `on`."""
+    """Train one way on one fold, in a temporary folder, and answer the fold's photos of split `on`."""
     from train.bundle.make import Run
     from train.fit.fit import fit
     from train.fit.training_data import prepare

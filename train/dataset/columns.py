@@ -7,10 +7,6 @@ from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    pass
 
 # Night: the sun this far below the horizon. Civil twilight ends at -6 degrees; from about -4 on, street lamps
 # and windows outshine the sky in a photo.

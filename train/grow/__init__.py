@@ -1,1 +1,1 @@
-"""A campus that is there grows without training, says how well it is, and says beforehand what photos will give."""
+"""A campus that is there grows without training, and says how well it is."""
