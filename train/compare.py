@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import CampusError, DatasetError
-from core.io.files import check_writable, written_atomically
+from core.io.files import check_file_writable, written_atomically
 from core.locate.confidence import is_clear
 from core.locate.heading import angle_between_deg, direction_deg
 from train.dataset.dataset import Dataset
@@ -277,7 +277,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     if args.json:
-        check_writable(args.json)  # hours of training come before it is written
+        check_file_writable(args.json)  # hours of training come before it is written
     dataset, asked = Dataset.load(args.dataset), config_of(args)
     if args.folds:
         if asked is None or asked.fold:

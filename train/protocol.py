@@ -21,7 +21,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from core.errors import DatasetError
-from core.io.files import check_writable, written_atomically
+from core.io.files import check_file_writable, written_atomically
 from train.compare import CENTRED, MIDDLE, RAW, SOFT, UNTRAINED, Answers, answers_of, way_config
 from train.dataset.dataset import Dataset
 from train.dataset.ingest import find_photos
@@ -252,11 +252,11 @@ def fold_configs(args: argparse.Namespace) -> dict[str, SplitConfig]:
 
 
 def _check_outcome_can_be_had(args: argparse.Namespace) -> None:
-    """Raise DatasetError for a folder without strangers, OSError where the figures cannot be written."""
+    """Raise DatasetError for a folder without strangers, CampusError or OSError where the figures cannot be written."""
     for folder in args.strangers:
         find_photos(folder)
     if args.json:
-        check_writable(args.json)
+        check_file_writable(args.json)
 
 
 def _save(found: dict[str, Any], file: Path | None) -> None:

@@ -57,7 +57,8 @@ def written_atomically(out: Path) -> Iterator[Path]:
 
     What was written is on the disk before it is moved, so that readers, even after a power cut, find the old or the
     new. After an error nothing is left behind and what was at `out` still is; what a killed writer left beside `out`,
-    the next one clears away. An OSError of the writing names `out`. Raises CampusError where `out` is a device.
+    the next one clears away. An OSError of the writing names `out`. Raises CampusError where `out` is a device, or is a
+    folder and what was written is none: a mistyped path must not cost someone's work.
     """
     if out.exists() and not (out.is_file() or out.is_dir()):
         raise CampusError("is no ordinary file or folder", path=out, remedy="choose another path")
@@ -71,8 +72,10 @@ def written_atomically(out: Path) -> Iterator[Path]:
             yield temporary
             if not temporary.exists():
                 raise CampusError("nothing was written", path=out)
+            if _is_folder(out) and not temporary.is_dir():
+                raise _is_a_folder(out)
             _settle(temporary)
-            if not out.is_dir() or out.is_symlink():
+            if not _is_folder(out):
                 os.replace(temporary, out)
             elif not _exchange(temporary, out):
                 os.rename(out, workshop / _REPLACED)
@@ -101,6 +104,22 @@ def check_writable(out: Path) -> None:
         folder = next(parent for parent in out.absolute().parents if parent.exists())
         with tempfile.TemporaryDirectory(prefix=f".{out.name}.", suffix=_ENDING, dir=folder):
             pass
+
+
+def check_file_writable(out: Path) -> None:
+    """The same for a file: raises CampusError, too, where a folder lies there, which no file replaces."""
+    if _is_folder(out):
+        raise _is_a_folder(out)
+    check_writable(out)
+
+
+def _is_folder(out: Path) -> bool:
+    """Whether a folder itself lies there, not a link to one."""
+    return out.is_dir() and not out.is_symlink()
+
+
+def _is_a_folder(out: Path) -> CampusError:
+    return CampusError("is a folder, not a file", path=out, remedy="choose another path")
 
 
 def holds_something(folder: Path) -> bool:

@@ -103,19 +103,22 @@ def test_folds_are_those_that_are_named_or_counted() -> None:
     assert [config.fold for config in fold_configs(asked_for("--folds", "2")).values()] == [(1, 2), (2, 2)]
 
 
+@pytest.mark.parametrize("file", ["a file/found.json", "a folder"])
 @pytest.mark.parametrize("command", ["protocol", "compare"])
 def test_figures_that_could_not_be_written_are_not_measured(
-    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    command: str, file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     measured: list[object] = []
     for module in ("train.protocol", "train.compare"):
         monkeypatch.setattr(f"{module}.answers_of", lambda *words: measured.append(words))
     dataset = write_dataset(tmp_path / "dataset")
-    (tmp_path / "file").touch()
-    words = ("--ways", "middle", "--folds", 3, "--group-by", "session", "--json", tmp_path / "file" / "found.json")
+    (tmp_path / "a file").touch()
+    (tmp_path / "a folder").mkdir()
+    words = ("--ways", "middle", "--folds", 3, "--group-by", "session", "--json", tmp_path / file)
     assert train_cli(monkeypatch, command, dataset, *words) == 2
     assert not measured
-    assert "found.json" in capsys.readouterr().err
+    (told,) = capsys.readouterr().err.splitlines()
+    assert file in told
 
 
 def test_a_folder_without_strangers_is_found_before_the_ways_are_measured(

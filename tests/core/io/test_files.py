@@ -14,7 +14,7 @@ import pytest
 
 from core.errors import CampusError
 from core.io import files
-from core.io.files import check_writable, holds_something, write_atomically, written_atomically
+from core.io.files import check_file_writable, check_writable, holds_something, write_atomically, written_atomically
 
 Content = dict[str, str]
 OLD, NEW = {"one": "old", "two": "old"}, {"one": "new", "deep/two": "new"}
@@ -150,6 +150,19 @@ def _fill_the_disk(temporary: Path) -> None:
 def test_a_device_is_never_replaced() -> None:
     with pytest.raises(CampusError, match=r"/dev/null: is no ordinary file"), written_atomically(Path("/dev/null")):
         pass
+
+
+def test_a_file_never_replaces_a_folder(tmp_path: Path) -> None:
+    out = tmp_path / "thesis"
+    out.mkdir()
+    (out / "chapter").write_text("old")
+    with pytest.raises(CampusError, match=r"thesis: is a folder"):
+        write_file(out)
+    with pytest.raises(CampusError, match=r"thesis: is a folder"):
+        check_file_writable(out)
+    assert content(out) == {"chapter": "old"}
+    assert list(tmp_path.iterdir()) == [out]
+    check_file_writable(tmp_path / "new")
 
 
 def test_what_a_killed_writer_left_is_nothing(tmp_path: Path) -> None:
