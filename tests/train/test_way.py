@@ -19,7 +19,8 @@ import pytest
 
 import predict
 import train.__main__
-from core.campus.bundle import Bundle
+from core.campus.bundle import Bundle, save_bundle
+from core.campus.file_names import THUMBNAILS
 from core.campus.frame import distance_m
 from core.campus.manifest import Metrics
 from core.campus.needs import needs_of
@@ -207,21 +208,75 @@ def test_evaluate_gives_the_figures_of_the_card_and_the_promised_keys(
     assert "split `test`" in capsys.readouterr().out
 
 
+def never_split(way: Path, folder: Path, *counts: tuple[str, int]) -> Path:
+    """So many photos of each split of the way's dataset as a folder in the original's format: images/ and gt.csv."""
+    whole, splits = Dataset.load(way / "dataset"), Splits.load(way / "dataset")
+    assert splits is not None
+    (folder / "images").mkdir(parents=True)
+    with (folder / "gt.csv").open("w", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["image_name", "lat", "lon", "utm_x", "utm_y", "is_night", "label"])
+        for split, count in counts:
+            for row in splits.indices(whole, split)[:count]:
+                shutil.copy(whole.image_paths[row], folder / "images")
+                writer.writerow([whole.names[row], *whole.latlon[row], 0, 0, int(whole.is_night[row]), 0])
+    return folder
+
+
 def test_evaluate_takes_all_of_a_dataset_that_was_not_split(
     way: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A folder in the original's format, images/ and gt.csv, is a dataset as it stands."""
-    whole = Dataset.load(way / "dataset")
-    (tmp_path / "images").mkdir()
-    with (tmp_path / "gt.csv").open("w", newline="") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(["image_name", "lat", "lon", "utm_x", "utm_y", "is_night", "label"])
-        for row in range(5):
-            shutil.copy(whole.image_paths[row], tmp_path / "images")
-            writer.writerow([whole.names[row], *whole.latlon[row], 0, 0, int(whole.is_night[row]), 0])
+    dataset, out = never_split(way, tmp_path / "new", ("test", 5)), tmp_path / "metrics.json"
+    assert train_cli(monkeypatch, "evaluate", way / "bundle", dataset, "--json", out) == 0
+    told = json.loads(out.read_text())
+    assert (told["n"], told["known"]) == (5, 0)
+    assert told["divided"] == "never split: all of it is new to the model"
+
+
+def test_evaluate_leaves_out_what_the_bundle_was_made_of(
+    way: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A photo that stands in the gallery is found by itself: it says nothing of new photos."""
+    mixed = never_split(way, tmp_path / "mixed", ("train", 3), ("calibration", 2), ("test", 4))
+    words = ("--json", tmp_path / "metrics.json", "--report", tmp_path / "report")
+    assert train_cli(monkeypatch, "evaluate", way / "bundle", mixed, *words) == 0
+    told, said = json.loads((tmp_path / "metrics.json").read_text()), capsys.readouterr().out
+    assert (told["n"], told["known"]) == (4, 5)
+    assert told["divided"] == "never split: what is new to the model"
+    assert "5 photos that the campus was made of are left out" in said
+    assert "5 photos that the campus was made of are left out" in (tmp_path / "report" / "report.html").read_text()
+
+    known = never_split(way, tmp_path / "known", ("train", 3))
+    assert train_cli(monkeypatch, "evaluate", way / "bundle", known) == 2
+    error = capsys.readouterr().err
+    assert "was made of all 3 photos" in error
+    assert "give photos that it does not know" in error
+    assert error.count("\n") == 1
+
+
+def test_evaluate_measures_calibration_photos_where_they_are_asked_for(
+    way: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     out = tmp_path / "metrics.json"
-    assert train_cli(monkeypatch, "evaluate", way / "bundle", tmp_path, "--json", out) == 0
-    assert json.loads(out.read_text())["n"] == 5
+    words = ("--split", "calibration", "--json", out)
+    assert train_cli(monkeypatch, "evaluate", way / "bundle", way / "dataset", *words) == 0
+    assert (json.loads(out.read_text())["n"], json.loads(out.read_text())["known"]) == (24, 0)
+
+
+def test_a_refresh_with_the_campus_s_own_dataset_warns_of_its_test_photos(
+    way: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old = Bundle.load(way / "bundle")
+    # Thumbnails would ask for the detectors once more.
+    files = {name: old.read(name) for name in old.manifest.files if name != THUMBNAILS}
+    bundle, better = save_bundle(tmp_path / "plain", old.manifest, files), tmp_path / "better"
+    told = told_by(monkeypatch, "refresh", bundle.path, way / "dataset", "--out", better)
+    assert "24 new photos of 2 walks" in told
+    assert "these are test photos of this campus's own dataset" in told
+    assert train_cli(monkeypatch, "evaluate", better, way / "dataset") == 2
+    assert "was made of all 24 photos (split `test`)" in capsys.readouterr().err
+    other = never_split(way, tmp_path / "other", ("test", 5))
+    assert "own dataset" not in told_by(monkeypatch, "refresh", bundle.path, other, "--dry-run")
 
 
 def test_evaluate_refuses_a_split_that_the_model_was_not_held_from(

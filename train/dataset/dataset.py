@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from core.campus.frame import LocalFrame
-from core.campus.seen import short_digest
+from core.campus.seen import photo_digest, short_digest
 from core.errors import DatasetError
 from core.io.labels import read_labels
 from core.program import typed
@@ -107,6 +107,16 @@ class Dataset:
             return [None] * len(self)
         texts = [text.strip() for text in self.column("source_sha256")]
         return [short_digest(text) if _SHA256.fullmatch(text) else None for text in texts]
+
+    def known(self, rows: NDArray[np.int64], seen: frozenset[int]) -> NDArray[np.bool_]:
+        """(N,) whether `seen` holds the digest (`core.campus.seen`) of each photo in `rows` (N,), or of its original.
+
+        Raises OSError where a photo cannot be read.
+        """
+        if not seen:
+            return np.zeros(len(rows), np.bool_)
+        sources, paths = self.source_digests(), self.image_paths
+        return np.array([sources[row] in seen or photo_digest(paths[row]) in seen for row in rows], np.bool_)
 
     def numbers(self, name: str) -> NDArray[np.float64]:
         """(N,) float64: a column as numbers, NaN where it is empty or no number, or is missing."""

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.campus.manifest import LEAST_TO_TELL
+from core.campus.seen import SEEN
 from core.locate.confidence import confidence
 from core.locate.heading import angle_between_deg
 from train.dataset.dataset import Dataset
@@ -36,6 +37,10 @@ if TYPE_CHECKING:
 Float = NDArray[np.float64]
 
 BY_RADIUS, BY_LIGHT, BY_PLACE = "predicted 68 % radius", "light", "place"
+_NO_GALLERY = (
+    "the training photos' pictures and their light: this dataset does not hold the photos of the bundle's gallery as "
+    "its split `train`"
+)
 
 
 @dataclass(frozen=True)
@@ -54,10 +59,11 @@ class Breakdown:
 
     risk_m: the mean error of the surest photos, averaged over all shares of them (the area under the risk-coverage
     curve), by what tells the surest: `radius`, the nearest neighbour's `similarity`, or the `error` itself, the least
-    that there can be.
+    that there can be. known: how many photos are not measured, since the bundle was made of them.
     """
 
     split: str
+    known: int
     divided: str  # how the splits were made
     random_split: bool
     rendered: bool
@@ -123,10 +129,7 @@ def break_down(
             not_told.append(f"coverage by {by}: these photos are of one, or of too few each")
     training = gallery_rows(dataset, splits, bundle)
     if training is None:
-        not_told.append(
-            "the training photos' pictures and their light: this dataset does not hold the photos of the bundle's "
-            "gallery as its split `train`"
-        )
+        not_told.append(_NO_GALLERY)
     dark = None if training is None else dataset.is_night[training]
     where, near = _places_and_photos_near(bundle, local_m, places, night, dark)
     on_campus = None
@@ -141,7 +144,8 @@ def break_down(
         not_told.append("refusal of other places' photos: none were given (--ood)")
     return Breakdown(
         split=evaluation.split,
-        divided=splits.describe() if splits else "never split: all of it is new to the model",
+        known=evaluation.known,
+        divided=_divided(splits, bundle, evaluation.known),
         random_split=splits is not None and splits.config.group_by is None,
         rendered=manifest.rendered,
         overall=group("all", "photos", *measured),
@@ -156,6 +160,15 @@ def break_down(
         photo_needs=photo_needs(where, local_m, evaluation.error_m, near),
         not_told=tuple(not_told),
     )
+
+
+def _divided(splits: Splits | None, bundle: Bundle, known: int) -> str:
+    """How the dataset was divided; without splits, whether its photos are new to the model."""
+    if splits is not None:
+        return splits.describe()
+    if SEEN not in bundle.manifest.files:
+        return "never split: the bundle does not tell which photos it was made of"
+    return "never split: all of it is new to the model" if not known else "never split: what is new to the model"
 
 
 def _places_and_photos_near(

@@ -23,7 +23,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="campus bundle: a folder or NAME.campus")
     parser.add_argument("dataset", type=Path, metavar="DATASET", help="folder made by `ingest`, or images/ and gt.csv")
     parser.add_argument(
-        "--split", metavar="NAME", help="train, calibration or test (default: test, or all if not split)"
+        "--split",
+        metavar="NAME",
+        help="train, calibration or test (default: test, or all if not split; photos that the bundle was made of are "
+        "then left out)",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the metrics there as JSON")
     parser.add_argument("--report", type=Path, metavar="DIR", help="write a report there: report.html, and its figures")

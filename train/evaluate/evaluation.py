@@ -10,9 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from core.campus.bundle import Bundle
 from core.campus.frame import distance_m
 from core.campus.gallery import nearest_neighbours
 from core.campus.manifest import Metrics
+from core.campus.seen import seen_photos
 from core.engines.heads import Heads, joined
 from core.errors import DatasetError
 from core.locate.fix import Fix
@@ -34,7 +36,7 @@ class Evaluation:
 
     error_m, radius68_m, radius95_m and each of baseline_error_m: (N,) metres. level_radius_m: (N, len(LEVELS)) metres.
     neighbours: (N, NEIGHBOURS) rows of the gallery, nearest first; None without a gallery. similarity: (N,) the first
-    one's, -1 to 1.
+    one's, -1 to 1. known: how many photos were left out since the bundle was made of them.
     """
 
     split: str
@@ -50,6 +52,7 @@ class Evaluation:
     neighbours: NDArray[np.int64] | None
     similarity: NDArray[np.float32] | None
     metrics: Metrics
+    known: int = 0
 
 
 def baseline_positions(localizer: Localizer, heads: Heads) -> dict[str, NDArray[np.float64]]:
@@ -68,8 +71,9 @@ def baseline_positions(localizer: Localizer, heads: Heads) -> dict[str, NDArray[
 def evaluate(localizer: Localizer, dataset: Dataset, split: str | None = None) -> Evaluation:
     """Evaluate on one split of a dataset (None: `test` where it was split, else all of it).
 
-    Raises DatasetError when the dataset's split is not the one that the model was trained under: its test photos may
-    have been trained on.
+    Of test photos, and of a dataset that was never split, those that the bundle was made of are left out. Raises
+    DatasetError when none is left, or when the dataset's split is not the one that the model was trained under: its
+    test photos may have been trained on.
     """
     splits = Splits.load(dataset.root)
     trained_under = localizer.bundle.manifest.training.split_sha256
@@ -89,7 +93,20 @@ def evaluate(localizer: Localizer, dataset: Dataset, split: str | None = None) -
             )
         rows = splits.indices(dataset, split)
 
-    return evaluate_rows(localizer, dataset, rows, split)
+    new = rows if split in ("train", "calibration") else _new_to(localizer.bundle, dataset, rows, split)
+    return replace(evaluate_rows(localizer, dataset, new, split), known=len(rows) - len(new))
+
+
+def _new_to(bundle: Bundle, dataset: Dataset, rows: NDArray[np.int64], split: str) -> NDArray[np.int64]:
+    """The `rows` (N,) whose photos the bundle was not made of. Raises DatasetError where there is none."""
+    new = rows[~dataset.known(rows, seen_photos(bundle))]
+    if not len(new):
+        raise DatasetError(
+            f"was made of all {len(rows)} photos (split `{split}`) of {dataset.root}",
+            path=bundle.path,
+            remedy="give photos that it does not know, such as those of a later walk",
+        )
+    return new
 
 
 def evaluate_rows(localizer: Localizer, dataset: Dataset, rows: NDArray[np.int64], split: str) -> Evaluation:
@@ -165,12 +182,18 @@ def refused(localizer: Localizer, other_places: Path) -> NDArray[np.bool_]:
     return np.array([answer.fix.refused for answer in _answers(localizer, paths)])
 
 
+def left_out(known: int) -> str:
+    """In words, how many photos are not measured, since the model is no stranger to them."""
+    return f"{known} photos that the campus was made of are left out"
+
+
 def describe(evaluation: Evaluation, localizer: Localizer) -> str:
     """The metrics as a few readable lines, with the split and the engine named."""
     m, manifest = evaluation.metrics, localizer.bundle.manifest
     lines = [
         f"{manifest.name}: {m.n} photos, split `{evaluation.split}` ({manifest.training.split}), "
         f"{localizer.engine.name}" + (", rendered photos" if manifest.rendered else ""),
+        *([f"  {left_out(evaluation.known)}"] if evaluation.known else []),
         f"  error    mean {m.mean_m:.1f} m, median {m.median_m:.1f} m, P90 {m.p90_m:.1f} m, P95 {m.p95_m:.1f} m, "
         f"worst {m.max_m:.1f} m",
         f"  within   5 m {m.within_5m:.0%}, 10 m {m.within_10m:.0%}, 25 m {m.within_25m:.0%}",

@@ -32,6 +32,7 @@ from core.program import typed
 from train.bundle.calibrate import SHARES, errors_and_raw_radii, heading_factor, radius_factors
 from train.bundle.calibration_photos import CALIBRATION, HELD_OUT, CalibrationPhotos
 from train.bundle.parts import CELL_M, GRID_MARGIN_M, campus_grid
+from train.dataset.split import Splits
 from train.evaluate.metrics import conformal_factor, summarise
 from train.grow.arrivals import Arrivals, read_arrivals
 from train.grow.known_photos import KnownPhotos, heads_and_features
@@ -347,11 +348,21 @@ def _npz(**arrays: NDArray[Any]) -> bytes:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="the campus to refresh")
     parser.add_argument(
-        "source", type=Path, metavar="PHOTOS|DATASET|INBOX", help="geotagged photos, a dataset, or the app's inbox"
+        "source",
+        type=Path,
+        metavar="PHOTOS|DATASET|INBOX",
+        help="geotagged photos, a dataset, or the app's inbox; all photos are taken in, also the test photos of the "
+        "dataset that BUNDLE was trained on, which `evaluate` then no longer measures",
     )
     parser.add_argument("--out", type=Path, metavar="BUNDLE", help="what to write; BUNDLE itself with --force")
     parser.add_argument("--dry-run", action="store_true", help="say what would change, and write nothing")
     parser.add_argument("--force", action="store_true", help="replace a bundle that lies at --out")
+
+
+def _takes_test_photos(bundle: Bundle, source: Path) -> bool:
+    """Whether `source` is the dataset that the bundle was trained on: what it does not know of it are test photos."""
+    splits = Splits.load(source) if (source / "gt.csv").is_file() else None
+    return splits is not None and splits.sha256 == bundle.manifest.training.split_sha256
 
 
 def main(args: argparse.Namespace) -> int:
@@ -368,6 +379,8 @@ def main(args: argparse.Namespace) -> int:
     arrivals = read_arrivals(args.source, image_size, bundle, pictured)
     result = refreshed(bundle, arrivals)
     print("\n".join(result.lines()))
+    if _takes_test_photos(bundle, args.source):
+        log.warning("these are test photos of this campus's own dataset: `evaluate` leaves them out from now on")
     if args.dry_run:
         print("nothing was written")
         return 0

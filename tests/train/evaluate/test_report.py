@@ -251,7 +251,7 @@ def test_a_dataset_without_the_training_photos_says_what_it_cannot_show_and_repl
         (tmp_path / "report" / earlier).write_bytes(b"")
     assert cli(monkeypatch, "evaluate", made.bundle, tmp_path, "--report", tmp_path / "report") == 0
     page = (tmp_path / "report" / "report.html").read_text()
-    assert "never split" in page
+    assert "never split: the bundle does not tell which photos it was made of" in page
     assert "does not hold the photos of the bundle" in page
     assert "training photo train-" not in page
     assert not (tmp_path / "report" / "day-night.png").exists()  # an earlier report is replaced whole
