@@ -132,7 +132,7 @@ def cross_fitted(
     from train.fit.whitened_net import pooled_features, sessions_of, whitened_on
 
     rows = np.concatenate([task.rows["train"], task.rows["calibration"]])
-    local_m, sessions = task.local_m[rows], sessions_of(task.dataset, task.splits.config.group_by)[rows]
+    local_m, sessions = task.local_m[rows], sessions_of(task)[rows]
     features = pooled_features(net, task.images[rows]) if features is None else features[rows]
 
     def fitted(known: NDArray[np.bool_]) -> tuple[CampusNet, Gallery]:

@@ -57,7 +57,7 @@ def nearer_than_trained(trained: Fitted, task: TrainingData, fit: FitConfig) -> 
         return None
     round_weights(untrained)
     training, calibration = task.rows["train"], task.rows["calibration"]
-    session = sessions_of(task.dataset, task.splits.config.group_by)
+    session = sessions_of(task)
     features = {part: pooled_features(untrained, task.images[task.rows[part]]) for part in ("train", "calibration")}
     whitening = fit_whitening(features["train"], task.local_m[training], session[training], feature_blocks(untrained))
     whitened = with_whitening(untrained, whitening)

@@ -27,10 +27,17 @@ from train.fit.whitening import Whitening, fit_whitening
 SESSION_COLUMNS = ("session", "contributor", "device")  # the first that a dataset has says which photos are one session
 
 
-def sessions_of(dataset: Dataset, group_by: str | None) -> NDArray[np.str_]:
-    """(N,) what each photo shares its light and phone with: a column of the dataset, else the groups of its split."""
-    column = next((name for name in SESSION_COLUMNS if dataset.has(name)), group_by)
-    return groups_of(dataset, column)
+def sessions_of(task: TrainingData) -> NDArray[np.str_]:
+    """(M,) what each of the dataset's photos shares its light and phone with: a column, else the groups of its split.
+
+    The groups, too, where training and calibration photos are all of one session: it leaves none to answer it by.
+    """
+    column = next((name for name in SESSION_COLUMNS if task.dataset.has(name)), None)
+    if column is not None:
+        sessions = groups_of(task.dataset, column)
+        if len(set(sessions[np.concatenate([task.rows["train"], task.rows["calibration"]])])) > 1:
+            return sessions
+    return groups_of(task.dataset, task.splits.config.group_by)
 
 
 def whitened_net(task: TrainingData, config: WhitenedConfig) -> tuple[CampusNet, str, Epoch]:
@@ -39,7 +46,7 @@ def whitened_net(task: TrainingData, config: WhitenedConfig) -> tuple[CampusNet,
     """
     net, weights = pretrained_net(config)
     training, calibration = task.rows["train"], task.rows["calibration"]
-    sessions = sessions_of(task.dataset, task.splits.config.group_by)
+    sessions = sessions_of(task)
     known, asked = (pooled_features(net, task.images[rows]) for rows in (training, calibration))
     whitening = fit_whitening(known, task.local_m[training], sessions[training], feature_blocks(net))
     nearest = (whitening.embed(asked) @ whitening.embed(known).T).argmax(axis=1)
