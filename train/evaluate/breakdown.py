@@ -38,8 +38,8 @@ Float = NDArray[np.float64]
 
 BY_RADIUS, BY_LIGHT, BY_PLACE = "predicted 68 % radius", "light", "place"
 _NO_GALLERY = (
-    "the training photos' pictures and their light: this dataset does not hold the photos of the bundle's gallery as "
-    "its split `train`"
+    "the training photos' pictures and their light: this dataset does not hold the photos of the bundle's gallery in "
+    "its splits `train` and `calibration`"
 )
 
 
@@ -199,15 +199,19 @@ def place_names(bundle: Bundle, local_m: Float) -> NDArray[np.str_]:
 def gallery_rows(dataset: Dataset, splits: Splits | None, bundle: Bundle) -> NDArray[np.int64] | None:
     """(G,) the dataset's row of each gallery photo; None where the dataset does not hold them.
 
-    The gallery is the split `train` in the manifest's order.
+    The gallery is the split `train` in the manifest's order, and after it the split `calibration` where the network's
+    features are whitened (`held_out.cross_fitted`).
     """
     if splits is None or bundle.gallery is None or splits.sha256 != bundle.manifest.training.split_sha256:
         return None
-    rows = splits.indices(dataset, "train")
-    if len(rows) != len(bundle.gallery):
-        return None
-    apart_m = np.abs(bundle.manifest.frame.to_local(*dataset.latlon[rows].T) - bundle.gallery.local_m)
-    return rows if apart_m.max() < 1.0 else None  # gt.csv may have been changed since
+    training, calibration = (splits.indices(dataset, split) for split in ("train", "calibration"))
+    for rows in (training, np.concatenate([training, calibration])):
+        if len(rows) != len(bundle.gallery):
+            continue
+        apart_m = np.abs(bundle.manifest.frame.to_local(*dataset.latlon[rows].T) - bundle.gallery.local_m)
+        if apart_m.max() < 1.0:  # gt.csv may have been changed since
+            return rows
+    return None
 
 
 def claims_clear(evaluation: Evaluation) -> NDArray[np.bool_]:

@@ -1,18 +1,23 @@
-"""A campus of one walk: its photos are held out place by place, for there is no other session to answer them."""
+"""A campus of one walk by the default recipe: its photos are held out place by place, for want of another session."""
 
 from __future__ import annotations
 
+import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from core.campus.bundle import Bundle
+from core.campus.needs import needs_of
 from tests import SLICE
 from tests.small_backbones import CNN, small_backbone
 from tests.train.test_way import train_cli
 from train.dataset.dataset import Dataset
+from train.dataset.split import Splits
+from train.evaluate.breakdown import gallery_rows
 
 DAY, NIGHT = "spring-morning", "winter-night"
 
@@ -45,3 +50,23 @@ def test_one_walk_goes_all_the_way(one_walk: Path) -> None:
     assert manifest.training.split.startswith("by standpoint")
     assert manifest.calibration.photos == photos["train"] + photos["calibration"]  # each was answered once
     assert np.isfinite(manifest.calibration.radius68_factors).all()
+
+
+def test_the_report_knows_the_photos_of_a_gallery_that_holds_calibration_photos_too(
+    one_walk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle, dataset = Bundle.load(one_walk / "bundle"), Dataset.load(one_walk / "dataset")
+    splits = Splits.load(dataset.root)
+    assert splits is not None
+    rows = gallery_rows(dataset, splits, bundle)
+    assert rows is not None
+    assert [dataset.names[row] for row in rows] == [*splits.of("train"), *splits.of("calibration")]
+    moved = dataset.table.assign(lat=dataset.table["lat"] + 1e-3)
+    assert gallery_rows(replace(dataset, table=moved), splits, bundle) is None
+
+    words = ("--json", tmp_path / "metrics.json", "--report", tmp_path / "report")
+    assert train_cli(monkeypatch, "evaluate", bundle.path, dataset.root, *words) == 0
+    assert 'alt="training photo ' in (tmp_path / "report" / "report.html").read_text()
+    needs = json.loads((tmp_path / "metrics.json").read_text())["photo_needs"]
+    assert {need["place"].rpartition(", by ")[2] for need in needs} == {"day", "night"}
+    assert {need.light for need in needs_of(bundle)} == {"day", "night"}
