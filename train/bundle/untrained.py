@@ -38,14 +38,7 @@ def nearer_than_trained(trained: Fitted, task: TrainingData, fit: FitConfig) -> 
     None, too, where the untrained weights cannot be had.
     """
     from core.network.onnx_export import round_weights
-    from train.fit.whitened_net import (
-        feature_blocks,
-        pooled_features,
-        pretrained_net,
-        sessions_of,
-        with_whitening,
-    )
-    from train.fit.whitening import fit_whitening
+    from train.fit.whitened_net import pooled_features, pretrained_net, sessions_of, whitened_across
 
     if fit.recipe == WhitenedConfig.recipe:
         return None
@@ -59,8 +52,7 @@ def nearer_than_trained(trained: Fitted, task: TrainingData, fit: FitConfig) -> 
     training, calibration = task.rows["train"], task.rows["calibration"]
     session = sessions_of(task)
     features = {part: pooled_features(untrained, task.images[task.rows[part]]) for part in ("train", "calibration")}
-    whitening = fit_whitening(features["train"], task.local_m[training], session[training], feature_blocks(untrained))
-    whitened = with_whitening(untrained, whitening)
+    whitened = whitened_across(untrained, features["train"], task.local_m[training], session[training])
     gallery = gallery_of(heads_of(whitened, features["train"]), task.local_m[training])
     plain = HeldOut(heads_of(whitened, features["calibration"]), task.local_m[calibration], gallery)
     (learned,) = trained.held_out

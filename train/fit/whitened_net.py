@@ -48,12 +48,13 @@ def whitened_net(task: TrainingData, config: WhitenedConfig) -> tuple[CampusNet,
     training, calibration = task.rows["train"], task.rows["calibration"]
     sessions = sessions_of(task)
     known, asked = (pooled_features(net, task.images[rows]) for rows in (training, calibration))
-    whitening = fit_whitening(known, task.local_m[training], sessions[training], feature_blocks(net))
-    nearest = (whitening.embed(asked) @ whitening.embed(known).T).argmax(axis=1)
+    whitened = whitened_across(net, known, task.local_m[training], sessions[training])
+    stored = Whitening(whitened.whitening_mean.numpy(), whitened.whitening_axes.numpy())
+    nearest = (stored.embed(asked) @ stored.embed(known).T).argmax(axis=1)
     truth_m = task.local_m[calibration]
     retrieval_m = float(np.linalg.norm(task.local_m[training][nearest] - truth_m, axis=1).mean())
     middle_m = float(np.linalg.norm(truth_m, axis=1).mean())
-    return with_whitening(net, whitening), weights, Epoch(1, 0.0, middle_m, None, retrieval_m, retrieval_m, 0.0)
+    return whitened, weights, Epoch(1, 0.0, middle_m, None, retrieval_m, retrieval_m, 0.0)
 
 
 def pretrained_net(config: WhitenedConfig) -> tuple[CampusNet, str]:
@@ -70,13 +71,14 @@ def pretrained_net(config: WhitenedConfig) -> tuple[CampusNet, str]:
     return net.eval(), load_imagenet_weights(net, Path(config.weights) if config.weights else None)
 
 
-def feature_blocks(net: CampusNet) -> tuple[int, ...]:
-    """How wide each differently pooled part of the network's features is."""
-    return pooled_widths(net.config)
+def whitened_across(
+    net: CampusNet, features: NDArray[np.float32], local_m: NDArray[np.float64], sessions: NDArray[np.str_]
+) -> CampusNet:
+    """The same backbone, whitened across sessions and rounded as matrices are stored.
 
-
-def with_whitening(net: CampusNet, whitening: Whitening) -> CampusNet:
-    """The same backbone with this whitening, rounded as matrices are stored."""
+    features (N, F) of the network's own, taken at local_m (N, 2) metres in sessions (N,).
+    """
+    whitening = fit_whitening(features, local_m, sessions, pooled_widths(net.config))
     axes = torch.from_numpy(whitening.axes)
     # Their length cancels out of the embedding; near 1 half precision holds them best.
     axes = (axes / axes.abs().max()).half().float()
@@ -94,10 +96,10 @@ def whitened_on(
     net: CampusNet, features: NDArray[np.float32], local_m: NDArray[np.float64], sessions: NDArray[np.str_]
 ) -> CampusNet:
     """The network whitened on (N, F) features, knowing which features this campus's photos have, and other places'."""
-    whitening = fit_whitening(features, local_m, sessions, feature_blocks(net))
     other = mean_feature(net.config.backbone, net.config.image_size)
     elsewhere = None if other is None else torch.from_numpy(towards_elsewhere(last_map_mean(net, features), other))
-    return with_whitening(net, whitening).with_known_photos(torch.from_numpy(features), elsewhere)
+    whitened = whitened_across(net, features, local_m, sessions)
+    return whitened.with_known_photos(torch.from_numpy(features), elsewhere)
 
 
 def pooled_features(net: CampusNet, images: NDArray[np.uint8], batch: int = 64) -> NDArray[np.float32]:
@@ -125,7 +127,7 @@ def dataset_features(config: WhitenedConfig, dataset: Dataset) -> NDArray[np.flo
 
 def last_map_mean(net: CampusNet, features: NDArray[np.float32]) -> NDArray[np.float32]:
     """(N, F) features -> (N, C) the plain mean of the backbone's last map, which every pooling begins with."""
-    return features[:, : feature_blocks(net)[0]]
+    return features[:, : pooled_widths(net.config)[0]]
 
 
 def save_whitened_net(net: CampusNet, file: Path) -> None:

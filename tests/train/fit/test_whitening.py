@@ -1,7 +1,15 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 
+from core.network.backbones import pooled_widths
+from core.network.campus_net import CampusNet
+from core.network.net_config import NetConfig
+from tests.small_backbones import CNN
+from tests.train.fit.training_sets import SIZE
+from train.fit.recipes.whitened import WhitenedConfig
+from train.fit.whitened_net import whitened_across
 from train.fit.whitening import cross_session_pairs, fit_whitening
 
 PLACES, SESSIONS, AXES = 40, 6, 24
@@ -54,3 +62,18 @@ def test_each_part_of_the_features_counts_alike_whatever_its_unit() -> None:
         fit_whitening(given, local_m, sessions, (half, half)).embed(given) for given in (features, other_unit)
     )
     assert np.allclose(first @ first.T, second @ second.T, atol=1e-3)
+
+
+def test_a_network_answers_by_the_whitening_rounded_as_it_is_stored() -> None:
+    config = WhitenedConfig()
+    plain = NetConfig(backbone=CNN, image_size=SIZE, layout="whitened", pooling=config.pooling, embedding=1)
+    net, widths = CampusNet(plain).eval(), pooled_widths(plain)
+    features = np.random.default_rng(3).normal(0, 1, (PLACES * SESSIONS, sum(widths))).astype(np.float32)
+    _, local_m, sessions = campus(3)
+    whitened = whitened_across(net, features, local_m, sessions)
+    with torch.inference_mode():
+        embedding = whitened.heads(torch.from_numpy(features)).embedding.numpy()
+    whitening = fit_whitening(features, local_m, sessions, widths)
+    assert np.allclose(embedding, whitening.embed(features), atol=2e-3)
+    assert not np.allclose(embedding, fit_whitening(features, local_m, sessions, (sum(widths),)).embed(features))
+    assert torch.equal(whitened.whitening_axes, whitened.whitening_axes.half().float())
