@@ -160,8 +160,8 @@ def _calibrated_answers(task: TrainingData, heads: Heads, calibration: Rows, ask
 def whitened_answers(
     net: CampusNet, task: TrainingData, on: str, features: NDArray[np.float32], whiten: bool = True
 ) -> Answers:
-    """Whitened features: the test photos by what is cross-fitted on all others; calibration photos by themselves, held
-    out session by session. features (M, F) of the dataset's photos.
+    """Whitened features: the test photos by what is cross-fitted on all others. Calibration photos are held out with
+    their sessions, of which only they are answered. features (M, F) of the dataset's photos.
     """
     from train.bundle.held_out import HeldOut, cross_fitted, heads_of
     from train.bundle.parts import fitted_and_calibrated, ground_of
@@ -170,8 +170,12 @@ def whitened_answers(
     ground = ground_of(task, fitted.rows)
     params, factors = fitted_and_calibrated(fitted, ground, task)
     if on == "calibration":
-        parts = zip(fitted.held_out, fitted.asked, strict=True)
-        return Answers.joined([_answers(part, ground, params, factors, task, rows) for part, rows in parts])
+        # Training photos were held out as well, but the other ways answer calibration photos alone.
+        of_split = [np.isin(rows, task.rows[on]) for rows in fitted.asked]
+        parts = zip(fitted.held_out, fitted.asked, of_split, strict=True)
+        return Answers.joined(
+            [_answers(part.at(at), ground, params, factors, task, rows[at]) for part, rows, at in parts if at.any()]
+        )
     test = task.rows["test"]
     found = HeldOut(heads_of(fitted.net, features[test]), task.local_m[test], fitted.gallery)
     return _answers(found, ground, params, factors, task, test)

@@ -2,16 +2,22 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from core.errors import CampusError
+from core.network.backbones import pooled_widths
 from tests import SLICE
 from tests.small_backbones import CNN, small_backbone
+from tests.train.bundle.test_held_out import make_net, make_sessions
 from tests.train.test_way import train_cli
-from train.compare import Answers, row, table, way_config
+from train.bundle.calibrate import positions_off_m
+from train.bundle.held_out import cross_fitted
+from train.bundle.parts import fitted_and_calibrated, ground_of
+from train.compare import Answers, row, table, untrained_answers, way_config, whitened_answers
 from train.dataset.dataset import Dataset
 from train.dataset.split import SplitConfig, split_dataset
 from train.fit.recipes.campus import CampusConfig
@@ -38,6 +44,31 @@ def test_figures_are_those_of_the_photos() -> None:
     assert figures["coverage68"] == pytest.approx(2 / 3)  # of the photos that have a radius
     assert figures["heading_median_off_deg"] is None
     assert "| `this` | 4 | 5.0 | 4.0 |" in table([figures])
+
+
+@pytest.mark.parametrize("whiten", [True, False])
+def test_whitened_and_soft_answer_calibration_photos_alone_as_other_ways_do(whiten: bool, tmp_path: Path) -> None:
+    task, net = make_sessions(tmp_path, 3), make_net()
+    features = np.random.default_rng(0).normal(0, 1, (88, sum(pooled_widths(net.config)))).astype(np.float32)
+    asked = task.rows["calibration"]
+    answers = whitened_answers(net, task, "calibration", features, whiten)
+    assert len(answers.error_m) == len(asked) == 16
+    assert answers.night.sum() == task.dataset.is_night[asked].sum() == 4
+    other = untrained_answers("middle", task, "calibration", None)
+    assert len(other.error_m) == len(answers.error_m)
+
+    fitted = cross_fitted(net, task, features, whiten)
+    ground = ground_of(task, fitted.rows)
+    params, _ = fitted_and_calibrated(fitted, ground, task)
+    all_m = np.concatenate([positions_off_m(part, ground, params) for part in fitted.held_out])
+    assert np.sort(answers.error_m) == pytest.approx(np.sort(all_m[np.isin(fitted.asked_rows, asked)]))
+
+
+def test_a_session_without_calibration_photos_answers_nothing(tmp_path: Path) -> None:
+    task, net = make_sessions(tmp_path, 3), make_net()
+    task = replace(task, rows={**task.rows, "calibration": task.rows["calibration"][::3]})  # all of one session
+    features = np.random.default_rng(0).normal(0, 1, (88, sum(pooled_widths(net.config)))).astype(np.float32)
+    assert len(whitened_answers(net, task, "calibration", features).error_m) == 6
 
 
 @pytest.mark.slow
