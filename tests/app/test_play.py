@@ -121,6 +121,38 @@ def test_a_photo_sent_again_after_its_run_was_ended_is_one_line_of_the_log(
     assert app.session_state["answered"] == shot.number
 
 
+# The row by itself: `told` is what it told of the photos that were tapped away, each time.
+_ROW = """async (script) => {
+  const { default: draw } = await import(URL.createObjectURL(new Blob([script], { type: "text/javascript" })));
+  const app = "<div data-testid=stApp data-test-script-state=notRunning></div>";
+  document.body.innerHTML = `${app}<div id=root><div class=play></div></div>`;
+  window.told = [];
+  const of = (keys) => keys.map((key) => ({ key, url: "data:,", remove: `Remove ${key}`, outlier: false }));
+  const parentElement = document.getElementById("root"), setStateValue = (_, gone) => told.push(gone);
+  window.drawn = (...keys) => void draw({ parentElement, setStateValue, data: { photos: of(keys) } });
+}"""
+
+
+@pytest.mark.slow
+def test_a_photo_that_stays_after_its_tap_is_told_again(browser: Any) -> None:
+    page = browser.new_page()
+    page.evaluate(_ROW, (REPOSITORY / "app/frontend/play.js").read_text("utf-8"))
+    page.evaluate("drawn('a', 'b')")
+    page.get_by_role("button", name="Remove a").click()
+    assert page.evaluate("told.map(([key]) => key)") == ["a"]
+    page.evaluate("drawn('a', 'b')")  # the run that was to take it out was ended, or the server was busy
+    page.wait_for_function("told.length > 2")
+    assert page.evaluate("told.every(([key]) => key === 'a')")
+    state = "document.querySelector('[data-testid=stApp]').dataset.testScriptState"
+    before = page.evaluate(f"{state} = 'running'; told.length")
+    page.wait_for_timeout(1500)
+    assert page.evaluate("told.length") == before, "it is on its way"
+    page.evaluate(f"drawn('b'); {state} = 'notRunning'")
+    page.wait_for_timeout(1500)
+    assert page.evaluate("told.length") == before, "it was taken out"
+    page.close()
+
+
 def test_the_next_photo_is_a_standpoint_of_its_own(app: AppTest) -> None:
     give(give(app, photo(east_m=-52, north_m=68)), photo(east_m=50, north_m=68))
     assert len(app.session_state["play"]) == 1

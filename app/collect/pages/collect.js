@@ -76,8 +76,20 @@ async function refresh() {
   find("counts").textContent = [say("waiting", { count: waiting }), say("sent", { count: sent }), ...(unplaced ? [say("unplaced", { count: unplaced })] : [])].join(" · ");
   notice(queue.trouble && records.some((one) => one.state === "waiting" || one.placeDue) ? words[queue.trouble] : "");
   const shown = records.filter((one) => one.state !== "sent" || one.about.lat == null || one.placeDue).reverse();
-  find("photos").replaceChildren(...shown.map(entry));
+  list(shown);
   schedule();
+}
+
+// Photos that look as before keep their buttons: a finger or the keyboard may be on one as another photo is sent.
+function list(shown) {
+  const place = find("photos"), before = new Map([...place.children].map((item) => [item.dataset.looks, item]));
+  const items = shown.map((record) => before.get(looks(record)) ?? entry(record));
+  for (const [, item] of before) if (!items.includes(item)) item.remove();
+  items.forEach((item, index) => place.children[index] !== item && place.insertBefore(item, place.children[index] ?? null));
+}
+
+function looks({ id, state, reason, about }) {
+  return JSON.stringify([id, state, reason, about.source, id === placing]);
 }
 
 function notice(text) {
@@ -88,6 +100,7 @@ function notice(text) {
 function entry(record) {
   const item = document.createElement("li"), picture = new Image(), told = document.createElement("p"), row = document.createElement("div");
   item.className = record.id === placing ? "chosen" : "";
+  item.dataset.looks = looks(record);
   picture.src = record.thumb;
   picture.alt = new Date(record.taken).toLocaleTimeString(words.lang);
   told.textContent = record.state === "refused" ? say("refused", { reason: record.reason })

@@ -43,8 +43,11 @@ function draw() {
   find("all").onclick = async () => {
     for (const { id } of placed) if (!(await decide(id, { review: "accepted" }))) break;
   };
-  find("photos").replaceChildren(...shown.map((one, index) => entry(one, index + 1)));
-  if (!shown.length) find("photos").append(Object.assign(document.createElement("p"), { textContent: words.nothing }));
+  // The keyboard stays where it was: on the photo that takes the decided one's place.
+  const list = find("photos"), at = [...list.children].indexOf(document.activeElement?.closest("#photos > li"));
+  list.replaceChildren(...shown.map((one, index) => entry(one, index + 1)));
+  if (at >= 0 && shown.length) list.children[Math.min(at, shown.length - 1)].querySelector("button:enabled").focus({ preventScroll: true });
+  if (!shown.length) list.append(Object.assign(document.createElement("p"), { textContent: words.nothing }));
   find("placing").hidden = !moving;
   map?.show(shown.map((one, index) => ({ ...one, text: String(index + 1) })).filter(({ lat }) => lat != null).map((one) => ({
     at: map.toLocal(one.lat, one.lon), text: one.text, radius_m: one.id === chosen ? one.error_m ?? 0 : 0,

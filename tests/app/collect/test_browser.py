@@ -145,7 +145,11 @@ def test_four_photos_taken_offline_survive_a_reload_and_arrive_once(visit: Open,
     page.wait_for_function(KEPT)
     before = {entry.id for entry in site.inbox.entries()}
     site.kill()
-    take(seen, *stop(20.0))
+    first, *others = stop(20.0)
+    take(seen, first)
+    page.evaluate("first = document.querySelector('#photos button')")
+    take(seen, *others)
+    assert page.evaluate("first.isConnected"), "a finger may be on it"
     page.get_by_text("Four photos: done here").wait_for()
     page.get_by_text("4 waiting").wait_for()
     page.get_by_text("Offline: photos wait").wait_for()
@@ -195,6 +199,19 @@ def test_a_server_killed_while_it_takes_photos_loses_none_and_takes_none_twice(v
     page.reload()
     sent(seen, 4)
     assert len([entry for entry in site.inbox.entries() if entry.id not in before]) == 4
+    assert seen.errors == []
+
+
+def test_a_server_that_has_no_inbox_for_a_while_refuses_no_photo(visit: Open) -> None:
+    seen = visit("/collect")
+    page = seen.page
+    page.context.route("**/v1/inbox", lambda route: route.fulfill(status=404, json={"detail": "no such page"}))
+    take(seen, *stop(-30.0, 1))
+    page.get_by_text("Offline: photos wait").wait_for()
+    page.get_by_text("1 waiting · 0 sent").wait_for()
+    page.context.unroute("**/v1/inbox")
+    page.evaluate("queue.send()")
+    sent(seen, 1)
     assert seen.errors == []
 
 
@@ -310,8 +327,10 @@ def test_reviewed_photos_join_the_campus_which_then_finds_their_place(
     page.get_by_text("The server cannot be reached").wait_for()
     assert card(new[1]).is_visible()
     site.again()
-    card(new[2]).get_by_role("button", name="Accept").click()
+    card(new[2]).get_by_role("button", name="Accept").focus()
+    page.keyboard.press("Enter")
     card(new[2]).wait_for(state="detached")
+    assert page.evaluate("document.activeElement.matches('#photos > li button')"), "the next is decided by the same key"
     for entry in site.inbox.entries():  # what other tests left stays out of it
         if entry.id in before:
             site.inbox.change(entry.id, review="rejected")
