@@ -138,7 +138,7 @@ def csv_rows(path: Path) -> Iterator[list[str]]:
             f"is not a CSV file ({reason_of(error)})", path=path, remedy="save the table as CSV"
         ) from None
     if empty:
-        raise DatasetError("is empty", path=path, remedy="give it column names and rows")
+        raise DatasetError("is empty", path=path, remedy="it needs column names, image_name among them, and rows")
 
 
 class _BoundedLines:

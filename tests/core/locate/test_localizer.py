@@ -16,7 +16,6 @@ from core.engines.heads import Heads, checked_heads, run_all
 from core.engines.onnx_engine import OnnxEngine
 from core.errors import BundleError, EngineError, PhotoError
 from core.locate.localizer import Localizer, shared_localizer
-from core.locate.threads import one_blas_thread
 from predict import predict_gps
 from tests import REPOSITORY
 from tests.bundles import Kind, off_m, photo
@@ -51,20 +50,6 @@ def test_a_fix_leaves_the_threads_of_numpy_as_they_were(localizer: Localizer) ->
         before = blas()
         localizer.locate(photo())
         assert blas() == before
-
-
-def test_fixes_at_once_leave_the_threads_of_numpy_as_they_were() -> None:
-    def blas() -> set[int]:
-        return {library["num_threads"] for library in threadpoolctl.threadpool_info() if library["user_api"] == "blas"}
-
-    with threadpoolctl.threadpool_limits(2, user_api="blas"):
-        first, second = one_blas_thread(), one_blas_thread()
-        first.__enter__()
-        second.__enter__()
-        first.__exit__(None, None, None)
-        assert blas() == {1}, "the second still runs"
-        second.__exit__(None, None, None)
-        assert blas() == {2}
 
 
 def test_two_places_that_fit_are_two_candidates_and_a_wide_radius(localizer: Localizer) -> None:
