@@ -45,7 +45,9 @@ class Compression:
             await send(message)
 
         await self._packing(scope, receive, noting)
-        if sent and sent[0].get("status") == 200:
+        # A visitor who leaves in the middle ends the answer there, and nobody else may be given that.
+        ended = bool(sent) and sent[-1]["type"] == "http.response.body" and not sent[-1].get("more_body")
+        if ended and sent[0].get("status") == 200:
             told = Headers(raw=sent[0]["headers"])
             # Any other path below is answered with the front page, which changes.
             if told.get("content-encoding") == "gzip" and "immutable" in told.get("cache-control", ""):

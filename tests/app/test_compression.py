@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from starlette.applications import Starlette
@@ -10,8 +12,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.testclient import TestClient
+from starlette.types import Message, Receive, Scope, Send
 
-from app.compression import compressed
+from app.compression import Compression, compressed
 
 TEXT = b"let campus = 1;\n" * 1000
 
@@ -60,3 +63,35 @@ def test_what_may_change_is_asked_for_each_time(client: TestClient, asked: list[
             assert gzip.decompress(body) == TEXT
             assert status == (404 if "absent" in path else 200)
         assert asked == [path, path]
+
+
+def test_an_answer_that_broke_off_is_not_kept(asked: list[str]) -> None:
+    """As where the first visitor of all leaves while a script is on its way."""
+
+    async def breaks_off_once(scope: Scope, _: Receive, send: Send) -> None:
+        asked.append(scope["path"])
+        headers = [(b"cache-control", b"public, immutable"), (b"content-type", b"text/javascript")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": TEXT, "more_body": True})
+        if len(asked) > 1:
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def ask() -> list[Message]:
+        got: list[Message] = []
+
+        async def send(message: Message) -> None:
+            got.append(message)
+
+        async def receive() -> Message:
+            return {"type": "http.disconnect"}
+
+        await packing(dict(scope), receive, send)
+        return got
+
+    packing = Compression(breaks_off_once)
+    scope = {"type": "http", "method": "GET", "path": "/static/js/a.js", "headers": [(b"accept-encoding", b"gzip")]}
+    with ThreadPoolExecutor(1) as pool:
+        answers = [pool.submit(lambda: asyncio.run(ask())).result() for _ in range(3)]
+    assert asked == ["/static/js/a.js"] * 2, "the second is whole, and kept"
+    bodies = [b"".join(message.get("body", b"") for message in answer) for answer in answers]
+    assert gzip.decompress(bodies[1]) == gzip.decompress(bodies[2]) == TEXT
