@@ -7,10 +7,9 @@ import sys
 
 from core.cli.commands import Command, run_command
 from core.cli.run import run_cli
-from core.errors import EngineError
 from core.program import PACKED_REQUIREMENTS as JETSON
 from core.program import running_pack
-from edge.program import edge_program, with_command
+from edge.program import commands_in_remedies, edge_program
 from edge.wheels import use_carried
 
 APP, TRAIN = "requirements.txt", "requirements-train.txt"
@@ -27,6 +26,7 @@ COMMANDS = {
 }
 
 
+@commands_in_remedies()
 def main(program: str | None = None) -> int:
     # Before numpy is loaded: its own threads would spin after each posterior and take the cores from the network.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -35,10 +35,7 @@ def main(program: str | None = None) -> int:
         use_carried(pack)
         # The rest needs what no device has: the checkout, torch, the app.
         here = {name: command for name, command in COMMANDS.items() if command.requirements == JETSON}
-    try:
-        return run_command("edge", __doc__, here, program or edge_program())
-    except EngineError as error:
-        raise with_command(error) from error
+    return run_command("edge", __doc__, here, program or edge_program())
 
 
 if __name__ == "__main__":

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from core.errors import EngineError
 from core.program import running_pack, typed
@@ -24,3 +26,12 @@ def with_command(error: EngineError) -> EngineError:
         "doctor": f"`{program} doctor`",
     }.get(error.step)
     return error.replace(remedy=f"{error.remedy} ({command})") if command else error
+
+
+@contextmanager
+def commands_in_remedies() -> Iterator[None]:
+    """Within it, or within a function that it decorates, an EngineError leaves as `with_command` has it."""
+    try:
+        yield
+    except EngineError as error:
+        raise with_command(error) from error

@@ -25,7 +25,7 @@ from edge.device.sink import SinkOptions
 from edge.device.sink_threads import SinkThread, close_all
 from edge.device.sinks import addresses, open_sink
 from edge.device.sources import Frame, camera, files, standard_input, watched
-from edge.program import with_command
+from edge.program import commands_in_remedies
 
 log = logging.getLogger(__name__)
 
@@ -144,19 +144,12 @@ def main(args: argparse.Namespace) -> int:
     tally = Tally()
     # A service is stopped by SIGTERM: it ends as by Ctrl-C, with its sinks closed and its counts said.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    code = run_cli(lambda: _with_commands(args, tally))  # what went wrong is said first, and what came of it after
+    code = run_cli(lambda: _run(args, tally))  # what went wrong is said first, and what came of it after
     if tally.frames and not sys.stderr.closed:
         log.info("%s", tally)
     if not tally.located and tally.skipped:
         return code if code > 1 else 2
     return code or (1 if tally.no_files else 0)
-
-
-def _with_commands(args: argparse.Namespace, tally: Tally) -> int:
-    try:
-        return _run(args, tally)
-    except EngineError as error:
-        raise with_command(error) from error
 
 
 def _opened(address: str, options: SinkOptions) -> SinkThread:
@@ -166,6 +159,7 @@ def _opened(address: str, options: SinkOptions) -> SinkThread:
         raise EngineError(error.reason, path=error.path, remedy="choose another place for --to") from error
 
 
+@commands_in_remedies()
 def _run(args: argparse.Namespace, tally: Tally) -> int:
     """0, or 1 where a sink was dropped on the way."""
     manager = ServiceManager.from_environment()
