@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from dataclasses import dataclass
 from importlib import import_module
@@ -28,6 +29,8 @@ ENTRIES = {
     "serve": Entry("app.serve.__main__", "the field app for phones on this network, over https"),
 }
 
+# Installed without what they ask for, which no extra can say; the wheel holds these files.
+ALONE = ("requirements-blur.txt", "requirements-second-look.txt")
 EXTRAS = ("train", "cluster", "receivers")  # of the package, each what requirements-EXTRA.txt names
 
 
@@ -43,12 +46,16 @@ def main() -> int:
     try:
         return int(import_module(ENTRIES[name].module).main(f"campus-gps {name}"))
     except MissingDependency as error:
-        if (Path(__file__).resolve().parent / "pyproject.toml").is_file():
+        here = Path(__file__).resolve().parent
+        if (here / "pyproject.toml").is_file():
             raise
-        # Installed from a wheel, there is no requirements file to name; pip reads an installed package's extras.
+        # Installed from a wheel, there is hardly a requirements file to name; pip reads an installed package's extras.
         package, requirements = map(str, error.args)
+        if requirements in ALONE:
+            alone = shlex.quote(str(here / requirements))
+            raise error.replace(remedy=f"pip install --no-deps -r {alone}") from error
         extra = requirements.removeprefix("requirements-").removesuffix(".txt")
-        wanted = f'"campus-gps[{extra}]"' if extra in EXTRAS else package.partition(" ")[0]
+        wanted = f'"campus-gps[{extra}]"' if extra in EXTRAS else package
         raise error.replace(remedy=f"pip install {wanted}") from error
 
 

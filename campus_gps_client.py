@@ -13,6 +13,8 @@ import ssl
 import time
 from collections.abc import Callable
 from datetime import datetime
+from email.utils import parsedate_to_datetime
+from math import inf
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -32,7 +34,11 @@ class Refused(Exception):
 
 
 class Campus:
-    """One server. Safe to share between threads. Network trouble is raised as httpx2's own errors."""
+    """One server. Safe to share between threads.
+
+    Each call raises Refused where the server answers with a problem, OSError for a photo that is not there, and
+    httpx2's own errors for network trouble.
+    """
 
     def __init__(
         self,
@@ -46,7 +52,8 @@ class Campus:
     ) -> None:
         """`authority`: the server's own certificate as a PEM file, from http://ADDRESS:8080/campus-gps-ca.pem.
 
-        `patience_s`: how long to wait in all for a busy server, which says itself when to ask again.
+        `timeout_s`: how long the network may be silent. `patience_s`: how long to wait in all for a busy server, which
+        says itself when to ask again. `http`: a client of your own, in place of `url`, `authority` and `timeout_s`.
         """
         trust = ssl.create_default_context(cafile=None if authority is None else str(authority))
         self._http = http or httpx2.Client(base_url=url, verify=trust, timeout=timeout_s)
@@ -85,15 +92,18 @@ class Campus:
         left_s = self._patience_s
         while True:
             answer = self._http.request(method, path, **request)
-            wait_s = float(answer.headers.get("Retry-After", "inf"))
+            wait_s = _wait_s(answer.headers.get("Retry-After", ""))
             if answer.status_code not in BUSY or wait_s > left_s:
                 break
             self._sleep(wait_s)
             left_s -= wait_s
         if answer.is_success:
             return dict(answer.json())
-        problem = "json" in answer.headers.get("Content-Type", "")
-        raise Refused(answer.status_code, answer.json()["detail"] if problem else answer.reason_phrase)
+        try:
+            detail = str(answer.json()["detail"])
+        except (ValueError, LookupError, TypeError):  # a proxy's own page, or its own JSON
+            detail = answer.reason_phrase
+        raise Refused(answer.status_code, detail)
 
     def close(self) -> None:
         """End the connections."""
@@ -106,6 +116,16 @@ class Campus:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _wait_s(retry_after: str) -> float:
+    """The seconds of a header Retry-After, which may be a date (RFC 9110, 10.2.3); endless where it is neither."""
+    try:
+        if retry_after.strip().isdigit():
+            return float(retry_after)
+        return max(0.0, parsedate_to_datetime(retry_after).timestamp() - time.time())
+    except (ValueError, TypeError, IndexError):
+        return inf
 
 
 def _data(photo: Photo) -> bytes:

@@ -25,7 +25,6 @@ from core.io.labels import read_labels
 from core.locate import localizer as campus
 from core.locate.fix import Fix
 from core.locate.localizer import DEMO_BUNDLE, Localizer
-from core.locate.many import all_readable
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -76,7 +75,7 @@ def check(labels: Path, images: Path, localizer: Localizer) -> int:
     table = read_labels(labels)
     errors: list[float] = []
     known, of_known = seen_photos(localizer.bundle), []
-    missing = 0
+    missing = unreadable = 0
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(["image_name", "lat", "lon", "error_m", "radius68_m"])
     there = [(images / name).exists() for name in table["image_name"]]
@@ -85,41 +84,45 @@ def check(labels: Path, images: Path, localizer: Localizer) -> int:
         print(f"error: {images / name}: named in {labels} but not there", file=sys.stderr)
     found = table[there]
     photos = [images / name for name in found["image_name"]]
-    fixes = all_readable(localizer.locate_many(photos))
+    fixes = localizer.locate_many(photos)
     for photo, name, lat, lon, fix in zip(photos, found["image_name"], found["lat"], found["lon"], fixes, strict=True):
+        if isinstance(fix, PhotoError):
+            unreadable += 1
+            print(f"error: {fix}", file=sys.stderr)
+            continue
         error_m = float(distance_m(lat, lon, fix.lat, fix.lon))
         errors.append(error_m)
         of_known.append(bool(known) and photo_digest(photo) in known)
         radius = "" if fix.radius68_m is None else f"{fix.radius68_m:.1f}"
         writer.writerow([harmless(name), f"{fix.lat:.7f}", f"{fix.lon:.7f}", f"{error_m:.2f}", radius])
     if not errors:
-        raise CampusError(
-            f"none of its {len(table)} photos is in {images}", path=labels, remedy="give their folder with --images"
-        )
-    print(_summary("photos", errors) + (f", {missing} missing" if missing else ""), file=sys.stderr)
+        said = f"none of its {len(table)} photos {'can be read' if unreadable else f'is in {images}'}"
+        raise CampusError(said, path=labels, remedy="give their folder with --images")
+    lost = ((missing, "missing"), (unreadable, "unreadable"))
+    print(_summary("photos", errors) + "".join(f", {count} {what}" for count, what in lost if count), file=sys.stderr)
     if any(of_known):
         new = [error for error, is_known in zip(errors, of_known, strict=True) if not is_known]
         old = [error for error, is_known in zip(errors, of_known, strict=True) if is_known]
         print(_summary("that this campus was made of, which say nothing of new photos", old), file=sys.stderr)
         print(_summary("new to it", new) if new else "0 new to it", file=sys.stderr)
-    return 2 if missing else 0
+    return 2 if missing or unreadable else 0
 
 
 def locate_several(args: argparse.Namespace, localizer: Localizer) -> int:
     """Print the one fix of photos of a standpoint, or the smoothed fixes of a walk, in the order of time."""
-    photos = archive_photos(args.photos)
+    photos, passed = archive_photos(args.photos), []
     if args.together:
         found = [(", ".join(photos), localizer.locate_together([Path(photo) for photo in photos]))]
     else:
         passed = walked(photos, localizer, args.times)
-        for track in args.track or []:
-            write_track(track, passed)
         found = [(one.photo, one.fix) for one in passed]
     if not args.json:
         print(TABLE_HEAD)
     for photo, fix in found:
         name = f"{fix.photos} photos" if args.together else Path(photo).name
         print(json.dumps({"photo": photo, **fix.as_dict()}) if args.json else table_row(name, fix))
+    for track in args.track or []:
+        write_track(track, passed)
     return 0
 
 

@@ -8,7 +8,8 @@ import streamlit as st
 
 from app import campuses, cards, widgets
 from app.answer import answer
-from app.capture import from_camera, from_gallery, from_samples, take_out
+from app.capture import from_camera, from_gallery, from_samples, gallery_waits, take_out
+from app.collect.waiting import send_waiting
 from app.compression import compressed
 from app.front_page import front_page
 from app.kept_photos import photo_keeper
@@ -21,6 +22,7 @@ from app.reasons import reason
 from app.shared import changed_ns, opened, secure, trouble
 from app.stage import stage
 from app.texts import Texts
+from app.uploads import keep_uploads_in_memory
 from core.errors import CampusError
 from core.locate.localizer import Localizer
 
@@ -32,7 +34,7 @@ def main() -> None:
     state = st.session_state
     state.setdefault("lang", language_of(st.query_params.get("lang"), st.context.locale))
     state.setdefault("campus", campuses.installed()[0])
-    for name, empty in (("added", []), ("play", []), ("log", []), ("current", None), ("trouble", None)):
+    for name, empty in (("added", {}), ("play", []), ("log", []), ("current", None), ("trouble", None)):
         state.setdefault(name, empty)
     texts = Texts(state.lang)
     st.html(widgets.stylesheet(texts.lang))
@@ -49,7 +51,7 @@ def main() -> None:
         # The photo comes before its answer is drawn, and the buttons stand over the pages' names.
         buttons = st.container(key="ways", horizontal=True, wrap=False)
         page = navigation(texts)
-        if page == "locate" and localizer is not None:
+        if localizer is not None and (page == "locate" or gallery_waits()):
             take_out(localizer, texts)
             with buttons:
                 from_camera(localizer, texts)
@@ -67,10 +69,12 @@ def main() -> None:
             log_page(texts)
         elif localizer is not None:
             locate_page(localizer, texts)
+        if localizer is not None:
+            send_waiting(localizer, texts)
     if localizer is not None:
         with map_place:
             stage(localizer.bundle, page, texts, webgl=webgl, room=room)
-    widgets.answered()
+    widgets.tell_answered()
     keep_log()  # last: what this run located or cleared is in it
 
 
@@ -113,6 +117,8 @@ def locate_page(localizer: Localizer, texts: Texts) -> None:
     with answer_place:
         if state.trouble:
             trouble(*state.trouble)
+            if state.get("files_kept"):
+                st.button(texts["try_again"], icon=":material/refresh:")  # any run reads the gallery's files again
         if state.current is None:
             st.caption(texts["hint"])
         else:
@@ -130,4 +136,5 @@ if __name__ == "__main__":
 else:
     # What `streamlit run` finds here and serves.
     check_detectors()
+    keep_uploads_in_memory()
     app = st.App(__file__, routes=[front_page()], middleware=[compressed()], lifespan=opening)

@@ -9,11 +9,12 @@ import streamlit as st
 from app import cards, widgets
 from app.capture import from_camera, start_anew
 from app.collect.correction import correction
+from app.map.drawn import numbered_places
 from app.map.legend import legend
 from app.most_alike import most_alike
 from app.reasons import reason
 from app.shared import dark, trouble
-from app.stage import earlier_places, shown
+from app.stage import earlier_walks, shown
 from core.errors import CampusError
 from core.locate.confidence import confidence
 
@@ -27,19 +28,20 @@ if TYPE_CHECKING:
 def answer(sighting: Sighting, localizer: Localizer, texts: Texts) -> None:
     """The headline, then what a curious person wants beside it."""
     fix, bundle = sighting.fix, localizer.bundle
-    st.html(cards.answer(sighting, bundle, texts))
+    st.html(cards.headline(sighting, bundle, texts))
     photos_in_play(localizer, texts)
     alike(sighting, localizer, texts)
     correction(sighting, localizer, texts)
     if sighting.radii_m is None:
         return
-    if places := cards.candidates(sighting, bundle, texts):
-        st.html(places)
+    numbered = bool(numbered_places(fix, shown()))
+    if numbered:
+        st.html(cards.candidates(sighting, bundle, texts))
     one_place = confidence(fix) != "split"  # between look-alikes nobody stands, and there is nothing to share
     if one_place:
         widgets.place_actions(fix.lat, fix.lon, texts)
     truth = sighting.truth if sighting.truth_on_campus else None
-    items = legend(fix, truth=truth, track=earlier_places(bundle, but_last=True), shown=shown(), dark=dark())
+    items = legend(fix, truth=truth, track=earlier_walks(bundle, but_last=True), shown=shown(), dark=dark())
     st.html(cards.legend_row(items, texts) + cards.map_credit(bundle))
     with st.expander(texts["details"]):
         if one_place:
@@ -48,6 +50,8 @@ def answer(sighting: Sighting, localizer: Localizer, texts: Texts) -> None:
             st.html(cards.place_code(fix, texts))
         st.caption(texts["zones_likely"])
         st.html(cards.zone_table(fix, texts))
+        if not numbered and (others := cards.candidates(sighting, bundle, texts, numbered=False)):
+            st.html(others)
         total = round(sum(fix.timings_ms.values()))
         st.caption(texts.say("timing", total=total, engine=localizer.engine.name))
 

@@ -8,17 +8,21 @@ import json
 import shlex
 import tempfile
 import zipfile
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
+from uuid import uuid4
 
 from app.settings import settings
 from app.sighting import thumbnail
-from app.trial import check_campus
+from app.trial import MAX_SAMPLES, check_campus
 from core.campus.bundle import Bundle
 from core.campus.file_names import CAMPUS_JSON, EDGE_MODEL
 from core.campus.samples import sample_photos
+from core.campus.zone_names import renamed
 from core.errors import BundleError, CampusError
 from core.locate.localizer import DEMO_BUNDLE
+from core.program import typed
 
 MAX_CAMPUS_MB = 200
 MAX_TAKEN_IN = 8  # uploaded campuses kept at a time; the oldest makes room
@@ -44,13 +48,22 @@ def _workshop() -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory(prefix="campus-gps-")
 
 
+def _folder() -> Path:
+    """Where uploaded campuses lie; made again where whatever cleans temporary files took it."""
+    if not Path(_workshop().name).is_dir():
+        _workshop().cleanup()
+        _workshop.cache_clear()
+    return Path(_workshop().name)
+
+
 def taken_in(data: bytes, name: str) -> Path:
     """Keep an uploaded `.campus` file while this process lives, once it proves whole and usable.
 
     It is checked as any bundle is (schema, every hash), its networks are read as data, and then it must answer its own
-    samples in a process of its own (`check_campus`). Raises CampusError, and then keeps nothing.
+    samples in a process of its own (`check_campus`). Raises CampusError, and OSError where the disk refuses, and then
+    keeps nothing.
     """
-    path = Path(_workshop().name) / f"{hashlib.sha256(data).hexdigest()[:24]}.campus"
+    path = _folder() / f"{_digest(data)}.campus"
     if path.exists():
         return path
     trial = path.with_suffix(_TRIAL)
@@ -65,6 +78,27 @@ def taken_in(data: bytes, name: str) -> Path:
     finally:
         trial.unlink(missing_ok=True)
     return path
+
+
+def zones_named(bundle: Bundle, names: Mapping[int, str]) -> Path:
+    """Name zones by number from 1, in place; of an uploaded campus, which others may have sent too, in another file.
+
+    Gives the path of what has the names. Raises CampusError as `renamed` does, and OSError.
+    """
+    folder = _folder()
+    if bundle.path.parent != folder:
+        return renamed(bundle, names, bundle.path).path
+    fresh = folder / f"{uuid4().hex}{_TRIAL}"
+    try:
+        renamed(bundle, names, fresh)
+        _make_room(folder)
+        return fresh.rename(folder / f"{_digest(fresh.read_bytes())}.campus")
+    finally:
+        fresh.unlink(missing_ok=True)
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:24]
 
 
 def _make_room(folder: Path) -> None:
@@ -137,14 +171,14 @@ def pack_commands(bundle: Bundle) -> list[str]:
 
 
 def _command(name: str, *words: Path, out: Path) -> str:
-    """A command of `python -m edge` that replaces what an earlier state of the bundle left at `out`."""
-    typed = shlex.join(["python", "-m", "edge", name, *(word.as_posix() for word in words), "--out", out.as_posix()])
-    return f"{typed} --force" if (PROJECT / out).exists() else typed
+    """A command of the edge room that replaces what an earlier state of the bundle left at `out`."""
+    command = f"{typed('edge')} {shlex.join([name, *(word.as_posix() for word in words), '--out', out.as_posix()])}"
+    return f"{command} --force" if (PROJECT / out).exists() else command
 
 
 def sample_pictures(bundle: Bundle) -> list[tuple[str, str]]:
-    """(name, small picture in a data URL) of each sample photo."""
-    return [(name, thumbnail(photo.rgb, SAMPLE_PX)) for name, photo in sample_photos(bundle, SAMPLE_PX)]
+    """(name, small picture in a data URL) of the first sample photos. Raises PhotoError for one that is none."""
+    return [(name, thumbnail(photo.rgb, SAMPLE_PX)) for name, photo in sample_photos(bundle, SAMPLE_PX, MAX_SAMPLES)]
 
 
 def sample_label(name: str) -> str:
@@ -164,3 +198,13 @@ def title(path: Path) -> str:
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, RuntimeError):
         return path.stem
     return name if isinstance(name, str) and name.strip() else path.stem
+
+
+def labels(files: Mapping[Path, str]) -> dict[Path, str]:
+    """What a list calls each campus, by the name of its file: its title, and where that is not enough, more."""
+    titles = {path: title(path) for path in files}
+    found: dict[Path, str] = {}
+    for number, (path, said) in enumerate(titles.items(), start=1):
+        label = f"{said} ({files[path]})" if list(titles.values()).count(said) > 1 else said
+        found[path] = f"{label} {number}" if label in found.values() else label
+    return found

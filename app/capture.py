@@ -12,10 +12,10 @@ import streamlit as st
 
 from app import campuses, cards, session_log, widgets
 from app.following import follow
-from app.gate import BusyError
+from app.gate import BusyError, process_gate
 from app.kept_photos import photo_keeper
 from app.reasons import reason
-from app.shared import changed_ns, gate, sample_pictures
+from app.shared import changed_ns, sample_pictures, trouble
 from app.standpoint import MOST_PHOTOS, Taken, read, sighted
 from app.track import leave_track, place_of, track_of
 from core.errors import CampusError
@@ -41,7 +41,7 @@ def from_camera(localizer: Localizer, texts: Texts, *, another: bool = False) ->
         return
     if shot.live:
         follow(localizer, texts, shot)
-        widgets.answer(shot.number)
+        widgets.note_answered(shot.number)
         return
     photo, key = shot.photo, key_of(shot.number)
 
@@ -49,11 +49,12 @@ def from_camera(localizer: Localizer, texts: Texts, *, another: bool = False) ->
         taken = read(localizer, photo, recorded=shot.recorded, phone=shot.phone, name=shot.name)
         return replace(taken, key=key), photo
 
-    new = []
+    new: list[tuple[Taken, bytes]] | None = []
     if key not in {taken.key for taken in st.session_state.play}:  # else the run before was ended after its answer
-        new = take(localizer, texts, [reader], another=another)
-    widgets.answer(shot.number)
-    keep(new)
+        new = take(localizer, texts, [reader], another=another, kept=True)
+    if new is not None:  # else the camera is not told, and sends it again
+        widgets.note_answered(shot.number)
+        keep(new)
     if another:
         st.rerun()  # the answer above it was drawn already
 
@@ -63,19 +64,29 @@ def key_of(name: str) -> str:
     return blake2s(name.encode(), digest_size=16).hexdigest()
 
 
+def _gallery_key() -> str:
+    """The gallery's key: another widget each time, so that no photo stays with the server."""
+    return f"upload-{int(st.session_state.get('uploads', 0))}"
+
+
+def gallery_waits() -> bool:
+    """Whether the gallery holds photos that no run has read to its end, as where a tap turned the page meanwhile."""
+    return bool(st.session_state.get(_gallery_key()))
+
+
 def from_gallery(localizer: Localizer, texts: Texts) -> None:
     """The gallery's button; several photos at once are of one standpoint."""
     state = st.session_state
-    turn = int(state.get("uploads", 0))  # another widget each time, so that no photo stays with the server
     with st.container(key="gallery"):
         files = st.file_uploader(
             texts["upload"],
             type=list(PHOTO_SUFFIXES),
-            key=f"upload-{turn}",
+            key=_gallery_key(),
             accept_multiple_files=True,
             max_upload_size=widgets.MAX_PHOTO_BYTES >> 20,
             label_visibility="collapsed",
         )
+    state.files_kept = False
     if not files:
         return
 
@@ -83,8 +94,17 @@ def from_gallery(localizer: Localizer, texts: Texts) -> None:
         return lambda: (replace(read(localizer, data, name=name), key=key), data)
 
     chosen = files[:MOST_PHOTOS]
-    new = take(localizer, texts, [reader(file.getvalue(), file.name, key_of(file.file_id)) for file in chosen])
-    state.uploads = turn + 1  # only now: where another tap ended this run, the photos are there for the next one
+    readers = [reader(file.getvalue(), file.name, key_of(file.file_id)) for file in chosen]
+    new = take(localizer, texts, readers, kept=True)
+    if new is None:
+        state.files_kept = True  # in the widget, for the next run
+        return
+    if left_out := len(files) - len(chosen):
+        said = texts.say("photos_left_out", most=MOST_PHOTOS, count=left_out)
+        lead, why = state.trouble or ("", "")
+        state.trouble = (lead, f"{why}  \n{said}") if lead else (said, "")
+    # Only now: where another tap ended this run, the photos are there for the next one.
+    state.uploads = int(state.get("uploads", 0)) + 1
     keep(new)
     st.rerun()  # the button is there again, empty
 
@@ -92,7 +112,11 @@ def from_gallery(localizer: Localizer, texts: Texts) -> None:
 def from_samples(localizer: Localizer, texts: Texts) -> None:
     """A strip of the campus's own photos."""
     path = localizer.bundle.path
-    pictures = sample_pictures(path, changed_ns(path))
+    try:
+        pictures = sample_pictures(path, changed_ns(path))
+    except CampusError as error:
+        trouble(texts["samples_error"], reason(error, texts))
+        return
     if not pictures:
         if st.session_state.current is None:
             st.caption(texts["no_samples"])
@@ -119,21 +143,24 @@ def take(
     readers: list[Callable[[], tuple[Taken, bytes]]],
     *,
     another: bool = False,
-) -> list[tuple[Taken, bytes]]:
+    kept: bool = False,
+) -> list[tuple[Taken, bytes]] | None:
     """Read photos of one standpoint and remember their answer, or why there is none; gives those that were read.
 
-    `another`: they join those in play.
+    None where the queue is full. `another`: they join those in play. `kept`: where the queue is full they are kept for
+    another try, which the page says.
     """
     state = st.session_state
     state.trouble = None
     before: list[Taken] = list(state.play) if another else []
     try:
-        with gate().turn(waiting=MOST_WAITING):
+        with process_gate().turn(waiting=MOST_WAITING):
             new, unusable = _read_each(readers, texts)
             play = [*before, *(taken for taken, _ in new)][-MOST_PHOTOS:]
-            answered(localizer, play, joined=bool(before), walked=[taken for taken, _ in new])
+            locate_in_play(localizer, play, joined=bool(before), walked=[taken for taken, _ in new])
     except BusyError as busy:
-        state.trouble = (texts.say("busy", waiting=busy.waiting), "")
+        state.trouble = (texts.say("busy_kept" if kept else "busy", waiting=busy.waiting), "")
+        return None
     except CampusError as error:
         state.trouble = (texts["photo_error"], reason(error, texts))
         if not another:
@@ -154,7 +181,7 @@ def keep(new: list[tuple[Taken, bytes]]) -> None:
     keeper = photo_keeper()
     if keeper is not None:
         for _, photo in new:
-            keeper.keep(photo, st.session_state.current)
+            keeper.keep_soon(photo, st.session_state.current)
 
 
 def _read_each(
@@ -186,7 +213,7 @@ def _read_each(
     return new, unusable
 
 
-def answered(localizer: Localizer, play: list[Taken], *, joined: bool, walked: list[Taken]) -> None:
+def locate_in_play(localizer: Localizer, play: list[Taken], *, joined: bool, walked: list[Taken]) -> None:
     """Locate the photos in play; `joined`: their answer takes the place of the log's last one.
 
     `walked` are those that the session's track has not had yet; a sample, or one that is not of this campus, leads it
@@ -199,8 +226,11 @@ def answered(localizer: Localizer, play: list[Taken], *, joined: bool, walked: l
         found = replace(found, walked=places[-1] if places else None)
     first = sighted(localizer, play[:1]) if len(play) > 1 else found
     state.first_radii_m = first.radii_m
+    earlier = state.log[:-1] if joined else state.log
+    if len(earlier) < len(state.log):
+        found = found.in_place_of(state.log[-1])
     state.current = found
-    state.log = session_log.added(state.log[:-1] if joined else state.log, found)
+    state.log = session_log.added(earlier, found)
     # Last: each look into the state may end a run for the next tap, and then all of this is done again.
     # Only the last photo can be corrected, so only its file is held.
     state.play = [*(replace(taken, photo=b"") for taken in play[:-1]), play[-1]]
@@ -224,7 +254,7 @@ def take_out(localizer: Localizer, texts: Texts) -> None:
     state.trouble = None
     leave_track()
     try:
-        with gate().turn(waiting=MOST_WAITING):
-            answered(localizer, rest, joined=True, walked=rest)
+        with process_gate().turn(waiting=MOST_WAITING):
+            locate_in_play(localizer, rest, joined=True, walked=rest)
     except BusyError as busy:
         state.trouble = (texts.say("busy", waiting=busy.waiting), "")

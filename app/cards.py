@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timezone, tzinfo
+from datetime import datetime, timezone, tzinfo
 from html import escape
 from typing import Literal
 from urllib.parse import quote
 
-from app.map.deck import known_heading, view_cone
+from app.map.drawn import known_heading, view_cone
 from app.map.legend import LegendItem
 from app.map.shapes import css
 from app.places import candidate_names, named_zones, place_name, thin
-from app.session_log import COLUMN_NOTES, FieldTest
+from app.session_log import COLUMN_NOTES, MOST_GPS_ERROR_M, FieldTest
 from app.sighting import Sighting
 from app.texts import Texts
 from core.campus.basemap import attribution
@@ -27,7 +27,7 @@ _STATE_SIGNS: dict[State, str] = {"waiting": "", "reading": "…", "read": "✓"
 _NO_ERROR_M = 1.0  # a smaller one is what a program wrote, not what a receiver knows
 
 
-def answer(sighting: Sighting, bundle: Bundle, texts: Texts) -> str:
+def headline(sighting: Sighting, bundle: Bundle, texts: Texts) -> str:
     """The headline: where, within how many metres, how sure."""
     fix, kind, radii_m = sighting.fix, confidence(sighting.fix), sighting.radii_m
     if radii_m is None:
@@ -108,14 +108,15 @@ def together(sighting: Sighting, first_radii_m: tuple[float, float] | None, text
     Where the 95 % radius alone shrank, it is told.
     """
     fix, radii_m, said = sighting.fix, sighting.radii_m, []
-    if fix.photos < 2:
+    if fix.photos < 2 and not fix.outliers:
         said.append(texts["together_same"])
-    elif first_radii_m is not None and radii_m is not None:
+    elif fix.photos > 1 and first_radii_m is not None and radii_m is not None:
         surely = radii_m[0] >= first_radii_m[0] and radii_m[1] < first_radii_m[1]
         before, after = (texts.distance(radii[surely]) for radii in (first_radii_m, radii_m))
         key = "together_surely" if surely else "together"
         said.append(texts.say(key, count=fix.photos, before=before, after=after))
-    said += [texts.say("together_outlier", number=place + 1) for place in fix.outliers]
+    outlier = "together_outlier" if fix.photos > 1 else "together_unknown"
+    said += [texts.say(outlier, number=place + 1) for place in fix.outliers]
     return "".join(f"<p class='together'>{escape(sentence)}</p>" for sentence in said)
 
 
@@ -141,17 +142,17 @@ def most_alike(own: str, picture: str, away_m: float, texts: Texts) -> str:
     return f"<div class='alike'>{''.join(figures)}</div>"
 
 
-def candidates(sighting: Sighting, bundle: Bundle, texts: Texts) -> str:
-    """The places that fit, numbered as on the map, with zone and share; empty where there is but one."""
+def candidates(sighting: Sighting, bundle: Bundle, texts: Texts, *, numbered: bool = True) -> str:
+    """The places that fit, with zone and share, `numbered` where the map numbers them; empty where there is but one."""
     found = candidate_names(sighting.fix, bundle, texts)
     if not found:
         return ""
     title = texts["candidates" if confidence(sighting.fix) == "split" else "others"]
-    rows = "".join(
-        f"<li><span class='number' aria-hidden='true'>{number}</span><span>{escape(name)}</span>"
-        f"<span class='share'>{escape(texts.say('share', percent=round(100 * place.mass)))}</span></li>"
-        for number, (name, place) in enumerate(found, start=1)
-    )
+    rows = ""
+    for number, (name, place) in enumerate(found, start=1):
+        sign = f"<span class='number' aria-hidden='true'>{number}</span>" if numbered else ""
+        share = escape(texts.say("share", percent=round(100 * place.mass)))
+        rows += f"<li>{sign}<span>{escape(name)}</span><span class='share'>{share}</span></li>"
     return f"<section class='candidates'><h3>{escape(title)}</h3><ol>{rows}</ol></section>"
 
 
@@ -205,21 +206,33 @@ def zone_table(fix: Fix, texts: Texts, most: int = 5) -> str:
 
 def field_test(figures: FieldTest, texts: Texts) -> str:
     """The figures of a field test."""
-    facts = [
-        (texts["summary_mean"], texts.distance(figures.mean_m)),
-        (texts["summary_median"], texts.distance(figures.median_m)),
-        (texts["summary_inside"], texts.say("share", percent=round(100 * figures.inside68))),
-    ]
-    notes = [texts["summary_note"]]
+    gps, tapped = figures.gps, figures.tapped
+    facts, notes = [], []
+    if gps.count:
+        facts = [
+            (texts["summary_mean"], texts.distance(gps.mean_m)),
+            (texts["summary_median"], texts.distance(gps.median_m)),
+            (texts["summary_inside"], texts.say("share", percent=round(100 * gps.inside68))),
+        ]
+        notes = [texts["summary_note"]]
+    if len(figures.campuses) > 1:
+        names = ", ".join(figures.campuses)
+        notes.insert(0, texts.say("summary_campuses", count=len(figures.campuses), names=names))
     if figures.left_out:
-        notes.insert(0, texts.say("summary_left_out", count=figures.left_out))
+        notes.insert(0, texts.say("summary_left_out", count=figures.left_out, most=round(MOST_GPS_ERROR_M)))
+    if tapped.count:
+        notes.insert(0, texts.say("summary_tapped", count=tapped.count, median=texts.distance(tapped.median_m)))
     said = "".join(f"<p>{escape(note)}</p>" for note in notes)
-    title = escape(texts.say("summary", count=figures.count))
-    return f"<section class='answer good'><div><h3>{title}</h3>{_facts(facts)}{said}</div></section>"
+    title = escape(texts.say("summary", count=gps.count))
+    told = _facts(facts) if facts else ""
+    return f"<section class='answer good'><div><h3>{title}</h3>{told}{said}</div></section>"
 
 
 def logged(entry: Sighting, texts: Texts, zone: tzinfo = timezone.utc) -> str:
-    """A located photo in the log, dated in a time zone; a refused one is marked and has no place."""
+    """A located photo in the log, with its time in a time zone; a refused one is marked and has no place.
+
+    One of another day than today has its date too.
+    """
     kind = confidence(entry.fix)
     if entry.radii_m is None:
         title = f"{_SIGNS[kind]} {texts['short_elsewhere']}"
@@ -237,7 +250,9 @@ def logged(entry: Sighting, texts: Texts, zone: tzinfo = timezone.utc) -> str:
         title = f"{entry.title} · {title}"
     note = f"<p class='note' dir='auto'>{escape(entry.note)}</p>" if entry.note else ""
     local = entry.time_utc.astimezone(zone)
-    time = f"{local:%H:%M:%S}{' UTC' if local.tzname() == 'UTC' else ''}"  # hardly anyone's own clock
+    # Each its own piece of text, so that in Hebrew too the date comes first.
+    day = "" if local.date() == datetime.now(zone).date() else f"<bdi>{local:%Y-%m-%d}</bdi> "
+    time = f"{day}{local:%H:%M:%S}{' UTC' if local.tzname() == 'UTC' else ''}"  # hardly anyone's own clock
     return (
         f"<div class='logged {kind}'><img src='{escape(entry.thumbnail)}' alt=''><div><b>{escape(title)}</b>"
         f"<span>{escape(said)}</span> {name}<time>{time}</time>{note}</div></div>"
@@ -276,7 +291,8 @@ def heldout(bundle: Bundle, texts: Texts) -> str:
         (texts["card_p95"], texts.distance(held.p95_m)),
         (texts["card_coverage"], say("share", percent=round(100 * held.coverage68))),
     ]
-    title, how = say("card_heldout", count=held.n), say("card_split", split=texts.split(bundle.manifest.training.split))
+    by = texts["split_refresh"] if split == "refresh" else texts.split(bundle.manifest.training.split)
+    title, how = say("card_heldout", count=held.n), say("card_split", split=by)
     return f"<h3>{escape(title)}</h3>{_facts(facts)}<p>{escape(how)}</p>"
 
 

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from app import session_log
-from app.gate import BusyError
+from app.gate import BusyError, process_gate
 from app.map.deck import Room, view_of
 from app.map.still import px_per_metre
 from app.reasons import reason
-from app.shared import gate
 from app.sighting import Sighting
 from app.standpoint import read
 from app.track import place_of, track_of
@@ -36,7 +35,7 @@ def follow(localizer: Localizer, texts: Texts, shot: Shot) -> None:
     """Take in a live frame: the walk's fix becomes the page's answer, and each ten metres a line of the log."""
     state = st.session_state
     try:
-        with gate().turn(WAIT_S):
+        with process_gate().turn(WAIT_S):
             taken = read(localizer, shot.photo)
             fix = track_of(localizer).add(taken.reading)
     except BusyError as busy:

@@ -10,9 +10,10 @@ import hashlib
 import json
 import logging
 import shutil
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
-from threading import Lock
+from threading import Lock, Semaphore
 
 from app.settings import settings
 from app.sighting import Sighting
@@ -25,6 +26,7 @@ log = logging.getLogger(__name__)
 
 MAX_KEPT_BYTES = 5 * 10**9  # 10,000 photos or so: a forgotten option must not fill the disk
 LEAST_FREE_BYTES = 2 * 10**8
+MOST_WAITING = 16  # photos in memory that are still to be blurred
 
 
 class PhotoKeeper:
@@ -38,6 +40,23 @@ class PhotoKeeper:
         self._lock = Lock()
         self._held: int | None = None  # bytes in the folder, once counted
         self._said = ""
+        self._room, self._later = Semaphore(MOST_WAITING), ThreadPoolExecutor(1, "kept-photos")
+
+    def keep_soon(self, photo: bytes, sighting: Sighting) -> None:
+        """`keep`, where the photo is blurred in a thread of its own: that takes seconds, and an answer waits for none.
+
+        Only where MOST_WAITING photos wait it waits for one of them. A program that ends keeps those that wait first.
+        """
+        if self._blur is None:
+            self.keep(photo, sighting)
+            return
+        self._room.acquire()
+        self._later.submit(self.keep, photo, sighting).add_done_callback(self._one_kept)
+
+    def _one_kept(self, work: Future[bool]) -> None:
+        self._room.release()
+        if (error := work.exception()) is not None:
+            log.error("%s: a photo is not kept: %s", self.folder, error)
 
     def keep(self, photo: bytes, sighting: Sighting) -> bool:
         """Write a located photo and its fix, both whole or neither, and tell whether they were.

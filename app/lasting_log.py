@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from datetime import timezone
 from typing import Annotated, Literal
@@ -17,10 +17,12 @@ from app.sighting import MAX_NOTE, MAX_TITLE, Sighting
 from app.widgets import component
 from core.locate.fix import Candidate, Fix, ZoneOdds
 
+_KEY = "kept_log"
+_AGAIN = 5  # lines tried again in each run, while a browser has no room for them
 MAX_ENTRY_CHARS = 60_000  # a picture of 144 px and some twenty numbers take 10,000
 
 _Name = Annotated[str, Field(max_length=1000)]
-_Share = Annotated[float, Field(ge=0, le=1)]
+_Share = Annotated[float, Field(ge=0, le=1.001)]  # a sum of float32 shares may be a little more than 1
 _Metres = Annotated[float, Field(ge=0)]
 _Lat = Annotated[float, Field(ge=-90, le=90)]
 _Lon = Annotated[float, Field(ge=-180, le=180)]
@@ -65,7 +67,7 @@ class _Fix(_Kept):
     timings_ms: Annotated[dict[_Name, float], Field(max_length=20)]
     heading_deg: float | None
     heading_spread_deg: float | None
-    photos: Annotated[int, Field(ge=0, le=1000)]
+    photos: Annotated[int, Field(ge=0, le=10**9)]  # of a walk: it grows by one a second while that is followed
     outliers: Annotated[tuple[int, ...], Field(max_length=100)]
     course_deg: float | None
     speed_m_s: float | None
@@ -86,6 +88,7 @@ class _Entry(_Kept):
     truth: _Place | None
     truth_source: Literal["photo", "phone", "person"]
     truth_on_campus: bool
+    own: bool = True
     name: _Name
     walked: _Place | None = None
     title: Annotated[str, Field(max_length=MAX_TITLE)] = ""
@@ -148,11 +151,34 @@ def keep_log() -> None:
         "session": state.setdefault("log_session", uuid4().hex),
         "restored": bool(state.get("log_restored")),
         "keys": [entry.key for entry in log],
-        "lines": {
-            entry.key: as_json(entry) for entry in log if entry is log[-1] or entry.key == state.get("annotated")
-        },
+        "lines": {entry.key: as_json(entry) for entry in _untold(log)},
+        "missing": not_kept(),
+        "again": uuid4().hex if not_kept() else "",  # the same data would not reach the browser a second time
     }
-    kept = component("log")(key="kept_log", data=data, on_kept_change=lambda: None).kept
-    if kept is not None and not state.get("log_restored"):
-        state.log, state.log_restored = with_kept(log, kept), True
+    told = component("log")(
+        key=_KEY, data=data, default={"missing": []}, on_kept_change=lambda: None, on_missing_change=lambda: None
+    )
+    before: dict[str, Sighting] = state.get("log_sent", {})
+    state.log_told, state.log_sent = before, {entry.key: entry for entry in log}
+    if told.kept is not None and not state.get("log_restored"):
+        state.log, state.log_restored = with_kept(log, told.kept), True
+        own = state.log_sent.keys()  # which the browser did not store while it told of the others
+        state.log_told = state.log_sent = {entry.key: entry for entry in state.log if entry.key not in own}
         st.rerun()
+
+
+def _untold(log: Sequence[Sighting]) -> list[Sighting]:
+    """The lines that are new or were changed since two runs ago: what a run sends last is lost if another begins.
+
+    And a few of those that the browser could not store.
+    """
+    told: dict[str, Sighting] = st.session_state.get("log_told", {})
+    again = not_kept()[-_AGAIN:]
+    return [entry for entry in log if told.get(entry.key) is not entry or entry.key in again]
+
+
+def not_kept() -> list[str]:
+    """The keys of lines that this browser said it could not store."""
+    told = st.session_state.get(_KEY)
+    keys = told.get("missing") if isinstance(told, Mapping) else None
+    return [key for key in keys if isinstance(key, str)][:MAX_ENTRIES] if isinstance(keys, list) else []

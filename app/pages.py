@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,18 +12,21 @@ import streamlit as st
 from app import campuses, cards, session_log
 from app.collect.words import WORDS
 from app.gate import BusyError
+from app.lasting_log import not_kept
 from app.map.legend import coverage_legend
 from app.reasons import reason
 from app.settings import settings
 from app.shared import dark, edge_pack, time_zone, trial_gate, trouble
 from app.sighting import MAX_NOTE, MAX_TITLE, Sighting
 from app.texts import Texts
-from core.campus.zone_names import MAX_NAME, renamed
+from core.campus.zone_names import MAX_NAME
 from core.errors import CampusError
 from core.locate.localizer import Localizer
 
 if TYPE_CHECKING:
     from core.campus.bundle import Bundle
+
+logger = logging.getLogger(__name__)
 
 SHOWN_IN_LOG = 50
 
@@ -33,6 +37,8 @@ def log_page(texts: Texts) -> None:
         st.caption(texts["log_empty"])
         return
     st.subheader(texts.say("log_count", count=len(log)), anchor=False)
+    if not_kept():
+        st.warning(texts["log_not_kept"], icon=":material/warning:")
     figures = session_log.field_test(log)
     if figures is not None:
         st.html(cards.field_test(figures, texts))
@@ -49,10 +55,14 @@ def log_page(texts: Texts) -> None:
             )
     with st.expander(texts["columns"], icon=":material/table_chart:"):
         st.html(cards.columns(texts))
+    if len(log) > SHOWN_IN_LOG:
+        st.caption(texts.say("log_newest", count=SHOWN_IN_LOG))
     with st.container(key="log"):
         for entry in reversed(log[-SHOWN_IN_LOG:]):
             log_entry(entry, texts)
-    st.button(texts["clear"], on_click=clear_log, icon=":material/delete:")
+    with st.popover(texts["clear"], icon=":material/delete:"):  # a slip of the thumb must not cost a day's notes
+        st.caption(texts.say("clear_asked", count=len(log)))
+        st.button(texts["clear_all"], on_click=clear_log, key="clear_all")
 
 
 def log_entry(entry: Sighting, texts: Texts) -> None:
@@ -80,7 +90,7 @@ def annotate(key: str) -> None:
     title = str(state[f"title-{key}"]).strip()[:MAX_TITLE]
     note = str(state[f"note-{key}"]).strip()[:MAX_NOTE]
     state.log = [replace(entry, title=title, note=note) if entry.key == key else entry for entry in state.log]
-    state.annotated, state.annotating = key, None
+    state.annotating = None
 
 
 def clear_log() -> None:
@@ -89,16 +99,22 @@ def clear_log() -> None:
 
 def campus_page(localizer: Localizer | None, texts: Texts) -> None:
     state = st.session_state
-    choices = list(dict.fromkeys([*campuses.installed(), *state.added]))
-    st.selectbox(
+    labels = campuses.labels({path: path.name for path in campuses.installed()} | state.added)
+    choices = list(labels)
+    now = choices.index(state.campus) if state.campus in labels else 0
+    # Another widget for each campus: one that stayed would go on with its own choice after another campus was added. It
+    # calls nothing: what the browser still says of the one before must change no campus.
+    chosen = st.selectbox(
         texts["campus_pick"],
         choices,
-        index=choices.index(state.campus) if state.campus in choices else 0,
-        format_func=campuses.title,
+        index=now,
+        format_func=labels.__getitem__,
         placeholder=texts["campus_pick"],  # Streamlit's own is English
-        key="campus_choice",
-        on_change=change_campus,
+        key=f"campus_choice-{state.campus}",
     )
+    if chosen is not None and chosen != choices[now]:
+        use_campus(chosen)
+        st.rerun()
     if localizer is not None:
         bundle = localizer.bundle
         st.subheader(texts["campus_card"], anchor=False)
@@ -145,7 +161,7 @@ def for_a_device(localizer: Localizer, texts: Texts) -> None:
 
 def name_zones(bundle: Bundle, texts: Texts) -> None:
     """Name a zone by hand; the bundle is written anew, whole or not at all."""
-    zones = bundle.manifest.zones
+    state, zones = st.session_state, bundle.manifest.zones
     with st.expander(texts["zones_name"], icon=":material/edit:"), st.form("name_zones", border=False):
         number = st.selectbox(
             texts["zone_pick"],
@@ -156,11 +172,12 @@ def name_zones(bundle: Bundle, texts: Texts) -> None:
         name = st.text_input(texts["zone_new"], max_chars=MAX_NAME)
         if st.form_submit_button(texts["zone_save"], disabled=not zones) and number is not None:
             try:
-                renamed(bundle, {number: name}, bundle.path)
+                path = campuses.zones_named(bundle, {number: name})
             except (CampusError, OSError):
                 trouble(texts["zone_bad"], "")
             else:
-                st.session_state.current = None  # it speaks of the former name
+                state.added = {path if one == bundle.path else one: file for one, file in state.added.items()}
+                use_campus(path)  # the answer speaks of the former name
                 st.rerun()
 
 
@@ -173,22 +190,20 @@ def collect_links(texts: Texts) -> None:
                 st.link_button(words[name], f"/{name}?lang={texts.lang}", icon=f":material/{icon}:")
 
 
-def change_campus() -> None:
-    use_campus(st.session_state.campus_choice)
-
-
 def use_campus(path: Path) -> None:
     state = st.session_state
     state.campus, state.current, state.trouble, state.sample, state.play = path, None, None, None, []
 
 
 def add_campus(texts: Texts) -> None:
-    """Take in a `.campus` file; it is this session's alone."""
+    """Take in a `.campus` file; other sessions do not see it."""
     state = st.session_state
-    file = st.file_uploader(
-        texts["campus_add"], type=["campus"], key="campus_file", max_upload_size=campuses.MAX_CAMPUS_MB
-    )
-    if file is None or state.get("campus_taken") == file.file_id:
+    turn = int(state.get("campus_uploads", 0))  # another widget each time, so that no file stays with the server
+    with st.container(key="campus_file"):
+        file = st.file_uploader(
+            texts["campus_add"], type=["campus"], key=f"campus_file-{turn}", max_upload_size=campuses.MAX_CAMPUS_MB
+        )
+    if file is None:
         if state.get("campus_trouble"):  # it stands through later runs, until another file comes
             trouble(*state.campus_trouble)
         return
@@ -200,11 +215,12 @@ def add_campus(texts: Texts) -> None:
         state.campus_trouble = (texts.say("busy", waiting=busy.waiting), "")
     except CampusError as error:
         state.campus_trouble = (texts["bundle_error"], reason(error, texts))
-    state.campus_taken = file.file_id  # only now: where another tap ended this run, the next one goes on
-    if state.campus_trouble:
-        trouble(*state.campus_trouble)
+    except OSError as error:
+        logger.warning("no campus can be taken in now: %s", error)
+        state.campus_trouble = (texts["bundle_error"], texts["campus_no_room"])
     else:
-        state.added = list(dict.fromkeys([*state.added, path]))
+        state.added = {**state.added, path: file.name}
         use_campus(path)
         st.toast(texts.say("campus_added", name=campuses.title(path)), icon=":material/check:")
-        st.rerun()
+    state.campus_uploads = turn + 1  # only now: where another tap ended this run, the next one goes on
+    st.rerun()

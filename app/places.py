@@ -85,7 +85,7 @@ def thin(fix: Fix, bundle: Bundle) -> bool:
     return int(np.count_nonzero(away_m <= THIN_WITHIN_M)) < THIN_PHOTOS
 
 
-def on_campus(place: Place, bundle: Bundle) -> bool:
+def near_campus(place: Place, bundle: Bundle) -> bool:
     """Whether a position lies on the campus's grid or within OUTSIDE_M of it."""
     manifest = bundle.manifest
     grid, frame = manifest.grid, manifest.frame

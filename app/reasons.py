@@ -9,7 +9,7 @@ from core.errors import CampusError, Kind, PhotoError
 if TYPE_CHECKING:
     from app.texts import Texts
 
-_PHOTO: dict[Kind, str] = {
+PHOTO: dict[Kind, str] = {
     "damaged": "reason_damaged",
     "empty": "reason_empty",
     "incomplete": "reason_not_arrived",
@@ -30,7 +30,7 @@ _CAMPUS: dict[Kind, str] = {
 def reason(error: CampusError, texts: Texts) -> str:
     """An error as a sentence; one of a campus keeps its own words behind it, since they name the part at fault."""
     if isinstance(error, PhotoError):
-        key = _PHOTO.get(error.kind)
+        key = PHOTO.get(error.kind)
         return texts[key] if key else _sentence(error.reason)
     key, said = _CAMPUS.get(error.kind), texts.isolated(" ".join(str(error).split()))
     return f"{texts[key]} ({said})" if key else said

@@ -5,18 +5,23 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
 
+from app.map.deck import Place
 from app.places import named_zones, place_name
 from app.sighting import Sighting
 from core.io.csv_cells import harmless
 from core.locate.confidence import confidence
 
+_PAUSE = timedelta(hours=1)  # between two photos of the log, from which on they are of two walks
+MOST_GPS_ERROR_M = 30.0  # of a truth that is to measure circles of some ten metres
 MAX_ENTRIES = 500  # thumbnails of some kilobytes: a long day in the field stays at a few megabytes
 _COLUMNS = (
     "time_utc", "campus", "lat", "lon", "radius68_m", "radius95_m", "zone", "zone_probability", "answer",
@@ -46,17 +51,28 @@ COLUMN_NOTES: tuple[tuple[str, tuple[str, ...]], ...] = (
 
 
 @dataclass(frozen=True)
-class FieldTest:
-    """Errors in metres of the fixes whose truth is known, and the share of them inside their 68 % radius.
-
-    `left_out` photos with a truth are in none of these: refused ones, and those whose truth is not on the campus.
-    """
+class Errors:
+    """Errors in metres of `count` fixes, and the share of them inside their 68 % radius; nan where there is none."""
 
     count: int
-    left_out: int
     mean_m: float
     median_m: float
     inside68: float
+
+
+@dataclass(frozen=True)
+class FieldTest:
+    """The errors of the visitor's own photos by GPS, and apart from them by places that were tapped.
+
+    A place is tapped where the answer was wrong, so these say nothing of the other answers. `campuses`: those that the
+    photos of both are of, by name. `left_out` photos with a truth are in neither: refused ones, those whose truth is
+    not on the campus, and those whose GPS errs by more than MOST_GPS_ERROR_M.
+    """
+
+    gps: Errors
+    tapped: Errors
+    left_out: int
+    campuses: tuple[str, ...]
 
 
 def added(log: Sequence[Sighting], sighting: Sighting) -> list[Sighting]:
@@ -69,23 +85,50 @@ def added(log: Sequence[Sighting], sighting: Sighting) -> list[Sighting]:
     return [*others, replace(sighting, fix=replace(sighting.fix, probability=None))][-MAX_ENTRIES:]
 
 
+def walks(log: Sequence[Sighting]) -> list[list[tuple[Sighting, Place]]]:
+    """The session's track: what lies on it, each with its place there, oldest first, in a list for each walk.
+
+    Another campus, or a photo an hour later, begins another walk: the browser keeps lines of other days.
+    """
+    found: list[list[tuple[Sighting, Place]]] = []
+    last: Sighting | None = None
+    for entry in log:
+        if (at := entry.on_track) is None:
+            continue
+        if last is None or last.fix.campus != entry.fix.campus or abs(entry.time_utc - last.time_utc) >= _PAUSE:
+            found.append([])
+        found[-1].append((entry, at))
+        last = entry
+    return found
+
+
 def field_test(log: Sequence[Sighting]) -> FieldTest | None:
-    """The figures over all fixes whose truth lies on the campus, or None where there is none."""
-    known = [
-        (sighting.error_m, sighting.radii_m[0])
-        for sighting in log
-        if sighting.error_m is not None and sighting.radii_m is not None and sighting.truth_on_campus
-    ]
+    """The figures over all fixes whose truth can be trusted and lies on the campus, or None where there is none."""
+    told = [sighting for sighting in log if sighting.own and sighting.truth is not None]
+    known = [sighting for sighting in told if _measures(sighting)]
     if not known:
         return None
-    error, radius = np.array(known, np.float64).T
     return FieldTest(
-        count=len(known),
-        left_out=sum(sighting.truth is not None for sighting in log) - len(known),
-        mean_m=float(error.mean()),
-        median_m=float(np.median(error)),
-        inside68=float((error <= radius).mean()),
+        gps=_errors([sighting for sighting in known if sighting.truth_source != "person"]),
+        tapped=_errors([sighting for sighting in known if sighting.truth_source == "person"]),
+        left_out=len(told) - len(known),
+        campuses=tuple(sorted({sighting.fix.campus for sighting in known})),
     )
+
+
+def _measures(sighting: Sighting) -> bool:
+    """Whether the truth says how far off the answer is; a phone indoors may be unsure by half a kilometre."""
+    if sighting.truth is None or sighting.error_m is None or not sighting.truth_on_campus:
+        return False
+    return (sighting.truth.error_m or 0.0) <= MOST_GPS_ERROR_M
+
+
+def _errors(known: Sequence[Sighting]) -> Errors:
+    pairs = [(one.error_m, one.radii_m[0]) for one in known if one.error_m is not None and one.radii_m is not None]
+    if not pairs:
+        return Errors(0, math.nan, math.nan, math.nan)
+    error, radius = np.array(pairs).T
+    return Errors(len(pairs), float(error.mean()), float(np.median(error)), float((error <= radius).mean()))
 
 
 def _row(sighting: Sighting) -> dict[str, Any]:
@@ -164,7 +207,10 @@ def to_geojson(log: Sequence[Sighting]) -> str:
 
 
 def to_gpx(log: Sequence[Sighting]) -> str:
-    """GPX 1.1: a waypoint for each fix, and the session's track, filtered; refused photos have no place in it."""
+    """GPX 1.1: a waypoint for each fix, and the session's track, filtered, in a segment for each walk.
+
+    Refused photos have no place in it, and samples none in the track.
+    """
     gpx = ElementTree.Element(
         "gpx", {"version": "1.1", "creator": "Campus GPS", "xmlns": "http://www.topografix.com/GPX/1/1"}
     )
@@ -172,20 +218,24 @@ def to_gpx(log: Sequence[Sighting]) -> str:
     def add(parent: ElementTree.Element, tag: str, text: str) -> None:
         ElementTree.SubElement(parent, tag).text = "".join(char for char in text if char.isprintable())
 
-    places = [(entry, entry.place) for entry in log]
-    located = [(entry, {"lat": f"{at.lat:.7f}", "lon": f"{at.lon:.7f}"}, at) for entry, at in places if at is not None]
-    for entry, where, at in located:
-        point = ElementTree.SubElement(gpx, "wpt", where)
+    def point_at(parent: ElementTree.Element, tag: str, at: Place, entry: Sighting) -> ElementTree.Element:
+        point = ElementTree.SubElement(parent, tag, {"lat": f"{at.lat:.7f}", "lon": f"{at.lon:.7f}"})
         add(point, "time", entry.time_utc.strftime("%Y-%m-%dT%H:%M:%SZ"))
+        return point
+
+    for entry in log:
+        if (at := entry.place) is None:
+            continue
+        point = point_at(gpx, "wpt", at, entry)
         add(point, "name", entry.title or entry.fix.zone.name)
         said = f"68 % within {at.error_m:.0f} m, {confidence(entry.fix)}"
         add(point, "desc", ", ".join(part for part in (entry.note, said, entry.name) if part))
-    if located:
-        segment = ElementTree.SubElement(ElementTree.SubElement(gpx, "trk"), "trkseg")
-        for entry, _, at in located:
-            walked = entry.on_track or at
-            point = ElementTree.SubElement(segment, "trkpt", {"lat": f"{walked.lat:.7f}", "lon": f"{walked.lon:.7f}"})
-            add(point, "time", entry.time_utc.strftime("%Y-%m-%dT%H:%M:%SZ"))
+    if segments := walks(log):
+        track = ElementTree.SubElement(gpx, "trk")
+        for walk in segments:
+            segment = ElementTree.SubElement(track, "trkseg")
+            for entry, at in walk:
+                point_at(segment, "trkpt", at, entry)
     ElementTree.indent(gpx)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(gpx, encoding="unicode") + "\n"
 

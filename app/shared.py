@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import streamlit as st
 
 from app import campuses
-from app.gate import Gate, process_gate
+from app.gate import Gate
 from core.campus.file_names import CAMPUS_JSON
 from core.locate.localizer import Localizer
 
@@ -24,11 +24,6 @@ def opened(path: Path, changed_ns: int) -> Localizer:
     """One Localizer per bundle for all sessions; `changed_ns` makes a replaced bundle a new one."""
     del changed_ns
     return Localizer.load(path)
-
-
-def gate() -> Gate:
-    """The one queue of this process."""
-    return process_gate()
 
 
 @st.cache_resource(show_spinner=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 from uuid import uuid4
@@ -30,7 +30,8 @@ class Sighting:
     """A located photo. `truth` is the position that photo, phone or person gave: shown, never used to predict.
 
     `name` is the photo's file name, or of several each, with ", " between them; empty where there is none.
-    `truth_on_campus`: whether the truth lies on the campus. `walked` is where the session's walk was then, by its
+    `truth_on_campus`: whether the truth lies on the campus. `own`: it is the
+    visitor's, no sample of the campus. `walked` is where the session's walk was then, by its
     earlier photos too; None for a sample. `title` and `note` are what the visitor wrote beside it.
     """
 
@@ -40,6 +41,7 @@ class Sighting:
     truth: Place | None = None
     truth_source: TruthSource = "photo"
     truth_on_campus: bool = True
+    own: bool = True
     name: str = ""
     walked: Place | None = None
     title: str = ""
@@ -59,8 +61,8 @@ class Sighting:
 
     @property
     def on_track(self) -> Place | None:
-        """Its place on the session's track: by the walk's filter, or its own; None where it was refused."""
-        return None if self.place is None else self.walked or self.place
+        """Its place on the session's track; None where it was refused, and for a sample."""
+        return None if self.place is None else self.walked
 
     @property
     def error_m(self) -> float | None:
@@ -69,13 +71,27 @@ class Sighting:
             return None
         return float(distance_m(self.fix.lat, self.fix.lon, self.truth.lat, self.truth.lon))
 
+    def in_place_of(self, former: Sighting) -> Sighting:
+        """The same, with what the visitor said of a former answer about this standpoint: name, note and true place."""
+        said = replace(self, title=former.title, note=former.note)
+        if former.truth_source != "person":
+            return said
+        return replace(
+            said, truth=former.truth, truth_source=former.truth_source, truth_on_campus=former.truth_on_campus
+        )
+
 
 def thumbnail(rgb: NDArray[np.uint8], side_px: int = THUMBNAIL_PX) -> str:
     """(H, W, 3) uint8 RGB -> a JPEG no larger than `side_px` on a side, in a data URL."""
+    return "data:image/jpeg;base64," + base64.b64encode(small_jpeg(rgb, side_px)).decode()
+
+
+def small_jpeg(rgb: NDArray[np.uint8], side_px: int, quality: int = 72) -> bytes:
+    """(H, W, 3) uint8 RGB -> a JPEG no larger than `side_px` on a side."""
     from PIL import Image
 
     image = Image.fromarray(rgb)
     image.thumbnail((side_px, side_px), reducing_gap=2.0)
     buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=72)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+    image.save(buffer, "JPEG", quality=quality)
+    return buffer.getvalue()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
@@ -10,11 +9,11 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from app.map.deck import Place
-from app.places import on_campus
+from app.places import near_campus
 from app.sighting import Sighting, TruthSource, thumbnail
 from core.locate.several import fix_together
 from core.photo.capture import Capture
-from core.photo.load import Photo, load_photo
+from core.photo.load import load_photo
 
 if TYPE_CHECKING:
     from core.locate.localizer import Localizer
@@ -55,18 +54,13 @@ def read(
     `recorded` is what the camera wrote where the bytes no longer hold it; `phone` the browser's own position, the truth
     only where the photo has none. `name` is a browser's word: control characters go, 80 characters stay.
     """
-    started = time.perf_counter()
-    loaded = load_photo(photo, min_side=localizer.bundle.manifest.image_size)
-    decode_ms = 1e3 * (time.perf_counter() - started)
-    capture = recorded if recorded is not None and recorded.has_position else loaded.capture
+    loaded = load_photo(photo, min_side=localizer.least_side)
+    capture = loaded.capture if recorded is None or loaded.capture.has_position else recorded
     truth = None
     if capture.lat_deg is not None and capture.lon_deg is not None:
         truth = Place(capture.lat_deg, capture.lon_deg, capture.error_m)
-    reading = localizer.read(Photo(loaded.rgb, capture))
-    # The Localizer was given a decoded photo, so the decoding that it timed was none.
-    reading = replace(reading, timings_ms={**reading.timings_ms, "decode": decode_ms})
     return Taken(
-        reading,
+        localizer.read(replace(loaded, capture=capture)),
         thumbnail(loaded.rgb),
         truth if truth is not None else phone,
         "phone" if truth is None and phone is not None else "photo",
@@ -85,19 +79,8 @@ def sighted(localizer: Localizer, taken: Sequence[Taken]) -> Sighting:
         thumbnail=last.thumbnail,
         truth=last.truth,
         truth_source=last.truth_source,
-        truth_on_campus=last.truth is None or on_campus(last.truth, localizer.bundle),
+        truth_on_campus=last.truth is None or near_campus(last.truth, localizer.bundle),
+        own=all(photo.own for photo in taken),
         name=", ".join(photo.name for photo in taken if photo.name)[:200],
         key=last.key,
     )
-
-
-def locate(
-    localizer: Localizer,
-    photo: bytes,
-    *,
-    recorded: Capture | None = None,
-    phone: Place | None = None,
-    name: str = "",
-) -> Sighting:
-    """The answer of one photo, by itself. Raises PhotoError."""
-    return sighted(localizer, [read(localizer, photo, recorded=recorded, phone=phone, name=name)])

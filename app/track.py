@@ -23,17 +23,13 @@ class Track:
 
     def __init__(self, localizer: Localizer, now_s: Callable[[], float] = time.time) -> None:
         self.localizer, self._now_s = localizer, now_s
-        self._walk, self._last_s = localizer.walk(keep=0), float("-inf")
+        self._walk = localizer.walk(keep=0)
 
     def add(self, reading: Reading) -> Fix:
         """Where the visitor is by this photo and those before it. A photo without a time of its own is of now."""
-        taken = reading.capture.time_utc
+        taken = self._walk.clock.read(reading.capture).time_utc
         time_s = self._now_s() if taken is None else taken.timestamp()
-        if self._last_s - CLOCKS_DIFFER_S < time_s < self._last_s:
-            time_s = self._last_s
-        fix = self._walk.add_or_restart(reading, time_s)
-        self._last_s = time_s
-        return fix
+        return self._walk.add_or_restart(reading, time_s, CLOCKS_DIFFER_S)
 
 
 def track_of(localizer: Localizer) -> Track:

@@ -29,14 +29,14 @@ from core.photo.exif import read_tags
 
 _FRONTEND = Path(__file__).resolve().parent / "frontend"
 _PAGES = Path(__file__).resolve().parent / "collect" / "pages"
-_LABELS_SCRIPT, _MAP_SCRIPT = _PAGES / "labels.js", _PAGES / "map.js"
+_LABELS_SCRIPT, _MAP_SCRIPT, _PICTURES_SCRIPT = (_PAGES / f"{name}.js" for name in ("labels", "map", "pictures"))
+QUEUE_SCRIPT = _PAGES / "queue.js"
 _KEPT_SCRIPT, _REST_SCRIPT = _FRONTEND / "kept.js", _FRONTEND / "rest.js"
 MAX_PHOTO_BYTES = 25 * 2**20
-MAX_SIDE_PX = 1600  # far more than any network here wants, and 12 megapixels become 0.4 MB on the way
-JPEG_QUALITY = 0.9
 FRAME_PX = 640  # of a live frame: one a second goes over the phone's network
 _CAMERA_TEXTS = ("take_photo", "live_view", "live_stop", "snap", "reading", "sending", "camera_refused",
                  "unreadable", "too_large", "follow", "waiting")  # fmt: skip
+_CORRECT_TEXTS = ("correct_fingers", "correct_wheel", "correct_store", "correct_kept", "two_fingers")
 _PLAY = "in_play"
 _PAGE_TEXTS = ("upload_too_large", "upload_lost", "upload_wrong_kind", "offline", "sending", "sending_share", "waiting",
                "loading_map", "skip_to_content")  # fmt: skip
@@ -83,14 +83,12 @@ def camera(texts: Texts, *, share_location: bool, another: bool = False) -> Shot
     data = {
         "texts": words | {"take_photo": texts["another"]} if another else words,
         "another": another,
-        "max_side_px": MAX_SIDE_PX,
         "frame_px": FRAME_PX,
-        "quality": JPEG_QUALITY,
         "max_bytes": MAX_PHOTO_BYTES,
         "share_location": share_location,
     }
     key = "camera_another" if another else "camera"
-    seen = component("camera")(key=key, data=data, on_photo_change=_ignore, on_frame_change=_ignore)
+    seen = component("camera", _PICTURES_SCRIPT)(key=key, data=data, on_photo_change=_ignore, on_frame_change=_ignore)
     value = seen.frame if seen.photo is None else seen.photo
     if value is None:
         return None
@@ -100,16 +98,16 @@ def camera(texts: Texts, *, share_location: bool, another: bool = False) -> Shot
     try:
         return replace(shot_from(value, live=seen.photo is None), number=number)
     except PhotoError:
-        answer(number)
+        note_answered(number)
         raise
 
 
-def answer(number: str) -> None:
+def note_answered(number: str) -> None:
     """Note that a photo of the camera is answered. Last of all: a photo whose run another tap ends is sent again."""
     st.session_state.answered = number
 
 
-def answered() -> None:
+def tell_answered() -> None:
     """At the end of a run: tell the camera which of its photos was answered, so that it waits no longer."""
     if number := st.session_state.get("answered"):
         component("answered")(key="answered_photo", data={"number": number})
@@ -173,14 +171,25 @@ def place_actions(lat: float, lon: float, texts: Texts) -> None:
     component("actions")(key="actions", data={"lat": round(lat, 6), "lon": round(lon, 6), "texts": words})
 
 
-def place_on_map(texts: Texts, plan: Mapping[str, Any], answer: Place | None, *, dark: bool) -> Place | None:
+def place_on_map(
+    texts: Texts, plan: Mapping[str, Any], answer: Place | None, *, dark: bool, kept: Mapping[str, Any] | None = None
+) -> Place | None:
     """The campus's map (`app.collect.plan`) to tap on, and a button; gives the place in the run after it.
 
-    It opens near the `answer`, whose `error_m` is its 95 % radius; without one on the whole campus.
+    It opens near the `answer`, whose `error_m` is its 95 % radius; without one on the whole campus. Where `kept` is
+    given, {key, photo, thumb, about} of what is corrected, the browser keeps it with the place in its own queue, and
+    gives the place only where it can keep nothing.
     """
-    words = {key: texts[key] for key in ("correct_fingers", "correct_wheel", "correct_store")}
-    data = {"plan": plan, "answer": None if answer is None else asdict(answer), "dark": dark, "texts": words}
-    told = component("correct", _LABELS_SCRIPT, _MAP_SCRIPT)(key="correct", data=data, on_place_change=_ignore).place
+    words = {key: texts[key] for key in _CORRECT_TEXTS}
+    near = None if answer is None else asdict(answer)
+    data = {"plan": plan, "answer": near, "dark": dark, "texts": words, "kept": kept}
+    correct = component("correct", _LABELS_SCRIPT, _MAP_SCRIPT, QUEUE_SCRIPT)
+    key = "correct" if kept is None else "correct_kept"  # by which the style knows that it needs no server
+    return place_of(correct(key=key, data=data, on_place_change=_ignore).place)
+
+
+def place_of(told: Any) -> Place | None:
+    """The place that a browser tells, or None where it tells none."""
     return _phone({**told, "error_m": 0.0}) if isinstance(told, Mapping) else None
 
 

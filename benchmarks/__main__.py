@@ -27,9 +27,9 @@ from core.io.files import write_atomically
 
 NAMES = (
     "predicting", "photo_to_fix", "many_photos", "http_requests", "ingesting", "training", "growth", "edge_resnet50",
-    "backbones",
+    "backbones", "attack",
 )  # fmt: skip
-ASKED_FOR = ("gpu", "soak", "app_visits")  # only by name: they need a GPU, hours, a browser
+ASKED_FOR = ("gpu", "soak", "app_visits", "commands")  # only by name: a GPU, hours, a browser, pip's index
 LENGTH_S = {"soak": 600.0}  # where nothing else is said; the others have Effort's own
 PREFACE, RESULTS = ROOT / "benchmarks" / "PREFACE.md", ROOT / "benchmarks" / "RESULTS.md"
 PAGES = ROOT / "runs" / "benchmarks"

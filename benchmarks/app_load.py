@@ -26,7 +26,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 from PIL import Image
@@ -69,7 +69,7 @@ class Phone:
     camera: str = field(default="", init=False)
     _wire: Any = field(default=None, init=False, repr=False)
 
-    async def __aenter__(self) -> Phone:
+    async def __aenter__(self) -> Self:
         from websockets.asyncio.client import connect
         from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
         from websockets.typing import Subprotocol
@@ -123,6 +123,9 @@ class Phone:
         # A photo that does not look like this campus gets an answer without details.
         return Answer("place", seconds, float(timing[1]) if timing else None, texts["html"])
 
+    def heard(self, told: Any) -> None:
+        """Called with each message of the server while the page runs, for what is more than a phone."""
+
     def _asking(self, triggers: dict[str, str]) -> bytes:
         """The message that asks for a run of the page with these triggers."""
         from streamlit.proto.BackMsg_pb2 import BackMsg
@@ -138,12 +141,17 @@ class Phone:
 
     async def _run(self, message: bytes) -> dict[str, str]:
         """Ask for one run of the page; gives the texts of its elements by kind."""
+        await self._wire.send(message)
+        return await self._whole()
+
+    async def _whole(self) -> dict[str, str]:
+        """Wait until a run of the page ends; gives the texts of its elements by kind."""
         from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
-        await self._wire.send(message)
         texts = {"html": "", "alert": "", "markdown": "", "exception": ""}
         while True:
             told = ForwardMsg.FromString(await self._wire.recv())
+            self.heard(told)
             kind = told.WhichOneof("type")
             if kind == "script_finished":
                 return texts

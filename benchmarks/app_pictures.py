@@ -54,33 +54,33 @@ class Picture:
     with_thumbnails: bool = False
 
 
-def main() -> int:
-    from playwright.sync_api import sync_playwright
+@dataclass(frozen=True)
+class States:
+    """The states of the page that are shown: `sample`: which of the strip is tapped; `photos`: of one standpoint."""
 
-    localizer = Localizer.load(DEMO_BUNDLE)
-    sample = localizer.bundle.samples.index(SAMPLE)
-    photos = [{"name": Path(n).name, "mimeType": "image/jpeg", "buffer": localizer.bundle.read(n)} for n in STANDPOINT]
+    sample: int
+    photos: list[dict[str, Any]]
 
-    def answer(page: Any) -> None:
-        page.locator(".strip button").nth(sample).click()
+    def answer(self, page: Any) -> None:
+        page.locator(".strip button").nth(self.sample).click()
         page.locator("section.answer").wait_for()
 
-    def together(page: Any) -> None:
-        page.locator(".st-key-gallery input[type=file]").set_input_files(photos)
+    def together(self, page: Any) -> None:
+        page.locator(".st-key-gallery input[type=file]").set_input_files(self.photos)
         page.locator("p.together").first.wait_for()
-        page.locator("img.played").nth(len(photos) - 1).wait_for()
+        page.locator("img.played").nth(len(self.photos) - 1).wait_for()
         page.locator("[data-testid=stMain]").evaluate("main => main.scrollTo(0, 330)")
 
-    def alone(page: Any) -> None:
-        page.locator(".st-key-gallery input[type=file]").set_input_files(photos[0])
+    def alone(self, page: Any) -> None:
+        page.locator(".st-key-gallery input[type=file]").set_input_files(self.photos[0])
         page.locator("section.answer").wait_for()
 
-    def together_on_map(page: Any) -> None:
-        together(page)
+    def together_on_map(self, page: Any) -> None:
+        self.together(page)
         page.locator("[data-testid=stMain]").evaluate("main => main.scrollTo(0, 0)")
 
-    def correct(page: Any) -> None:
-        alone(page)
+    def correct(self, page: Any) -> None:
+        self.alone(page)
         page.locator(".st-key-not_here button").click()
         ground = page.locator(".correct svg")
         ground.wait_for()
@@ -89,31 +89,41 @@ def main() -> int:
         box = ground.bounding_box()
         ground.click(position={"x": box["width"] / 2 + BESIDE_PX[0], "y": box["height"] / 2 + BESIDE_PX[1]})
 
-    def alike(page: Any) -> None:
-        answer(page)
+    def alike(self, page: Any) -> None:
+        self.answer(page)
         page.locator(".alike img").nth(1).wait_for()
         page.locator("[data-testid=stMain]").evaluate("main => main.scrollTo(0, 330)")
 
-    def log(page: Any) -> None:
-        together(page)
-        answer(page)
+    def log(self, page: Any) -> None:
+        self.together(page)
+        self.answer(page)
         page.locator(".st-key-nav button").nth(1).click()
         page.locator(".logged").nth(1).wait_for()
         page.locator("[data-testid=stMain]").evaluate("main => main.scrollTo(0, 430)")
 
-    pictures = [
+
+def pictures_of(states: States) -> list[Picture]:
+    return [
         Picture("phone/start.png", PHONE, [lambda _: None]),
-        Picture("phone.png", PHONE, [answer]),
-        Picture("burst.png", PHONE, [alone, together_on_map]),
-        Picture("phone/sheet.png", PHONE, [together]),
-        Picture("phone/correct.png", PHONE, [correct]),
-        Picture("phone/hebrew.png", PHONE, [answer], "he", dark=True),
-        Picture("phone/log.png", PHONE, [log]),
-        Picture("phone/small.png", SMALL, [answer]),
-        Picture("phone/landscape.png", LANDSCAPE, [answer]),
-        Picture("phone/alike.png", PHONE, [alike], with_thumbnails=True),
-        Picture("desktop.png", DESKTOP, [answer]),
+        Picture("phone.png", PHONE, [states.answer]),
+        Picture("burst.png", PHONE, [states.alone, states.together_on_map]),
+        Picture("phone/sheet.png", PHONE, [states.together]),
+        Picture("phone/correct.png", PHONE, [states.correct]),
+        Picture("phone/hebrew.png", PHONE, [states.answer], "he", dark=True),
+        Picture("phone/log.png", PHONE, [states.log]),
+        Picture("phone/small.png", SMALL, [states.answer]),
+        Picture("phone/landscape.png", LANDSCAPE, [states.answer]),
+        Picture("phone/alike.png", PHONE, [states.alike], with_thumbnails=True),
+        Picture("desktop.png", DESKTOP, [states.answer]),
     ]
+
+
+def main() -> int:
+    from playwright.sync_api import sync_playwright
+
+    localizer = Localizer.load(DEMO_BUNDLE)
+    photos = [{"name": Path(n).name, "mimeType": "image/jpeg", "buffer": localizer.bundle.read(n)} for n in STANDPOINT]
+    pictures = pictures_of(States(localizer.bundle.samples.index(SAMPLE), photos))
     with ExitStack() as stack:
         driver = stack.enter_context(sync_playwright())
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))

@@ -16,7 +16,8 @@ from benchmarks.timing import Effort, Section, Target, Times, interleaved
 from core.campus.bundle import Bundle
 from core.engines.cuda import open_cuda
 from core.engines.onnx_engine import OnnxEngine
-from core.engines.tensorrt_engine import built_engine, import_tensorrt
+from core.engines.tensorrt_engine import built_engine
+from core.engines.tensorrt_network import import_tensorrt
 from core.errors import CampusError, EngineError, reason_of
 from core.locate.localizer import DEMO_BUNDLE, Localizer
 

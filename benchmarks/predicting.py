@@ -5,12 +5,17 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from benchmarks import original
-from benchmarks.timing import Effort, Section, Target, interleaved, run_program
+from benchmarks.timing import Effort, Section, Target, Times, interleaved, run_program
 from core.engines.onnx_engine import OnnxEngine
-from core.locate.localizer import DEMO_BUNDLE, shared_localizer
+from core.locate.localizer import DEMO_BUNDLE, Localizer, shared_localizer
 from core.photo.load import load_photo
 from core.photo.preprocess import network_image
 from predict import predict_gps
@@ -23,20 +28,50 @@ predict_gps(numpy.asarray(Image.open(sys.argv[1])))
 """
 
 
+@dataclass(frozen=True)
+class Measured:
+    """What was timed, by way: photos in one process, new processes, parts of a call, and pixels of the network's size.
+
+    `size`: the network's own, in pixels.
+    """
+
+    size: int
+    warm: dict[str, Times]
+    cold: dict[str, Times]
+    parts: dict[str, Times]
+    small: dict[str, Times]
+
+    def of_the_bare_call(self, part: str) -> float:
+        """A part's median as a share of the bare network call's."""
+        return self.parts[part].median / self.parts["bare"].median
+
+
 def run(effort: Effort) -> Section:
     """Every call gets the pixels of a 640 x 480 photo, but for the last comparison."""
     os.environ["CAMPUS_BUNDLE"] = str(DEMO_BUNDLE)
     localizer = shared_localizer(DEMO_BUNDLE)
     bundle, engine = localizer.bundle, localizer.engine
     assert isinstance(engine, OnnxEngine)
-    size = bundle.manifest.image_size
     pixels = load_photo(bundle.read(bundle.samples[0])).rgb
-    ready = network_image(pixels, size)
     section = Section(
         "predict_gps",
-        f"The demo bundle ({engine.name}, {size} px), a photo of {pixels.shape[1]} x {pixels.shape[0]} pixels as an "
-        "array. The bare call is ONNX Runtime on pixels of the network's own size. ResNet50 has untrained weights.",
+        f"The demo bundle ({engine.name}, {bundle.manifest.image_size} px), a photo of {pixels.shape[1]} x "
+        f"{pixels.shape[0]} pixels as an array. The bare call is ONNX Runtime on pixels of the network's own size. "
+        "ResNet50 has untrained weights.",
     )
+    measured = _measured(localizer, engine, pixels, effort)
+    for group, times in (
+        ("warm", measured.warm), ("cold", measured.cold), ("overhead", measured.parts), ("small", measured.small),
+    ):  # fmt: skip
+        section.keep(group, times)
+    section.tables += _tables(measured)
+    section.targets += _targets(measured)
+    return section
+
+
+def _measured(localizer: Localizer, engine: OnnxEngine, pixels: NDArray[np.uint8], effort: Effort) -> Measured:
+    bundle, size = localizer.bundle, localizer.bundle.manifest.image_size
+    ready = network_image(pixels, size)
     with tempfile.TemporaryDirectory() as folder:
         checkpoint = original.save_checkpoint(Path(folder) / "best_model.pth")
         loaded = original.load(checkpoint)
@@ -78,36 +113,42 @@ def run(effort: Effort) -> Section:
         effort,
         again=True,
     )
-    for group, times in (("warm", warm), ("cold", cold), ("overhead", parts), ("small", small)):
-        section.keep(group, times)
-    ours = warm["predict_gps"].median
-    section.tables.append(
-        [("warm, in one process", "median (p10 – p90)", "against predict_gps")]
-        + [(name, str(value), f"{value.median / ours:.2f} x") for name, value in warm.items()]
-    )
-    section.tables.append(
-        [("cold: a new process to its end", "median (p10 – p90)", "against predict_gps")]
-        + [(name, str(value), f"{value.median / cold['predict_gps'].median:.2f} x") for name, value in cold.items()]
-    )
-    over = parts["predict_gps"].median / parts["bare"].median - 1
-    shrinking, posterior = (parts[name].median / parts["bare"].median for name in ("shrinking", "posterior"))
-    section.tables.append(
+    return Measured(size, warm, cold, parts, small)
+
+
+def _tables(measured: Measured) -> list[Sequence[Sequence[str]]]:
+    def against_ours(title: str, times: dict[str, Times]) -> list[tuple[str, ...]]:
+        rows = [
+            (name, str(value), f"{value.median / times['predict_gps'].median:.2f} x") for name, value in times.items()
+        ]
+        return [(title, "median (p10 – p90)", "against predict_gps"), *rows]
+
+    parts, size, share = measured.parts, measured.size, measured.of_the_bare_call
+    return [
+        against_ours("warm, in one process", measured.warm),
+        against_ours("cold: a new process to its end", measured.cold),
         [
             ("what predict_gps adds to the network", "median (p10 – p90)", "of the bare call"),
             ("the bare onnxruntime call", str(parts["bare"]), ""),
             (
                 f"predict_gps on {size} x {size} pixels, the network's own",
                 str(parts["predict_gps"]),
-                f"+ {over:.0%}",
+                f"+ {share('predict_gps') - 1:.0%}",
             ),
-            ("– of which the posterior", str(parts["posterior"]), f"+ {posterior:.0%}"),
-            ("shrinking the photo first (Pillow's Lanczos)", str(parts["shrinking"]), f"+ {shrinking:.0%}"),
-        ]
-    )
-    kept, way = warm["ResNet50 in torch, kept loaded"].median, warm["the original's way"].median
+            ("– of which the posterior", str(parts["posterior"]), f"+ {share('posterior'):.0%}"),
+            ("shrinking the photo first (Pillow's Lanczos)", str(parts["shrinking"]), f"+ {share('shrinking'):.0%}"),
+        ],
+    ]
+
+
+def _targets(measured: Measured) -> list[Target]:
+    warm, small, size = measured.warm, measured.small, measured.size
+    over, shrinking = measured.of_the_bare_call("predict_gps") - 1, measured.of_the_bare_call("shrinking")
+    ours, kept = warm["predict_gps"].median, warm["ResNet50 in torch, kept loaded"].median
+    way, bare = warm["the original's way"].median, warm["the bare onnxruntime call"].median
     small_ratio = small["ResNet50"].median / small["predict_gps"].median
-    bare, shrinking_ms = warm["the bare onnxruntime call"].median, 1e3 * parts["shrinking"].median
-    section.targets += [
+    shrinking_ms = 1e3 * measured.parts["shrinking"].median
+    return [
         Target(
             "15 x faster than cached torch eager ResNet50",
             f"{kept / ours:.1f} x",
@@ -129,4 +170,3 @@ def run(effort: Effort) -> Section:
             "larger the share of all else.",
         ),
     ]
-    return section

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import os
 import re
+import secrets
 import socket
 import ssl
 import subprocess
@@ -107,16 +108,18 @@ def start(folder: Path, bundle: Path, *options: str) -> Served:
 
 
 def free_port() -> int:
-    """A port of this machine that nothing listens on."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
+    """A port of this machine that nothing listens on, and that the system gives no connection as its own end."""
+    while True:
+        port = 20_000 + secrets.randbelow(12_000)
+        with socket.socket() as free, suppress(OSError):
+            free.bind(("127.0.0.1", port))
+            return port
 
 
 def start_plain(environment: Mapping[str, str], port: int | None = None) -> tuple[str, subprocess.Popen[bytes]]:
     """Start the app as `scripts/app` does, on a port (None: a free one); gives its address once it answers.
 
-    Raises RuntimeError where it ends before that, or takes a minute.
+    Raises RuntimeError where it ends before that, or takes three minutes.
     """
     port = port or free_port()
     words = ["-m", "streamlit", "run", "streamlit_app.py", "--server.port", str(port), "--server.address", "127.0.0.1"]
@@ -128,14 +131,15 @@ def start_plain(environment: Mapping[str, str], port: int | None = None) -> tupl
         stderr=subprocess.DEVNULL,
     )
     url = f"http://127.0.0.1:{port}"
-    for _ in range(300):
+    until = time.monotonic() + 180
+    while time.monotonic() < until:
         with suppress(OSError), urlopen(f"{url}/_stcore/health", timeout=2):
             return url, process
         if process.poll() is not None:
             raise RuntimeError("the app ended while starting")
         time.sleep(0.2)
     process.kill()
-    raise RuntimeError("the app did not start within a minute")
+    raise RuntimeError("the app did not start within three minutes")
 
 
 @contextmanager

@@ -67,7 +67,7 @@ def epochs(folder: Path, effort: Effort, precisions: dict[str, str]) -> tuple[di
 
 def config_of(effort: Effort) -> CampusConfig:
     """The same size and batch for both."""
-    return CampusConfig(image_size=64 if effort.tiny else 224, batch=16 if effort.tiny else 32)
+    return CampusConfig(image_size=64 if effort.tiny else 224, batch=16 if effort.tiny else 32, frozen_stages=3)
 
 
 def run(effort: Effort) -> Section:

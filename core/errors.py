@@ -2,6 +2,7 @@
 
 CampusError                 one clear line for the person: what is wrong, and the remedy
 ├── PhotoError              a photo cannot be read or used
+│   └── MissingDecoder      an optional package that reads photos of its format is absent
 ├── BundleError             a campus bundle is missing, damaged, or of another version
 ├── DatasetError            a photo folder, label file or dataset cannot be trained on
 ├── MapError                a map cannot be read or fetched
@@ -24,7 +25,10 @@ from typing import Literal, TypeVar
 from core.program import PACKED_REQUIREMENTS, running_pack
 
 _Error = TypeVar("_Error", bound="CampusError")
-Kind = Literal["", "absent", "damaged", "empty", "incomplete", "too large", "unknown format", "unusable", "version"]
+Kind = Literal[
+    "", "absent", "damaged", "disk", "empty", "full", "incomplete", "too large", "unknown format", "unplaced",
+    "unusable", "version",
+]  # fmt: skip
 
 
 class CampusError(Exception):
@@ -60,6 +64,15 @@ class CampusError(Exception):
 
 class PhotoError(CampusError):
     """A photo cannot be read or used."""
+
+
+class MissingDecoder(PhotoError):
+    """A photo's format needs a package that is absent: the photo is sound, and so is every other of its format."""
+
+    @classmethod
+    def of(cls, missing: MissingDependency, photos: str, path: str) -> MissingDecoder:
+        """`photos` need the package that is missing, the one at `path` among them."""
+        return cls(f"{missing.reason} (needed for {photos})", path=path, remedy=missing.remedy)
 
 
 class BundleError(CampusError):

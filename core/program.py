@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import zipfile
+from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
@@ -15,7 +16,17 @@ PACKED_REQUIREMENTS = "requirements-jetson.txt"  # lies in every pack: what this
 def running_pack() -> Path | None:
     """The NAME.campus-edge that Python is running (`python3 NAME.campus-edge …`), or None."""
     started = Path(sys.argv[0])
-    return started if zipfile.is_zipfile(started) else None
+    return started if _is_pack(started) else None
+
+
+@lru_cache(maxsize=1)
+def _is_pack(started: Path) -> bool:
+    """A program of someone else's may be a zip as well, and use this one."""
+    try:
+        with zipfile.ZipFile(started) as archive:
+            return PACKED_REQUIREMENTS in archive.namelist()
+    except (OSError, ValueError, zipfile.BadZipFile):
+        return False
 
 
 def typed(package: str) -> str:

@@ -22,7 +22,7 @@ from core.engines.choose import AUTO, backends, open_engine
 from core.engines.heads import Engine
 from core.engines.onnx_engine import OnnxEngine
 from core.errors import CampusError, EngineError, MissingDependency
-from core.io.files import written_atomically
+from core.io.files import check_file_writable, written_atomically
 from core.locate.localizer import DEMO_BUNDLE, Localizer
 from core.program import running_pack
 from edge.device.machine import describe_device, power_mode, resident_mb
@@ -231,6 +231,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     if args.repeats < 1:
         raise EngineError("must be at least 1", path=f"--repeats {args.repeats}")
+    if args.json:
+        check_file_writable(args.json)
     path = chosen_bundle(args.bundle) or DEMO_BUNDLE
     bundle = Bundle.load(path)
     photos = sample_bytes(bundle)

@@ -19,6 +19,7 @@ from core.io.arrays import read_npz
 from core.photo.load import MAX_PIXELS
 from core.photo.preprocess import network_image
 from core.program import typed
+from edge.local_features import LOCAL_FP16, LOCAL_GOLDEN, LocalGolden
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -58,11 +59,15 @@ class Profile(_Frozen):
     best: int = Field(default=1, ge=1)  # a camera gives one frame at a time
     most: int = Field(default=16, ge=1, le=1024)
 
+    def shapes(self, size: int) -> tuple[tuple[int, int, int, int], ...]:
+        """The least, best and largest (B, size, size, 3) of the network's input."""
+        return tuple((batch, size, size, 3) for batch in (self.least, self.best, self.most))
+
 
 class Tolerances(_Frozen):
     """How far from the FP32 golden answers a model may be: raw offsets in metres on average, embeddings as 1 - cosine.
 
-    The offset is one of three votes on a map whose kernels are metres wide, so whole fixes are several times nearer.
+    The offset is one of three mixture components, whose kernels are metres wide: whole fixes are several times nearer.
     `fp16_m` is twice what the exporter measured itself, so that any later change shows; `device_m` leaves room for
     the other order in which a GPU adds.
     """
@@ -156,13 +161,22 @@ class Golden:
 
 
 @dataclass(frozen=True)
+class LocalExport:
+    """The second look's network in FP16, and FP32's answers."""
+
+    fp16: bytes
+    golden: LocalGolden
+
+
+@dataclass(frozen=True)
 class Export:
-    """An export read back: every file's hash is checked against the manifest."""
+    """An export read back: every file's hash is checked against the manifest. `local`: None without a second look."""
 
     where: str
     manifest: Manifest
     golden: Golden
     fp16: bytes
+    local: LocalExport | None = None
 
     @classmethod
     def load(cls, folder: Path) -> Export:
@@ -181,16 +195,21 @@ class Export:
             if name not in manifest.files:
                 raise EngineError(f"lists no {name}", path=f"{where}/{MANIFEST}", remedy="export the bundle again")
         found: dict[str, bytes] = {}
-        for name in (FP16, GOLDEN):
+        local = (LOCAL_FP16, LOCAL_GOLDEN) if LOCAL_FP16 in manifest.files or LOCAL_GOLDEN in manifest.files else ()
+        for name in (FP16, GOLDEN, *local):
             try:
                 found[name] = read(name)
             except FileNotFoundError as error:
                 raise EngineError("missing", path=f"{where}/{name}", remedy="export the bundle again") from error
-            if sha256(found[name]) != manifest.files[name]:
+            if sha256(found[name]) != manifest.files.get(name):
                 raise EngineError(
                     "not the file that was exported (its sha256 differs)", path=f"{where}/{name}", remedy="export again"
                 )
-        return cls(where, manifest, Golden.parse(found[GOLDEN], f"{where}/{GOLDEN}"), found[FP16])
+        golden = Golden.parse(found[GOLDEN], f"{where}/{GOLDEN}")
+        if not local:
+            return cls(where, manifest, golden, found[FP16])
+        look = LocalExport(found[LOCAL_FP16], LocalGolden.parse(found[LOCAL_GOLDEN], f"{where}/{LOCAL_GOLDEN}"))
+        return cls(where, manifest, golden, found[FP16], look)
 
 
 def sha256(data: bytes) -> str:

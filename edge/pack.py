@@ -10,18 +10,26 @@ from contextlib import suppress
 from pathlib import Path
 
 from core.campus.bundle import Bundle, save_bundle
-from core.campus.file_names import EDGE_MODEL, THUMBNAILS
+from core.campus.file_names import EDGE_LOCAL_MODEL, EDGE_MODEL, THUMBNAILS
 from core.engines.engine_key import check_packed
 from core.errors import BundleError, EngineError
 from core.io.files import check_replaceable, written_atomically
 from core.program import PACKED_REQUIREMENTS, typed
+from edge.local_features import LOCAL_FP16, LOCAL_GOLDEN
 from edge.manifest import FP16, GOLDEN, MANIFEST, Export
 from edge.wheels import devices_of, fetch_wheels
 
 SUFFIX = ".campus-edge"
 LEFT_OUT = ("model.safetensors", THUMBNAILS)  # torch's weights, which no device has torch for; pictures for people
 _STAYS = ("core/network/", "edge/export/")  # what needs torch, and serves the workshop alone
-CARRIED = {MANIFEST: f"edge/{MANIFEST}", FP16: EDGE_MODEL, GOLDEN: f"edge/{GOLDEN}"}
+# What a pack carries of an export, under which names; the last two where the campus has a second look.
+CARRIED = {
+    MANIFEST: f"edge/{MANIFEST}",
+    FP16: EDGE_MODEL,
+    GOLDEN: f"edge/{GOLDEN}",
+    LOCAL_FP16: EDGE_LOCAL_MODEL,
+    LOCAL_GOLDEN: f"edge/{LOCAL_GOLDEN}",
+}
 _PROGRAM = Path(__file__).resolve().parent.parent
 # Where Python runs the file itself: `python3 NAME.campus-edge build`.
 _START = """import sys
@@ -52,7 +60,8 @@ def pack(
             remedy=f"export again with `{typed('edge')} export {bundle.path} --out {folder} --force`",
         )
     files = {name: bundle.read(name) for name in bundle.manifest.files if name not in LEFT_OUT}
-    files |= {target: (folder / name).read_bytes() for name, target in CARRIED.items()}
+    carried = (MANIFEST, *(name for name in export.manifest.files if name in CARRIED))
+    files |= {CARRIED[name]: (folder / name).read_bytes() for name in carried}
     program = program_files() | wheels()
     with written_atomically(out) as temporary:
         plain = temporary.with_name("pack.campus")

@@ -23,7 +23,7 @@ from core.errors import CampusError, EngineError, reason_of
 from core.io.files import written_atomically
 from core.io.private_files import cache_folder, is_private
 
-JETPACKS = ("python3.10-aarch64", "python3.12-aarch64")  # JetPack 6 and 7
+JETPACK_PYTHONS = ("python3.10-aarch64", "python3.12-aarch64")  # JetPack 6 and 7
 # apt brings both, and its OpenCV needs that very numpy.
 NOT_CARRIED = ("numpy", "pillow")
 _FOLDER = "wheels"
@@ -39,7 +39,7 @@ def fetch_wheels(requirements: Path, folder: Path | None = None) -> dict[str, by
     """
     wanted = [line.partition("#")[0].strip() for line in requirements.read_text(encoding="utf-8").splitlines()]
     wanted = [line for line in wanted if line and re.split(r"[^\w-]", line)[0].lower() not in NOT_CARRIED]
-    devices = set(JETPACKS)
+    devices = set(JETPACK_PYTHONS)
     if folder is not None:
         compiled = [_COMPILED.fullmatch(wheel.name) for wheel in folder.glob("*.whl")]
         devices = {f"python3.{match[1]}-{match[2]}" for match in compiled if match} or devices

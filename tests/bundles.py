@@ -271,7 +271,22 @@ def _model(zones: tuple[Zone, ...]) -> bytes:
     ood_score."""
     from onnx import TensorProto, checker, helper, numpy_helper
 
-    constants: dict[str, NDArray[Any]] = {
+    widths = {"offset": 2, "zone_logits": len(zones), "embedding": 6, "log_spread": 1, "ood_score": 1}
+    graph = helper.make_graph(
+        _nodes(),
+        "mean_colour",
+        [helper.make_tensor_value_info("image", TensorProto.UINT8, ["batch", IMAGE_SIZE, IMAGE_SIZE, 3])],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", width]) for name, width in widths.items()],
+        [numpy_helper.from_array(value, key) for key, value in _constants(zones).items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    checker.check_model(model)
+    return bytes(model.SerializeToString())
+
+
+def _constants(zones: tuple[Zone, ...]) -> dict[str, NDArray[Any]]:
+    """The tensors that the network's operators name."""
+    return {
         "axes": np.array([1, 2], np.int64), "axis1": np.array([1], np.int64),
         "byte": np.array(255, np.float32),
         "half": np.array(0.5, np.float32), "one": np.array(1, np.float32), "two": np.array(2, np.float32),
@@ -285,6 +300,12 @@ def _model(zones: tuple[Zone, ...]) -> bytes:
         "norms": np.array([np.square(zone.centre_m).sum() for zone in zones], np.float32) / SCALE_M**2,
         "sharp": np.array(30, np.float32), "flat": np.array(3.2, np.float32),
     }  # fmt: skip
+
+
+def _nodes() -> list[Any]:
+    """The network's operators, in order."""
+    from onnx import TensorProto, helper
+
     graph: list[Any] = []
 
     def op(kind: str, inputs: str, output: str, **attributes: Any) -> None:
@@ -331,29 +352,7 @@ def _model(zones: tuple[Zone, ...]) -> bytes:
     op("Concat", "place ones strange split8 wide8", "vector", axis=1)
     op("ReduceL2", "vector axis1", "length", keepdims=1)
     op("Div", "vector length", "embedding")
-    batch = "batch"
-    model = helper.make_model(
-        helper.make_graph(
-            graph,
-            "mean_colour",
-            [helper.make_tensor_value_info("image", TensorProto.UINT8, [batch, IMAGE_SIZE, IMAGE_SIZE, 3])],
-            [
-                helper.make_tensor_value_info(output, TensorProto.FLOAT, [batch, width])
-                for output, width in (
-                    ("offset", 2),
-                    ("zone_logits", len(zones)),
-                    ("embedding", 6),
-                    ("log_spread", 1),
-                    ("ood_score", 1),
-                )
-            ],
-            [numpy_helper.from_array(value, key) for key, value in constants.items()],
-        ),
-        opset_imports=[helper.make_opsetid("", 18)],
-        ir_version=9,
-    )
-    checker.check_model(model)
-    return bytes(model.SerializeToString())
+    return graph
 
 
 def nearest_zone(east_m: float, north_m: float) -> int:

@@ -31,7 +31,14 @@ def pytest_collection() -> Iterator[None]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the files with slow tests first, so that none of them is left at the end to one worker alone."""
+    """Put the files with slow tests first, so that none of them is left at the end to one worker alone.
+
+    A test in a real browser that fails is run once more, and told as RERUN: where the machine is busy, a click may meet
+    an element that the page is just putting anew. One that fails twice fails.
+    """
+    for item in items:
+        if "browser" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.flaky(reruns=1))
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
 
@@ -75,6 +82,7 @@ def bundle(pristine: Path, tmp_path: Path) -> Path:
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """Chromium whose camera shows a photo; one for all tests, since Playwright can be started only once at a time."""
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    playwright.expect.set_options(timeout=90_000)  # as a visit's own: no test asks how fast a page is
     flags = []
     if shutil.which("ffmpeg"):
         from tests.bundles import photo

@@ -16,7 +16,7 @@ from core.campus.file_names import LOCAL_GALLERY, LOCAL_LICENCE, LOCAL_MODEL
 from core.campus.local_gallery import LocalGallery
 from core.campus.manifest import SecondLook
 from core.campus.parameters import PosteriorParams
-from core.engines.local_engine import LocalEngine
+from core.engines.local_engine import OnnxLocalEngine
 from core.engines.onnx_engine import OnnxEngine
 from core.locate.local_features import local_features
 from core.photo.canvas import fitted
@@ -59,7 +59,7 @@ def local_model() -> bytes:
 
 
 def local_gallery() -> LocalGallery:
-    engine = LocalEngine(local_model(), HEIGHT, WIDTH, threads=1)
+    engine = OnnxLocalEngine(local_model(), HEIGHT, WIDTH, threads=1)
     canvases = [fitted(facade(place), HEIGHT, WIDTH) for place in range(len(PLACES_M))]
     return LocalGallery.of([local_features(engine.run(one.image), one, KEYPOINTS) for one in canvases], KEYPOINTS)
 

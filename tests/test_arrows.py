@@ -8,7 +8,7 @@ import pytest
 
 from edge.pack import program_files
 from tests import REPOSITORY
-from tests.arrows import Arrow, arrows, broken_rules, circles, sources, wrongly_packed
+from tests.arrows import Arrow, arrows, broken_rules, circles, floor_of, sources, wrongly_packed
 
 
 @pytest.fixture(scope="module")
@@ -25,9 +25,27 @@ def test_every_room_knows_only_rooms_below_it(found: list[Arrow]) -> None:
     assert broken_rules(found) == []
 
 
+def test_the_former_name_of_a_command_is_the_one_exception(found: list[Arrow]) -> None:
+    alias = Arrow("edge.__main__", "app.serve.serve")
+    assert alias in found
+    assert broken_rules([alias]) == []
+    assert len(broken_rules([Arrow("edge.bench", "app.serve.serve"), Arrow("edge.__main__", "app.serve.web")])) == 2
+
+
+@pytest.mark.parametrize("room", ["core", "train", "edge"])
+def test_every_file_lies_on_a_floor(room: str) -> None:
+    files = [name for name in sources(REPOSITORY) if name.startswith(f"{room}.")]
+    assert [name for name in files if floor_of(name) is None] == []
+
+
+def test_a_relative_import_is_followed_from_where_it_stands(tmp_path: Path) -> None:
+    planted = plant(tmp_path, core__io__a="from . import b\n", core__io__b="from .a import f\n")
+    assert circles(planted) == [["core.io.a", "core.io.b"]]
+
+
 def plant(root: Path, **files: str) -> list[Arrow]:
     for name, text in files.items():
-        path = root / (name.replace("__", "/") + ".py")
+        path = root / f"{name if '/' in name else name.replace('__', '/')}.py"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     return arrows(sources(root))
@@ -60,11 +78,30 @@ def test_a_circle_by_what_only_type_checkers_import_is_found(tmp_path: Path) -> 
         ("edge__x", "import app", "edge does not know app"),
         ("app__x", "from train.dataset import y", "app does not know train"),
         ("predict", "from edge import y", "predict does not know edge"),
-        ("core__io__x", "from core.campus.bundle import Bundle", "io lies below campus"),
-        ("train__dataset__x", "from train.fit import y", "dataset lies below fit"),
+        ("core__io__x", "from core.campus.bundle import Bundle", "core.io.x imports core.campus.bundle: it lies below"),
+        ("train__dataset__x", "from train.fit import y", "train.dataset.x imports train.fit: it lies below"),
         ("core__locate__x", "import torch", "may need it"),
         ("edge__device__x", "def f():\n    from torch import nn", "may need it"),
         ("benchmarks__x", "from tests import REPOSITORY", "nothing outside tests/ knows them"),
+        ("core__locate__x", "from core.archive.run import y", "lies below"),
+        ("edge__device__x", "def f():\n    from edge.export.export import y", "lies below"),
+        ("edge__pack", "from edge.bench import y", "lies below"),
+        ("app__map__x", "from app.cards import y", "lies below"),
+        ("app__cards", "from app.collect.web import y", "lies below"),
+        ("app__collect__x", "from app.serve.api.application import y", "lies below"),
+        ("app__collect__x", "from app.serve.serve import y", "lies below"),
+        ("campus_gps_client", "from core.locate.fix import Fix", "campus_gps_client does not know core"),
+        ("core__x", "import campus_gps", "core does not know campus_gps"),
+        ("scripts__x", "from core import y", "scripts does not know core"),
+        ("core__io__x", "from ..campus import bundle", "lies below"),
+        ("core/io/__init__", "from ..campus.bundle import Bundle", "lies below"),
+        ("edge__x", 'COMMANDS = {"a": Command("app.serve.web", "a line")}', "edge does not know app"),
+        ("edge__x", 'import_module("train.fit")', "edge does not know train"),
+        ("edge__x", 'importlib.import_module(f"app.{name}")', "edge does not know app"),
+        ("core__io__x", 'ROOM = "core.campus.bundle"', "lies below"),
+        ("core__x", 'import_module("torch")', "may need it"),
+        ("core__network__x", "import onnx", "may need it"),
+        ("edge__device__x", "def f():\n    from onnx import helper", "may need it"),
     ],
 )
 def test_an_arrow_that_may_not_be_is_named(tmp_path: Path, file: str, text: str, said: str) -> None:

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import zipfile
+from importlib.metadata import packages_distributions
 from itertools import pairwise
 from pathlib import Path
 
@@ -20,6 +21,7 @@ import campus_gps
 from core.errors import CampusError, MissingDependency
 from core.program import typed
 from tests import REPOSITORY
+from tests.arrows import arrows, sources
 
 LOCKS = {"requirements.txt": "requirements.lock", "requirements-dev.txt": "requirements-dev.lock"}
 SAMPLE = REPOSITORY / "campuses" / "demo" / "samples" / "test-night-IMG_00013.jpg"
@@ -71,11 +73,64 @@ def test_the_lock_has_each_requirement_with_hashes_and_names_no_host(name: str, 
         assert all(wanted.specifier.contains(version) for version in versions), f"scripts/lock: {line}"
 
 
+def test_what_the_app_imports_is_a_requirement_of_its_own() -> None:
+    """Else a package that brought it along may drop it, and no pin of ours holds its version."""
+    names = {
+        canonicalize_name(Requirement(line.partition("#")[0]).name) for line in requirement_lines("requirements.txt")
+    }
+    modules = {path.stem for path in REPOSITORY.iterdir()} | set(sys.stdlib_module_names)
+    imported = {
+        arrow.target.partition(".")[0]
+        for arrow in arrows(sources(REPOSITORY))
+        if arrow.source.startswith(("app", "streamlit_app", "predict"))
+    }
+    brought_by = packages_distributions()
+    undeclared = [
+        module for module in imported - modules
+        if not names & {canonicalize_name(package) for package in brought_by.get(module, [])}
+    ]  # fmt: skip
+    assert sorted(undeclared) == []
+
+
 def test_the_app_s_lock_agrees_with_that_of_development() -> None:
     def pins(lock: str) -> set[str]:
         return set(re.findall(r"^[a-z0-9.-]+==[^\\]+", (REPOSITORY / lock).read_text(encoding="utf-8"), re.MULTILINE))
 
     assert pins("requirements.lock") < pins("requirements-dev.lock")
+
+
+def test_the_sizes_are_of_all_that_the_test_script_installs() -> None:
+    """Measured by scripts/lock, installed and told by scripts/venv.sh."""
+    lock, venv = ((REPOSITORY / "scripts" / name).read_text(encoding="utf-8") for name in ("lock", "venv.sh"))
+    (measured,) = re.findall(r"^ALONE=\((.*)\)", lock, re.MULTILINE)
+    installed = re.findall(r"-r (requirements-\S+\.txt)", venv)
+    assert measured.split() == installed
+    assert len(installed) == 3
+
+
+@pytest.mark.parametrize(
+    ("answers", "code", "said"),
+    [
+        ("echo No known vulnerabilities found", 0, "No known vulnerabilities found"),
+        ("echo utm 0.9.0 ADVISORY-1; exit 1", 1, "ADVISORY-1"),
+        ("echo 'requests.exceptions.ConnectionError: no route' >&2; exit 1", 0, "cannot be reached"),
+        ("grep -oE '^[a-z0-9A-Z._-]+==' \"$6\" | sed 's/$/ could not be audited/'", 0, "cannot be reached"),
+    ],
+    ids=["clean", "finding", "offline", "a mirror without advisories"],
+)
+def test_the_audit_fails_on_a_finding_and_not_without_the_database(
+    answers: str, code: int, said: str, tmp_path: Path
+) -> None:
+    """With a stand-in for pip-audit; `$6` is the file that it is asked about."""
+    (tmp_path / "pip-audit").write_text(f"#!/usr/bin/env bash\n{answers}\n")
+    (tmp_path / "pip-audit").chmod(0o755)
+    done = subprocess.run(
+        [REPOSITORY / "scripts" / "audit"], env={**os.environ, "PIP_AUDIT": str(tmp_path / "pip-audit")},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == code
+    assert said in done.stdout + done.stderr
+    assert ("requirements-s3-server.txt" in done.stdout) is (said != "cannot be reached")
 
 
 @pytest.mark.parametrize("words", [(), ("--all",), ("tests/test_units.py",)], ids=["none", "all", "file"])
@@ -154,13 +209,15 @@ def test_each_command_s_help_calls_it_by_the_name_that_was_typed(
         (True, "requirements-train.txt", "-r requirements-train.txt"),
         (False, "requirements-train.txt", '"campus-gps[train]"'),
         (False, "requirements-jetson.txt", "torch"),
+        (False, "requirements-blur.txt", "--no-deps -r {site}/requirements-blur.txt"),
+        (False, "requirements-second-look.txt", "--no-deps -r {site}/requirements-second-look.txt"),
     ],
 )
 def test_a_missing_package_is_named_by_a_file_only_where_that_file_is(
     checkout: bool, file: str, said: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     def main(_: str) -> int:
-        raise MissingDependency("torch (needed here)", file)
+        raise MissingDependency("torch", file)
 
     monkeypatch.setattr("predict.main", main)
     monkeypatch.setattr(sys, "argv", ["campus-gps", "locate"])
@@ -168,7 +225,7 @@ def test_a_missing_package_is_named_by_a_file_only_where_that_file_is(
         monkeypatch.setattr(campus_gps, "__file__", str(tmp_path / "campus_gps.py"))
     with pytest.raises(CampusError) as stop:
         campus_gps.main()
-    assert str(stop.value).endswith(f"is not installed: pip install {said}")
+    assert str(stop.value).endswith(f"is not installed: pip install {said.format(site=tmp_path)}")
 
 
 @pytest.mark.parametrize(
@@ -211,6 +268,7 @@ def test_the_wheel_holds_every_file_of_the_rooms(wheel: Path) -> None:
     assert tracked - held == set()
     assert "Requires-Dist: onnxruntime~=1.31\n" in stated
     assert "Requires-Dist: torch~=2.14.1; extra == 'train'\n" in stated
+    assert set(campus_gps.ALONE) < held, "what a missing package's remedy names"
     units = {name.partition(".data/data/share/campus-gps/systemd/")[2] for name in held}
     assert {"campus-gps-serve.service", "campus-gps-run.service"} < units
     assert {"core/py.typed", "train/py.typed", "edge/py.typed", "app/py.typed"} < held

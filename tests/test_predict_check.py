@@ -72,6 +72,23 @@ def test_a_campus_that_does_not_tell_its_photos_gives_one_line(
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
+def test_a_damaged_photo_is_counted_and_the_others_are_measured(
+    pristine: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photos = write_walks(tmp_path / "photos", {"a": scattered(4, 1)})
+    first, second, *_ = sorted((photos / "images").iterdir())
+    first.write_bytes(b"\xff\xd8 damaged")
+    second.unlink()
+    assert check(photos / "gt.csv", photos / "images", Localizer.load(pristine)) == 2
+    told = capsys.readouterr()
+    assert len(list(csv.DictReader(told.out.splitlines()))) == 2
+    missing, unreadable, summary = told.err.splitlines()
+    assert missing.startswith(f"error: {second}: ")
+    assert unreadable.startswith(f"error: {first}: ")
+    assert summary.startswith("2 photos, ")
+    assert summary.endswith(", 1 missing, 1 unreadable")
+
+
 def test_a_refused_photo_has_no_radius_in_any_table(
     pristine: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

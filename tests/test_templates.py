@@ -105,6 +105,7 @@ def test_an_engine_is_one_file(
     assert "from-template: ONNX Runtime, one by one" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_backbone_is_one_file(place: Place, command: Run, dataset: Path, tmp_path: Path) -> None:
     place("backbone", "core.network.backbones")
     run, bundle, exported = (tmp_path / name for name in ("run", "bundle", "exported"))
@@ -115,6 +116,7 @@ def test_a_backbone_is_one_file(place: Place, command: Run, dataset: Path, tmp_p
     assert command("edge", "verify", exported, "--bundle", bundle) == 0
 
 
+@pytest.mark.slow
 def test_a_recipe_is_one_file(
     place: Place, command: Run, dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

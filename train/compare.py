@@ -25,8 +25,9 @@ from core.errors import CampusError, DatasetError
 from core.io.files import check_file_writable, written_atomically
 from core.locate.confidence import is_clear
 from core.locate.heading import angle_between_deg, direction_deg
+from core.network.net_config import Pooling
 from train.dataset.dataset import Dataset
-from train.dataset.split import Splits, add_split_arguments, config_of, split_dataset
+from train.dataset.split import Splits, add_split_arguments, config_of, groups_of, seed_number, split_dataset
 from train.fit.config import FitConfig
 from train.fit.recipes import new_config, recipe_names
 from train.fit.recipes.whitened import WhitenedConfig
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+LEAST_HALF = 1 / 3  # of the photos, that a posterior for the others is fitted on
 MIDDLE, RAW, CENTRED, SOFT = "middle", "raw", "centred", "soft"
 UNTRAINED = {
     MIDDLE: "always the middle of the training photos",
@@ -52,6 +54,7 @@ UNTRAINED = {
     CENTRED: "the same, the training photos' mean taken away first",
     SOFT: "a posterior over the nearest neighbours by centred features",
 }
+WAYS_HELP = f"{', '.join(UNTRAINED)}, a recipe, or RECIPE:FIELD=VALUE,…; default %(default)s"
 
 
 @dataclass(frozen=True)
@@ -124,7 +127,7 @@ def untrained_answers(way: str, task: TrainingData, on: str, features: NDArray[n
 def trained_answers(run: Run, on: str) -> Answers:
     """The fold's photos of split `on` answered by a run: the original by its regression, as its own program does; any
     other by the posterior. For test photos that is calibrated on the calibration split, for calibration photos on the
-    other half of them.
+    other of their `halves`.
     """
     from core.engines.heads import run_all
     from core.network.torch_engine import TorchEngine
@@ -137,8 +140,23 @@ def trained_answers(run: Run, on: str) -> Answers:
         return Answers.of(error_m, task.dataset.is_night[rows])
     if on == "test":
         return _calibrated_answers(task, heads, task.rows["calibration"], rows)
-    half = np.random.default_rng(run.fit.seed).permutation(len(rows)) % 2 == 0
+    half = halves(task, rows)
     return Answers.joined([_calibrated_answers(task, heads, rows[part], rows[~part]) for part in (half, ~half)])
+
+
+def halves(task: TrainingData, rows: Rows) -> NDArray[np.bool_]:
+    """Which of the photos in `rows` (N,) are one half of them: no session has photos in both, where sessions make two
+    that are large enough, else no standpoint, else no photo.
+    """
+    from train.bundle.held_out import folds
+    from train.fit.whitened_net import sessions_of
+
+    by_session, by_place = sessions_of(task)[rows], groups_of(task.dataset, "standpoint")[rows]
+    for group in (by_session, by_place):
+        half = folds(group, 2)[0]
+        if LEAST_HALF <= half.mean() <= 1 - LEAST_HALF:
+            return half
+    return np.asarray(np.arange(len(rows)) % 2 == 0)
 
 
 def _calibrated_answers(task: TrainingData, heads: Heads, calibration: Rows, asked: Rows) -> Answers:
@@ -258,9 +276,10 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    defaults = FitConfig.__dataclass_fields__
     parser.add_argument("dataset", type=Path, metavar="DATASET", help="folder made by `ingest`")
-    parser.add_argument("--ways", nargs="+", default=[MIDDLE, RAW, "original", "campus"], metavar="WAY")
+    parser.add_argument(
+        "--ways", nargs="+", default=[MIDDLE, RAW, "whitened", "original", "campus"], metavar="WAY", help=WAYS_HELP
+    )
     parser.add_argument(
         "--folds", type=int, metavar="K", help="all K folds of --group-by (default: the dataset's split)"
     )
@@ -268,13 +287,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--on",
         choices=("test", "calibration"),
         default="test",
-        help="photos to measure on; calibration, to choose by: each half by the other's posterior; default test",
+        help="photos to measure on; calibration, to choose by: what is trained is then calibrated on the other half of "
+        "their sessions, whitened and soft on all sessions, each answered without itself; default test",
     )
     parser.add_argument("--backbone", default="efficientnet_lite0", metavar="NAME", help="of every way")
-    parser.add_argument("--image-size", type=int, default=defaults["image_size"].default, metavar="PX")
+    parser.add_argument("--weights", metavar="FILE", help="local ImageNet weights for the backbone, of every way")
+    parser.add_argument("--pooling", choices=get_args(Pooling), help="of every way; default: each recipe's own")
+    size = WhitenedConfig.image_size  # what `fit` makes of the same dataset
+    parser.add_argument("--image-size", type=int, default=size, metavar="PX", help="of every way; default %(default)s")
     parser.add_argument("--epochs", type=int, metavar="N", help="at most; default: each recipe's own")
     parser.add_argument("--minutes", type=float, metavar="N", help="train each network this long")
-    parser.add_argument("--seed", type=int, default=0, metavar="N")
+    parser.add_argument("--seed", type=seed_number, default=0, metavar="N", help="of training; default %(default)s")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
     add_split_arguments(parser)
 
@@ -282,8 +305,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     if args.json:
         check_file_writable(args.json)  # hours of training come before it is written
+    if args.folds is not None and args.folds < 2:
+        raise DatasetError("must be at least 2", path=f"--folds {args.folds}")
     dataset, asked = Dataset.load(args.dataset), config_of(args)
-    if args.folds:
+    if args.folds is not None:
         if asked is None or asked.fold:
             raise DatasetError(
                 "--folds K takes every fold in turn", remedy="name the groups with --group-by, and no --fold"
@@ -304,7 +329,11 @@ def main(args: argparse.Namespace) -> int:
     else:
         folds = [splits]
     common = {"backbone": args.backbone, "image_size": args.image_size, "seed": args.seed}
-    common |= {name: value for name in ("epochs", "minutes") if (value := getattr(args, name)) is not None}
+    common |= {
+        name: value
+        for name in ("epochs", "minutes", "weights", "pooling")
+        if (value := getattr(args, name)) is not None
+    }
     for way in args.ways:
         if way not in UNTRAINED:
             way_config(way, common, len(folds[0].of("train")))  # a misspelt one is found before hours of training

@@ -14,7 +14,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
@@ -22,11 +22,13 @@ from numpy.typing import NDArray
 
 from core.errors import DatasetError
 from core.io.files import check_file_writable, written_atomically
-from train.compare import CENTRED, MIDDLE, RAW, SOFT, UNTRAINED, Answers, answers_of, way_config
+from core.network.net_config import Pooling
+from train.compare import CENTRED, MIDDLE, RAW, SOFT, UNTRAINED, WAYS_HELP, Answers, answers_of, way_config
 from train.dataset.dataset import Dataset
 from train.dataset.ingest import find_photos
-from train.dataset.split import SplitConfig, Splits, groups_of, split_dataset
+from train.dataset.split import SplitConfig, Splits, groups_of, names_in, seed_number, split_dataset
 from train.evaluate.coverage import MISLEADING, Proportion, misleading
+from train.evaluate.sequences import BURST_GAP_S
 from train.fit.recipes.whitened import WhitenedConfig
 
 Float = NDArray[np.float64]
@@ -35,7 +37,6 @@ Mask = NDArray[np.bool_]
 
 log = logging.getLogger(__name__)
 
-BURST_S = 12.0  # photos of one session no farther apart in time are one burst
 RESAMPLES = 2_000
 FOLDS = 5  # where no flag says how many
 INTERVAL = (2.5, 97.5)  # percentiles of the resampled figures
@@ -53,18 +54,21 @@ class Measured:
     answers: Answers
 
 
-def bursts(dataset: Dataset, group: NDArray[np.str_]) -> NDArray[np.int64]:
-    """(N,) the burst of each photo: photos of one group no more than BURST_S apart; without times, the whole group."""
+def burst_numbers(dataset: Dataset, group: NDArray[np.str_]) -> NDArray[np.int64]:
+    """(N,) the burst of each photo: of one group, at most BURST_GAP_S apart; without times, the whole group."""
     order = np.lexsort((_seconds(dataset), group))
     seconds = _seconds(dataset)[order]
-    new = np.concatenate([[True], (group[order][1:] != group[order][:-1]) | (np.diff(seconds) > BURST_S)])
+    new = np.concatenate([[True], (group[order][1:] != group[order][:-1]) | (np.diff(seconds) > BURST_GAP_S)])
     number = np.empty(len(order), np.int64)
     number[order] = np.cumsum(new) - 1
     return number
 
 
 def _seconds(dataset: Dataset) -> Float:
-    """(N,) when each photo was taken, 0 where unknown."""
+    """(N,) when each photo was taken, 0 where unknown.
+
+    A time of day without a date, which tells no walk (`sequences.times_s`), is of today: bursts are within minutes.
+    """
     column = next((name for name in TIME_COLUMNS if dataset.has(name)), None)
     if column is None:
         return np.zeros(len(dataset))
@@ -73,9 +77,9 @@ def _seconds(dataset: Dataset) -> Float:
     return np.asarray(seconds.fillna(0.0).to_numpy(np.float64))
 
 
-def resampled(error_m: Float, burst: NDArray[np.int64], seed: int = 0) -> tuple[tuple[float, float], ...]:
+def resampled(error_m: Float, burst: NDArray[np.int64]) -> tuple[tuple[float, float], ...]:
     """The 95 % intervals of mean and median error, bursts drawn anew with replacement (cluster bootstrap)."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     members = [error_m[burst == one] for one in np.unique(burst)]
     figures = np.empty((RESAMPLES, 2))
     for index in range(RESAMPLES):
@@ -113,7 +117,10 @@ def figures(answers: Answers, chosen: Mask) -> dict[str, float | int | None]:
 
 
 def breakdown(dataset: Dataset, folds: Sequence[str], measured: Measured) -> dict[str, Mask]:
-    """Name -> (N,) which photos: all of them, each fold, day and night, each phone; no part without photos."""
+    """Name -> (N,) which photos: all of them, each fold, day and night, each phone; no part without photos.
+
+    Where there are both: those by a phone that also took photos which the fold learns from, and those by another.
+    """
     rows = measured.rows
     parts = {"all": np.ones(len(rows), np.bool_)}
     parts |= {name: measured.fold == index for index, name in enumerate(folds)}
@@ -121,14 +128,21 @@ def breakdown(dataset: Dataset, folds: Sequence[str], measured: Measured) -> dic
         parts |= {"day": ~dataset.is_night[rows], "night": dataset.is_night[rows]}
     column = next((name for name in DEVICE_COLUMNS if dataset.has(name)), None)
     if column:
-        device = np.array(dataset.column(column))[rows]
+        devices = np.array(dataset.column(column))
+        device = devices[rows]
         parts |= {f"{column} {name}": device == name for name in np.unique(device)}
+        known = np.zeros(len(rows), np.bool_)
+        for index in range(len(folds)):
+            tested = measured.fold == index
+            known[tested] = np.isin(device[tested], np.delete(devices, rows[tested]))
+        if known.any() and not known.all():
+            parts |= {f"same {column}": known, f"other {column}": ~known}
     return {name: chosen for name, chosen in parts.items() if chosen.any()}
 
 
 def report(dataset: Dataset, folds: Sequence[str], group: NDArray[np.str_], ways: Sequence[Measured]) -> dict[str, Any]:
     """Every figure of the protocol, ready for JSON."""
-    burst = bursts(dataset, group)
+    burst = burst_numbers(dataset, group)
     rows = []
     for measured in ways:
         parts = {
@@ -174,20 +188,20 @@ def _table(head: list[str], rows: Iterable[list[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def refused(
-    dataset: Dataset, folds: Sequence[Splits], strangers: Sequence[Path], common: dict[str, Any]
+def refused_shares(
+    dataset: Dataset, folds: Sequence[Splits], ood: Sequence[Path], common: dict[str, Any]
 ) -> dict[str, Proportion]:
     """How many of the dataset's own test photos, and of those in each folder of another place, are refused."""
-    from train.bundle.strangers import features_of_place, refusals
+    from train.bundle.ood_refusals import features_of_place, refusals
     from train.fit.training_data import prepare
     from train.fit.whitened_net import dataset_features, pretrained_net
 
-    config = WhitenedConfig(backbone=common["backbone"], image_size=common["image_size"], seed=common["seed"])
+    config = WhitenedConfig(**common)
     net, _ = pretrained_net(config)
-    places = [features_of_place(net, folder) for folder in strangers]
+    places = [features_of_place(net, folder) for folder in ood]
     tasks = [prepare(dataset, splits, config) for splits in folds]
     found = refusals(net, tasks, dataset_features(config, dataset), places)
-    return dict(zip(("own", *(str(folder) for folder in strangers)), found, strict=True))
+    return dict(zip(("own", *(str(folder) for folder in ood)), found, strict=True))
 
 
 def refusal_table(found: dict[str, Proportion]) -> str:
@@ -210,19 +224,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--folds", type=int, metavar="K", help=f"assign the groups into K folds instead; default {FOLDS}"
     )
-    parser.add_argument("--ways", nargs="+", default=[MIDDLE, RAW, CENTRED, SOFT, "whitened"], metavar="WAY")
-    parser.add_argument("--backbone", default="efficientnet_lite0", metavar="NAME")
+    parser.add_argument(
+        "--ways", nargs="+", default=[MIDDLE, RAW, CENTRED, SOFT, "whitened"], metavar="WAY", help=WAYS_HELP
+    )
+    parser.add_argument("--backbone", default="efficientnet_lite0", metavar="NAME", help="of every way")
+    parser.add_argument("--weights", metavar="FILE", help="local ImageNet weights for the backbone, of every way")
+    parser.add_argument("--pooling", choices=get_args(Pooling), help="of every way; default: each recipe's own")
     size = WhitenedConfig.image_size  # what `fit` makes of the same dataset
     parser.add_argument("--image-size", type=int, default=size, metavar="PX", help="of every way; default %(default)s")
     parser.add_argument("--epochs", type=int, metavar="N", help="of ways that are trained; default: each recipe's own")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the division into folds, and of training")
     parser.add_argument(
-        "--strangers",
+        "--seed", type=seed_number, default=0, metavar="N", help="of the division into folds, and of training"
+    )
+    parser.add_argument(
+        "--ood",
+        "--strangers",  # its former name
+        dest="ood",
         type=Path,
         nargs="+",
         default=[],
         metavar="DIR",
-        help="photos of other places: how many are refused",
+        help="photos of other places (out of distribution): how many are refused",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
 
@@ -242,18 +264,18 @@ def fold_configs(args: argparse.Namespace) -> dict[str, SplitConfig]:
         }
     if args.folds is not None:
         raise DatasetError("--hold-out names the folds", remedy="leave out --hold-out or --folds")
-    groups = [text.split(",") for text in args.hold_out]
+    groups = [names_in(text) for text in args.hold_out]
     held = [group for fold in groups for group in set(fold)]
     if twice := sorted({group for group in held if held.count(group) > 1}):
         raise DatasetError(
             f"{args.group_by} {', '.join(twice)} is held out by two folds", remedy="name each group in one --hold-out"
         )
-    return {" + ".join(fold): SplitConfig(args.group_by, test=tuple(fold), seed=args.seed) for fold in groups}
+    return {" + ".join(fold): SplitConfig(args.group_by, test=fold, seed=args.seed) for fold in groups}
 
 
 def _check_outcome_can_be_had(args: argparse.Namespace) -> None:
-    """Raise DatasetError for a folder without strangers, CampusError or OSError where the figures cannot be written."""
-    for folder in args.strangers:
+    """Raise DatasetError for a folder without photos, CampusError or OSError where the figures cannot be written."""
+    for folder in args.ood:
         find_photos(folder)
     if args.json:
         check_file_writable(args.json)
@@ -271,8 +293,7 @@ def main(args: argparse.Namespace) -> int:
     dataset = Dataset.load(args.dataset)
     folds = [split_dataset(dataset, config) for config in configs.values()]
     common: dict[str, Any] = {"backbone": args.backbone, "image_size": args.image_size, "seed": args.seed}
-    if args.epochs is not None:
-        common["epochs"] = args.epochs
+    common |= {name: value for name in ("epochs", "weights", "pooling") if (value := getattr(args, name)) is not None}
     for way in args.ways:
         if way not in UNTRAINED:
             way_config(way, common, len(folds[0].of("train")))  # a misspelt one is found before hours of training
@@ -281,12 +302,12 @@ def main(args: argparse.Namespace) -> int:
         ways.append(measure(dataset, folds, way, common))
         log.info("%s: %s", way, figures(ways[-1].answers, np.ones(len(ways[-1].rows), np.bool_)))
     found = report(dataset, list(configs), groups_of(dataset, args.group_by), ways)
-    _save(found, args.json)  # a stranger's photo that cannot be read must not cost the figures of the ways
+    _save(found, args.json)  # a photo of another place that cannot be read must not cost the figures of the ways
     print(f"{args.dataset}: {found['photos']} photos, {found['bursts']} bursts, held out by {args.group_by}")
     print(markdown(found))
-    if args.strangers:
-        strangers = refused(dataset, folds, args.strangers, common)
-        found["refused"] = {place: asdict(part) for place, part in strangers.items()}
+    if args.ood:
+        refused = refused_shares(dataset, folds, args.ood, common)
+        found["refused"] = {place: asdict(part) for place, part in refused.items()}
         _save(found, args.json)
-        print(f"\n{refusal_table(strangers)}")
+        print(f"\n{refusal_table(refused)}")
     return 0

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
 
+from app.collect.recorded import by_recorded
 from app.settings import settings
 from core.campus.inbox import Sidecar, read_sidecar
 from core.errors import CampusError
 from core.io.files import written_atomically
 from core.photo.blur.blur import Blur, process_blur
+from core.photo.capture import Capture
 from core.photo.load import load_photo
 from core.photo.names import is_photo
 from core.photo.sniff import ending_of
+
+log = logging.getLogger(__name__)
 
 MAX_INBOX_BYTES = 5 * 10**9  # 10,000 photos or so
 LEAST_FREE_BYTES = 2 * 10**8
@@ -39,6 +46,14 @@ class Entry:
     sidecar: Sidecar
 
 
+@dataclass(frozen=True)
+class Held:
+    """What an inbox holds, the newest first and those without a time last, and how many more have a damaged sidecar."""
+
+    entries: list[Entry]
+    damaged: int
+
+
 class Inbox:
     """A folder of photos and sidecars, up to `most_bytes`; made, for this user alone, with its first photo.
 
@@ -49,17 +64,17 @@ class Inbox:
         self.folder, self.most_bytes, self.blur = folder, most_bytes, blur
         self._lock = Lock()
 
-    def add(self, photo: bytes, sidecar: Sidecar) -> tuple[Entry, bool]:
+    def add(
+        self, photo: bytes, sidecar: Sidecar, recorded: Capture | None = None, clock_ahead: timedelta | None = None
+    ) -> tuple[Entry, bool]:
         """Store a photo unless it is there already; the entry as it stands, and whether it is new.
 
-        A photo that nobody placed takes the position in its own EXIF. Raises PhotoError where the photo cannot be read,
-        or cannot be blurred and should be, InboxFull where there is no room, OSError where the disk refuses.
+        `recorded` is what the camera wrote where the bytes no longer hold it; see `by_recorded` for what of it counts.
+        Raises PhotoError where the photo cannot be read, or cannot be blurred and should be, InboxFull where there is
+        no room, OSError where the disk refuses.
         """
         seen = load_photo(photo, min_side=_LOOK_PX).capture
-        if not sidecar.placed and seen.lat_deg is not None:
-            sidecar = sidecar.changed(lat=seen.lat_deg, lon=seen.lon_deg, error_m=seen.error_m, source="photo")
-        if sidecar.time_utc is None and seen.time_utc is not None:
-            sidecar = sidecar.changed(time_utc=seen.time_utc)
+        sidecar = by_recorded(sidecar, seen if recorded is None else recorded, clock_ahead)
         name = hashlib.sha256(photo).hexdigest()  # before it is blurred: so it is known when it is sent again
         if (known := self.find(name)) is not None:
             return known, False
@@ -77,9 +92,21 @@ class Inbox:
         return Entry(name, path, sidecar), True
 
     def entries(self) -> list[Entry]:
-        """All photos, the newest first; those without a time last."""
-        found = [entry for path in self._photos() if (entry := self._entry(path)) is not None]
-        return sorted(found, key=lambda entry: (-_seconds(entry.sidecar), entry.id))
+        """All photos that can be read, the newest first; those without a time last."""
+        return self.held().entries
+
+    def held(self) -> Held:
+        """All photos; one whose sidecar is damaged is named in the log, and hides no other."""
+        found, damaged = [], 0
+        for path in self._photos():
+            try:
+                entry = self._entry(path)
+            except CampusError as error:
+                log.warning("a photo of the inbox is left out: %s", error)
+                damaged += 1
+            else:
+                found += [] if entry is None else [entry]
+        return Held(sorted(found, key=lambda entry: (-_seconds(entry.sidecar), entry.id)), damaged)
 
     def find(self, name: str) -> Entry | None:
         """The photo of an id, or None."""
@@ -102,8 +129,12 @@ class Inbox:
             return Entry(entry.id, entry.path, sidecar)
 
     def held_bytes(self) -> int:
-        """How much the folder holds."""
-        return sum(file.stat().st_size for file in self.folder.iterdir()) if self.folder.is_dir() else 0
+        """How much the folder holds, but for what is just being written."""
+        held = 0
+        for file in self.folder.iterdir() if self.folder.is_dir() else ():
+            with suppress(FileNotFoundError):  # taken out meanwhile
+                held += 0 if file.name.startswith(".") else file.stat().st_size
+        return held
 
     def _photos(self) -> Iterator[Path]:
         if self.folder.is_dir():
@@ -117,12 +148,13 @@ class Inbox:
 
     def _check_room(self, more: int) -> None:
         if self.held_bytes() + more > self.most_bytes:
-            raise InboxFull(f"holds its {self.most_bytes / 1e9:g} GB", path=self.folder, remedy="move photos out of it")
+            told = f"holds its {self.most_bytes / 1e9:g} GB"
+            raise InboxFull(told, path=self.folder, remedy="move photos out of it", kind="full")
         at = next(folder for folder in (self.folder, *self.folder.absolute().parents) if folder.exists())
         if shutil.disk_usage(at).free < LEAST_FREE_BYTES + more:
             raise InboxFull(
                 f"less than {LEAST_FREE_BYTES / 1e6:.0f} MB are free on its disk", path=self.folder,
-                remedy="make room there",
+                remedy="make room there", kind="disk",
             )  # fmt: skip
 
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from app.language import LANGUAGES
+from app.language import LANGUAGES, Lang
 from app.map.deck import campus_map_of, names_of
+from app.places import map_names
 from app.texts import Texts
 from core.campus import basemap
+from core.campus.daylight import is_night, nights
 from core.campus.needs import needs_of
 from core.campus.walked import thinned
 
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
     from core.campus.bundle import Bundle
     from core.campus.frame import LocalFrame
     from core.campus.inbox import Sidecar
-    from core.campus.needs import Light, PlaceNeed
+    from core.campus.needs import Light
 
     Float = NDArray[np.float64]
 
@@ -33,19 +36,22 @@ _MOST_TARGETS, _MOST_NEEDS = 20, 8
 _STEP_M = 5.0  # along a path
 _WAYS = ("path", "road", "steps", "walked")
 _MOST_NAMES = 200
+_SPAN = timedelta(days=14)  # a phone may keep the plan so long without the server
 _ROOM_M = 25.0  # round what was photographed
 
 
-def plan(bundle: Bundle, sent: Sequence[Sidecar] = ()) -> dict[str, Any]:
-    """The map and the targets of a campus as JSON; `sent` are the photos that wait in its inbox.
+def plan(bundle: Bundle, sent: Sequence[Sidecar] = (), lang: Lang = "en") -> dict[str, Any]:
+    """The map, with its names in `lang`, and the targets of a campus as JSON; `sent` are the photos in its inbox.
 
     East and north in local metres: `box` [west, south, east, north], `shapes` [kind, SVG path, closed], `labels`
     [east, north, lines], the most telling first, `to_latlon` two rows [constant, by east, by north] that hold within
-    0.1 m on a square of 2 km, `targets` {at, near, light, place by language}, `colours` by theme and kind, `thanks`
-    to whom the map's licence asks for. Raises BundleError where the bundle's list of needs is damaged.
+    0.1 m on a square of 2 km, `targets` {at, near, light, place by language}, `nights` [begin, end] in milliseconds
+    since 1970 of the last and next weeks, `colours` by theme and kind, `thanks` to whom the map's licence asks for.
+    Raises BundleError where the bundle's list of needs is damaged.
     """
     frame = bundle.manifest.frame
-    taken_m = _photos_m(bundle, sent)
+    waiting = [one for one in sent if one.placed and one.review != "rejected"]
+    taken_m, names = _photos_m(bundle, waiting), names_of(bundle, lang)[:_MOST_NAMES]
     box = _box(bundle, taken_m)
     drawn = sorted(
         basemap.drawable(campus_map_of(bundle)), key=lambda one: basemap.KINDS.index(one["properties"]["kind"])
@@ -54,9 +60,10 @@ def plan(bundle: Bundle, sent: Sequence[Sidecar] = ()) -> dict[str, Any]:
         "name": bundle.manifest.name,
         "box": _rounded(box),
         "shapes": [shape for feature in drawn for shape in _shapes(feature, frame)],
-        "labels": [[*_rounded(name.middle_m), name.label.text.split("\n")] for name in names_of(bundle)[:_MOST_NAMES]],
+        "labels": [[*_rounded(name.middle_m), name.label.text.split("\n")] for name in names],
         "to_latlon": _affine(box, frame),
-        "targets": _named(_targets(needs_of(bundle), _candidates(drawn, taken_m, box, frame), taken_m), bundle),
+        "targets": _named(_targets(bundle, waiting, _candidates(drawn, taken_m, box, frame), taken_m), bundle),
+        "nights": _nights(bundle),
         "colours": {"light": basemap.LIGHT, "dark": basemap.DARK},
         "thanks": basemap.attribution(campus_map_of(bundle)),
     }
@@ -72,13 +79,18 @@ class Target:
     light: Light = ""
 
 
-def _targets(needs: Sequence[PlaceNeed], candidates_m: Float, taken_m: Float) -> list[Target]:
+def _targets(bundle: Bundle, waiting: Sequence[Sidecar], candidates_m: Float, taken_m: Float) -> list[Target]:
     """First where held-out photos were far off and nobody made a stop since, then where photos are thin."""
     found: list[Target] = []
-    for need in needs:
-        near = int(np.count_nonzero(np.hypot(*(taken_m - (need.east_m, need.north_m)).T) <= NEAR_M))
-        if near < need.near + STOP_PHOTOS and len(found) < _MOST_NEEDS:
-            found.append(Target(need.east_m, need.north_m, near, need.light))
+    light, accepted = _lights(waiting), np.array([one.review == "accepted" for one in waiting], np.bool_)
+    for need in needs_of(bundle):
+        near = np.hypot(*(taken_m - (need.east_m, need.north_m)).T) <= NEAR_M
+        gallery, sent = near[: len(near) - len(waiting)], near[len(near) - len(waiting) :]
+        # A gallery tells no light. Of what it has gained here, the photos that still lie in the inbox tell theirs.
+        gained = max(0, int(gallery.sum()) - need.near - int((sent & accepted).sum()))
+        stood = gained + int((sent & ((light == need.light) | (need.light == ""))).sum())
+        if stood < STOP_PHOTOS and len(found) < _MOST_NEEDS:
+            found.append(Target(need.east_m, need.north_m, int(near.sum()), need.light))
     thin = [
         place
         for place in thin_places(candidates_m, taken_m)
@@ -111,12 +123,26 @@ def thin_places(candidates_m: Float, taken_m: Float) -> list[Target]:
     return [Target(float(candidates_m[row, 0]), float(candidates_m[row, 1]), int(near[row])) for row in chosen]
 
 
-def _photos_m(bundle: Bundle, sent: Sequence[Sidecar]) -> Float:
-    """(M, 2) local metres of the gallery's photos and of those that wait and were not rejected."""
+def _lights(waiting: Sequence[Sidecar]) -> NDArray[np.str_]:
+    """(W,) "day" or "night"; of a photo without a time day, as most photos are."""
+    dark = [
+        one.lat is not None and one.lon is not None and one.time_utc is not None
+        and is_night(one.lat, one.lon, one.time_utc) for one in waiting
+    ]  # fmt: skip
+    return np.where(np.array(dark, np.bool_), "night", "day")
+
+
+def _nights(bundle: Bundle) -> list[list[int]]:
+    now, (lat_deg, lon_deg) = datetime.now(timezone.utc), bundle.manifest.frame.to_latlon(np.zeros(2)).tolist()
+    spans = nights(lat_deg, lon_deg, now - _SPAN, now + _SPAN)
+    return [[int(1000 * time.timestamp()) for time in span] for span in spans]
+
+
+def _photos_m(bundle: Bundle, waiting: Sequence[Sidecar]) -> Float:
+    """(G + W, 2) local metres of the gallery's photos, and of those that wait."""
     gallery = np.empty((0, 2)) if bundle.gallery is None else bundle.gallery.local_m.astype(np.float64)
-    kept = [(one.lat, one.lon) for one in sent if one.placed and one.review != "rejected"]
-    waiting = np.array(kept, np.float64).reshape(-1, 2)
-    return np.concatenate([gallery, bundle.manifest.frame.to_local(waiting[:, 0], waiting[:, 1])])
+    at = np.array([(one.lat, one.lon) for one in waiting], np.float64).reshape(-1, 2)
+    return np.concatenate([gallery, bundle.manifest.frame.to_local(at[:, 0], at[:, 1])])
 
 
 def _box(bundle: Bundle, taken_m: Float) -> Float:
@@ -194,7 +220,7 @@ def _named(found: Sequence[Target], bundle: Bundle) -> list[dict[str, Any]]:
             "at": _rounded((place.east_m, place.north_m)),
             "near": place.near,
             "light": place.light,
-            "place": {lang: Texts(lang).zone_name(name) for lang in LANGUAGES},
+            "place": {lang: Texts(lang, map_names(bundle, lang)).zone_name(name) for lang in LANGUAGES},
         }
         for place, name in zip(found, names, strict=True)
     ]

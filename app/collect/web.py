@@ -13,13 +13,14 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from app.collect.words import WORDS, faces
+from app.collect.plan import NEAR_M, STOP_PHOTOS
+from app.collect.words import WORDS, faces, reasons_of
 from app.language import Lang, language_of
 from app.settings import settings
 from app.texts import Texts
 
 _PAGES = Path(__file__).resolve().parent / "pages"
-_SCRIPTS = ("labels.js", "map.js", "queue.js", "senses.js", "collect.js", "review.js")
+_SCRIPTS = ("page.js", "pictures.js", "labels.js", "map.js", "queue.js", "senses.js", "collect.js", "review.js")
 _FILES = {"page.css": "text/css", **dict.fromkeys(_SCRIPTS, "text/javascript")}
 _ALWAYS_ASK = {"Cache-Control": "no-cache"}  # a server of another version must not meet an old script
 
@@ -57,6 +58,10 @@ def page(name: str, lang: Lang, *, blur: bool) -> str:
         **words,
         "lang": lang,
         "distance": texts["metres"],
+        "two_fingers": texts["two_fingers"],
+        "reasons": reasons_of(lang),
+        "stop_photos": STOP_PHOTOS,
+        "near_m": NEAR_M,
         "directions": [texts.direction(45.0 * index) for index in range(8)],
     }
     filled = words | {"faces": faces(lang, blur=blur)}

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from app import reasons
 from app.language import Lang
+from app.texts import Texts
+from core.program import typed
+
+_KINDS = ("full", "disk", "unplaced", "absent", "unusable")  # of the inbox's own problems
+_REFRESH = f"{typed('train')} refresh BUNDLE INBOX --out BUNDLE --force"
 
 WORDS: dict[Lang, dict[str, str]] = {
     "en": {
@@ -50,7 +56,8 @@ WORDS: dict[Lang, dict[str, str]] = {
         "unplaced": "{count} without a place",
         "offline": "Offline: photos wait on this phone and go up by themselves.",
         "locked": "The server asks for its key: open its QR code again. Photos wait on this phone.",
-        "full": "The server's inbox is full, or its disk: photos wait on this phone until there is room.",
+        "full": "The server's inbox is full, or its disk takes nothing ({reason}): photos wait on this phone.",
+        "failing": "The server could not take a photo ({reason}). It waits on this phone and goes up by itself.",
         "refused": "Not taken: {reason}",
         "no_store": "This browser keeps nothing here, so no photo can wait: open the page outside a private window.",
         "place": "Place",
@@ -75,8 +82,14 @@ WORDS: dict[Lang, dict[str, str]] = {
         "corrected": "the answer was {metres} m off",
         "corrected_refused": "the answer was “not this campus”",
         "held": "{held} of {most} GB",
-        "accepted_how": "Accepted photos join the campus by: python -m train refresh BUNDLE INBOX --out BUNDLE --force",
+        "unreadable_held": "photos whose sidecar is damaged, named in the server's log: {count}",
+        "accepted_how": f"Accepted photos join the campus by: {_REFRESH}",
         "unreachable": "The server cannot be reached.",
+        "reason_full": "it holds as much as it may",
+        "reason_disk": "its disk takes nothing",
+        "reason_unplaced": "A photo without a place cannot be accepted.",
+        "reason_absent": "The inbox no longer holds this photo.",
+        "reason_unusable": "What this phone said of the photo cannot be true.",
         "number": "Photo {number}",
     },
     "he": {
@@ -118,7 +131,8 @@ WORDS: dict[Lang, dict[str, str]] = {
         "unplaced": "{count} בלי מקום",
         "offline": "אין חיבור: התמונות ממתינות בטלפון ויעלו מעצמן.",
         "locked": "השרת מבקש את המפתח: פתחו שוב את קוד ה־QR. התמונות ממתינות בטלפון.",
-        "full": "תיבת התמונות של השרת מלאה, או הדיסק שלו: התמונות ממתינות בטלפון עד שיהיה מקום.",
+        "full": "תיבת השרת מלאה, או שהדיסק שלו אינו מקבל דבר (\u2068{reason}\u2069): התמונות ממתינות בטלפון.",
+        "failing": "השרת לא הצליח לקבל תמונה (\u2068{reason}\u2069). היא ממתינה בטלפון ותעלה מעצמה.",
         "refused": "לא התקבלה: {reason}",
         "no_store": "הדפדפן הזה אינו שומר כאן דבר, ולכן תמונות אינן יכולות להמתין: פתחו את הדף מחוץ לחלון פרטי.",
         "place": "מיקום",
@@ -143,11 +157,14 @@ WORDS: dict[Lang, dict[str, str]] = {
         "corrected": "התשובה הייתה שגויה ב־{metres} מ׳",
         "corrected_refused": "התשובה הייתה ”לא הקמפוס הזה“",
         "held": "{held} מתוך {most} GB",
-        "accepted_how": (
-            "תמונות שהתקבלו מצטרפות לקמפוס בפקודה: "
-            "\u2066python -m train refresh BUNDLE INBOX --out BUNDLE --force\u2069"
-        ),
+        "unreadable_held": "תמונות שקובץ הפרטים שלהן פגום, ושמן ביומן השרת: {count}",
+        "accepted_how": f"תמונות שהתקבלו מצטרפות לקמפוס בפקודה: \u2066{_REFRESH}\u2069",
         "unreachable": "אין גישה לשרת.",
+        "reason_full": "היא מכילה ככל המותר",
+        "reason_disk": "הדיסק אינו מקבל דבר",
+        "reason_unplaced": "אי אפשר לקבל תמונה בלי מקום.",
+        "reason_absent": "התמונה הזאת כבר אינה בתיבה.",
+        "reason_unusable": "מה שהטלפון מסר על התמונה אינו אפשרי.",
         "number": "תמונה {number}",
     },
 }
@@ -156,3 +173,10 @@ WORDS: dict[Lang, dict[str, str]] = {
 def faces(lang: Lang, *, blur: bool) -> str:
     """What becomes of faces and number plates in a photo that is sent, as whoever sends it should know."""
     return WORDS[lang]["faces_blurred" if blur else "faces_kept"]
+
+
+def reasons_of(lang: Lang) -> dict[str, str]:
+    """Why the inbox takes no photo, by the kind of its problem."""
+    words, texts = WORDS[lang], Texts(lang)
+    of_photo = {str(kind): texts[key] for kind, key in reasons.PHOTO.items()}
+    return {kind: words[f"reason_{kind}"] for kind in _KINDS} | of_photo

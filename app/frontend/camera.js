@@ -1,7 +1,8 @@
+// `pictures.js` stands before this file.
+//
 // Photos that are not answered yet, what sends them, and those chosen meanwhile, which go in turn; each by its button.
-// They outlive the page's drawing it anew.
+// They outlive the page's drawing it anew, however long the connection is away.
 const unanswered = {}, senders = {}, chosenMeanwhile = {}, ends = {};
-const OLD_MS = 120000;
 
 // The phone's rear camera. A file input with `capture` opens the camera app itself, also on plain http; the photo is
 // turned upright and made smaller here, and the EXIF, which a canvas loses, travels beside it.
@@ -13,7 +14,7 @@ export default function ({ parentElement: root, setTriggerValue, data }) {
   const texts = data.texts;
   const classes = find(".camera").classList;
   classes.toggle("another", data.another);
-  let stream = null, closed = false, busy = false, following = null, onItsWay = null;
+  let stream = null, opening = false, closed = false, busy = false, following = null, onItsWay = null;
 
   find(".take-text").textContent = texts.take_photo;
   file.setAttribute("aria-label", texts.take_photo);
@@ -40,19 +41,12 @@ export default function ({ parentElement: root, setTriggerValue, data }) {
     );
   }
 
-  function shrunk(picture, width, height, most_px) {
-    const scale = Math.min(1, most_px / Math.max(width, height));
-    const canvas = document.createElement("canvas");
-    canvas.width = Math.max(1, Math.round(width * scale));
-    canvas.height = Math.max(1, Math.round(height * scale));
-    const paper = canvas.getContext("2d");
-    paper.imageSmoothingQuality = "high";
-    paper.drawImage(picture, 0, 0, canvas.width, canvas.height);
-    return canvas.toDataURL("image/jpeg", data.quality);
+  function asUrl(picture, width, height, most_px) {
+    return shrunk(picture, width, height, most_px).toDataURL("image/jpeg", JPEG_QUALITY);
   }
 
   async function send(bitmap, exif, name) {
-    deliver(shrunk(bitmap, bitmap.width, bitmap.height, data.max_side_px), exif, name);
+    deliver(asUrl(bitmap, bitmap.width, bitmap.height, MAX_SIDE_PX), exif, name);
   }
 
   async function deliver(url, exif, name) {
@@ -64,7 +58,7 @@ export default function ({ parentElement: root, setTriggerValue, data }) {
   }
 
   const page = document.documentElement.dataset;
-  const answered = (number) => page.campusAnswered === String(number);
+  const answered = (number) => (page.campusAnswered ?? "").split(" ").includes(String(number));
   const lost = () => document.documentElement.classList.contains("campus-lost");
 
   // A photo is said to be on its way until it is answered, and goes again once a lost connection is back.
@@ -94,23 +88,6 @@ export default function ({ parentElement: root, setTriggerValue, data }) {
     readNext();
   }
 
-  // The EXIF segment of a JPEG, in base64, or null: segments are 0xFF, a marker, and a length of two bytes.
-  async function exifOf(photo) {
-    const head = new Uint8Array(await photo.slice(0, 262144).arrayBuffer());
-    if (head[0] !== 0xff || head[1] !== 0xd8) return null;
-    for (let at = 2; at + 10 < head.length && head[at] === 0xff && head[at + 1] !== 0xda; ) {
-      const length = head[at + 2] * 256 + head[at + 3];
-      const part = head.subarray(at + 4, at + 2 + length);
-      if (head[at + 1] === 0xe1 && String.fromCharCode(...part.subarray(0, 4)) === "Exif") {
-        let text = "";
-        for (const byte of part) text += String.fromCharCode(byte);
-        return btoa(text);
-      }
-      at += 2 + Math.max(length, 2);
-    }
-    return null;
-  }
-
   function asDataUrl(photo) {
     return new Promise((resolve, reject) => {
       const reader = new FileReader();
@@ -125,15 +102,13 @@ export default function ({ parentElement: root, setTriggerValue, data }) {
     file.value = "";
     if (!photo) return;
     if (photo.size > data.max_bytes) return void (say.textContent = texts.too_large);
-    (chosenMeanwhile[data.another] ??= []).push({ photo, number: Date.now() });
+    (chosenMeanwhile[data.another] ??= []).push(photo);
     if (!busy) readNext();
   }
 
   function readNext() {
-    const queue = chosenMeanwhile[data.another] ?? [];
-    const [next, ...others] = queue.filter(({ number }) => Date.now() - number < OLD_MS);
-    chosenMeanwhile[data.another] = others;
-    if (next) read(next.photo);
+    const next = chosenMeanwhile[data.another]?.shift();
+    if (next) read(next);
   }
 
   async function read(photo) {
@@ -142,7 +117,7 @@ export default function ({ parentElement: root, setTriggerValue, data }) {
       const exif = await exifOf(photo);
       let bitmap = null;
       try {
-        bitmap = await createImageBitmap(photo, { imageOrientation: "from-image" });
+        bitmap = await decoded(photo);
       } catch {
         // HEIC in a browser that cannot decode it: the server can.
       }
@@ -165,7 +140,7 @@ export default function ({ parentElement: root, setTriggerValue, data }) {
     if (!due || !video.videoWidth || lost()) return;
     following.number += 1;
     following.sent_ms = performance.now();
-    const url = shrunk(video, video.videoWidth, video.videoHeight, data.frame_px);
+    const url = asUrl(video, video.videoWidth, video.videoHeight, data.frame_px);
     setTriggerValue("frame", { url, number: following.number });
   }
 
@@ -194,13 +169,12 @@ export default function ({ parentElement: root, setTriggerValue, data }) {
   }
 
   async function toggleLive() {
+    if (opening) return;
     if (stream) return stop();
     say.textContent = "";
+    opening = true;
     try {
-      const opened = await navigator.mediaDevices.getUserMedia({
-        audio: false,
-        video: { facingMode: { ideal: "environment" }, width: { ideal: 4096 }, height: { ideal: 3072 } },
-      });
+      const opened = await rearCamera();
       if (closed) return void opened.getTracks().forEach((track) => track.stop());
       stream = opened;
       video.srcObject = stream;
@@ -208,6 +182,8 @@ export default function ({ parentElement: root, setTriggerValue, data }) {
       find(".live-text").textContent = texts.live_stop;
     } catch {
       say.textContent = texts.camera_refused;
+    } finally {
+      opening = false;
     }
   }
 
@@ -215,14 +191,7 @@ export default function ({ parentElement: root, setTriggerValue, data }) {
     if (!stream || busy) return;
     working(texts.reading);
     try {
-      let bitmap = null;
-      try {
-        // The sensor's full resolution, where the browser has it; the video frame otherwise.
-        const blob = await new ImageCapture(stream.getVideoTracks()[0]).takePhoto();
-        bitmap = await createImageBitmap(blob, { imageOrientation: "from-image" });
-      } catch {
-        bitmap = await createImageBitmap(video);
-      }
+      const bitmap = await frameOf(stream, video);
       stop();
       await send(bitmap, null, "");
     } catch {
@@ -243,7 +212,7 @@ export default function ({ parentElement: root, setTriggerValue, data }) {
     }
   };
   const sent = unanswered[data.another]?.shot;
-  if (sent && !answered(sent.number) && Date.now() - sent.number < OLD_MS) untilAnswered(sent);
+  if (sent && !answered(sent.number)) untilAnswered(sent);
   else readNext();
   senders[data.another] = untilAnswered;
   const end = () => {

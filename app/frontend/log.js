@@ -3,7 +3,9 @@ const PREFIX = "campus-gps-log-1/";
 const AGAIN_MS = 1500;
 let known = new Set(), again = 0, begunEmpty;
 
-export default function ({ data, setTriggerValue }) {
+export default function ({ data, setTriggerValue, setStateValue }) {
+  // Storage that is full or forbidden: the log lives while the page is open, and the page says so.
+  const tellMissing = (keys) => String(keys) !== String(data.missing) && setStateValue("missing", keys);
   try {
     clearInterval(again);
     const stored = Object.keys(localStorage).filter((name) => name.startsWith(PREFIX));
@@ -19,8 +21,15 @@ export default function ({ data, setTriggerValue }) {
     // Another tab's lines are not this page's to remove, so only those go that this page has had.
     for (const key of known) if (!data.keys.includes(key)) localStorage.removeItem(PREFIX + key);
     known = new Set(data.keys);
-    for (const [key, line] of Object.entries(data.lines)) localStorage.setItem(PREFIX + key, line);
+    for (const [key, line] of Object.entries(data.lines)) {
+      try {
+        localStorage.setItem(PREFIX + key, line);
+      } catch {
+        break; // no room
+      }
+    }
+    tellMissing(data.keys.filter((key) => localStorage.getItem(PREFIX + key) === null));
   } catch {
-    // Storage that is full or forbidden: the log lives while the page is open.
+    tellMissing(data.keys);
   }
 }

@@ -7,10 +7,8 @@ truth is a ring with a cross.
 
 from __future__ import annotations
 
-import base64
-import io
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
@@ -18,6 +16,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from app.language import LANGUAGES
+from app.map.drawn import NOTHING_MORE, Shown, numbered_places, photos_m, radii_m, view_cone
+from app.map.heat import coverage_heat, fix_heat
 from app.map.shapes import (
     DARK,
     LIGHT,
@@ -37,16 +38,16 @@ from app.map.shapes import (
     text_layer,
     unseen_layers,
 )
-from core.campus.basemap import Label, Name, Picture, View, drawable, fitted_view, names, style_url
+from app.texts import Texts
+from core.campus.basemap import Label, Name, Picture, View, drawable, fitted_view, local_names, names, style_url
 from core.campus.walked import walked_map
-from core.locate.confidence import confidence, places_to_name
+from core.locate.confidence import confidence
 
 if TYPE_CHECKING:
     import pydeck
     from numpy.typing import NDArray
 
     from core.campus.bundle import Bundle
-    from core.campus.grid import Grid
     from core.locate.fix import Fix
 
     Float = NDArray[np.float64]
@@ -54,12 +55,8 @@ if TYPE_CHECKING:
 
 Shape = Literal["dot", "circle", "dashed", "area", "outline", "heat", "number", "cross", "line", "cone"]
 
-_CONE_HALF_DEG = 30.0  # half of a phone's horizontal field of view, where the model gives no spread of its own
-_MOST_SPREAD_DEG = 90.0  # a view that may be towards half the horizon is no direction
-_LEAST_HEAT = 0.03  # cells below this share of the likeliest one are left clear
-_TRACK_LENGTH = 200
 _MOST_NAMES = 300
-_MOST_PHOTOS = 3000  # dots that are drawn; more would only lie on one another
+_TRACK_LENGTH = 200
 _MARGIN_PX = 10  # of the room, kept free on each side
 _TILE_PX = 512  # the width of the world at zoom 0
 _CAMPUSES = 4  # whose outlines, names and styles are kept; the app keeps as many open
@@ -75,18 +72,6 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Shown:
-    """What a map draws only where it is asked for: zones, likelihood, training photos."""
-
-    zones: bool = False
-    heat: bool = False
-    photos: bool = False
-
-
-NOTHING_MORE = Shown()
-
-
-@dataclass(frozen=True)
 class Room:
     """Pixels of a map that a first view fits, a phone's until the page has told: its head and controls cover the rest.
 
@@ -99,28 +84,12 @@ class Room:
     right_px: float = 54
 
 
-def known_heading(fix: Fix) -> tuple[float, float] | None:
-    """(heading, its spread) in degrees; None without a heading, and where its spread reaches 90 degrees."""
-    if fix.heading_deg is None:
-        return None
-    half = _CONE_HALF_DEG if fix.heading_spread_deg is None else fix.heading_spread_deg
-    return (fix.heading_deg % 360, half) if half < _MOST_SPREAD_DEG else None
-
-
-def view_cone(fix: Fix) -> tuple[float, float] | None:
-    """(heading, half the cone's width) in degrees, or None where there is no direction to show.
-
-    There is none between look-alike places, where nobody stands.
-    """
-    return None if confidence(fix) == "split" else known_heading(fix)
-
-
 def campus_deck(
     bundle: Bundle,
     fix: Fix | None = None,
     *,
     truth: Place | None = None,
-    track: Sequence[Place] = (),
+    track: Sequence[Sequence[Place]] = (),
     shown: Shown = NOTHING_MORE,
     view: View | None = None,
     recentred: int = 0,
@@ -129,35 +98,28 @@ def campus_deck(
 ) -> pydeck.Deck:
     """The campus, and on it a fix with its circles, probability and candidates.
 
-    `truth` is where the photo says it was taken; `track` the earlier fixes of a session, oldest first; `shown` what is
-    drawn beside them; `view` where the map looks at first, by default where all of it is seen; another number in
-    `recentred` takes the page back there. Without a fix, or with one that is not of this campus, the whole campus is
-    shown. Raises MissingDependency where pydeck is not installed.
+    `truth` is where the photo says it was taken; `track` the earlier places of a session, oldest first, those of each
+    walk by themselves; `shown` what is drawn beside them; `view` where the map looks at first, by default where all of
+    it is seen; another number in `recentred` takes the page back there. Without a fix, or with one that is not of this
+    campus, the whole campus is shown. Raises MissingDependency where pydeck is not installed.
     """
     theme = DARK if dark else LIGHT
     if fix is not None and fix.refused:
         fix = None
-    view = view or view_of(bundle, fix, truth)
-    layers = [_zone_layer(bundle, fix, theme)] if shown.zones else []
+    view = view or view_of(bundle, fix, truth, shown=shown)
+    layers = [_zone_layer(bundle, fix, theme, lang)] if shown.zones else []
     if shown.photos:
         layers.append(_photo_layer(bundle, theme))
-    heat = None
-    if fix is not None and fix.probability is not None and draws_heat(fix, shown):
-        heat = _heat(bundle, fix.probability.grid, fix.probability.mass.astype(np.float64), theme)
+    heat = fix_heat(bundle, fix, shown, dark=dark)
     if track:
-        layers += _track_layers(track[-_TRACK_LENGTH:], theme)
+        layers += _track_layers(track, theme)
     if fix is not None:
-        layers += _fix_layers(bundle, fix, theme)
+        layers += _fix_layers(bundle, fix, shown, theme)
         if truth is not None:
             layers += _truth_layers(bundle, fix, truth, theme)
     else:
         layers += unseen_layers(rounded([view.lon, view.lat]))
     return _deck(view, layers, _style(bundle, lang, dark, heat), recentred)
-
-
-def draws_heat(fix: Fix, shown: Shown) -> bool:
-    """Whether the probability is drawn: where it is asked for, and where one circle cannot tell it."""
-    return fix.probability is not None and (shown.heat or confidence(fix) in ("split", "wide"))
 
 
 def coverage_deck(
@@ -172,35 +134,29 @@ def coverage_deck(
     """The campus, and where its training photos stand thick or thin."""
     theme = DARK if dark else LIGHT
     view = view or view_of(bundle)
-    layers = [_zone_layer(bundle, None, theme)] if shown.zones else []
+    layers = [_zone_layer(bundle, None, theme, lang)] if shown.zones else []
     if shown.photos:
         layers.append(_photo_layer(bundle, theme))
-    heat = None
-    if bundle.gallery is not None:
-        counts = photo_density(bundle.manifest.grid, bundle.gallery.local_m.astype(np.float64))
-        heat = _heat(bundle, bundle.manifest.grid, np.sqrt(counts), theme)
-    return _deck(view, layers, _style(bundle, lang, dark, heat), recentred)
+    return _deck(view, layers, _style(bundle, lang, dark, coverage_heat(bundle, dark=dark)), recentred)
 
 
-def photo_density(grid: Grid, local_m: Float, width_m: float = 6.0) -> Float:
-    """(N, 2) positions -> (rows, columns) photos per square metre, smoothed by a Gaussian of `width_m`."""
-    width = max(width_m, grid.cell_m / 2)
-    east = np.exp(-0.5 * ((grid.east_m - local_m[:, :1]) / width) ** 2)
-    north = np.exp(-0.5 * ((grid.north_m - local_m[:, 1:]) / width) ** 2)
-    return np.asarray(north.T @ east / (2 * np.pi * width**2))
-
-
-def view_of(bundle: Bundle, fix: Fix | None = None, truth: Place | None = None, room: Room = Room()) -> View:
+def view_of(
+    bundle: Bundle,
+    fix: Fix | None = None,
+    truth: Place | None = None,
+    room: Room = Room(),
+    shown: Shown = NOTHING_MORE,
+) -> View:
     """Where a map of a fix looks at first, or of the whole campus without one."""
     sides = room.width_px - 2 * _MARGIN_PX, room.height_px - 2 * _MARGIN_PX
-    seen = fitted_view(_in_view(bundle, fix, truth), bundle.manifest.frame, *sides)
+    seen = fitted_view(_in_view(bundle, fix, truth, shown), bundle.manifest.frame, *sides)
     # The middle of the map lies above that of the room, and right of it, by half of what is covered there.
     lon_per_px = 360 / (_TILE_PX * 2**seen.zoom)
     lat_per_px = lon_per_px * math.cos(math.radians(seen.lat))
     return replace(seen, lat=seen.lat + room.top_px / 2 * lat_per_px, lon=seen.lon + room.right_px / 2 * lon_per_px)
 
 
-def _in_view(bundle: Bundle, fix: Fix | None, truth: Place | None) -> Float:
+def _in_view(bundle: Bundle, fix: Fix | None, truth: Place | None, shown: Shown) -> Float:
     """(N, 2) local metres of what a first view must show."""
     frame, grid = bundle.manifest.frame, bundle.manifest.grid
     edges = np.array([[grid.west_m, grid.south_m], [grid.east_m[-1], grid.north_m[-1]]])
@@ -208,24 +164,19 @@ def _in_view(bundle: Bundle, fix: Fix | None, truth: Place | None) -> Float:
         return edges
     at = frame.to_local(fix.lat, fix.lon)
     radius68_m, radius95_m = radii_m(fix)
-    reach = max(1.25 * radius68_m, min(1.1 * radius95_m, 90.0), 25.0)
+    # Of a wide answer the dashed circle is all that says how far away it may be.
+    most_m = radius95_m if confidence(fix) == "wide" else 82.0
+    reach = max(1.25 * radius68_m, 1.1 * min(radius95_m, most_m), 25.0)
     points = [at - reach, at + reach]
     if (cone := view_cone(fix)) is not None:
         points += list(cone_m(at, *cone))
-    places = [Place(candidate.lat, candidate.lon) for candidate in fix.candidates]
+    places = [Place(candidate.lat, candidate.lon) for candidate in numbered_places(fix, shown)]
     points += [frame.to_local(place.lat, place.lon) + pad for place in places for pad in (-12.0, 12.0)]
     if truth is not None:
         there = frame.to_local(truth.lat, truth.lon)
         if np.hypot(*(there - at)) < 2_000.0:  # a truth in another town would shrink the campus to a dot
             points += [there - 8.0, there + 8.0]
     return np.array(points)
-
-
-def radii_m(fix: Fix) -> tuple[float, float]:
-    """The radii of a fix on the campus; no other is drawn."""
-    if fix.radii_m is None:
-        raise ValueError("a fix that is not of this campus has no circle")
-    return fix.radii_m
 
 
 def _deck(view: View, layers: list[pydeck.Layer], style: str, recentred: int) -> pydeck.Deck:
@@ -252,7 +203,7 @@ def _deck(view: View, layers: list[pydeck.Layer], style: str, recentred: int) ->
 
 # What every map of a campus shows, whatever the fix, is made once: for each photo anew it is most of a map's work.
 @lru_cache(maxsize=_CAMPUSES)
-def _outlines(bundle: Bundle) -> list[tuple[int, list[list[float]]]]:
+def outlines_of(bundle: Bundle) -> list[tuple[int, list[list[float]]]]:
     """Each zone that has an outline, by its index, and the outline's (lon, lat) corners."""
     drawn = [(index, zone) for index, zone in enumerate(bundle.manifest.zones) if len(zone.outline_m) >= 3]
     # All corners turned into degrees at once: a call for each zone costs far more.
@@ -269,9 +220,15 @@ def campus_map_of(bundle: Bundle) -> dict[str, Any]:
     return walked_map(bundle.manifest.zones, local_m, bundle.manifest.frame)
 
 
+def _zone_names(bundle: Bundle, lang: str) -> Callable[[str], str]:
+    """What the page calls a zone in a language: without a map of its own, zones are what a campus's map names."""
+    known = next((one for one in LANGUAGES if one == lang), None)
+    return str if known is None else Texts(known, local_names(bundle.campus_map, lang)).zone_name
+
+
 @lru_cache(maxsize=2 * _CAMPUSES)
 def names_of(bundle: Bundle, lang: str = "") -> list[Name]:
-    return names(campus_map_of(bundle), bundle.manifest.frame, lang)
+    return names(campus_map_of(bundle), bundle.manifest.frame, lang, _zone_names(bundle, lang))
 
 
 @lru_cache(maxsize=2 * _CAMPUSES)
@@ -285,17 +242,17 @@ def _style(bundle: Bundle, lang: str, dark: bool, heat: Picture | None) -> str:
     return style_url(campus_map_of(bundle), labels_of(bundle, lang), heat, dark=dark)
 
 
-def _zone_layer(bundle: Bundle, fix: Fix | None, theme: Theme) -> pydeck.Layer:
-    answer = -1 if fix is None else fix.zone.id
+def _zone_layer(bundle: Bundle, fix: Fix | None, theme: Theme, lang: str) -> pydeck.Layer:
+    answer, called = -1 if fix is None else fix.zone.id, _zone_names(bundle, lang)
     rows = [
         {
-            "name": bundle.manifest.zones[index].name,
+            "name": called(bundle.manifest.zones[index].name),
             "outline": outline,
             "fill": [*theme.zone, 52 if index == answer else 0],
             "line": [*theme.zone, 230 if index == answer else 60],
             "width": 3 if index == answer else 1,
         }
-        for index, outline in _outlines(bundle)
+        for index, outline in outlines_of(bundle)
     ]
     rows.sort(key=lambda row: row["width"])  # the answer's outline over its neighbours'
     return layer(
@@ -304,45 +261,12 @@ def _zone_layer(bundle: Bundle, fix: Fix | None, theme: Theme) -> pydeck.Layer:
     )  # fmt: skip
 
 
-def _heat(bundle: Bundle, grid: Grid, value: Float, theme: Theme) -> Picture:
-    """A (rows, columns) grid as a picture on the map, below its names, turned as the grid is to north."""
-    share = value / max(float(value.max()), 1e-12)
-    warm = share > _LEAST_HEAT
-    rows, columns = _span(np.asarray(warm.any(axis=1))), _span(np.asarray(warm.any(axis=0)))
-    share = share[rows, columns]
-    west, south = grid.west_m + columns.start * grid.cell_m, grid.south_m + rows.start * grid.cell_m
-    north, east = south + share.shape[0] * grid.cell_m, west + share.shape[1] * grid.cell_m
-    corners = lonlat(bundle, [[west, north], [east, north], [east, south], [west, south]])
-    return Picture(_heat_png(share, theme), tuple((lon, lat) for lon, lat in corners))
-
-
-def _span(kept: NDArray[np.bool_]) -> slice:
-    """The part from the first to the last true value, with one more on each side."""
-    at = np.flatnonzero(kept)
-    return slice(max(int(at[0]) - 1, 0), int(at[-1]) + 2) if len(at) else slice(0, 1)
-
-
-def _heat_png(share: Float, theme: Theme) -> str:
-    """(rows, columns) in 0..1, row 0 in the south -> a PNG in a data URL."""
-    from PIL import Image
-
-    stops, ramp = np.array([0.0, 0.45, 1.0]), np.array(theme.heat, np.float64)
-    colour = np.stack([np.interp(share, stops, ramp[:, channel]) for channel in range(3)], axis=-1)
-    alpha = np.where(share > _LEAST_HEAT, 30 + 170 * share**0.6, 0.0)
-    rgba = np.concatenate([colour, alpha[..., None]], axis=-1).round().astype(np.uint8)[::-1]
-    buffer = io.BytesIO()
-    Image.fromarray(rgba).save(buffer, "PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
-
-
 def _photo_layer(bundle: Bundle, theme: Theme) -> pydeck.Layer:
-    """The places of the training photos, at most _MOST_PHOTOS of them."""
-    local_m = np.empty((0, 2)) if bundle.gallery is None else bundle.gallery.local_m
-    rows = [{"at": at} for at in lonlat(bundle, local_m[:: 1 + len(local_m) // _MOST_PHOTOS])]
+    rows = [{"at": at} for at in lonlat(bundle, photos_m(bundle))]
     return dots("photos", rows, 2.5, [*theme.track, 190], [*theme.halo, 200], 1)
 
 
-def _fix_layers(bundle: Bundle, fix: Fix, theme: Theme) -> list[pydeck.Layer]:
+def _fix_layers(bundle: Bundle, fix: Fix, shown: Shown, theme: Theme) -> list[pydeck.Layer]:
     at = bundle.manifest.frame.to_local(fix.lat, fix.lon)
     radius68_m, radius95_m = radii_m(fix)
     here = [{"at": rounded([fix.lon, fix.lat])}]
@@ -361,7 +285,7 @@ def _fix_layers(bundle: Bundle, fix: Fix, theme: Theme) -> list[pydeck.Layer]:
             dots("radius68", here, round(radius68_m, 2), [*theme.fix, 26], [*theme.fix, 255], 3, units="meters"),
             dots("fix", here, 8, [*theme.fix, 255], [*theme.halo, 255], 3),
         ]
-    if others := places_to_name(fix):
+    if others := numbered_places(fix, shown):
         rows = [
             {"at": rounded([candidate.lon, candidate.lat]), "text": str(number)}
             for number, candidate in enumerate(others, start=1)
@@ -388,9 +312,20 @@ def _truth_layers(bundle: Bundle, fix: Fix, truth: Place, theme: Theme) -> list[
     ]
 
 
-def _track_layers(track: Iterable[Place], theme: Theme) -> list[pydeck.Layer]:
-    places = [rounded([place.lon, place.lat]) for place in track]
-    layers = [dots("track", [{"at": at} for at in places], 4, [*theme.track, 200], [*theme.halo, 200], 1)]
-    if len(places) > 1:
-        layers.insert(0, path_layer("track_line", [{"path": places}], [*theme.track, 140], 2))
+def _track_layers(track: Sequence[Sequence[Place]], theme: Theme) -> list[pydeck.Layer]:
+    """A dot for each of the newest places, and a line through those of each walk."""
+    paths = [[rounded([place.lon, place.lat]) for place in walk] for walk in newest(track)]
+    rows = [{"at": at} for path in paths for at in path]
+    layers = [dots("track", rows, 4, [*theme.track, 200], [*theme.halo, 200], 1)]
+    if lines := [{"path": path} for path in paths if len(path) > 1]:
+        layers.insert(0, path_layer("track_line", lines, [*theme.track, 140], 2))
     return layers
+
+
+def newest(track: Sequence[Sequence[Place]]) -> list[list[Place]]:
+    """The end of a track, as much as the map draws; each walk by itself."""
+    left, found = _TRACK_LENGTH, []
+    for walk in reversed(track):
+        found.append(list(walk[max(0, len(walk) - left) :]))
+        left -= len(found[-1])
+    return [walk for walk in reversed(found) if walk]

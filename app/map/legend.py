@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from app.map.deck import NOTHING_MORE, Place, Shape, Shown, draws_heat, view_cone
+from app.map.deck import Place, Shape
+from app.map.drawn import NOTHING_MORE, Shown, draws_heat, numbered_places, view_cone
 from app.map.shapes import DARK, LIGHT
-from core.locate.confidence import confidence, places_to_name
+from core.locate.confidence import confidence
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,7 +35,7 @@ def legend(
     fix: Fix | None,
     *,
     truth: Place | None = None,
-    track: Sequence[Place] = (),
+    track: Sequence[Sequence[Place]] = (),
     shown: Shown = NOTHING_MORE,
     dark: bool = False,
 ) -> list[LegendItem]:
@@ -47,7 +48,7 @@ def legend(
         items.append(LegendItem("radius95", "dashed", theme.fix))
         if draws_heat(fix, shown):
             items.append(LegendItem("probability", "heat", theme.heat[1]))
-        if places_to_name(fix):
+        if numbered_places(fix, shown):
             items.append(LegendItem("candidate", "number", theme.candidate))
         if view_cone(fix) is not None:
             items.append(LegendItem("heading", "cone", theme.fix))

@@ -9,17 +9,19 @@ from urllib.parse import quote
 
 import numpy as np
 
-from app.map.deck import Place, Room, campus_map_of, names_of, radii_m, view_cone, view_of
+from app.map.deck import Place, Room, campus_map_of, names_of, newest, outlines_of, view_of
+from app.map.drawn import NOTHING_MORE, Shown, numbered_places, photos_m, radii_m, view_cone
+from app.map.heat import coverage_heat, fix_heat
 from app.map.shapes import DARK, LIGHT, Theme, cone_m, css
 from core.campus import basemap
-from core.locate.confidence import confidence, places_to_name
+from core.locate.confidence import confidence
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Sequence
 
     from numpy.typing import NDArray
 
-    from core.campus.basemap import Name, View
+    from core.campus.basemap import Label, Name, Picture, View
     from core.campus.bundle import Bundle
     from core.locate.fix import Fix
 
@@ -36,18 +38,21 @@ def still_map(
     fix: Fix | None = None,
     *,
     truth: Place | None = None,
+    track: Sequence[Sequence[Place]] = (),
+    shown: Shown = NOTHING_MORE,
+    coverage: bool = False,
     view: View | None = None,
     room: Room | None = None,
     lang: str = "",
     dark: bool = False,
 ) -> str:
-    """The map that `campus_deck` draws at first, as an SVG in a data URL, at the same scale about the same middle.
+    """The map that `campus_deck`, or `coverage_deck`, draws at first, as an SVG in a data URL, at the same scale.
 
     With `room` the names that the map's edge would cut there are left out.
     """
     if fix is not None and fix.refused:
         fix = None
-    view = view or view_of(bundle, fix, truth)
+    view = view or view_of(bundle, fix, truth, shown=shown)
     frame = bundle.manifest.frame
     px_per_m = px_per_metre(view)
     middle = frame.to_local(view.lat, view.lon)
@@ -57,30 +62,82 @@ def still_map(
         return round(WIDTH_PX / 2 + east * px_per_m, 1), round(HEIGHT_PX / 2 - north * px_per_m, 1)
 
     colours, theme = (basemap.DARK, DARK) if dark else (basemap.LIGHT, LIGHT)
-    ground = _ground(bundle, dark)
     turned = f"scale({px_per_m:.5f}) translate({-middle[0]:.2f} {middle[1]:.2f})"
-    parts = []
-    halo = css(theme.halo)
-    style = f"{_AS_THEY_STAND} stroke='{halo}' stroke-width='3' paint-order='stroke'"
+    heat = coverage_heat(bundle, dark=dark) if coverage else fix_heat(bundle, fix, shown, dark=dark)
+    parts = [] if heat is None else [_heat(heat, at)]
     whole = [name for name in names_of(bundle, lang) if room is None or _is_whole(name, middle, px_per_m, room)]
-    for label in basemap.labels(whole, frame, view.zoom):
-        (x, y), ink = at(label.lat, label.lon), basemap.ink_of(label, dark=dark)
-        lines = label.text.split("\n")
-        top = y + 4 - 6.5 * (len(lines) - 1)  # of the first line's foot: the lines stand about the place
-        for row, line in enumerate(lines):
-            parts.append(f"<text x='{x}' y='{top + 13 * row:.1f}' fill='{ink}' {style}>{escape(line)}</text>")
+    parts += _names(basemap.labels(whole, frame, view.zoom), at, theme, dark=dark)
+    if shown.zones:
+        parts += _zones(bundle, fix, at, theme)
+    if shown.photos:
+        parts.append(_photos(bundle, at, theme))
+    parts += _track(track, at, theme)
     if fix is not None:
-        parts += _answer(fix, at, px_per_m, theme)
+        parts += _answer(fix, shown, at, px_per_m, theme)
         if (cone := view_cone(fix)) is not None:
             outline = frame.to_latlon(cone_m(frame.to_local(fix.lat, fix.lon), *cone))
-            points = " ".join(f"{x},{y}" for x, y in (at(lat, lon) for lat, lon in outline))
+            points = _joined(at(lat, lon) for lat, lon in outline)
             parts.append(f"<polygon points='{points}' fill='{css(theme.fix)}' fill-opacity='.35'/>")
         if truth is not None:
             parts += _truth(at(fix.lat, fix.lon), at(truth.lat, truth.lon), theme)
     head = f"<svg xmlns='http://www.w3.org/2000/svg' width='{WIDTH_PX}' height='{HEIGHT_PX}' {_LETTERS}>"
     head += f"<rect width='100%' height='100%' fill='{colours['ground']}'/>"
     head += f"<g transform='translate({WIDTH_PX // 2} {HEIGHT_PX // 2}) {turned}'>"
-    return f"data:image/svg+xml,{_quoted(head)}{ground}{_quoted('</g>' + ''.join(parts) + '</svg>')}"
+    return f"data:image/svg+xml,{_quoted(head)}{_ground(bundle, dark)}{_quoted('</g>' + ''.join(parts) + '</svg>')}"
+
+
+def _joined(points: Iterable[tuple[float, float]]) -> str:
+    return " ".join(f"{x},{y}" for x, y in points)
+
+
+def _names(told: Sequence[Label], at: At, theme: Theme, *, dark: bool) -> list[str]:
+    parts = []
+    style = f"{_AS_THEY_STAND} stroke='{css(theme.halo)}' stroke-width='3' paint-order='stroke'"
+    for label in told:
+        (x, y), ink = at(label.lat, label.lon), basemap.ink_of(label, dark=dark)
+        lines = label.text.split("\n")
+        top = y + 4 - 6.5 * (len(lines) - 1)  # of the first line's foot: the lines stand about the place
+        for row, line in enumerate(lines):
+            parts.append(f"<text x='{x}' y='{top + 13 * row:.1f}' fill='{ink}' {style}>{escape(line)}</text>")
+    return parts
+
+
+def _heat(heat: Picture, at: At) -> str:
+    """A picture whose sides run along the campus's own axes, as this map's do."""
+    (west, north), _, (east, south), _ = (at(lat, lon) for lon, lat in heat.corners)
+    size = f"width='{east - west:.1f}' height='{south - north:.1f}' preserveAspectRatio='none'"
+    return f"<image href='{heat.url}' x='{west}' y='{north}' {size}/>"
+
+
+def _zones(bundle: Bundle, fix: Fix | None, at: At, theme: Theme) -> list[str]:
+    """The zones' outlines; the answer's is filled, and drawn over its neighbours'."""
+    answer = -1 if fix is None else fix.zone.id
+    parts = []
+    for index, outline in sorted(outlines_of(bundle), key=lambda zone: zone[0] == answer):
+        look = "fill-opacity='.2' stroke-width='3'" if index == answer else "fill-opacity='0' stroke-opacity='.24'"
+        colour, points = css(theme.zone), _joined(at(lat, lon) for lon, lat in outline)
+        parts.append(f"<polygon points='{points}' fill='{colour}' stroke='{colour}' {look}/>")
+    return parts
+
+
+def _photos(bundle: Bundle, at: At, theme: Theme) -> str:
+    """A dot for each training photo: lines of no length with round ends."""
+    places = bundle.manifest.frame.to_latlon(photos_m(bundle).astype(np.float64))
+    path = "".join(f"M{x} {y}h0" for x, y in (at(lat, lon) for lat, lon in places))
+    return (
+        f"<path d='{path}' stroke='{css(theme.track)}' stroke-opacity='.75' stroke-width='5' stroke-linecap='round'/>"
+    )
+
+
+def _track(track: Sequence[Sequence[Place]], at: At, theme: Theme) -> list[str]:
+    """The earlier places, and a line through those of each walk."""
+    colour, parts = css(theme.track), []
+    for walk in newest(track):
+        points = [at(place.lat, place.lon) for place in walk]
+        line = f"fill='none' stroke='{colour}' stroke-opacity='.55' stroke-width='2'"
+        parts.append(f"<polyline points='{_joined(points)}' {line}/>")
+        parts += [f"<circle cx='{x}' cy='{y}' r='4' fill='{colour}' stroke='{css(theme.halo)}'/>" for x, y in points]
+    return parts
 
 
 def _is_whole(name: Name, middle_m: NDArray[np.float64], px_per_m: float, room: Room) -> bool:
@@ -136,7 +193,7 @@ def _drawn(feature: dict[str, Any], at: At, colours: dict[str, str]) -> str:
     return f"<path d='{path}' fill='{colour}' fill-rule='evenodd'{edge}/>"
 
 
-def _answer(fix: Fix, at: At, px_per_m: float, theme: Theme) -> list[str]:
+def _answer(fix: Fix, shown: Shown, at: At, px_per_m: float, theme: Theme) -> list[str]:
     """The dashed circle, disc and dot where there is one place, and the numbered places where there are several."""
     blue, red, halo = css(theme.fix), css(theme.candidate), css(theme.halo)
     x, y = at(fix.lat, fix.lon)
@@ -148,7 +205,7 @@ def _answer(fix: Fix, at: At, px_per_m: float, theme: Theme) -> list[str]:
             f"{middle} r='{inner}' fill='{blue}' fill-opacity='.14' stroke='{blue}' stroke-width='2'/>",
             f"{middle} r='8' fill='{blue}' stroke='{halo}' stroke-width='3'/>",
         ]
-    for number, place in enumerate(places_to_name(fix), start=1):
+    for number, place in enumerate(numbered_places(fix, shown), start=1):
         x, y = at(place.lat, place.lon)
         parts.append(
             f"<circle cx='{x}' cy='{y}' r='12' fill='{red}' stroke='{halo}' stroke-width='2'/>"

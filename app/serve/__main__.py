@@ -1,4 +1,4 @@
-"""Open the field app to phones on the local network: python -m app.serve."""
+"""The command line `python -m app.serve`."""
 
 from __future__ import annotations
 

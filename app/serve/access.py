@@ -213,8 +213,8 @@ def page_policy(host: str) -> dict[str, str]:
     """What browsers are told of every answer; `host` with its port.
 
     Streamlit needs scripts in the page, and its charts build some from text; but all of them come from here, and
-    nothing is sent or fetched elsewhere. No Strict-Transport-Security: it would take from phones the way past a
-    warning that they need until the certificate is installed, and browsers ignore it for addresses.
+    nothing is sent or fetched elsewhere. HSTS would remove the browser's "proceed anyway" button, which phones need
+    until the certificate is installed. Browsers ignore it for addresses.
     """
     policy = (
         "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; style-src 'self' 'unsafe-inline'; "

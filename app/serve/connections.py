@@ -27,8 +27,10 @@ from app.serve.api.problems import problem_response
 log = logging.getLogger(__name__)
 
 HANDSHAKE_S, GOODBYE_S = 10.0, 5.0
-STRANGER_S = 30.0  # from the first packet to the end, for whoever has not shown the key
-SILENT_S = 30.0  # in the middle of a request, for whoever has
+GONE_S, SWEEP_S = 30.0, 1.0  # what is overdue is gone within GONE_S; the server looks for it every SWEEP_S
+# One SWEEP_S until the next look, and another where the event loop is busy.
+STRANGER_S = GONE_S - 2 * SWEEP_S  # from the first packet, for whoever has not shown the key
+SILENT_S = GONE_S - 2 * SWEEP_S  # in the middle of a request, for whoever has
 KEEP_ALIVE_S = 5  # between two requests
 MOST = 2048  # connections at once
 RESERVED_HANDLES = 96  # of the process: files, Streamlit, libraries
@@ -198,7 +200,7 @@ class GuardedServer(uvicorn.Server):
 
     async def _sweep(self) -> None:
         while True:
-            await asyncio.sleep(1.0)
+            await asyncio.sleep(SWEEP_S)
             self._connections.sweep()
 
     async def _accept(self, listener: socket.socket) -> None:

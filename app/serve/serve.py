@@ -10,7 +10,6 @@ import logging
 import os
 import socket
 import sys
-import tempfile
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack, closing, suppress
@@ -35,13 +34,16 @@ from app.serve.watched_server import WatchedServer
 from app.serve.web import INSTALL_PATH, Site, field_app, redirect_app
 from app.settings import Settings, give, settings
 from core.campus.bundle import Bundle
-from core.cli.log_lines import add_log_argument, use_log
+from core.cli.log_lines import add_log_argument, in_json, use_log
 from core.cli.service_manager import ServiceManager
 from core.errors import CampusError
+from core.io.files import check_writable
 from core.io.private_files import data_folder
 from core.locate.localizer import DEMO_BUNDLE
 from core.photo.blur.blur import process_blur
 from core.photo.blur.models import REQUIREMENTS
+
+log = logging.getLogger(__name__)
 
 HTTPS_PORT, HTTP_PORT = 8443, 8080
 EVERY_ADDRESS = "0.0.0.0"
@@ -98,28 +100,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _port(text: str) -> int:
-    port = int(text)
-    if not 0 <= port <= 65535:
-        raise argparse.ArgumentTypeError(f"{text} is not a port: 0 to 65535")
-    return port
+    if not (text.isdecimal() and int(text) <= 65535):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port: 0 to 65535")
+    return int(text)
 
 
 def _workers(text: str) -> int:
-    count = int(text)
-    if not 1 <= count <= 64:
-        raise argparse.ArgumentTypeError(f"{text} processes: 1 to 64")
-    return count
+    if not (text.isdecimal() and 1 <= int(text) <= 64):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of processes: 1 to 64")
+    return int(text)
 
 
 def main(args: argparse.Namespace) -> int:
     use_log(args.log)
     default = Settings.from_environment()
-    folder = None if args.no_inbox else args.inbox or default.inbox
+    inbox = None if args.no_inbox else args.inbox or default.inbox
     chosen = Settings(
         args.bundle.resolve() if args.bundle else default.bundle,
         args.keep_photos.resolve() if args.keep_photos else default.keep_photos,
-        folder.resolve() if folder else None,
-        collects=folder is not None,
+        inbox.resolve() if inbox else None,
+        collects=inbox is not None,
         names_zones=args.name_zones or default.names_zones,
         blur=args.blur or default.blur,
     )
@@ -127,21 +127,22 @@ def main(args: argparse.Namespace) -> int:
     if chosen.blur:
         process_blur()  # as is an absent detector
     if chosen.keep_photos is not None:
-        check_writable(chosen.keep_photos)
+        check_holds_photos(chosen.keep_photos, "choose another --keep-photos")
+    if chosen.inbox is not None:
+        check_holds_photos(chosen.inbox, "choose another --inbox, or --no-inbox")
     give(chosen)  # to the pages, which run in this process
-    folder = args.certs if args.certs is not None else data_folder()
+    keys = args.certs if args.certs is not None else data_folder()
     with ExitStack() as open_sockets:
         secure = open_sockets.enter_context(listen(args.host, args.port, "--port"))
         plain = open_sockets.enter_context(listen(args.host, args.http_port, "--http-port"))
         addresses = reached_at(args.host)
-        names = Names(host_names(), tuple(dict.fromkeys((*addresses, "127.0.0.1", "::1"))))
-        authority, server_file = ensure(folder, names)
+        authority, server_file = ensure(keys, names_at(args.host))
         site = Site(
             host=_in_address(addresses[0]),
             port=secure.getsockname()[1],
             certificate=authority.der,
             fingerprint=authority.fingerprint,
-            key=None if args.open else access_key(folder, new=args.new_key),
+            key=None if args.open else access_key(keys, new=args.new_key),
         )
         workers = open_sockets.enter_context(closing(LocateWorkers(bundle.path, args.workers)))
         process_gate().widen(args.workers + 1)  # one photo lies ready for the process that is done first
@@ -150,23 +151,19 @@ def main(args: argparse.Namespace) -> int:
             secure,
             plain,
             server_file,
-            partial(renewed, folder, names),
+            partial(renew, keys, args.host),
             addresses,
             api_app(bundle, Service(workers, Walks(bundle.path), process_gate()), process_inbox()),
         )
     return 0
 
 
-def check_writable(folder: Path) -> None:
-    """Make a folder for photos, of this user alone. Raises CampusError where files cannot be written to it."""
+def check_holds_photos(folder: Path, remedy: str) -> None:
+    """Raise CampusError where photos cannot be written to a folder, which its first photo makes."""
     try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
+        check_writable(folder / "photo")
     except OSError as error:
-        raise CampusError(
-            f"photos cannot be kept here ({error.strerror})", path=folder, remedy="choose another --keep-photos"
-        ) from error
+        raise CampusError(f"photos cannot be kept here ({error.strerror})", path=folder, remedy=remedy) from error
 
 
 def listen(host: str, port: int, option: str) -> socket.socket:
@@ -196,6 +193,17 @@ def reached_at(host: str) -> tuple[str, ...]:
     if host not in (EVERY_ADDRESS, "::"):
         return (socket.gethostbyname(host) if ":" not in host else host,)
     return lan_addresses() or ("127.0.0.1",)
+
+
+def names_at(host: str) -> Names:
+    """What a certificate is to vouch for now, with addresses as certificates write them."""
+    found = (ipaddress.ip_address(address.partition("%")[0]) for address in (*reached_at(host), "127.0.0.1", "::1"))
+    return Names(host_names(), tuple(dict.fromkeys(map(str, found))))
+
+
+def renew(keys: Path, host: str) -> bool:
+    """Make the certificate anew where it is due, or this machine has other addresses by now; whether it was made."""
+    return renewed(keys, names_at(host))
 
 
 def serve(
@@ -257,7 +265,16 @@ def serve(
         redirecting.join(5)
     if not server.started:
         raise CampusError("the server could not start; the lines above say why")
-    print("stopped", file=sys.stderr)
+    _say_stopped()
+
+
+def _say_stopped() -> None:
+    """The last line on standard error, in the form that the log has."""
+    if in_json():
+        log.setLevel(logging.INFO)
+        log.info("stopped")
+    else:
+        print("stopped", file=sys.stderr)
 
 
 def announcement(site: Site, http_port: int, addresses: tuple[str, ...], chosen: Settings | None = None) -> str:

@@ -29,6 +29,7 @@ from app.serve.addresses import host_names
 from app.serve.api.application import PATHS as API_PATHS
 from app.serve.api.problems import problem_response
 from app.serve.web_texts import TEXTS
+from app.uploads import keep_uploads_in_memory
 
 if TYPE_CHECKING:
     from streamlit.starlette import App
@@ -60,21 +61,20 @@ class Site:
     key: str | None
 
 
-def field_app(
-    site: Site, api: ASGIApp, pages: Sequence[BaseRoute] = (), script: Path = REPOSITORY / "streamlit_app.py"
-) -> App:
+def field_app(site: Site, api: ASGIApp, pages: Sequence[BaseRoute] = ()) -> App:
     """The field app, the HTTP interface and other `pages` behind the lock (unless the site has no key), compressed,
     with the pages around them.
     """
     from streamlit.starlette import App
 
+    keep_uploads_in_memory()
     middleware = [Middleware(SameOrigin, names=host_names())]
     if site.key is not None:
         open_paths = frozenset({INSTALL_PATH, CERTIFICATE_PATH, PEM_PATH, "/healthz"})
         middleware.append(Middleware(Lock, key=site.key, page=lock_page, open_paths=open_paths, attempts=Attempts()))
     middleware.append(compressed())
     return App(
-        script,
+        REPOSITORY / "streamlit_app.py",
         routes=[*(Route(path, api) for path in API_PATHS), *pages, *app_routes(site), *install_routes(site)],
         middleware=middleware,
     )

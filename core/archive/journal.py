@@ -1,7 +1,7 @@
 """Rows in a file that a kill cannot spoil: whole lines only, and what is there need not be done again.
 
 JSON lines and CSV are appended to. Parquet has no such lines, so its rows wait in NAME.parquet.rows.jsonl and become
-the table once all are there; a table that is gone on with is such rows again first.
+the table once all are there; a table that is resumed becomes such rows again first.
 """
 
 from __future__ import annotations
@@ -13,21 +13,22 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 from core.archive.rows import COLUMNS, Row, schema
 from core.errors import CampusError, MissingDependency
 from core.io.csv_cells import as_it_was, harmless
-from core.io.files import check_replaceable, written_atomically
+from core.io.files import check_replaceable, try_lock, written_atomically
 from core.photo.names import as_text
 
 FORMATS = (".jsonl", ".csv", ".parquet")
 
 
 class Journal:
-    """A file of rows, opened to be written or gone on with; use it in a `with` block.
+    """A file of rows, opened to be written or resumed; use it in a `with` block.
 
-    Raises CampusError where `out` is of no known format, exists without `resume`, or holds something else.
+    Raises CampusError where `out` is of no known format, exists without `resume`, holds something else, or is being
+    written by another run.
     """
 
     def __init__(self, out: Path, resume: bool = False) -> None:
@@ -44,7 +45,7 @@ class Journal:
         if self._lines is not self.out and self.out.exists() and not self._lines.exists():
             self._done = _parquet_photos(self.out)
             return self
-        self._file = self._lines.open("a+b")
+        self._file = self._opened("a+b")
         try:
             self._done = frozenset(self._whole_lines(self._file))
         except BaseException:
@@ -91,10 +92,20 @@ class Journal:
     def _lines_of_table(self) -> BinaryIO:
         """The rows of a finished Parquet table as lines again, to add more to."""
         _, parquet = _pyarrow()
+        if self._lines.exists():
+            raise _in_use(self.out)  # it was not there when this run began
         with written_atomically(self._lines) as temporary, temporary.open("w", encoding="utf-8") as stream:
             for row in parquet.read_table(self.out).to_pylist():
                 stream.write(json.dumps(row, ensure_ascii=False) + "\n")
-        return self._lines.open("ab")
+        return self._opened("ab")
+
+    def _opened(self, mode: Literal["ab", "a+b"]) -> BinaryIO:
+        """The file of lines, held by this run until it is closed."""
+        file = self._lines.open(mode)
+        if not try_lock(file.fileno()):
+            file.close()
+            raise _in_use(self.out)
+        return file
 
     def _whole_lines(self, file: BinaryIO) -> list[str]:
         """The photos that have a whole row; what a killed writer left of another is cut off."""
@@ -120,7 +131,7 @@ def _csv_photos(text: str) -> list[str]:
     rows = list(csv.reader(io.StringIO(text, newline="")))
     if rows and tuple(rows[0]) != COLUMNS:
         raise ValueError(rows[0])
-    return [as_it_was(row[0]) for row in rows[1:]]
+    return [as_it_was(row[0]) for row in rows[1:] if row]  # an editor may leave an empty line
 
 
 def _one_line(text: str) -> str:
@@ -132,6 +143,10 @@ def _csv_line(cells: Any) -> bytes:
     text = io.StringIO(newline="")
     csv.writer(text, lineterminator="\n").writerow(_one_line(cell) if isinstance(cell, str) else cell for cell in cells)
     return text.getvalue().encode()
+
+
+def _in_use(path: Path) -> CampusError:
+    return CampusError("another run writes it", path=path, remedy="wait for its end, or choose another --out")
 
 
 def _no_rows(path: Path) -> CampusError:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from core.archive.journal import FORMATS, Journal
 from core.archive.photos import Shard, archive_photos
-from core.archive.rows import Tally
+from core.archive.rows import ArchiveTally
 from core.archive.run import locate_archive
+from core.campus.bundle import Bundle
 from core.errors import CampusError, OccupiedError
 
 SOME_FAILED = 1  # the exit code where rows with reasons are among those written
@@ -45,6 +46,7 @@ def locate(places: Sequence[str], bundle: Path, args: argparse.Namespace) -> int
     """Locate the archive as the options say; 0, or 1 where photos could not be located. Raises CampusError."""
     if args.jobs < 1:
         raise CampusError("must be at least 1", path=f"--jobs {args.jobs}")
+    Bundle.load(bundle)  # where it is none, no table of its is left in the way of the next try
     if args.ray is not None:
         return _on_cluster(places, bundle, args)
     for url in (place for place in places if "://" in place):
@@ -53,9 +55,7 @@ def locate(places: Sequence[str], bundle: Path, args: argparse.Namespace) -> int
     try:
         opened = Journal(Path(args.out), args.resume)
     except OccupiedError as error:
-        if not error.replaceable:
-            raise
-        remedy = "go on with it by --resume, or choose another --out"
+        remedy = f"{'go on with it by --resume, or ' if error.replaceable else ''}choose another --out"
         raise CampusError(error.reason, path=error.path, remedy=remedy) from error
     with opened as journal:
         tally = locate_archive(photos, bundle, journal, args.jobs)
@@ -63,6 +63,8 @@ def locate(places: Sequence[str], bundle: Path, args: argparse.Namespace) -> int
 
 
 def _on_cluster(places: Sequence[str], bundle: Path, args: argparse.Namespace) -> int:
+    if args.jobs != 1:
+        raise CampusError("is of one machine's processes", path=f"--jobs {args.jobs}", remedy="leave it out with --ray")
     from core.archive.ray_cluster import locate_on_cluster
 
     if not str(args.out).endswith(".parquet"):
@@ -73,7 +75,7 @@ def _on_cluster(places: Sequence[str], bundle: Path, args: argparse.Namespace) -
     return _told(args.out, tally)
 
 
-def _told(out: str, tally: Tally) -> int:
+def _told(out: str, tally: ArchiveTally) -> int:
     before = f", {tally.before} were there already" if tally.before else ""
     print(f"{out}: {tally.located} photos located, {tally.failed} could not be{before}", file=sys.stderr)
     return SOME_FAILED if tally.failed else 0

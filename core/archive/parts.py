@@ -38,7 +38,7 @@ class Parts:
                 self.before = set(held.to_table(["photo"])["photo"].to_pylist())
             except (pyarrow.ArrowInvalid, OSError) as error:
                 remedy = "choose another --out, or take away what is no part of it"
-                raise CampusError(f"cannot be gone on with ({reason_of(error)})", path=out, remedy=remedy) from error
+                raise CampusError(f"cannot be resumed ({reason_of(error)})", path=out, remedy=remedy) from error
 
     def add(self, row: Row) -> None:
         self._rows.append(row.as_dict())

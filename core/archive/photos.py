@@ -37,7 +37,8 @@ def archive_photos(places: Iterable[str], shard: Shard | None = None) -> list[st
     """The photos that files, folders (with all below them) and patterns (`*`, `**`) name, sorted, each once.
 
     Only regular files count in folders and patterns; a file named by itself is taken as it is, so that its trouble
-    becomes a row. Raises CampusError where a folder or pattern holds no photo.
+    becomes a row, as that of a folder that cannot be read does. Raises CampusError where a folder or pattern holds no
+    photo.
     """
     found: set[str] = set()
     for place in places:
@@ -51,7 +52,10 @@ def archive_photos(places: Iterable[str], shard: Shard | None = None) -> list[st
 
 def _below(place: str) -> Iterator[str]:
     if Path(place).is_dir():
-        yield from (str(path) for path in Path(place).rglob("*") if _is_photo(path))
+        unreadable: list[str] = []
+        for folder, _, names in os.walk(place, onerror=lambda error: unreadable.append(str(Path(error.filename)))):
+            yield from (str(path) for path in map(Path(folder).joinpath, names) if _is_photo(path))
+        yield from unreadable
     elif glob.has_magic(place) and not Path(place).exists():
         yield from (name for name in glob.iglob(place, recursive=True) if _is_photo(Path(name)))
     else:

@@ -13,8 +13,8 @@ from typing import Any
 
 from core.archive.parts import Parts
 from core.archive.photos import Shard
-from core.archive.rows import Row, Tally, row_of
-from core.archive.run import opened, with_progress
+from core.archive.rows import ArchiveTally, Row
+from core.archive.run import located, opened, with_progress
 from core.archive.stores import StoredPhoto, stored_photos
 from core.errors import CampusError, MissingDependency, reason_of
 from core.locate.many import BATCH
@@ -31,9 +31,10 @@ _RETRIES = 3  # of a task whose node or process is lost, before its photos are t
 def locate_on_cluster(
     places: Iterable[str], bundle: Path, out: str, address: str | None, *,
     shard: Shard | None = None, resume: bool = False,
-) -> Tally:  # fmt: skip
-    """Locate files, folders, patterns or URLs on the cluster at `address` (None: this machine) into the folder `out`.
+) -> ArchiveTally:  # fmt: skip
+    """Locate files, folders, patterns or URLs on the cluster at `address` into the folder `out`.
 
+    `address` None: the cluster at $RAY_ADDRESS, else the Ray that runs on this machine, else one that is started on it.
     Photos on a disk and the bundle must be readable under the same path on every node. A photo that cannot be located
     is a row with its reason, and a lost node costs only time. `resume`: what `out` holds is not located again.
     Raises CampusError.
@@ -50,7 +51,7 @@ def locate_on_cluster(
         for row in with_progress(rows, len(photos), len(photos) - len(left)):
             parts.add(row)
             failed += row.error is not None
-    return Tally(len(left) - failed, failed, len(photos) - len(left))
+    return ArchiveTally(len(left) - failed, failed, len(photos) - len(left))
 
 
 def _cores(address: str | None) -> int:
@@ -82,7 +83,7 @@ def on_cores(tasks: Iterable[Photos], locate: Callable[[Photos, str], Sequence[R
     remote = ray.remote(num_cpus=1, max_retries=_RETRIES)(locate)
     waiting, running = iter(tasks), dict[Any, Photos]()
     while True:
-        for task in islice(waiting, _AHEAD - len(running)):
+        for task in islice(waiting, max(0, _AHEAD - len(running))):  # a lost task runs on as many
             running[remote.remote(task, bundle)] = task
         if not running:
             return
@@ -102,5 +103,5 @@ def on_cores(tasks: Iterable[Photos], locate: Callable[[Photos, str], Sequence[R
 
 
 def _locate(photos: Photos, bundle: str) -> list[Row]:
-    fixes = opened(Path(bundle)).locate_many((photo.source for photo in photos), BATCH, _READERS)
-    return [row_of(photo.name, fix) for photo, fix in zip(photos, fixes, strict=True)]
+    names, sources = [photo.name for photo in photos], [photo.source for photo in photos]
+    return list(located(opened(Path(bundle)), names, sources, _READERS))

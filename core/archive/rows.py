@@ -44,7 +44,7 @@ _NUMBERS = frozenset(
 
 
 @dataclass(frozen=True)
-class Tally:
+class ArchiveTally:
     """How many photos of an archive were located, how many could not be, and how many had rows before."""
 
     located: int

@@ -11,11 +11,12 @@ from concurrent.futures.process import BrokenProcessPool
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from core.archive.journal import Journal
-from core.archive.rows import Row, Tally, row_of
+from core.archive.rows import ArchiveTally, Row, row_of
 from core.cli.orphans import end_with_parent
-from core.errors import MissingDependency
+from core.errors import MissingDependency, PhotoError, reason_of
 from core.locate.localizer import Localizer
 from core.locate.many import BATCH
 
@@ -23,7 +24,7 @@ _AHEAD = 2  # tasks given to each process before it asks
 _TURNS = 4  # tasks of each process at least, so that all have work
 
 
-def locate_archive(photos: Sequence[str], bundle: Path, journal: Journal, jobs: int = 1) -> Tally:
+def locate_archive(photos: Sequence[str], bundle: Path, journal: Journal, jobs: int = 1) -> ArchiveTally:
     """Locate the photos that the open journal does not hold yet, and finish it.
 
     A photo that cannot be located becomes a row with its reason.
@@ -35,11 +36,50 @@ def locate_archive(photos: Sequence[str], bundle: Path, journal: Journal, jobs: 
         journal.add(row)
         failed += row.error is not None
     journal.finish()
-    return Tally(len(left) - failed, failed, len(photos) - len(left))
+    return ArchiveTally(len(left) - failed, failed, len(photos) - len(left))
+
+
+def located(
+    localizer: Localizer, names: Sequence[str], sources: Sequence[Any], threads: int | None = None
+) -> Iterator[Row]:
+    """The row of each photo, by its name and what `load_photo` takes.
+
+    What one photo makes fail is its row's reason, whatever it is: a network's value that is no number, no memory left.
+    Raises what fails for all photos around it alike, and MissingDependency.
+    """
+    done = 0
+    while done < len(names):
+        try:
+            for name, fix in zip(names[done:], localizer.locate_many(sources[done:], BATCH, threads), strict=True):
+                done += 1
+                yield row_of(name, fix)
+        except MissingDependency:
+            raise
+        except Exception:
+            # Which photo of a batch it was, only each by itself tells.
+            batch = slice(done, done + BATCH)
+            rows = _one_by_one(localizer, names[batch], sources[batch])
+            done += len(rows)
+            yield from rows
+
+
+def _one_by_one(localizer: Localizer, names: Sequence[str], sources: Sequence[Any]) -> list[Row]:
+    rows, failures = [], list[Exception]()
+    for name, source in zip(names, sources, strict=True):
+        try:
+            rows.append(row_of(name, localizer.locate(source)))
+        except PhotoError as error:
+            rows.append(row_of(name, error))
+        except Exception as error:
+            failures.append(error)
+            rows.append(Row(name, error=f"{name}: cannot be located ({reason_of(error)})"))
+    if len(failures) == len(rows) > 1:  # no photo's fault
+        raise failures[0]
+    return rows
 
 
 def _by_batches(photos: Sequence[str], bundle: Path) -> Iterator[Row]:
-    return map(row_of, photos, Localizer.load(bundle).locate_many(map(Path, photos)))
+    return located(Localizer.load(bundle), photos, list(map(Path, photos)))
 
 
 def _by_processes(photos: Sequence[str], bundle: Path, jobs: int) -> Iterator[Row]:
@@ -53,10 +93,10 @@ def _by_processes(photos: Sequence[str], bundle: Path, jobs: int) -> Iterator[Ro
                 done += len(rows)
         except BrokenProcessPool:
             if lost_at == done:
-                suspects = photos[done : done + size]
-                for photo in suspects:
+                batch = photos[done : done + size]
+                for photo in batch:
                     yield _alone(photo, bundle)
-                done += len(suspects)
+                done += len(batch)
             lost_at = done
 
 
@@ -81,7 +121,7 @@ def _alone(photo: str, bundle: Path) -> Row:
 
 
 def _located(photos: Sequence[str], bundle: Path) -> list[Row]:
-    return list(map(row_of, photos, opened(bundle).locate_many(map(Path, photos))))
+    return list(located(opened(bundle), photos, list(map(Path, photos))))
 
 
 @lru_cache(1)

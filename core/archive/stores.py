@@ -58,12 +58,15 @@ def store_of(place: str) -> tuple[Any, str]:
 
 
 def stored_photos(places: Iterable[str], shard: Shard | None = None) -> list[StoredPhoto]:
-    """The photos that files, folders, patterns and URLs of files or folders name, each once. Raises CampusError."""
+    """The photos that files, folders, patterns and URLs of files or folders name, each once. Raises CampusError.
+
+    A photo's part follows from its absolute path, under which every node must have it, or its URL.
+    """
     places, part = list(places), shard or Shard()
     local = [place for place in places if "://" not in place]
     disk, _ = store_of("/")
-    found = {os.path.abspath(name): None for name in (archive_photos(local, shard) if local else ())}
-    photos = [StoredPhoto(name, name, disk) for name in found]
+    found = {os.path.abspath(name): None for name in (archive_photos(local) if local else ())}
+    photos = [StoredPhoto(name, name, disk) for name in found if part.holds(name)]
     remote = {photo.name: photo for place in places if "://" in place for photo in _at(place)}
     return photos + [remote[name] for name in sorted(remote) if part.holds(name)]
 

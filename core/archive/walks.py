@@ -11,13 +11,13 @@ from xml.etree import ElementTree
 
 from core.errors import CampusError, in_a_line
 from core.io.csv_cells import as_it_was
-from core.io.files import written_atomically
+from core.io.files import check_file_writable, written_atomically
 from core.io.labels import csv_rows
 from core.locate.fix import Fix
 from core.locate.localizer import Localizer
 from core.locate.many import all_readable
 from core.locate.reading import Reading
-from core.photo.capture import as_utc, parse_local_time
+from core.photo.capture import Capture, as_utc, parse_local_time
 from core.photo.names import as_text
 
 _TIMES = ("time_utc", "local_time")
@@ -36,45 +36,76 @@ class Passed:
 def walked(photos: Sequence[str], localizer: Localizer, times: Path | None = None) -> list[Passed]:
     """The smoothed walk through photos, in the order of time: by a CSV with image_name and local_time, else by EXIF.
 
-    Raises PhotoError for a photo that cannot be read, CampusError for one without a time, naming it.
+    Raises PhotoError for a photo that cannot be read, CampusError for one without a time, with one of another clock
+    than the others', or with the name of another that the CSV tells, naming it.
     """
     known = {} if times is None else read_times(times)
-    readings = all_readable(localizer.read_many(map(Path, photos)))
-    dated = [(_taken(photo, reading, known), photo, reading) for photo, reading in zip(photos, readings, strict=True)]
-    taken = sorted(dated, key=lambda one: one[:2])
+    _check_names(photos, known)
+    readings = list(all_readable(localizer.read_many(map(Path, photos))))
+    captures = [_of_table(known.get(Path(photo).name), one) for photo, one in zip(photos, readings, strict=True)]
+    taken = sorted(zip(_taken(photos, captures), photos, readings, strict=True), key=lambda one: one[:2])
     walk = localizer.walk(keep=len(taken))
     for time, _, reading in taken:
         walk.add_reading(reading, time)
     return [Passed(photo, time, fix) for (time, photo, _), fix in zip(taken, walk.smoothed(), strict=True)]
 
 
-def _taken(photo: str, reading: Reading, known: dict[str, datetime]) -> datetime:
-    time = known.get(Path(photo).name) or reading.capture.taken
+def _check_names(photos: Sequence[str], known: dict[str, datetime]) -> None:
+    """Raise CampusError where two photos have the name of one row, whose time is that of one of them."""
+    seen: dict[str, str] = {}
+    for photo in photos:
+        if (name := Path(photo).name) in known and name in seen:
+            said = f"has the name of {seen[name]}, and --times tells photos by it"
+            raise CampusError(said, path=photo, remedy="rename one of them")
+        seen[name] = photo
+
+
+def _of_table(time: datetime | None, reading: Reading) -> Capture:
+    """What the photo tells of its time, or what a table does in its place."""
     if time is None:
-        raise CampusError("has no time", path=photo, remedy="give --times CSV with its image_name and local_time")
-    return as_utc(time)
+        return reading.capture
+    return Capture(local_time=time) if time.tzinfo is None else Capture(time_utc=time)
+
+
+def _taken(photos: Sequence[str], captures: Sequence[Capture]) -> list[datetime]:
+    """When each photo was taken, by one clock: phones lose GPS, and with it UTC, under trees.
+
+    Where some photos have UTC and others the camera's clock alone, those that have both tell how far it is ahead.
+    """
+    remedy = "give --times CSV with its image_name and local_time"
+    for photo, capture in zip(photos, captures, strict=True):
+        if capture.taken is None:
+            raise CampusError("has no time", path=photo, remedy=remedy)
+    clocks = [photo for photo, capture in zip(photos, captures, strict=True) if capture.time_utc is None]
+    if 0 < len(clocks) < len(photos):
+        ahead = sorted(capture.ahead for capture in captures if capture.ahead is not None)
+        if not ahead:
+            said = "has the time of a clock whose zone no photo tells, and others have UTC"
+            raise CampusError(said, path=clocks[0], remedy=remedy)
+        captures = [capture.of_clock(ahead[len(ahead) // 2]) for capture in captures]
+    return [as_utc(capture.taken) for capture in captures if capture.taken is not None]
 
 
 def read_times(path: Path) -> dict[str, datetime]:
-    """When each image_name of a CSV was taken, by its time_utc or local_time; a photo without one is left out.
+    """When each image_name of a CSV was taken, by its time_utc (aware) or else its local_time.
 
-    Raises CampusError where the file is no such table, and for a cell that is no time, naming its row.
+    A photo without a time is left out. Raises CampusError where the file is no such table, and for a cell that is no
+    time, naming its row.
     """
     rows = csv_rows(path)
     header = [name.strip() for name in next(rows)]
-    column = next((name for name in _TIMES if name in header), None)
-    if "image_name" not in header or column is None:
+    if "image_name" not in header or not set(_TIMES) & set(header):
         raise CampusError("needs the columns image_name and local_time (or time_utc)", path=path)
     times: dict[str, datetime] = {}
     for number, row in enumerate(rows, start=2):
         cells = dict(zip(header, (as_it_was(cell.strip()) for cell in row), strict=False))
-        name, text = cells.get("image_name", ""), cells.get(column, "")
-        if not name or not text:
+        name, column = cells.get("image_name", ""), next((one for one in _TIMES if cells.get(one)), "")
+        if not name or not (text := cells.get(column, "")):
             continue
         if (time := _parsed(text)) is None:
             said = f"row {number} ({in_a_line(name)}): {in_a_line(text)!r} is no time"
             raise CampusError(said, path=path, remedy="write it as 2026-11-29 14:05:00")
-        times[Path(name).name] = time
+        times[Path(name).name] = as_utc(time) if column == "time_utc" else time
     return times
 
 
@@ -97,9 +128,13 @@ def write_track(path: Path, passed: Sequence[Passed]) -> None:
 
 
 def check_track(path: Path) -> None:
-    """Raise CampusError where a track cannot be of that name; asked before the work, not after."""
+    """Raise CampusError where a track cannot be of that name, or OSError where it cannot be written.
+
+    Asked before the work, not after.
+    """
     if path.suffix.lower() not in TRACK_SUFFIXES:
         raise CampusError(f"a track is {' or '.join(TRACK_SUFFIXES)}", path=path, remedy="choose a name that ends so")
+    check_file_writable(path)
 
 
 def _geojson(passed: Sequence[Passed]) -> str:

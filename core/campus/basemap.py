@@ -10,7 +10,7 @@ import base64
 import json
 import math
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -278,10 +278,12 @@ def local_names(campus_map: dict[str, Any], lang: str) -> dict[str, str]:
     }
 
 
-def names(campus_map: dict[str, Any], frame: LocalFrame, lang: str = "") -> list[Name]:
+def names(
+    campus_map: dict[str, Any], frame: LocalFrame, lang: str = "", called: Callable[[str], str] = str
+) -> list[Name]:
     """The names of a GeoJSON FeatureCollection, the most telling features first: buildings and towers, by size.
 
-    They are in the language `lang` where the map knows it, else as the place itself calls them.
+    They are in the language `lang` where the map knows it, else as `called` says, by default as the place itself does.
     """
     local_name = local_names(campus_map, lang)
     found = []
@@ -297,7 +299,7 @@ def names(campus_map: dict[str, Any], frame: LocalFrame, lang: str = "") -> list
                 _NAMED.index(kind) > 1,
                 -float(size.prod()),
                 (local.min(0) + local.max(0)) / 2,
-                local_name.get(name, name),
+                local_name.get(name) or called(name),
                 kind,
             )
         )

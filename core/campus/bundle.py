@@ -18,7 +18,16 @@ from typing import Any, BinaryIO
 import numpy as np
 from pydantic import ValidationError
 
-from core.campus.file_names import CAMPUS_JSON, ENGINE, KEY, LOCAL_GALLERY, SAMPLES, THUMBNAILS
+from core.campus.file_names import (
+    CAMPUS_JSON,
+    ENGINE,
+    KEY,
+    LOCAL_ENGINE,
+    LOCAL_GALLERY,
+    LOCAL_KEY,
+    SAMPLES,
+    THUMBNAILS,
+)
 from core.campus.gallery import Gallery
 from core.campus.local_gallery import LocalGallery, checked_local_gallery
 from core.campus.manifest import MAX_FILES, MAX_REACH_M, SCHEMA_VERSION, CampusManifest, manifest_digest
@@ -73,13 +82,7 @@ class Bundle:
             )
         if data.get("digest") != manifest_digest(data):
             raise BundleError.damaged(f"{CAMPUS_JSON} does not match its own digest", path=path)
-        try:
-            manifest = CampusManifest.model_validate(data)
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"])[:100]
-            raise BundleError.unusable(f"{CAMPUS_JSON}: {where or 'campus'}: {first['msg']}", path=path) from error
-        bundle = cls(path, manifest)
+        bundle = cls(path, _checked(data, path))
         bundle._check_files()
         return bundle
 
@@ -88,7 +91,7 @@ class Bundle:
             raise BundleError.unusable(f"model.onnx is not listed in {CAMPUS_JSON}", path=self.path)
         left = MAX_BUNDLE_BYTES
         for name, wanted in self.manifest.files.items():
-            if name in (ENGINE, KEY):  # machine code, which each device builds for itself
+            if name in (ENGINE, KEY, LOCAL_ENGINE, LOCAL_KEY):  # machine code, which each device builds for itself
                 raise BundleError.unusable(f"{name} may not travel with a campus", path=self.path)
             hashed = hashlib.sha256()
             for chunk in _chunks(self.path, name):
@@ -177,6 +180,16 @@ class Bundle:
         return sorted(name for name in self.manifest.files if name.startswith(SAMPLES))
 
 
+def _checked(data: dict[str, Any], path: Path) -> CampusManifest:
+    """What campus.json says. Raises BundleError naming the field where no campus has such a value."""
+    try:
+        return CampusManifest.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])[:100]
+        raise BundleError.unusable(f"{CAMPUS_JSON}: {where or 'campus'}: {first['msg']}", path=path) from error
+
+
 def _json(bundle: Path, name: str, data: bytes) -> Any:
     """Parsed JSON that no later code can trip over: not nested deeper than _MAX_JSON_DEPTH, every number finite."""
     try:
@@ -217,6 +230,9 @@ def _chunks(bundle: Path, name: str, limit: int = MAX_FILE_BYTES) -> Iterator[by
                 yield chunk
     except (FileNotFoundError, NotADirectoryError, KeyError) as error:
         raise BundleError.damaged(f"{name} is missing", path=bundle) from error
+    except PermissionError as error:
+        reason = f"{name} cannot be read ({error.strerror})"
+        raise BundleError(reason, path=bundle, remedy="change its permissions") from error
     except OSError as error:
         raise BundleError.damaged(f"{name} cannot be read ({error.strerror})", path=bundle) from error
     except _ZIP_DAMAGE as error:
@@ -296,7 +312,9 @@ def save_bundle(out: Path, manifest: CampusManifest, files: Mapping[str, bytes],
     """
     check_may_save(out, force)
     manifest = manifest.sealed({name: hashlib.sha256(data).hexdigest() for name, data in files.items()})
-    text = json.dumps(manifest.model_dump(mode="json"), indent=1, ensure_ascii=False) + "\n"
+    document = manifest.model_dump(mode="json")
+    _checked(document, out)  # before it takes the place of a good one: a copy with changes was not checked
+    text = json.dumps(document, indent=1, ensure_ascii=False) + "\n"
     everything = {CAMPUS_JSON: text.encode(), **files}
     with written_atomically(out) as temporary:
         if out.suffix == ".campus":

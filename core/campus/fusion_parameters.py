@@ -93,7 +93,8 @@ class Fusion(BaseModel):
     """The manifest's section on several photos; a bundle made before there was one has these defaults.
 
     radii: for 2, 3, and 4 or more photos of one standpoint, for a walk and for a smoothed one; a kind that is absent
-    has the radii of a single photo. photos, walks: how many calibration photos and walks it was fitted on.
+    has the radii of a single photo. first_look_radii: the same where photos are not looked at twice, of a campus that
+    has a second look; empty: `radii`. photos, walks: how many calibration photos and walks it was fitted on.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -101,6 +102,7 @@ class Fusion(BaseModel):
     together: FusionParams = FusionParams()
     motion: MotionParams = MotionParams()
     radii: dict[RadiusKind, RadiusFactors] = Field(default_factory=dict)
+    first_look_radii: dict[RadiusKind, RadiusFactors] = Field(default_factory=dict)
     photos: int = 0
     walks: int = 0
 

@@ -84,6 +84,10 @@ class Sidecar(BaseModel):
         """Whether anybody knows where the photo was taken."""
         return self.lat is not None
 
+    def is_of(self, campus: str) -> bool:
+        """Whether the photo is of the campus of this name, or of none that it names."""
+        return self.campus in ("", _plain(campus))
+
     def changed(self, **changes: Any) -> Sidecar:
         """The same with other values, checked. Raises ValidationError."""
         return Sidecar.model_validate(self.model_dump() | changes)

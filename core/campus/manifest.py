@@ -28,6 +28,7 @@ from core.campus.zones import Zone
 SCHEMA_VERSION = 1
 
 MAX_FILES = 2_000
+MAX_CAMPUS_NAME, MAX_DESCRIPTION, MAX_ZONE_NAME = 200, 10_000, 200  # letters
 
 
 # A bundle may be a stranger's, and sizes the map and the work of every fix: 20 km² at 2 m, and zones as large as rooms.
@@ -106,7 +107,7 @@ class Calibration(RadiusCurve):
     off_campus_share: float = Field(default=0.02, ge=0, le=1)
 
     @property
-    def tells_strangers(self) -> bool:
+    def can_tell_ood(self) -> bool:
         """Whether there are photos enough to tell this campus from other places."""
         return bool(self.ood_quantiles) and self.photos >= LEAST_TO_TELL
 
@@ -186,8 +187,8 @@ class CampusManifest(_Frozen):
     """campus.json. `rendered` is true where the photos were drawn by a computer and show no real place."""
 
     schema_version: Literal[1] = 1
-    name: str = Field(max_length=200)
-    description: str = Field(default="", max_length=10_000)
+    name: str = Field(max_length=MAX_CAMPUS_NAME)
+    description: str = Field(default="", max_length=MAX_DESCRIPTION)
     rendered: bool = False
     created_utc: datetime
     frame: LocalFrame
@@ -228,7 +229,7 @@ class CampusManifest(_Frozen):
         for index, zone in enumerate(zones):
             metres = [zone.spread_m, *zone.centre_m, *(metre for corner in zone.outline_m for metre in corner)]
             near = zone.spread_m >= 0 and all(abs(metre) <= MAX_REACH_M for metre in metres)
-            _if(near and len(zone.name) <= 200, zones, f"number {index} is no cell of a campus")
+            _if(near and len(zone.name) <= MAX_ZONE_NAME, zones, f"number {index} is no cell of a campus")
         return zones
 
     @model_validator(mode="after")

@@ -8,8 +8,10 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
+from typing import Any
 
-from core.errors import MissingDependency
+from core.errors import MissingDependency, OccupiedError
 
 _CHATTY = ("torch", "onnxscript", "onnx_ir", "root")  # libraries that log at import or export what no one asked for
 
@@ -59,10 +61,24 @@ def run_command(
         module = import_module(command.module)
         parsers[chosen].description = module.__doc__
         module.add_arguments(parsers[chosen])
-        return int(module.main(parser.parse_args()))
+        args = parser.parse_args()
+        try:
+            return int(module.main(args))
+        except OccupiedError as error:
+            raise _by_its_options(error, vars(args)) from error
     except ModuleNotFoundError as error:
         # Many packages are imported only where they are used, so one may be found missing at any time.
         missing = (error.name or "a package").partition(".")[0]
         if missing in _OURS:
             raise  # a fault of this program, which must not pass for a package to install
         raise MissingDependency(_PACKAGES.get(missing, missing), command.requirements) from error
+
+
+def _by_its_options(error: OccupiedError, given: dict[str, Any]) -> OccupiedError:
+    """The error with its remedy in the options that this command has, where one of them names the place."""
+    named = [name for name, value in given.items() if isinstance(value, Path) and str(value) == error.path]
+    option = "out" if "out" in given and (not named or "out" in named) else next(iter(named), None)
+    remedy = error.remedy if option is None else f"choose another --{option.replace('_', '-')}"
+    if option is not None and error.replaceable and "force" in given:
+        remedy += ", or replace it with --force"
+    return error.replace(remedy=remedy)

@@ -24,6 +24,11 @@ class JsonLine(logging.Formatter):
         return json.dumps(line, ensure_ascii=False)
 
 
+def in_json() -> bool:
+    """Whether every line on standard error is to be a JSON object."""
+    return any(isinstance(handler.formatter, JsonLine) for handler in logging.getLogger().handlers)
+
+
 def add_log_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--log", choices=("text", "json"), default="text", help="form of the log lines (%(default)s)")
 

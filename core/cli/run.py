@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import errno
 import io
+import logging
 import os
 import sys
 from collections.abc import Callable
 
-from core.errors import CampusError, OccupiedError
+from core.cli.log_lines import in_json
+from core.errors import CampusError
+
+log = logging.getLogger(__name__)
 
 _SPACE = "free some space there, then run the same command again"
 
@@ -26,7 +30,10 @@ _REMEDIES = {
 
 
 def run_cli(main: Callable[[], int]) -> int:
-    """Run a command line's `main` and return its exit code; a CampusError or OSError is one line on stderr and 2."""
+    """Run a command line's `main` and return its exit code; a CampusError or OSError is one line on stderr and 2.
+
+    Where the log is JSON, so is that line.
+    """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a file's name may hold what the terminal has no letter for
@@ -34,25 +41,28 @@ def run_cli(main: Callable[[], int]) -> int:
         code = main()
         sys.stdout.flush()  # at exit it would be too late to say that the disk is full
         return code
-    except OccupiedError as error:
-        # What every command calls its output, and its leave to replace what is there.
-        remedy = "choose another --out, or replace it with --force" if error.replaceable else "choose another --out"
-        print(f"error: {error.replace(remedy=remedy)}", file=sys.stderr)
-        return 2
     except CampusError as error:
-        print(f"error: {error}", file=sys.stderr)
+        _say(f"error: {error}")
         return 2
     except BrokenPipeError:
         # The reader of our output went away (`… | head`): not an error of ours, and no traceback helps.
-        sys.stderr.close()
+        _drop_output()
         return 0
     except OSError as error:
-        print(f"error: {_said(error)}", file=sys.stderr)
+        _say(f"error: {_said(error)}")
         _drop_output()
         return 2
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+        _say("interrupted")
         return 130
+
+
+def _say(text: str) -> None:
+    """The last line of a command, in the form that its log has."""
+    if in_json():
+        log.error("%s", text.removeprefix("error: "))
+    else:
+        print(text, file=sys.stderr)
 
 
 def _said(error: OSError) -> str:

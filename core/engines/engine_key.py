@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.campus.file_names import EDGE_MODEL, KEY
+from core.campus.file_names import EDGE_LOCAL_MODEL, EDGE_MODEL, ENGINE, KEY, LOCAL_ENGINE, LOCAL_KEY
 from core.engines.cuda import Cuda
 from core.errors import EngineError
 
@@ -19,6 +19,19 @@ if TYPE_CHECKING:
 BUILD_AGAIN = "build the engine again on this device"
 _RELEASE = Path("/etc/nv_tegra_release")
 _MODEL = Path("/proc/device-tree/model")
+
+
+@dataclass(frozen=True)
+class EngineFiles:
+    """The names in a bundle's folder of an engine and its key, and in a pack of the FP16 model they are built from."""
+
+    engine: str
+    key: str
+    model: str
+
+
+NETWORK = EngineFiles(ENGINE, KEY, EDGE_MODEL)
+LOCAL_FEATURES = EngineFiles(LOCAL_ENGINE, LOCAL_KEY, EDGE_LOCAL_MODEL)
 
 
 @dataclass(frozen=True)
@@ -97,14 +110,14 @@ def key_text(key: EngineKey, engine: bytes) -> str:
     return json.dumps({**asdict(key), "engine_sha256": hashlib.sha256(engine).hexdigest()}, indent=1) + "\n"
 
 
-def read_key(folder: Path) -> tuple[EngineKey, str]:
+def read_key(folder: Path, files: EngineFiles = NETWORK) -> tuple[EngineKey, str]:
     """The key beside an engine and the engine's sha256. Raises EngineError naming the file."""
-    path = folder / KEY
+    path = folder / files.key
     try:
         data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         sha256 = str(data.pop("engine_sha256"))
         return EngineKey(**data), sha256
     except FileNotFoundError as error:
-        raise EngineError(f"{KEY} is missing", path=folder, remedy=BUILD_AGAIN, step="build") from error
+        raise EngineError(f"{files.key} is missing", path=folder, remedy=BUILD_AGAIN, step="build") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise EngineError(f"{KEY} is damaged", path=folder, remedy=BUILD_AGAIN, step="build") from error
+        raise EngineError(f"{files.key} is damaged", path=folder, remedy=BUILD_AGAIN, step="build") from error

@@ -1,9 +1,9 @@
-"""The network of local features on ONNX Runtime: a canvas in, maps of keypoints and descriptors out."""
+"""The network of local features: a canvas in, maps of keypoints and descriptors out; on ONNX Runtime or TensorRT."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -12,6 +12,8 @@ from core.errors import EngineError, reason_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from core.engines.tensorrt_network import TensorRtNetwork
 
     Float32 = NDArray[np.float32]
 
@@ -33,30 +35,59 @@ class LocalMaps:
     reliability: Float32
 
 
-class LocalEngine:
+class LocalEngine(Protocol):
+    """Something that runs the network of local features."""
+
+    def run(self, image: NDArray[np.uint8]) -> LocalMaps:
+        """(H, W, 3) uint8 RGB -> its maps. Raises EngineError where they are not finite."""
+        ...
+
+
+class OnnxLocalEngine:
     """Local features on the CPU."""
 
     def __init__(self, model: bytes, height: int, width: int, threads: int | None = None) -> None:
         """`model` is the bytes of an ONNX file. Raises EngineError where it is no such network of this size."""
         self._session = open_session(model, threads)
-        cells = [height // STRIDE, width // STRIDE]
-        wanted = {
-            "image": ("tensor(uint8)", [height, width, 3]),
-            "descriptors": ("tensor(float)", [*cells, DESCRIPTOR]),
-            "keypoints": ("tensor(float)", [height, width]),
-            "reliability": ("tensor(float)", cells),
-        }
         ports = {port.name: (port.type, port.shape[1:]) for port in self._session.get_inputs()}
         ports |= {port.name: (port.type, port.shape[1:]) for port in self._session.get_outputs()}
-        if ports != wanted:
-            raise EngineError.unusable(f"the network of local features is none of {height} × {width}")
+        wanted = {name: ("tensor(float)", list(shape)) for name, shape in shapes(height, width).items()}
+        if ports != wanted | {"image": ("tensor(uint8)", [height, width, 3])}:
+            raise _of_another_size(height, width)
 
     def run(self, image: NDArray[np.uint8]) -> LocalMaps:
-        """(H, W, 3) uint8 RGB -> its maps. Raises EngineError where they are not finite."""
         try:
             found = self._session.run(list(OUTPUTS), {"image": image[None]})
         except Exception as error:  # ONNX Runtime's exceptions have no common base of their own
             raise EngineError.unusable(f"the network of local features cannot run ({reason_of(error)})") from error
-        if not all(np.isfinite(value).all() for value in found):
-            raise EngineError.unusable("the network of local features gave a value that is not finite")
-        return LocalMaps(*(value[0] for value in found))
+        return _checked(dict(zip(OUTPUTS, found, strict=True)))
+
+
+class TensorRtLocalEngine:
+    """Local features on the GPU. Thread-safe: one photo at a time."""
+
+    def __init__(self, network: TensorRtNetwork, height: int, width: int) -> None:
+        """Raises EngineError where it is no such network of this size."""
+        self._network = network
+        if network.largest[1:] != (height, width, 3) or network.outputs != shapes(height, width):
+            network.close()
+            raise _of_another_size(height, width)
+
+    def run(self, image: NDArray[np.uint8]) -> LocalMaps:
+        return _checked(self._network.run(image[None]))
+
+
+def shapes(height: int, width: int) -> dict[str, tuple[int, ...]]:
+    """The shape of each output of the network for a canvas of this size, without the batch."""
+    cells = height // STRIDE, width // STRIDE
+    return {"descriptors": (*cells, DESCRIPTOR), "keypoints": (height, width), "reliability": cells}
+
+
+def _of_another_size(height: int, width: int) -> EngineError:
+    return EngineError.unusable(f"the network of local features is none of {height} × {width}")
+
+
+def _checked(found: dict[str, Float32]) -> LocalMaps:
+    if not all(np.isfinite(value).all() for value in found.values()):
+        raise EngineError.unusable("the network of local features gave a value that is not finite")
+    return LocalMaps(**{name: value[0] for name, value in found.items()})

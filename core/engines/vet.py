@@ -13,7 +13,7 @@ from core.engines.onnx_shapes import Known, outputs_of, work_of
 from core.errors import EngineError
 
 OPSETS = range(18, 21)  # torch exports 18 or later; TensorRT 10's older parsers stop at 20
-BATCHES = (1, 16)  # the fewest and the most photos that are run at once
+MAX_BATCH = 16  # the most photos that are run at once
 # Of one photo. DINOv2's ViT-B at 518 pixels has 90 M elements at once and 0.2e12 multiplications.
 MAX_ELEMENTS_AT_ONCE = 192 * 2**20
 MAX_WORK = 10**12
@@ -25,7 +25,7 @@ def check_model(model: bytes) -> None:
         graph = read_graph(model)
         if graph.opset not in OPSETS:
             raise ModelRefused(f"its operators are of version {graph.opset}, not {OPSETS[0]} to {OPSETS[-1]}")
-        for batch in BATCHES:
+        for batch in (1, MAX_BATCH):
             _check_size(graph, batch)
     except ModelRefused as error:
         raise EngineError.unusable(f"the model is refused: {error}") from error

@@ -1,4 +1,4 @@
-"""Texts of others (file names, zones) in CSV files that people open in a spreadsheet, which must not run them."""
+"""Escape CSV cells against formula injection: texts of others (file names, zones) that a spreadsheet would run."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from core.errors import CampusError, OccupiedError
 
-_ENDING = ".aside"  # of the workshops, by which a later writer knows those of killed ones
+_ENDING = ".temporary"  # of the workshops, by which a later writer knows those of killed ones
 _REPLACED = "replaced"
 
 
@@ -124,7 +124,7 @@ def _is_a_folder(out: Path) -> CampusError:
 
 def holds_something(folder: Path) -> bool:
     """Whether `folder` is there and has anything in it but what a killed writer left."""
-    return folder.is_dir() and any(not path.name.endswith(_ENDING) for path in folder.iterdir())
+    return folder.is_dir() and not all(path.match(f".*{_ENDING}") for path in folder.iterdir())
 
 
 @contextmanager
@@ -154,17 +154,36 @@ def _clear_leftovers(out: Path) -> None:
 
 def _hold(folder: Path) -> int | None:
     """Lock a folder until the handle is closed or this process ends; None where another process holds it."""
-    try:
-        import fcntl
-    except ImportError:
-        return None  # Windows has no such locks: there leftovers stay
+    if os.name != "posix":
+        return None  # Windows has no such locks, and opens no folder: there leftovers stay
     handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    if not _flocked(handle):
         os.close(handle)
         return None
     return handle
+
+
+def try_lock(handle: int) -> bool:
+    """Lock an open file until it is closed, or this process ends; False where another handle on it is locked.
+
+    True also where there are no locks: on Windows and some network drives.
+    """
+    return _flocked(handle) is not False
+
+
+def _flocked(handle: int) -> bool | None:
+    """Whether an open file is locked now; False where another handle on it is, None where there are no locks."""
+    try:
+        import fcntl
+    except ImportError:
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    return True
 
 
 def _settle(path: Path) -> None:

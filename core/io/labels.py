@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 from array import array
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,6 +34,9 @@ MAX_COLUMNS = 256
 MAX_CELLS = 20_000_000
 MAX_KNOWN = 10_000
 _SEPARATORS = ",;\t|"
+# Of cp1255, in whose place cp1252 has accented letters: these stand alone, or in a word of plain ones.
+_HEBREW_WORDS = re.compile(rb"(?<![A-Za-z\x80-\xff])[\xe0-\xfa]{2,}(?![A-Za-z\x80-\xff])")
+_LETTERS = re.compile(rb"[\xc0-\xff]")
 
 
 def read_labels(path: Path | str, *, strict: bool = True) -> pd.DataFrame:
@@ -161,8 +165,9 @@ def _decode(data: bytes) -> str:
         return data.decode("utf-16", "replace")
     try:
         return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return data.decode("cp1252", "replace")
+    except UnicodeDecodeError:  # Excel's "CSV", in the code page of its Windows
+        hebrew = sum(map(len, _HEBREW_WORDS.findall(data)))
+        return data.decode("cp1255" if 2 * hebrew > len(_LETTERS.findall(data)) else "cp1252", "replace")
 
 
 def _column_names(path: Path, header: list[str]) -> list[str]:

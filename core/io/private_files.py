@@ -53,6 +53,8 @@ def write_private(path: Path, data: bytes) -> None:
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
+            file.flush()
+            os.fsync(file.fileno())  # a key that a power cut emptied would lock its owner out
         os.replace(trial, path)
     except BaseException:
         os.unlink(trial)

@@ -68,6 +68,7 @@ class WalkFilter:
         self.time_s: float | None = None
         self._track = Track()
         self._remembered: deque[tuple[float, Float32]] = deque(maxlen=REMEMBERED)
+        self._stands = False  # whether the last step was the last counted picture
 
     @property
     def velocity(self) -> Velocity | None:
@@ -91,8 +92,12 @@ class WalkFilter:
         self.mass = update(self.motion, self.mass, move, evidence)
         self.time_s = time_s
         self._track.add(time_s, *_main_place(self.grid, self.mass))
-        if thumbnail is not None and move.weight > 0:
+        self._stands = same_again
+        if same_again:
+            self._remembered[-1] = (time_s, self._remembered[-1][1])  # forgotten from when it was last seen
+        elif thumbnail is not None and move.weight > 0:
             self._remembered.append((time_s, thumbnail))
+            self._stands = True
         return Step(self.mass, move, agreement(self.mass, evidence, self.fusion.floor))
 
     def _check(self, time_s: float) -> None:
@@ -118,7 +123,8 @@ class WalkFilter:
         if thumbnail is None or not self._remembered:
             return 1.0 - shared, False
         alike = np.stack([seen for _, seen in self._remembered]) @ thumbnail >= COPY_CORRELATION
-        if alike[-1]:
+        # Where other photos came between, the camera may have moved, and the picture is as old as it is.
+        if alike[-1] and self._stands:
             return 0.0, True
         times = [seen_s for (seen_s, _), copy in zip(self._remembered, alike, strict=True) if copy]
         if times:

@@ -19,21 +19,26 @@ SPLIT_SHARE = 0.2  # the second place must hold this share of the probability fo
 
 
 def confidence(fix: Fix) -> Confidence:
-    """Not of this campus, several places, one wide place, one place with a long tail, or one clear place."""
+    """Not of this campus, several places, one wide place, one place with doubt left, or one clear place.
+
+    Doubt is a long tail of the probability, or a campus that cannot tell other places from itself: there every photo of
+    elsewhere would be a clear answer.
+    """
     if fix.radii_m is None:
         return "elsewhere"
     radius68_m, radius95_m = fix.radii_m
     rival = fix.candidates[1].mass if len(fix.candidates) > 1 else 0.0
     if is_clear(radius68_m, radius95_m, rival):
-        return "good"
+        return "likely" if fix.on_campus is None else "good"
     if rival >= SPLIT_SHARE:
         return "split"
     return "wide" if radius68_m > WIDE_M else "likely"
 
 
 def is_clear(radius68_m: Any, radius95_m: Any, rival: Any) -> Any:
-    """Whether an answer claims one clear place: both radii in metres, and the share of the probability that the second
-    place holds; numbers or arrays alike.
+    """Whether an answer is one clear place, given that the photo is of this campus; numbers or arrays alike.
+
+    Both radii are in metres, `rival` is the share of the probability that the second place holds.
     """
     return (radius68_m <= WIDE_M) & (radius95_m <= CLEAR95_M) & (rival < SPLIT_SHARE)
 

@@ -36,14 +36,15 @@ class Fix:
     None where the photo is refused, since nothing was recognised.
     zones: all with a probability of 1 % or more, likeliest first, at least one. candidates: likeliest first.
     ood_score: how far out of the campus's distribution the photo is: the share (0 to 1) of calibration photos that
-    looked more like this campus; on_campus: whether it looks like this campus at all, None where the campus has too few
-    photos to tell. heading_deg: where the camera looked, clockwise from true north; it is within heading_spread_deg of
-    that 68 times in 100. Both are None where the model has no such head.
+    looked more like this campus; of several photos their lower median. on_campus: whether it looks like this campus at
+    all, None where the campus has too few photos to tell. heading_deg: where the camera looked, clockwise from true
+    north; it is within heading_spread_deg of that 68 times in 100. Both are None where the model has no such head.
 
-    photos: how many photos it was read from; near copies and photos of elsewhere do not count. outliers: the places, in
-    the order given, of photos that contradict the others. course_deg: where a walk leads, clockwise from true north;
-    speed_m_s: how fast; None for photos that are no walk, and while it is not known. map_radii_m: the map's calibrated
-    68 and 95 % radii, of a refused photo too; how well they hold is judged by them, and nobody is told them.
+    photos: how many photos it was read from, at least 1: near copies count once, a walk's photos of elsewhere not at
+    all, and photos of one standpoint as far as they are trusted, rounded. outliers: the places, in the order given, of
+    photos that contradict the others. course_deg: where a walk leads, clockwise from true north; speed_m_s: how fast;
+    None for photos that are no walk, and while it is not known. map_radii_m: the map's calibrated 68 and 95 % radii, of
+    a refused photo too; how well they hold is judged by them, and nobody is told them.
     """
 
     lat: float

@@ -56,9 +56,10 @@ class Together:
 
 
 def thumbnail(image: NDArray[np.uint8]) -> Float32:
-    """(S, S, 3) uint8 RGB -> (THUMBNAIL_SIDE²,) float32 of unit length: its coarse brightness, to know copies by.
+    """(S, S, 3) uint8 RGB, S >= THUMBNAIL_SIDE -> (THUMBNAIL_SIDE²,) float32: its coarse brightness, to know copies by.
 
-    A picture of one colour gives zeros, which are no copy of anything.
+    Of unit length; a picture of one colour gives zeros, which are a copy of other zeros alone. The rows and columns
+    beyond a multiple of THUMBNAIL_SIDE are left out.
     """
     side = min(image.shape[:2]) // THUMBNAIL_SIDE
     cut = image[: side * THUMBNAIL_SIDE, : side * THUMBNAIL_SIDE]

@@ -81,15 +81,15 @@ class Localizer(OpenCampus):
         """
         return each_of_many(self, photos, self.fix_of, batch, threads)
 
-    def read_many(self, photos: Iterable[Any], batch: int = BATCH) -> Iterator[Reading | PhotoError]:
+    def read_many(self, photos: Iterable[Any]) -> Iterator[Reading | PhotoError]:
         """The same of `read`."""
-        return each_of_many(self, photos, lambda reading: reading, batch)
+        return each_of_many(self, photos, lambda reading: reading)
 
 
 @lru_cache(maxsize=4)
-def shared_localizer(path: Path, backend: str = AUTO) -> Localizer:
+def shared_localizer(path: Path) -> Localizer:
     """One Localizer per bundle and process: loading takes far longer than locating."""
-    return Localizer.load(path, backend)
+    return Localizer.load(path)
 
 
 def predict_gps(image: NDArray[np.uint8], bundle: Path | None = None) -> NDArray[np.float32]:

@@ -18,8 +18,8 @@ from core.campus.grid import Grid
 # by least squares on the log density out to 8 widths, where it is nowhere off by more than 0.08.
 HEAVY_TAIL = ((0.824, 0.531), (1.573, 0.377), (3.198, 0.092))
 
-# No vote is sharper than a label: phones know their own place to 2 m at best. Without a floor, photos that share their
-# exact coordinates would have a kernel of no width, whose likelihood is infinite, fitted to them.
+# No component is sharper than a label: phones know their own place to 2 m at best. Without a floor, photos that share
+# their exact coordinates would have a kernel of no width, whose likelihood is infinite, fitted to them.
 LEAST_WIDTH_M = 2.0
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from core.engines.heads import Engine, Heads
+from core.engines.tensorrt_engine import TensorRtEngine
 from core.locate.fix import Candidate, Fix, ZoneOdds
 from core.locate.heading import direction_deg, raw_spread_deg
 from core.locate.posterior import Posterior
@@ -46,7 +47,8 @@ class OpenCampus:
         self.bundle, self.engine = bundle, engine
         manifest = bundle.manifest
         self.posterior = Posterior(manifest.grid, bundle.zones, bundle.gallery, manifest.posterior, manifest.scale_m)
-        self.second_reader = SecondReader.open(bundle, self.posterior, threads) if second_look else None
+        on_gpu = isinstance(engine, TensorRtEngine)
+        self.second_reader = SecondReader.open(bundle, self.posterior, threads, on_gpu) if second_look else None
         if self.second_reader is not None:
             self.posterior.matched = self.second_reader.posterior
 
@@ -160,7 +162,7 @@ class OpenCampus:
         calibration = self.bundle.manifest.calibration
         if ood_score > 1 - calibration.off_campus_share:
             return False
-        return True if calibration.tells_strangers else None
+        return True if calibration.can_tell_ood else None
 
     def _zones(self, odds: NDArray[np.float64]) -> tuple[ZoneOdds, ...]:
         if not len(odds):

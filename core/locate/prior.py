@@ -97,14 +97,27 @@ def prior_of(
 def closed_cells(grid: Grid, campus_map: dict[str, Any], frame: LocalFrame) -> NDArray[np.bool_]:
     """(rows, columns) the cells whose centre lies in a building or water of a GeoJSON map."""
     picture = Image.new("1", (grid.columns, grid.rows))
-    draw = ImageDraw.Draw(picture)
     for feature in drawable(campus_map):
         if feature["properties"]["kind"] in CLOSED_KINDS:
             for rings in _polygons(feature["geometry"]):
-                for number, ring in enumerate(rings):
-                    if (corners := _cells(grid, ring, frame)) is not None:
-                        draw.polygon(corners, fill=1 if number == 0 else 0)
+                _close(picture, [corners for ring in rings if (corners := _cells(grid, ring, frame)) is not None])
     return np.asarray(picture, bool)
+
+
+def _close(picture: Image.Image, rings: list[NDArray[np.float64]]) -> None:
+    """Fill an outline but for its holes, and leave what lies in these as it was: a courtyard may hold a building."""
+    if not rings:
+        return
+    size = np.array(picture.size)
+    low = np.clip(np.floor(rings[0].min(axis=0)), 0, size).astype(int)
+    high = np.clip(np.ceil(rings[0].max(axis=0)) + 1, low, size).astype(int)
+    if (high == low).any():
+        return
+    polygon = Image.new("1", tuple((high - low).tolist()))
+    draw = ImageDraw.Draw(polygon)
+    for number, ring in enumerate(rings):
+        draw.polygon([(east, north) for east, north in (ring - low).tolist()], fill=1 if number == 0 else 0)
+    picture.paste(1, tuple(low.tolist()), polygon)
 
 
 def _polygons(geometry: dict[str, Any]) -> list[Any]:
@@ -114,11 +127,11 @@ def _polygons(geometry: dict[str, Any]) -> list[Any]:
     return [polygon for polygon in polygons if isinstance(polygon, list)]
 
 
-def _cells(grid: Grid, ring: Any, frame: LocalFrame) -> list[tuple[float, float]] | None:
-    """A ring's corners as (column, row); None for what is no ring, as a stranger's map may hold."""
+def _cells(grid: Grid, ring: Any, frame: LocalFrame) -> NDArray[np.float64] | None:
+    """A ring's corners as (N, 2) column and row; None for what is no ring, as a stranger's map may hold."""
     try:
         lon, lat = np.asarray(ring, np.float64)[:, :2].T
         at = (frame.to_local(lat, lon) - (grid.west_m, grid.south_m)) / grid.cell_m - 0.5
     except (ValueError, TypeError, IndexError, CampusError):
         return None
-    return [(float(east), float(north)) for east, north in at] if len(at) > 2 else None
+    return at if len(at) > 2 else None

@@ -56,11 +56,13 @@ class SecondReader:
         )
 
     @classmethod
-    def open(cls, bundle: Bundle, posterior: Posterior, threads: int | None = None) -> SecondReader | None:
-        """The second look of a bundle; None where it carries none, or nothing here runs its network."""
+    def open(
+        cls, bundle: Bundle, posterior: Posterior, threads: int | None = None, on_gpu: bool = False
+    ) -> SecondReader | None:
+        """The second look of a bundle, as `open_verifier`; None where nothing here runs its network, too."""
         look = bundle.manifest.second_look
         try:
-            verifier = open_verifier(bundle, threads)
+            verifier = open_verifier(bundle, threads, on_gpu)
         except MissingDependency as error:  # a device with TensorRT alone
             log.warning("no second look: %s", error)
             return None
@@ -88,7 +90,7 @@ def ood_score(
     """0 to 1, the share of calibration photos that looked more like the campus, by both looks where there were two.
 
     calibration: the first look's. own: the network's own OOD score, 0 where it has none. A match is held against it and
-    not against its share of calibration photos: that of every stranger is 1, however strange.
+    not against its share of calibration photos: that of every photo of another place is 1.
     """
     if look is not None and evidence is not None:
         strength = float(evidence.log_ratio.max()) / look.match_weight

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from core.campus.file_names import LOCAL_MODEL
-from core.engines.local_engine import LocalEngine
+from core.engines.engine_key import LOCAL_FEATURES
+from core.engines.local_engine import OnnxLocalEngine, TensorRtLocalEngine
+from core.engines.tensorrt_network import open_if_built
 from core.locate.evidence import Evidence
 from core.locate.local_features import local_features
 from core.photo.canvas import fitted
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
     from core.campus.bundle import Bundle
     from core.campus.local_gallery import LocalGallery
+    from core.engines.local_engine import LocalEngine
     from core.photo.canvas import Canvas
 
     Float = NDArray[np.float64]
@@ -85,10 +88,18 @@ class Verifier:
         return Evidence(rows[None], match_strength(features, self.gallery.at(rows))[None])
 
 
-def open_verifier(bundle: Bundle, threads: int | None = None) -> Verifier | None:
-    """The second look of a bundle; None where it carries none. Raises BundleError, EngineError or MissingDependency."""
+def open_verifier(bundle: Bundle, threads: int | None = None, on_gpu: bool = False) -> Verifier | None:
+    """The second look of a bundle; None where it carries none. Raises BundleError, EngineError or MissingDependency.
+
+    `on_gpu`: by the TensorRT engine that was built for this device, where there is one; else on ONNX Runtime's CPU.
+    """
     look, gallery = bundle.manifest.second_look, bundle.local_gallery
     if look is None or gallery is None:
         return None
-    engine = LocalEngine(bundle.read(LOCAL_MODEL), look.height, look.width, threads)
+    network = open_if_built(bundle, LOCAL_FEATURES) if on_gpu else None
+    engine: LocalEngine = (
+        OnnxLocalEngine(bundle.read(LOCAL_MODEL), look.height, look.width, threads)
+        if network is None
+        else TensorRtLocalEngine(network, look.height, look.width)
+    )
     return Verifier(engine, gallery, look.height, look.width)

@@ -19,7 +19,7 @@ from core.locate.fusion import OUTLIER_PROBABILITY, log_evidence, thumbnail
 from core.locate.probability_map import ProbabilityMap
 from core.locate.several import radii_of
 from core.locate.threads import one_blas_thread
-from core.photo.capture import as_utc
+from core.photo.capture import CameraClock, as_utc
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -53,13 +53,14 @@ class _Kept:
 class Walk:
     """A Bayes filter over the campus grid that takes photos; memory does not grow beyond `keep` photos.
 
-    Not to be shared between threads: each walk is one walker's.
+    Not to be shared between threads: each walk is one walker's, whose camera's clock is `clock`.
     """
 
     def __init__(self, campus: OpenCampus, keep: int = KEPT_PHOTOS, motion: dict[str, float] | None = None) -> None:
         """`motion`: fields of MotionParams that differ from the campus's own. Raises CampusError for wrong ones."""
         self._campus = campus
         self._motion = _motion(campus.bundle.manifest.fusion, motion or {})
+        self.clock = CameraClock()
         self._segments: deque[tuple[Float32, list[_Kept]]] = deque(maxlen=-(-keep // _SEGMENT) + 1 if keep else 0)
         self._restart()
 
@@ -95,14 +96,19 @@ class Walk:
     def add_reading(self, reading: Reading, time_utc: datetime | float | None = None) -> Fix:
         """The same for a photo that was read already; seconds may be those of any clock that only goes forward."""
         with one_blas_thread():
-            return self._add(reading, _seconds(reading, time_utc))
+            return self._add(reading, self._seconds(reading, time_utc))
 
-    def add_or_restart(self, reading: Reading, time_utc: datetime | float | None = None) -> Fix:
+    def add_or_restart(
+        self, reading: Reading, time_utc: datetime | float | None = None, clocks_differ_s: float = 0.0
+    ) -> Fix:
         """`add_reading` where clocks may be set back: a photo older than the last one is the first of a new walk.
 
-        Raises TimeReversed for a time that is no number alone.
+        One that is older by less than `clocks_differ_s` is of the last one's moment. Raises TimeReversed for a time
+        that is no number alone.
         """
-        time_s = _seconds(reading, time_utc)
+        time_s, last_s = self._seconds(reading, time_utc), self._filter.time_s
+        if last_s is not None and last_s - clocks_differ_s < time_s < last_s:
+            time_s = last_s
         try:
             return self.add_reading(reading, time_s)
         except TimeReversed as error:
@@ -127,7 +133,7 @@ class Walk:
         heading_deg, heading_spread_deg = campus.heading(reading.heads)
         fix = campus.describe(
             ProbabilityMap(campus.bundle.manifest.grid, step.mass),
-            radii_of(campus.bundle.manifest, "walk").radii_m,
+            radii_of(campus, "walk").radii_m,
             score,
             reading.timings_ms,
             started,
@@ -142,6 +148,16 @@ class Walk:
         self._seen += 1
         self._keep(before, _Kept(reading.heads, reading.evidence, step.move, replace(fix, probability=None)))
         return fix
+
+    def _seconds(self, reading: Reading, time_utc: datetime | float | None) -> float:
+        """Seconds since 1970 of the given time, else the photo's own by its camera's clock, else now."""
+        own = self.clock.read(reading.capture).taken
+        taken = own if time_utc is None else time_utc
+        if taken is None:
+            return time.time()
+        if isinstance(taken, datetime):
+            return as_utc(taken).timestamp()
+        return float(taken)
 
     def _still_there(self, time_s: float) -> bool:
         """Whether the campus was recognised a moment ago."""
@@ -181,7 +197,7 @@ class Walk:
         same = ("on_campus", "heading_deg", "heading_spread_deg", "photos", "outliers", "course_deg", "speed_m_s")
         return self._campus.describe(
             ProbabilityMap(manifest.grid, mass),
-            radii_of(manifest, "smoothed").radii_m,
+            radii_of(self._campus, "smoothed").radii_m,
             fix.ood_score,
             {step: value for step, value in fix.timings_ms.items() if step != "posterior"},
             time.perf_counter(),
@@ -197,13 +213,3 @@ def _motion(fusion: Fusion, changed: dict[str, float]) -> MotionParams:
         if not 1e-3 <= value <= 1e9:
             raise CampusError(f"{name} {value}", remedy="give a positive number, in seconds or metres a second")
     return replace(fusion.motion, **changed)
-
-
-def _seconds(reading: Reading, time_utc: datetime | float | None) -> float:
-    """Seconds since 1970 of the given time, else the photo's own, else now."""
-    taken = time_utc if time_utc is not None else reading.capture.taken
-    if taken is None:
-        return time.time()
-    if isinstance(taken, datetime):
-        return as_utc(taken).timestamp()
-    return float(taken)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from core.network.backbones import build_backbone, pooled_widths
 from core.network.net_config import MOST_KNOWN_PHOTOS, NetConfig
+from core.network.timm_backbone import TimmMaps
 
 IN_DISTRIBUTION_RANK = 128  # ranks 64 to 512 give nearly the same OOD detection (demo, 2,520 training photos)
 
@@ -107,6 +108,9 @@ class CampusNet(nn.Module):
         A narrow early stage loses much with every channel that is dropped, and cannot learn to do without it.
         """
         self._frozen_stages = stages
+        for maps in self.backbone.children():
+            if isinstance(maps, TimmMaps):
+                maps.freeze(stages)
         for module in self._frozen():
             module.requires_grad_(False).eval()
 
@@ -121,6 +125,9 @@ class CampusNet(nn.Module):
         left = self._frozen_stages
         for module in self.backbone.children():
             if left <= 0:
+                return
+            if isinstance(module, TimmMaps):
+                yield from module.frozen(left)
                 return
             left -= isinstance(module, nn.Dropout2d)
             yield module
@@ -190,7 +197,7 @@ class CampusNet(nn.Module):
 
     def with_ood_score(self, features: Tensor) -> CampusNet:
         """This network with the output `ood_score`, given the (N, F) features of its training photos."""
-        # Mean pooling alone: with GeM beside it, strangers of three real campuses were refused half as often.
+        # Mean pooling alone: with GeM beside it, three real campuses refused photos of other places half as often.
         features = features[:, : pooled_widths(self.config)[0]]
         mean = features.mean(dim=0)
         rank = min(IN_DISTRIBUTION_RANK, max(1, len(features) // 4))  # few photos span nothing that holds for new ones

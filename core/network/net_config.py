@@ -7,6 +7,10 @@ from typing import Literal
 
 MOST_KNOWN_PHOTOS = 2048  # 5 MB of a bundle's weights
 
+# Of a backbone's maps. mean, gem: of the last one; multi: both, and the mean of the map before it; token: a
+# transformer's class token.
+Pooling = Literal["mean", "gem", "multi", "token"]
+
 
 @dataclass(frozen=True)
 class NetConfig:
@@ -17,8 +21,7 @@ class NetConfig:
     image_size: int = 224
     # Of the heads: the original's regression says no spread; whitened ones only centre and whiten the pooled features.
     layout: Literal["campus", "original", "whitened"] = "campus"
-    # multi: mean and GeM of the last map, and the mean of the map before it; token: a transformer's class token.
-    pooling: Literal["mean", "multi", "token"] = "mean"
+    pooling: Pooling = "mean"
     hidden: int = 256  # width of the hidden layer of each of the campus layout's heads
     embedding: int = 128
     spatial_dropout: float = 0.1  # the original's, between the backbone's stages

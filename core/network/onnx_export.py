@@ -7,13 +7,14 @@ import tempfile
 import warnings
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import fusion
 
+from core.engines.vet import MAX_BATCH, OPSETS
 from core.errors import EngineError, MissingDependency
 from core.io.files import naming
 from core.network.campus_net import CampusNet
@@ -21,8 +22,7 @@ from core.network.campus_net import CampusNet
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-OPSET = 18  # torch exports 18 or later; TensorRT 10's older parsers stop at 20
-MAX_BATCH = 16
+OPSET = OPSETS[0]
 
 
 def export_fp32(net: CampusNet) -> bytes:
@@ -44,19 +44,28 @@ def traced(net: nn.Module, shape: tuple[int, int], outputs: Sequence[str]) -> by
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's own deprecations, none of which we can act on
         path = Path(folder) / "model.onnx"
-        torch.onnx.export(
+        program = torch.onnx.export(
             net,
             (torch.zeros(2, *shape, 3, dtype=torch.uint8),),
-            path,
             input_names=["image"],
             output_names=list(outputs),
             dynamic_shapes=({0: batch},),
             opset_version=OPSET,
-            external_data=False,
             verbose=False,
             dynamo=True,
         )
+        assert program is not None
+        _forget_origins(program.model)
+        program.save(path, external_data=False)
         return path.read_bytes()
+
+
+def _forget_origins(model: Any) -> None:
+    """Take out the lines of code that torch notes of each operator (onnx_ir): they hold this machine's paths."""
+    graph = model.graph
+    values = (*graph.inputs, *graph.outputs, *graph.initializers.values())
+    for part in (model, graph, *graph, *values, *(value for node in graph for value in node.outputs)):
+        part.metadata_props.clear()
 
 
 def half_network(net: CampusNet) -> CampusNet:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -29,6 +30,27 @@ class TimmMaps(nn.Module):
             kept = maps[:, :1] if self.token else maps[:, prefix:]
             return kept.transpose(1, 2).unsqueeze(3)
         return maps.permute(0, 3, 1, 2) if str(getattr(self.model, "output_fmt", "NCHW")).endswith("NHWC") else maps
+
+    def freeze(self, stages: int) -> None:
+        """Let no gradient into the stem and the first `stages` of what timm groups: a CNN's stages, a ViT's blocks."""
+        for name in self._first(stages):
+            self.model.get_parameter(name).requires_grad_(False)
+
+    def frozen(self, stages: int) -> Iterator[nn.Module]:
+        """The modules all of whose weights are among those, so that they keep their statistics and drop nothing."""
+        first = self._first(stages)
+        for prefix, module in self.model.named_modules():
+            names = [f"{prefix}.{name}" if prefix else name for name, _ in module.named_parameters()]
+            if names and first.issuperset(names):
+                yield module
+
+    def _first(self, stages: int) -> set[str]:
+        """The names of the weights in the stem and the first `stages` groups; of all where timm groups none."""
+        names = {name for name, _ in self.model.named_parameters()}
+        if stages <= 0 or not hasattr(self.model, "group_matcher"):
+            return names if stages > 0 else set()
+        groups = _timm().models.group_parameters(self.model, self.model.group_matcher(coarse=True))
+        return names & {name for group in sorted(groups)[: stages + 1] for name in groups[group]}
 
 
 def is_timm_model(name: str) -> bool:
@@ -67,13 +89,17 @@ def timm_width(name: str, image_size: int) -> int:
     return int(model.num_features)
 
 
+def no_class_token(backbone: str) -> EngineError:
+    return EngineError("has no class token", path=f"backbone {backbone}", remedy="pool it by mean or multi")
+
+
 def timm_body(
     name: str, image_size: int, drop_path: float, token: bool
 ) -> tuple[TimmMaps, tuple[float, ...], tuple[float, ...]]:
     """The model with random weights, and its channel mean and std. Raises EngineError for a token it has not."""
     model = timm_model(name, image_size, drop_path)
     if token and not getattr(model, "num_prefix_tokens", 0):
-        raise EngineError("has no class token", path=f"backbone {name}", remedy="pool it by mean or multi")
+        raise no_class_token(name)
     config = model.pretrained_cfg
     return TimmMaps(model, token), tuple(config["mean"]), tuple(config["std"])
 

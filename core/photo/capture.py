@@ -6,7 +6,7 @@ import math
 import re
 import warnings
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
@@ -55,6 +55,30 @@ class Capture:
         """When the photo was taken, aware; by the camera's clock as UTC where its zone is not known."""
         time = self.time_utc or self.local_time
         return None if time is None else as_utc(time)
+
+    @property
+    def ahead(self) -> timedelta | None:
+        """How far the camera's clock is ahead of UTC; None where the photo does not tell both."""
+        return as_utc(self.local_time) - self.time_utc if self.local_time and self.time_utc else None
+
+    def of_clock(self, ahead: timedelta) -> Capture:
+        """The same where the camera's clock is known to be so far ahead of UTC: `time_utc` is by that clock."""
+        return self if self.local_time is None else replace(self, time_utc=as_utc(self.local_time - ahead))
+
+
+class CameraClock:
+    """The clock of one camera, photo by photo: one that has UTC too tells those after it how far the clock is ahead."""
+
+    def __init__(self) -> None:
+        self._ahead: timedelta | None = None
+
+    def read(self, capture: Capture) -> Capture:
+        """The next photo's, with its `time_utc` by the clock where it has none of its own and an earlier photo told."""
+        if capture.ahead is not None:
+            self._ahead = capture.ahead
+        if capture.time_utc is not None or self._ahead is None:
+            return capture
+        return capture.of_clock(self._ahead)
 
 
 def as_utc(time: datetime) -> datetime:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from core.errors import MissingDependency, PhotoError, reason_of
+from core.errors import MissingDecoder, MissingDependency, PhotoError, reason_of
 from core.photo import exif
 from core.photo.capture import Capture, capture_from_tags, tags_of
 from core.photo.heif_thumbnail import heif_thumbnail
@@ -77,7 +77,7 @@ def load_photo(source: PhotoSource, *, min_side: int | None = None) -> Photo:
     MAX_PIXELS always is, so a phone's 48 megapixels arrive as 12.
 
     Raises PhotoError, naming the file, for anything that is not a whole photo within the limits of this
-    module, and MissingDependency for a HEIC photo where pillow-heif is not installed.
+    module, and MissingDecoder, which is one, for a HEIC photo where pillow-heif is not installed.
     """
     started = time.perf_counter()
     photo = _read_photo(source, min_side)
@@ -144,10 +144,10 @@ def _read_path(name: str, path: Path) -> bytes:
     try:
         # A pipe or a device would block or never end, so the kind is asked before opening.
         mode = path.stat().st_mode
-        if stat.S_ISDIR(mode):
-            raise PhotoError("is a folder", path=name, remedy="give the path of one photo")
         if not stat.S_ISREG(mode):
-            raise PhotoError("is not a regular file", path=name, remedy="give the path of one photo")
+            what = "is a folder" if stat.S_ISDIR(mode) else "is not a regular file"
+            unreadable = "" if os.access(path, os.R_OK) else ", and cannot be read"
+            raise PhotoError(what + unreadable, path=name, remedy="give the path of one photo")
         with path.open("rb") as file:
             return file.read(MAX_FILE_BYTES + 1)
     except FileNotFoundError:
@@ -179,7 +179,7 @@ def _decoded(name: str, decode: Callable[[], Photo]) -> Photo:
     """Run a decoder; whatever it raises becomes a PhotoError of one line that names the photo."""
     try:
         return decode()
-    except (PhotoError, MissingDependency):
+    except PhotoError:
         raise
     except MemoryError:
         raise _too_large(name, "not enough memory to decode it") from None
@@ -250,7 +250,7 @@ def _decode_heif(name: str, data: bytes, min_side: int | None) -> Photo:
     try:
         from pillow_heif import open_heif
     except ImportError:
-        raise MissingDependency("pillow-heif (needed for HEIC photos)", "requirements.txt") from None
+        raise MissingDecoder.of(MissingDependency("pillow-heif", "requirements.txt"), "HEIC photos", name) from None
     sizes = heif_sizes(data)
     for size in sizes:
         _check_pixels(name, size, MAX_HEIF_PIXELS)

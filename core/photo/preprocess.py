@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-    from PIL import Image as PILImage
 
-    PhotoSource = str | Path | bytes | BinaryIO | PILImage.Image | NDArray[np.uint8]
 from core.photo.load import checked_array, load_photo
 from core.photo.shrink import resized
 

@@ -5,21 +5,32 @@ from __future__ import annotations
 import argparse
 import logging
 import time
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from core.campus.bundle import Bundle
-from core.campus.file_names import ENGINE, KEY
 from core.engines.cuda import Cuda, open_cuda
-from core.engines.engine_key import EngineKey, key_of_this_machine, key_text, read_key
-from core.engines.tensorrt_engine import TensorRtEngine, import_tensorrt
+from core.engines.engine_key import (
+    LOCAL_FEATURES,
+    NETWORK,
+    EngineFiles,
+    EngineKey,
+    key_of_this_machine,
+    key_text,
+    read_key,
+)
+from core.engines.local_engine import TensorRtLocalEngine
+from core.engines.tensorrt_engine import TensorRtEngine
+from core.engines.tensorrt_network import TensorRtNetwork, import_tensorrt
 from core.engines.vet import check_model
 from core.errors import EngineError
 from core.io.files import check_writable, written_atomically
 from core.program import running_pack
-from edge.device.engine_build import BuildFlags, Built, build_engine
+from edge.device.engine_build import BuildFlags, Built, Shapes, build_engine
 from edge.device.trtexec import build_with_trtexec, find_trtexec
-from edge.manifest import FP16, Export, sha256
+from edge.manifest import Export, LocalExport, sha256
 from edge.pack import SUFFIX, packed_export, unpack
 from edge.parity import head_parity
 from edge.program import edge_program
@@ -29,46 +40,75 @@ log = logging.getLogger(__name__)
 TIMING_CACHE = "timing.cache"
 
 
+@dataclass(frozen=True)
+class Target:
+    """An engine to build: its names, the FP16 model, the shapes of its input, and what tries it on golden answers.
+
+    `golden` says how far the engine is from them, and raises EngineError where that is too far.
+    """
+
+    files: EngineFiles
+    model: bytes
+    shapes: Shapes
+    golden: Callable[[TensorRtNetwork], str]
+
+
+def targets(export: Export, flags: BuildFlags) -> list[Target]:
+    """The engines that an export asks for: the network's, and that of a second look where it has one."""
+    size = export.manifest.preprocessing.size
+    found = [Target(NETWORK, export.fp16, flags.shapes(size), partial(_golden, export))]
+    if export.local is not None:
+        height, width = export.local.golden.images.shape[1:3]
+        canvas = (1, height, width, 3)  # photos come one by one, each where it is in doubt
+        found.append(
+            Target(LOCAL_FEATURES, export.local.fp16, (canvas, canvas, canvas), partial(_local_golden, export.local))
+        )
+    return found
+
+
 def build(folder: Bundle, flags: BuildFlags, force: bool = False) -> str:
-    """Build `model.engine` and `engine.json` in an unpacked pack, or keep those that fit; says what was done.
+    """Build each engine and its key in an unpacked pack, or keep those that fit; a line on each says what was done.
 
     Nothing is put in place before the engine has given the golden answers on this device. Where only trtexec is there
     it cannot be asked for them: it is marked as not tried, and built anew once TensorRT's Python module is there.
     Raises EngineError.
     """
-    export = packed_export(folder)
     cuda, program = _ways_to_build()
-    present = _present_key(folder.path)
+    wanted = targets(packed_export(folder), flags)
+    return "\n".join(_build_one(folder.path, target, flags, force, cuda, program) for target in wanted)
+
+
+def _build_one(folder: Path, target: Target, flags: BuildFlags, force: bool, cuda: Cuda, program: Path | None) -> str:
+    engine, digest = folder / target.files.engine, sha256(target.model)
+    present = _present_key(folder, target.files)
     # trtexec tells its version only by building, so there the one it built with is believed.
     version = str(import_tensorrt().__version__) if program is None else present.tensorrt if present else ""
-    wanted = key_of_this_machine(version, cuda, export.manifest.files[FP16], flags.as_dict())
+    wanted = key_of_this_machine(version, cuda, digest, flags.as_dict())
     if present is not None and not force:
         differences = present.differences(wanted)
         tried = present.tried or program is not None
-        if not differences and tried and _engine_is_whole(folder.path):
-            return f"{folder.path / ENGINE}: up to date for {describe(wanted)}"
+        if not differences and tried and _engine_is_whole(folder, target.files):
+            return f"{engine}: up to date for {describe(wanted)}"
         if differences:
             log.info("building again: the engine was built for %s", ", ".join(differences))
-    check_writable(folder.path / ENGINE)
+    check_writable(engine)
     started = time.perf_counter()
-    log.info("building for %s: this takes minutes", describe(wanted))
-    built = _build(export, flags, folder.path / TIMING_CACHE, program)
-    said = _golden(built, export, cuda) if program is None else "not tried: TensorRT's Python module is not installed"
-    key = replace(
-        key_of_this_machine(built.tensorrt, cuda, export.manifest.files[FP16], flags.as_dict()), tried=program is None
-    )
+    log.info("building %s for %s: this takes minutes", target.files.engine, describe(wanted))
+    built = _build(target, flags, folder / TIMING_CACHE, program)
+    said = "not tried: TensorRT's Python module is not installed" if program else _tried(built, target, cuda)
+    key = replace(key_of_this_machine(built.tensorrt, cuda, digest, flags.as_dict()), tried=program is None)
     # All three are on the disk before the first is moved into place. The key is the last: an engine without its key,
     # which is all that a kill between the moves can leave, is never loaded, and built again.
     with (
-        written_atomically(folder.path / KEY) as key_file,
-        written_atomically(folder.path / ENGINE) as engine_file,
-        written_atomically(folder.path / TIMING_CACHE) as cache_file,
+        written_atomically(folder / target.files.key) as key_file,
+        written_atomically(engine) as engine_file,
+        written_atomically(folder / TIMING_CACHE) as cache_file,
     ):
         key_file.write_text(key_text(key, built.engine), encoding="utf-8")
         engine_file.write_bytes(built.engine)
         cache_file.write_bytes(built.timing_cache)
     return (
-        f"{folder.path / ENGINE}: {len(built.engine) / 1e6:.1f} MB for {describe(key)}, "
+        f"{engine}: {len(built.engine) / 1e6:.1f} MB for {describe(key)}, "
         f"built in {time.perf_counter() - started:.0f} s; golden answers: {said}"
     )
 
@@ -109,44 +149,56 @@ def _ways_to_build() -> tuple[Cuda, Path | None]:
     return cuda, program
 
 
-def _present_key(folder: Path) -> EngineKey | None:
+def _present_key(folder: Path, files: EngineFiles) -> EngineKey | None:
     try:
-        return read_key(folder)[0] if (folder / KEY).exists() else None
+        return read_key(folder, files)[0] if (folder / files.key).exists() else None
     except EngineError as error:
         log.info("%s", error)
         return None
 
 
-def _engine_is_whole(folder: Path) -> bool:
-    engine = folder / ENGINE
-    return engine.is_file() and sha256(engine.read_bytes()) == read_key(folder)[1]
+def _engine_is_whole(folder: Path, files: EngineFiles) -> bool:
+    engine = folder / files.engine
+    return engine.is_file() and sha256(engine.read_bytes()) == read_key(folder, files)[1]
 
 
-def _build(export: Export, flags: BuildFlags, cache: Path, program: Path | None) -> Built:
-    check_model(export.fp16)  # TensorRT's parser gets to see no other
-    size = export.manifest.preprocessing.size
+def _build(target: Target, flags: BuildFlags, cache: Path, program: Path | None) -> Built:
+    check_model(target.model)  # TensorRT's parser gets to see no other
     known = cache.read_bytes() if cache.is_file() else b""
     if program is not None:
-        return build_with_trtexec(program, export.fp16, size, flags, known)
-    return build_engine(export.fp16, size, flags, known)
+        return build_with_trtexec(program, target.model, target.shapes, flags, known)
+    return build_engine(target.model, target.shapes, flags, known)
 
 
-def _golden(built: Built, export: Export, cuda: Cuda) -> str:
-    """Run the new engine on the golden images. Raises EngineError where its answers are not those of FP32."""
-    engine = TensorRtEngine(built.engine, cuda)
+def _tried(built: Built, target: Target, cuda: Cuda) -> str:
+    network = TensorRtNetwork(built.engine, target.files.engine, cuda)
     try:
-        heads = engine.run(export.golden.images)
+        return target.golden(network)
     finally:
-        engine.close()
-    apart = head_parity(export.golden.heads, heads, export.manifest.scale_m)
-    tolerances = export.manifest.tolerances
+        network.close()
+
+
+def _golden(export: Export, network: TensorRtNetwork) -> str:
+    heads = TensorRtEngine(network).run(export.golden.images)
+    apart, tolerances = head_parity(export.golden.heads, heads, export.manifest.scale_m), export.manifest.tolerances
     if apart.offset_mean_m > tolerances.device_m or apart.embedding_max > tolerances.fp16_embedding:
-        raise EngineError(
-            f"the engine's answers are wrong on this device ({apart}; at most {tolerances.device_m} m "
-            "allowed): it is not installed",
-            remedy=f"report this with the output of `{edge_program()} doctor`",
-        )
+        raise _wrong(f"{apart}; at most {tolerances.device_m} m allowed")
     return str(apart)
+
+
+def _local_golden(local: LocalExport, network: TensorRtNetwork) -> str:
+    height, width = local.golden.images.shape[1:3]
+    apart = local.golden.parity(TensorRtLocalEngine(network, height, width))
+    if not apart.ok:
+        raise _wrong(f"of local features: {apart}")
+    return str(apart)
+
+
+def _wrong(how: str) -> EngineError:
+    return EngineError(
+        f"the engine's answers are wrong on this device ({how}): it is not installed",
+        remedy=f"report this with the output of `{edge_program()} doctor`",
+    )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

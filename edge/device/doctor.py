@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Literal
 
 from core.campus.bundle import Bundle
-from core.campus.file_names import ENGINE
+from core.campus.file_names import EDGE_LOCAL_MODEL, ENGINE, LOCAL_ENGINE
 from core.cli.campus import chosen_bundle
 from core.engines.cuda import open_cuda
-from core.engines.engine_key import check_packed, l4t_release
-from core.engines.tensorrt_engine import built_engine, import_tensorrt
+from core.engines.engine_key import LOCAL_FEATURES, check_packed, l4t_release
+from core.engines.tensorrt_engine import built_engine
+from core.engines.tensorrt_network import import_tensorrt, open_built
 from core.errors import CampusError, EngineError
 from core.locate.localizer import DEMO_BUNDLE
 from edge.device.machine import (
@@ -122,6 +123,9 @@ def _packages() -> list[Fact]:
         ("cv2", "cameras and videos", opencv),
         ("pynmea2", "NMEA output", "pip install pynmea2"),
         ("pillow_heif", "HEIC photos of iPhones", "pip install pillow-heif"),
+        ("paho.mqtt", "MQTT output", "pip install paho-mqtt"),
+        ("pymavlink", "MAVLink output", "pip install pymavlink"),
+        ("rosbags", "ROS 2 bags", "pip install rosbags"),
     ):
         version = module_version(module)
         found = version or f"not installed; needed for {use}"
@@ -148,9 +152,22 @@ def _campus(path: Path | None) -> list[Fact]:
     facts.append(Fact("pack", "ok", str(path)))
     try:
         engine = built_engine(bundle, required=True)
-        return [*facts, Fact("engine", "ok", engine.name if engine else "")]
+        facts.append(Fact("engine", "ok", engine.name if engine else ""))
     except EngineError as error:
         return [*facts, Fact("engine", "note", f"no usable {ENGINE}", str(with_command(error)))]
+    return facts + _second_look(bundle)
+
+
+def _second_look(bundle: Bundle) -> list[Fact]:
+    name = "second look"
+    if bundle.manifest.second_look is None:
+        return []
+    if EDGE_LOCAL_MODEL not in bundle.manifest.files:
+        return [Fact(name, "note", "on ONNX Runtime's CPU", "pack this campus again for an engine of it")]
+    try:
+        return [Fact(name, "ok", f"TensorRT {open_built(bundle, LOCAL_FEATURES).version} FP16")]
+    except EngineError as error:
+        return [Fact(name, "note", f"no usable {LOCAL_ENGINE}", str(with_command(error)))]
 
 
 def what_follows(facts: list[Fact]) -> tuple[str, str]:

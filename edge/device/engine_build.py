@@ -6,10 +6,11 @@ import sys
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from core.engines.tensorrt_engine import collecting_logger, import_tensorrt, said
+from core.engines.tensorrt_network import collecting_logger, import_tensorrt, said
 from core.errors import EngineError
+from core.program import typed
 
-CHECK_EXPORT = "check the export with `python -m edge verify` where it was made"
+Shapes = tuple[tuple[int, int, int, int], tuple[int, int, int, int], tuple[int, int, int, int]]
 
 
 @dataclass(frozen=True)
@@ -30,10 +31,9 @@ class BuildFlags:
     def as_dict(self) -> dict[str, int]:
         return asdict(self)
 
-    def shapes(self, size: int) -> tuple[tuple[int, int, int, int], ...]:
-        """The least, best and largest shape of the input."""
-        least, best, most = ((batch, size, size, 3) for batch in (1, 1, self.max_batch))
-        return least, best, most
+    def shapes(self, size: int) -> Shapes:
+        """The least, best and largest shape of the network's input."""
+        return (1, size, size, 3), (1, size, size, 3), (self.max_batch, size, size, 3)
 
 
 @dataclass(frozen=True)
@@ -45,11 +45,11 @@ class Built:
     tensorrt: str
 
 
-def build_engine(model: bytes, size: int, flags: BuildFlags, timing_cache: bytes = b"") -> Built:
-    """Build a strongly typed engine from an FP16 model of input (B, size, size, 3) uint8. Takes minutes.
+def build_engine(model: bytes, shapes: Shapes, flags: BuildFlags, timing_cache: bytes = b"") -> Built:
+    """Build a strongly typed engine from an FP16 model. Takes minutes.
 
-    Types are those of the model: TensorRT changes none. Raises EngineError where TensorRT is absent or too old, does
-    not accept the model, or runs out of memory.
+    shapes: the least, best and largest (B, H, W, 3) of its input. Types are those of the model: TensorRT changes none.
+    Raises EngineError where TensorRT is absent or too old, does not accept the model, or runs out of memory.
     """
     trt = import_tensorrt()
     logger = collecting_logger(trt)
@@ -60,16 +60,14 @@ def build_engine(model: bytes, size: int, flags: BuildFlags, timing_cache: bytes
         errors = "; ".join(parser.get_error(index).desc() for index in range(parser.num_errors)) or said(logger)
         raise EngineError(
             f"TensorRT {trt.__version__} does not accept the model ({' '.join(errors.split())[:300]})",
-            remedy=CHECK_EXPORT,
+            remedy=_check_export(),
         )
     config = builder.create_builder_config()
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, flags.workspace_mb << 20)
     profile = builder.create_optimization_profile()
-    profile.set_shape(network.get_input(0).name, *flags.shapes(size))
+    profile.set_shape(network.get_input(0).name, *shapes)
     if config.add_optimization_profile(profile) < 0:
-        raise EngineError(
-            f"TensorRT refuses the batch sizes {flags.shapes(size)} ({said(logger)})", remedy="choose others"
-        )
+        raise EngineError(f"TensorRT refuses the batch sizes {shapes} ({said(logger)})", remedy="choose others")
     # A cache of another version or device is refused; TensorRT then measures anew.
     if not config.set_timing_cache(config.create_timing_cache(timing_cache), False):
         config.set_timing_cache(config.create_timing_cache(b""), False)
@@ -89,7 +87,11 @@ def _failure(reason: str, flags: BuildFlags) -> EngineError:
             remedy="close other programs and the desktop (`sudo init 3`), or give another --workspace-mb than "
             f"{flags.workspace_mb}, or --max-batch 1",
         )
-    return EngineError(f"TensorRT could not build the engine ({reason})", remedy=CHECK_EXPORT)
+    return EngineError(f"TensorRT could not build the engine ({reason})", remedy=_check_export())
+
+
+def _check_export() -> str:
+    return f"check the export with `{typed('edge')} verify` where it was made"
 
 
 def _progress(trt: Any) -> Any:

@@ -12,6 +12,7 @@ from core.locate.localizer import Localizer
 from core.photo.capture import Capture
 from edge.device.sources import Frame
 
+CLOCK_STEP_S = 1.0  # by which a clock that is put right may be set back, without an end of the walk
 Locate = Callable[[Frame], tuple[Frame, Fix]]  # the frame again, dated by its own EXIF
 
 
@@ -45,7 +46,7 @@ class Follow:
     def __call__(self, frame: Frame) -> tuple[Frame, Fix]:
         """Raises PhotoError for a frame that cannot be read or has no time; the walk goes on."""
         reading = self._localizer.read(frame.photo)
-        frame = dated(frame, reading.capture)
+        frame = dated(frame, self._walk.clock.read(reading.capture))
         if frame.undated:
             raise PhotoError("has no time", path=frame.name, remedy="leave --walk out, or give photos with EXIF times")
-        return frame, self._walk.add_or_restart(reading, frame.taken_s)
+        return frame, self._walk.add_or_restart(reading, frame.taken_s, CLOCK_STEP_S)

@@ -56,7 +56,7 @@ def sentences(fix: Fix, taken_s: float, quality: int = GPS_FIX) -> list[str]:
     position = (*degrees_minutes(fix.lat, 2, "NS"), *degrees_minutes(fix.lon, 3, "EW"))
     sigma = f"{fix.radius68_m / RADIUS68_PER_SIGMA:.2f}"
     hdop = f"{fix.radius68_m / METRES_PER_HDOP:.2f}"
-    course = "" if fix.course_deg is None else f"{fix.course_deg:.1f}"
+    course = "" if fix.course_deg is None else f"{round(fix.course_deg, 1) % 360:.1f}"
     knots, kmh = ("" if fix.speed_m_s is None else f"{fix.speed_m_s * per:.2f}" for per in (KNOTS_PER_M_S, KMH_PER_M_S))
     # Height and geoid are unknown and stay empty.
     return [

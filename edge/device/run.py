@@ -1,9 +1,10 @@
-"""Locate what comes in: files, a watched folder, a camera or standard input -> JSON lines, GeoJSON or NMEA."""
+"""Locate what comes in: files, a watched folder, a camera or standard input -> files, GPS receivers, MQTT, MAVLink."""
 
 from __future__ import annotations
 
 import argparse
 import logging
+import os
 import signal
 import sys
 import time
@@ -21,7 +22,7 @@ from core.locate.localizer import Localizer
 from edge.device.follow import Follow, Locate, single
 from edge.device.newest import Newest
 from edge.device.nmea_sentences import ESTIMATED, GPS_FIX, QUALITIES
-from edge.device.sink import SinkOptions
+from edge.device.sink import MQTT_PASSWORD, SinkOptions
 from edge.device.sink_threads import SinkThread, close_all
 from edge.device.sinks import addresses, open_sink
 from edge.device.sources import Frame, camera, files, standard_input, watched
@@ -32,15 +33,11 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Tally:
-    """What became of the frames: located, unreadable and passed over, dropped because the device was busy.
-
-    `no_files`: those of the skipped that were no files at all.
-    """
+    """What became of the frames: located, unreadable and passed over, dropped because the device was busy."""
 
     located: int = 0
     skipped: int = 0
     dropped: int = 0
-    no_files: int = 0
 
     @property
     def frames(self) -> int:
@@ -57,29 +54,29 @@ def run(
     tally: Tally,
     every_s: float = 0.0,
     alive: Callable[[], None] = lambda: None,
+    clock_s: Callable[[Frame], float] = lambda _: time.monotonic(),
 ) -> None:
     """Locate each frame and give its fix to every sink; counts in `tally`, also when it is interrupted.
 
-    A frame that cannot be read is skipped and counted. Ends early where no sink is left. `every_s`: at most one fix in
-    so many seconds. `alive` is called at each frame.
+    A frame that cannot be read is skipped and counted. Ends early where no sink is left.
+    `every_s`: at most one fix in so many seconds, by `clock_s`. `alive` is called at each frame.
     """
     due = 0.0
     for frame in frames:
         alive()
         if sinks and all(sink.failure for sink in sinks):
             return
-        if time.monotonic() < due:
+        if (now := clock_s(frame)) < due:
             tally.dropped += 1
             continue
-        due = time.monotonic() + every_s
+        due = now + every_s
         try:
             if frame.photo is None:
                 raise PhotoError(frame.unreadable, path=frame.name)
             frame, fix = locate(frame)
         except PhotoError as error:
             tally.skipped += 1
-            tally.no_files += frame.no_file
-            log.warning("skipped: %s", error)
+            log.warning("skipped: %s", error.replace(path=frame.name))
             continue
         tally.located += 1
         for sink in sinks:
@@ -112,10 +109,19 @@ def open_frames(args: argparse.Namespace, alive: Callable[[], None] = lambda: No
     return standard_input() if args.photos == [Path("-")] else files(args.photos)
 
 
+def clock_of(camera: str | None) -> Callable[[Frame], float]:
+    """What tells seconds between frames: a video file's own time, since it is read faster or slower than filmed."""
+    if camera is not None and Path(camera).is_file():
+        return lambda frame: frame.taken_s
+    return lambda _: time.monotonic()
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("photos", nargs="*", type=Path, metavar="PHOTO", help="photos or folders; - is standard input")
     parser.add_argument("--watch", type=Path, metavar="FOLDER", help="locate photos as they appear in a folder")
-    parser.add_argument("--camera", metavar="CAMERA", help="a number, /dev/videoN, csi[:N], or a video file")
+    parser.add_argument(
+        "--camera", metavar="CAMERA", help="a number, /dev/videoN, csi[:N], a video file, or a GStreamer pipeline"
+    )
     parser.add_argument("--bundle", type=Path, help="campus bundle (default: $CAMPUS_BUNDLE, else the demo campus)")
     parser.add_argument("--backend", choices=backends(), default="auto", help="default: auto, the best that is there")
     parser.add_argument(
@@ -145,11 +151,12 @@ def main(args: argparse.Namespace) -> int:
     # A service is stopped by SIGTERM: it ends as by Ctrl-C, with its sinks closed and its counts said.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     code = run_cli(lambda: _run(args, tally))  # what went wrong is said first, and what came of it after
-    if tally.frames and not sys.stderr.closed:
+    if tally.frames:
         log.info("%s", tally)
     if not tally.located and tally.skipped:
         return code if code > 1 else 2
-    return code or (1 if tally.no_files else 0)
+    # A camera may give a bad frame, and a watched folder is never done; photos that were named are all wanted.
+    return code or (1 if args.photos and tally.skipped else 0)
 
 
 def _opened(address: str, options: SinkOptions) -> SinkThread:
@@ -168,16 +175,18 @@ def _run(args: argparse.Namespace, tally: Tally) -> int:
     as_walk = args.walk or (args.camera is not None and not args.single)
     locate = Follow(localizer) if as_walk else single(localizer)
     log.info("%s, %s%s", localizer.bundle.manifest.name, localizer.engine.name, ", as one walk" if as_walk else "")
+    options = SinkOptions(args.nmea_quality, os.environ.get(MQTT_PASSWORD))
     sinks: list[SinkThread] = []
     patient = False
     try:
         for address in args.to or ["json"]:
-            sinks.append(_opened(address, SinkOptions(args.nmea_quality)))
+            sinks.append(_opened(address, options))
         manager.ready()
-        run(locate, frames, sinks, tally, args.every, manager.alive)
+        run(locate, frames, sinks, tally, args.every, manager.alive, clock_of(args.camera))
         patient = True
     except KeyboardInterrupt:
-        print(file=sys.stderr)  # below the ^C
+        if sys.stderr.isatty():
+            print(file=sys.stderr)  # below the ^C
     finally:
         manager.stopping()
         if isinstance(frames, Newest):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Protocol, TextIO
 
@@ -12,11 +12,15 @@ from core.locate.fix import Fix
 from edge.device.nmea_sentences import GPS_FIX
 from edge.device.sources import Frame
 
+MQTT_PASSWORD = "CAMPUS_MQTT_PASSWORD"  # the variable that a command line reads it from
+
 
 class Sink(Protocol):
     """Something that takes fixes, on a thread of its own (`SinkThread`), so that it may wait for a disk or a peer.
 
     One whose `newest_only` is true is given the newest fix when it is ready, and never those that came before it.
+    One that may take nothing for longer than `sink_threads.STANDSTILL_S` at the end of a run, while it closes too, has
+    that time as `standstill_s`.
     """
 
     def put(self, frame: Frame, fix: Fix) -> None:
@@ -30,9 +34,13 @@ class Sink(Protocol):
 
 @dataclass(frozen=True)
 class SinkOptions:
-    """What the command line says to all sinks: `nmea_quality` is what NMEA's GGA says of a fix."""
+    """What the command line says to all sinks.
+
+    `nmea_quality` is what NMEA's GGA says of a fix, `mqtt_password` that of the user in an MQTT address.
+    """
 
     nmea_quality: int = GPS_FIX
+    mqtt_password: str | None = field(default=None, repr=False)
 
 
 def utc(seconds: float) -> str:

@@ -19,7 +19,7 @@ from edge.device.sources import Frame
 log = logging.getLogger(__name__)
 
 MAX_BEHIND = 4096  # fixes that wait for a sink; without their maps they are a few kB each
-STANDSTILL_S = 5.0  # a sink that takes nothing for so long at the end of a run is left
+STANDSTILL_S = 5.0  # a sink that takes nothing for so long at the end of a run is left, unless it names another time
 
 
 class SinkThread:
@@ -34,6 +34,7 @@ class SinkThread:
         self.failure: Exception | None = None
         self._sink, self._taken = sink, 0
         self._newest_only = getattr(sink, "newest_only", False)
+        self._standstill_s = getattr(sink, "standstill_s", STANDSTILL_S)
         self._queue: Queue[tuple[Frame, Fix] | None] = Queue(1 if self._newest_only else max_behind)
         self._thread = Thread(target=self._work, daemon=True, name=f"sink {name}")
         self._thread.start()
@@ -64,8 +65,8 @@ class SinkThread:
                 told = self._tell_end()
             if taken != self._taken:
                 taken, since = self._taken, time.monotonic()
-            elif not patient and time.monotonic() - since > STANDSTILL_S:
-                self._drop(EngineError(f"it took nothing for {STANDSTILL_S:g} s"))
+            elif not patient and time.monotonic() - since > self._standstill_s:
+                self._drop(EngineError(f"it took nothing for {self._standstill_s:g} s"))
                 return
 
     def _tell_end(self) -> bool:

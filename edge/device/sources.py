@@ -33,15 +33,14 @@ class Frame:
 
     `undated`: `taken_s` is when a file was read, which does not tell when it was taken.
 
-    `unreadable` is set instead where a source could not read the frame. `no_file`: it is what the command line or a
-    folder names as a photo, and is none: absent, a link to nowhere, a pipe, a device.
+    `unreadable` is set instead where a source could not read the frame: what the command line or a folder names as a
+    photo may be absent, a link to nowhere, a pipe, a device.
     """
 
     name: str
     photo: Path | bytes | NDArray[np.uint8] | None
     taken_s: float
     unreadable: str = ""
-    no_file: bool = False
     undated: bool = False
 
 
@@ -49,7 +48,7 @@ Source = Iterator[Frame]
 
 
 def files(paths: list[Path]) -> Source:
-    """Each file; a folder stands for the photos in it, by name. What is no file is a frame with `no_file`."""
+    """Each file; a folder stands for the photos in it, by name. What is no file is a frame that is `unreadable`."""
     for path in paths:
         if os.path.isdir(path):
             try:
@@ -67,7 +66,7 @@ def files(paths: list[Path]) -> Source:
 
 
 def _no_file(path: Path, problem: str) -> Frame:
-    return Frame(str(path), None, time.time(), unreadable=problem, no_file=True)
+    return Frame(str(path), None, time.time(), unreadable=problem)
 
 
 def no_regular_file(path: Path) -> str:
@@ -84,20 +83,25 @@ def no_regular_file(path: Path) -> str:
 def watched(
     folder: Path, sleep: Callable[[float], None] = time.sleep, say: Callable[[str], None] = lambda _: None
 ) -> Source:
-    """Photos that appear in a folder, once each and only when whole. Never ends. Raises PhotoError without the folder.
+    """Photos that appear in a folder, once each and only when whole. Never ends. Raises PhotoError without the folder,
+    when it is called.
 
     A file counts as whole when its size has not changed between two looks. What is called like a photo and is no file
-    is said once and passed over.
+    is said once and passed over. So is a folder that is away later, as a network drive may be, until it is back.
     """
     if not folder.is_dir():
         raise PhotoError("not a folder to watch", path=folder, remedy="make it first")
+    return _watched(folder, sleep, say)
+
+
+def _watched(folder: Path, sleep: Callable[[float], None], say: Callable[[str], None]) -> Source:
     said: dict[str, str] = {}
-    done = {(name, state.st_mtime_ns) for name, state in _photos_in(folder, said, say).items()}
+    done = {(name, state.st_mtime_ns) for name, state in (_photos_in(folder, said, say) or {}).items()}
     growing: dict[str, int] = {}
     while True:
-        if not folder.is_dir():
-            raise PhotoError("the watched folder is gone", path=folder, remedy="make it again and restart")
-        present = _photos_in(folder, said, say)
+        if (present := _photos_in(folder, said, say)) is None:
+            sleep(POLL_S)
+            continue
         # What was taken away is forgotten, or weeks of photos would pile up.
         done = {(name, time_ns) for name, time_ns in done if name in present}
         growing = {name: size for name, size in growing.items() if name in present}
@@ -113,8 +117,8 @@ def watched(
         sleep(POLL_S)
 
 
-def _photos_in(folder: Path, said: dict[str, str], say: Callable[[str], None]) -> dict[str, os.stat_result]:
-    """The state of each photo in a folder, by name; `said` holds what was said of the others."""
+def _photos_in(folder: Path, said: dict[str, str], say: Callable[[str], None]) -> dict[str, os.stat_result] | None:
+    """The state of each photo in a folder, by name; None where it cannot be read. `said` holds what was said so far."""
     problems: dict[str, str] = {}
     found: dict[str, os.stat_result] = {}
     try:
@@ -126,14 +130,15 @@ def _photos_in(folder: Path, said: dict[str, str], say: Callable[[str], None]) -
                 continue
             with suppress(OSError):  # taken away between the two looks
                 found[path.name] = path.stat()
-    except OSError as error:  # a network drive that is away for a while
-        problems[""] = f"cannot be read ({error.strerror})"
+        folder.stat()
+    except OSError as error:
+        problems = {"": f"cannot be read ({error.strerror}); looked for again"}
     for name, problem in problems.items():
         if said.get(name) != problem:
             say(f"skipped: {folder / name}: {problem}")
     said.clear()
     said.update(problems)
-    return found
+    return None if "" in problems else found
 
 
 def standard_input(stream: BinaryIO | None = None) -> Source:

@@ -8,11 +8,11 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from core.engines.tensorrt_network import OLDEST
 from core.errors import EngineError
-from edge.device.engine_build import BuildFlags, Built
+from edge.device.engine_build import BuildFlags, Built, Shapes
 
 PLACES = (Path("/usr/src/tensorrt/bin/trtexec"), Path("/usr/local/tensorrt/bin/trtexec"))
-OLDEST = 10
 
 
 def find_trtexec() -> Path | None:
@@ -21,28 +21,30 @@ def find_trtexec() -> Path | None:
     return Path(found) if found else next((place for place in PLACES if place.is_file()), None)
 
 
-def arguments(model: Path, engine: Path, cache: Path, size: int, flags: BuildFlags) -> list[str]:
+def arguments(model: Path, engine: Path, cache: Path, shapes: Shapes, flags: BuildFlags) -> list[str]:
     """Its command line, without the program."""
-    shapes = ("x".join(map(str, shape)) for shape in flags.shapes(size))
+    written = ("x".join(map(str, shape)) for shape in shapes)
     return [
         f"--onnx={model}",
         f"--saveEngine={engine}",
         "--stronglyTyped",
-        *(f"--{kind}Shapes=image:{shape}" for kind, shape in zip(("min", "opt", "max"), shapes, strict=True)),
+        *(f"--{kind}Shapes=image:{shape}" for kind, shape in zip(("min", "opt", "max"), written, strict=True)),
         f"--memPoolSize=workspace:{flags.workspace_mb}M",
         f"--timingCacheFile={cache}",
         "--skipInference",
     ]
 
 
-def build_with_trtexec(program: Path, model: bytes, size: int, flags: BuildFlags, timing_cache: bytes = b"") -> Built:
+def build_with_trtexec(
+    program: Path, model: bytes, shapes: Shapes, flags: BuildFlags, timing_cache: bytes = b""
+) -> Built:
     """As `build_engine`. Raises EngineError with trtexec's last complaint where it fails."""
     with tempfile.TemporaryDirectory() as folder:
         onnx, engine, cache = (Path(folder) / name for name in ("model.onnx", "model.engine", "timing.cache"))
         onnx.write_bytes(model)
         if timing_cache:
             cache.write_bytes(timing_cache)
-        command = [str(program), *arguments(onnx, engine, cache, size, flags)]
+        command = [str(program), *arguments(onnx, engine, cache, shapes, flags)]
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
         said = done.stdout + done.stderr
         version = tensorrt_version(said)

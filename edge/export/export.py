@@ -12,17 +12,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from core.campus.bundle import Bundle
-from core.campus.file_names import MODEL_SAFETENSORS
-from core.campus.samples import sample_images
+from core.campus.file_names import LOCAL_MODEL, MODEL_SAFETENSORS
+from core.campus.samples import sample_images, sample_photos
 from core.engines.heads import run_all
+from core.engines.local_engine import OnnxLocalEngine
 from core.engines.onnx_engine import OnnxEngine
 from core.errors import EngineError
 from core.io.files import check_replaceable, written_atomically
 from core.locate.localizer import Localizer
 from core.network.torch_engine import TorchEngine
+from core.photo.canvas import fitted
 from core.photo.preprocess import network_image
 from core.program import typed
 from edge.export.labelled import folder_images
+from edge.export.local_half import half_local
+from edge.local_features import LOCAL_FP16, LOCAL_GOLDEN, LocalGolden, LocalParity
 from edge.manifest import (
     FP16,
     FP32,
@@ -46,26 +50,29 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 GOLDEN_SAMPLES = 6
+GOLDEN_CANVASES = 2
 LEAST_TOLERANCE_M = 0.05
 SAME_NETWORK_M = 0.05  # float32 rounding over a folded network is millimetres; another network is metres off
 
 
 @dataclass(frozen=True)
 class Exported:
-    """What `export` wrote, and how far FP16 is from FP32 on the golden images."""
+    """What `export` wrote, and how far FP16 is from FP32 on the golden images; `local`: None without a second look."""
 
     folder: Path
     manifest: Manifest
     heads: HeadParity
     fixes: FixParity
+    local: LocalParity | None
 
 
 def export(bundle: Bundle, out: Path, photos: NDArray[np.uint8] | None = None) -> Exported:
     """Write the export of a bundle to the folder `out`, whole or not at all.
 
     FP32 is the bundle's own model.onnx, whose batch norms torch's exporter has folded. FP16 is compared with it on the
-    golden images, and their fixes on (N, S, S, 3) `photos` where those are given. Raises BundleError where the bundle
-    carries no torch weights, and EngineError where they are not those of model.onnx, or do not survive FP16.
+    golden images, and their fixes on (N, S, S, 3) `photos` where those are given. A second look's network goes along.
+    Raises BundleError where the bundle carries no torch weights, and EngineError where they are not those of
+    model.onnx, or do not survive FP16.
     """
     from core.network.onnx_export import export_fp32, half_network
     from core.network.weights import load_net
@@ -93,7 +100,8 @@ def export(bundle: Bundle, out: Path, photos: NDArray[np.uint8] | None = None) -
         )
     log.info("batch norm folded; exporting %s in FP16", net.config.backbone)
     models = {FP32: fp32, FP16: export_fp32(in_half)}
-    files = {**models, GOLDEN: golden.to_bytes()}
+    look, local = local_files(bundle)
+    files = {**models, GOLDEN: golden.to_bytes(), **look}
     manifest = describe(bundle, net, models[FP16], files, apart)
     with written_atomically(out) as temporary:
         temporary.mkdir()
@@ -101,9 +109,25 @@ def export(bundle: Bundle, out: Path, photos: NDArray[np.uint8] | None = None) -
             (temporary / name).write_bytes(data)
         (temporary / MANIFEST).write_text(manifest.model_dump_json(indent=1) + "\n", encoding="utf-8")
     if photos is None:
-        return Exported(out, manifest, apart, fix_parity(localizer, golden.heads, heads16))
+        return Exported(out, manifest, apart, fix_parity(localizer, golden.heads, heads16), local)
     log.info("comparing the fixes of %d photos", len(photos))
-    return Exported(out, manifest, apart, fix_parity(localizer, run_all(single, photos), run_all(half, photos)))
+    return Exported(out, manifest, apart, fix_parity(localizer, run_all(single, photos), run_all(half, photos)), local)
+
+
+def local_files(bundle: Bundle) -> tuple[dict[str, bytes], LocalParity | None]:
+    """The files of the second look's network by name, and how far its FP16 is from FP32; none without a second look."""
+    look = bundle.manifest.second_look
+    if look is None:
+        return {}, None
+    model = bundle.read(LOCAL_MODEL)
+    photos = [photo.rgb for _, photo in sample_photos(bundle, min(look.height, look.width), GOLDEN_CANVASES - 1)]
+    images = np.stack([fitted(rgb, look.height, look.width).image for rgb in (*photos, striped_photo())])
+    golden = LocalGolden.of(images, OnnxLocalEngine(model, look.height, look.width))
+    half = half_local(model)
+    apart = golden.parity(OnnxLocalEngine(half, look.height, look.width))
+    if not apart.ok:
+        raise EngineError(f"the second look does not survive FP16 ({apart})", path=bundle.path, remedy="make it again")
+    return {LOCAL_FP16: half, LOCAL_GOLDEN: golden.to_bytes()}, apart
 
 
 def golden_answers(bundle: Bundle, engine: OnnxEngine) -> tuple[Golden, Localizer]:
@@ -158,8 +182,10 @@ def main(args: argparse.Namespace) -> int:
     check_replaceable(args.out, args.force, "export", MANIFEST)
     bundle = Bundle.load(args.bundle)
     done = export(bundle, args.out, folder_images(args.photos, bundle.manifest.image_size) if args.photos else None)
-    for name in (FP32, FP16, GOLDEN, MANIFEST):
+    for name in (*done.manifest.files, MANIFEST):
         print(f"{(done.folder / name).stat().st_size / 1e6:7.1f} MB  {done.folder / name}")
     print(f"FP16 against FP32: {done.heads}; {done.fixes}")
+    if done.local is not None:
+        print(f"  of the second look: {done.local}")
     print(f"next: {typed('edge')} verify {done.folder} --bundle {args.bundle}")
     return 0

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 import onnx
 from onnx import TensorProto, shape_inference
 
+from core.engines.vet import OPSETS
+
 if TYPE_CHECKING:
     from edge.manifest import Manifest
 
-OPSETS = range(18, 21)  # torch exports 18 or later; TensorRT 10's older parsers stop at 20
 NEEDED_OUTPUTS = frozenset({"offset"})
 AFTER_BACKBONE = frozenset({"ReduceMean", "GlobalAveragePool", "Gemm", "MatMul", "ReduceL2"})  # makes no map of it
 

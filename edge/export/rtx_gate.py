@@ -9,47 +9,50 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from core.engines.tensorrt_engine import collecting_logger
+from core.engines.tensorrt_network import collecting_logger
 from edge.export.graph_checks import Check
 
 if TYPE_CHECKING:
-    from edge.manifest import Profile
+    from collections.abc import Sequence
 
-NAME = "fp16: TensorRT parse and build"
+LABEL = "TensorRT parse and build"
 
 
-def check_with_tensorrt(model: bytes, size: int, profile: Profile) -> list[Check]:
-    """Parse, type-check and build an FP16 model of input (B, size, size, 3); one skipped check where it is absent."""
+def check_with_tensorrt(name: str, model: bytes, shapes: Sequence[tuple[int, int, int, int]]) -> list[Check]:
+    """Parse, type-check and build an FP16 model; one skipped check where TensorRT for RTX is absent.
+
+    shapes: the least, best and largest (B, H, W, 3) of its input.
+    """
+    name = f"{name}: {LABEL}"
     try:
         trt: Any = import_module("tensorrt_rtx")
     except ImportError:
-        return [Check(NAME, None, "tensorrt-rtx is not installed: pip install -r requirements-dev.txt")]
+        return [Check(name, None, "tensorrt-rtx is not installed: pip install -r requirements-dev.txt")]
     logger = collecting_logger(trt)
     builder = trt.Builder(logger)
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
     parser = trt.OnnxParser(network, logger)
     if not parser.parse(model):
         errors = [parser.get_error(index).desc() for index in range(parser.num_errors)]
-        return [Check(NAME, False, _one_line(errors or logger.messages))]
+        return [Check(name, False, _one_line(errors or logger.messages))]
     if problems := _type_problems(trt, network):
-        return [Check(NAME, False, "; ".join(problems[:3]))]
+        return [Check(name, False, "; ".join(problems[:3]))]
     config = builder.create_builder_config()
     optimisation = builder.create_optimization_profile()
-    shapes = [(batch, size, size, 3) for batch in (profile.least, profile.best, profile.most)]
     optimisation.set_shape(network.get_input(0).name, *shapes)
     if config.add_optimization_profile(optimisation) < 0:
-        return [Check(NAME, False, f"the profile {shapes} is not accepted: {_one_line(logger.messages)}")]
+        return [Check(name, False, f"the profile {shapes} is not accepted: {_one_line(logger.messages)}")]
     # Without a GPU there is no current device to build for; Ampere is the generation of Jetson Orin.
     config.num_compute_capabilities = 1
     config.set_compute_capability(trt.ComputeCapability.SM86, 0)
     engine = builder.build_serialized_network(network, config)
     if engine is None:
-        return [Check(NAME, False, _one_line(logger.messages))]
+        return [Check(name, False, _one_line(logger.messages))]
     convolutions = len(_layers(network, trt.LayerType.CONVOLUTION))
     detail = (
         f"TensorRT for RTX {trt.__version__}: {convolutions} FP16 convolutions, engine {engine.nbytes / 1e6:.1f} MB"
     )
-    return [Check(NAME, True, detail)]
+    return [Check(name, True, detail)]
 
 
 def _layers(network: Any, kind: Any) -> list[Any]:

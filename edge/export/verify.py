@@ -8,13 +8,14 @@ from pathlib import Path
 from core.campus.bundle import Bundle
 from core.campus.samples import sample_images
 from core.engines.heads import run_all
+from core.engines.local_engine import OnnxLocalEngine
 from core.engines.onnx_engine import OnnxEngine
 from core.errors import EngineError
 from core.locate.localizer import Localizer
 from core.program import typed
 from edge.export.graph_checks import Check, check_graph
 from edge.export.rtx_gate import check_with_tensorrt
-from edge.manifest import FP16, FP32, MANIFEST, Export, preprocessing_drift, sha256
+from edge.manifest import FP16, FP32, MANIFEST, Export, LocalExport, preprocessing_drift, sha256
 from edge.parity import fix_parity, head_parity
 
 FIX_APART_M = 0.1  # whole answers of FP16 and FP32, on average over the bundle's photos
@@ -34,7 +35,9 @@ def verify(folder: Path, bundle: Bundle | None = None) -> list[Check]:
     checks.append(_golden("fp32", fp32, export, manifest.tolerances.fp32_m))
     checks.append(_golden("fp16", export.fp16, export, manifest.tolerances.fp16_m))
     if all(check.ok for check in checks):
-        checks += check_with_tensorrt(export.fp16, manifest.preprocessing.size, manifest.profile)
+        checks += check_with_tensorrt("fp16", export.fp16, manifest.profile.shapes(manifest.preprocessing.size))
+    if export.local is not None:
+        checks += _second_look(export.local)
     if bundle is not None:
         checks += _against_bundle(export, bundle)
     return checks
@@ -73,6 +76,16 @@ def _golden(label: str, model: bytes, export: Export, tolerance_m: float) -> Che
         return Check(name, False, " ".join(str(error).split())[:300])
     ok = apart.offset_mean_m <= tolerance_m and apart.embedding_max <= tolerances.fp16_embedding
     return Check(name, ok, f"{apart}; at most {tolerance_m:.2f} m allowed on average")
+
+
+def _second_look(local: LocalExport) -> list[Check]:
+    name, (height, width) = "second look, fp16", local.golden.images.shape[1:3]
+    try:
+        apart = local.golden.parity(OnnxLocalEngine(local.fp16, height, width))
+    except EngineError as error:
+        return [Check(f"{name}: golden answers", False, str(error))]
+    checks = [Check(f"{name}: golden answers", apart.ok, str(apart))]
+    return checks + (check_with_tensorrt(name, local.fp16, [(1, height, width, 3)] * 3) if apart.ok else [])
 
 
 def _against_bundle(export: Export, bundle: Bundle) -> list[Check]:

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
-from tests.app.harness import PHONE, Open, Server, Visit, start_app
+from tests import REPOSITORY
+from tests.app.harness import PHONE, Open, Server, Start, Visit, start_app
 from tests.bundles import make_bundle
 
 
@@ -30,8 +32,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def server(bundle: Path) -> Iterator[Server]:
     running = start_app({"CAMPUS_BUNDLE": str(bundle)})
     yield running
-    running.process.terminate()
-    running.process.wait(10)
+    running.stop()
 
 
 @pytest.fixture
@@ -82,3 +83,18 @@ def visit(browser: Any, server: Server) -> Iterator[Open]:
     yield open_page
     for context in contexts:
         context.close()
+
+
+@pytest.fixture
+def start(monkeypatch: pytest.MonkeyPatch, bundle: Path) -> Start:
+    """Start the app: start(bundle=None, lang="en")."""
+
+    def run(campus: Path = bundle, lang: str = "en") -> AppTest:
+        monkeypatch.setenv("CAMPUS_BUNDLE", str(campus))
+        app = AppTest.from_file(REPOSITORY / "streamlit_app.py", default_timeout=30)
+        app.query_params["lang"] = lang
+        app.run()
+        assert not app.exception
+        return app
+
+    return run

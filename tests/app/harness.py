@@ -1,22 +1,33 @@
-"""What the app's tests share: a running app, and a visit to it with a browser."""
+"""What the app's tests share: a running app, visits to it with a browser or Streamlit's driver, and located photos."""
 
 from __future__ import annotations
 
+import base64
 import io
+import json
+import re
 import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from typing import Any
 
 import numpy as np
 from PIL import Image
+from streamlit.testing.v1 import AppTest
 
+from app.map.deck import Place
+from app.sighting import Sighting
+from app.standpoint import read, sighted
 from benchmarks.serving import start_plain
+from core.locate.fix import Candidate, Fix, ZoneOdds
+from core.locate.localizer import Localizer
 from tests import REPOSITORY
 from tests.bundles import photo
 
 SCREENSHOTS = REPOSITORY / "screenshots"
+GALLERY = ".st-key-gallery input[type=file]"
 PHONE, SMALL, LANDSCAPE, DESKTOP = (390, 844), (320, 568), (844, 390), (1280, 800)
 
 
@@ -26,6 +37,10 @@ class Server:
 
     url: str
     process: subprocess.Popen[bytes] = field(repr=False)
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait(90)
 
 
 def start_app(environment: dict[str, str], port: int | None = None) -> Server:
@@ -41,15 +56,60 @@ class Visit:
     outside: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        self.page.add_init_script(_WATCH_RUNS)
+
     def clean(self) -> None:
         """Assert that nothing left this machine and nothing of ours failed."""
         assert self.outside == []
         assert self.errors == []
         assert self.page.locator("[data-testid=stException]").count() == 0
 
+    def rests(self) -> None:
+        """Wait until nothing more is to be drawn: no run of the page is asked for or on its way for some frames.
+
+        Until then a part of the page may be there twice, move under a tap, or take a file that is lost with it.
+        """
+        self.page.wait_for_function(_RESTS, arg=self.page.evaluate_handle("({ frames: 0 })"))
+
+    def gallery(self, *photos: bytes | dict[str, Any], name: str = "photo.jpg", kind: str = "image/jpeg") -> None:
+        """Give the gallery's field photos, as bytes or as Playwright has files, and do not wait for their answer."""
+        self.rests()
+        files = [{"name": name, "mimeType": kind, "buffer": one} if isinstance(one, bytes) else one for one in photos]
+        self.page.locator(GALLERY).set_input_files(files)
+
+    def upload(self, *photos: bytes | dict[str, Any], name: str = "photo.jpg", kind: str = "image/jpeg") -> None:
+        """As `gallery`, and wait until the page has drawn all that it says of them."""
+        self.rests()
+        field = self.page.locator("[class*=st-key-upload-]")
+        turn = re.search(r"st-key-(upload-\d+)", field.get_attribute("class"))
+        assert turn
+        self.gallery(*photos, name=name, kind=kind)
+        self.page.locator(f".st-key-{turn[1]}").wait_for(state="detached")  # another one is there once they were read
+        self.rests()
+
+    def sample(self, number: int) -> None:
+        """Tap the campus's sample of this number, and wait until its answer is drawn."""
+        self.rests()
+        self.page.locator(".strip button").nth(number).click()
+        self.page.locator("section.answer").wait_for()
+        self.rests()
+
+    def turn_to(self, number: int) -> None:
+        """Turn to the page of this number: to locate, the log, the campus."""
+        self.rests()
+        self.page.locator(".st-key-nav button").nth(number).click()
+        self.rests()
+
+    def map_still(self) -> None:
+        """Wait until the map is whole and has not moved for some frames."""
+        self.page.wait_for_function(_STILL, arg=self.page.evaluate_handle("({ frames: 0, at: '' })"))
+
     def map_drawn(self) -> None:
-        """Wait until the map itself is drawn, not the still picture under it, in more than a few colours."""
+        """Wait until the map itself is drawn, not the still picture under it, in more than a few colours, and rests."""
+        self.rests()
         self.page.wait_for_function("document.documentElement.classList.contains('campus-map-drawn')")
+        self.map_still()
         the_map = self.page.locator("[data-testid=stDeckGlJsonChart]")
         the_map.locator("canvas").first.wait_for()
         until = time.monotonic() + 60
@@ -68,6 +128,33 @@ class Visit:
         SCREENSHOTS.mkdir(exist_ok=True)
         self.page.wait_for_timeout(400)
         self.page.screenshot(path=SCREENSHOTS / f"{name}.png")
+
+
+Point = tuple[float, float]
+FINGER_STEPS = 30
+
+
+class Hand:
+    """Fingers on a page's glass."""
+
+    def __init__(self, page: Any) -> None:
+        self._page, self._devtools = page, page.context.new_cdp_session(page)
+        self._devtools.send("Emulation.setTouchEmulationEnabled", {"enabled": True, "maxTouchPoints": 5})
+
+    def draw(self, *fingers: tuple[Point, Point]) -> None:
+        """Move each finger from one point to another, all at once, and no faster than the page looks.
+
+        Steps that come within one frame are one step: a map takes hold where it first sees a finger move.
+        """
+        for step in range(FINGER_STEPS + 1):
+            share = step / FINGER_STEPS
+            at = [[start + share * (end - start) for start, end in zip(*finger, strict=True)] for finger in fingers]
+            points = [{"x": x, "y": y, "id": number} for number, (x, y) in enumerate(at)]
+            self._devtools.send(
+                "Input.dispatchTouchEvent", {"type": "touchMove" if step else "touchStart", "touchPoints": points}
+            )
+            self._page.evaluate("() => new Promise(requestAnimationFrame)")
+        self._devtools.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
 
 
 _POOR_CONTRAST = """() => {
@@ -129,6 +216,43 @@ _POOR_CONTRAST = """() => {
 # `mapOnPage` and `deckOnPage`; and where deck.gl looks, asked as the scale bar does.
 KEPT_SCRIPT = (REPOSITORY / "app/frontend/kept.js").read_text("utf-8")
 VIEWPORT = f"{KEPT_SCRIPT} const viewport = () => deckOnPage()?.getViewports()[0];"
+# Counts the runs that the page asks its server for (`rerun_script`, the field 11 of a message) and notes how many were
+# asked for as one begins (`new_session`, the field 4, after the fields 1 and 2): the page itself says that it runs only
+# once the server has said so, which on a busy machine is long after a tap.
+_WATCH_RUNS = """{
+  window.asked = window.begun = 0;
+  const { send } = WebSocket.prototype, watched = new WeakSet();
+  const heard = ({ data }) => {
+    const bytes = new Uint8Array(data);
+    let at = 0;
+    while (bytes[at] === 0x0a || bytes[at] === 0x12) {
+      let length = 0, shift = 0;
+      do length |= (bytes[++at] & 127) << shift, (shift += 7); while (bytes[at] & 128);
+      at += 1 + length;
+    }
+    if (bytes[at] === 0x22) begun = asked;
+  };
+  WebSocket.prototype.send = function (message) {
+    if (!watched.has(this)) watched.add(this), this.addEventListener("message", heard);
+    if (new Uint8Array(message.buffer ?? message)[message.byteOffset ?? 0] === 0x5a) asked++;
+    return send.call(this, message);
+  };
+}"""
+# Frames of the screen are counted, and no time: a busy machine may draw none for a second.
+_RESTS = """(looks) => {
+  const app = document.querySelector("[data-testid=stApp]")?.dataset;
+  const ran = app?.testScriptState === "notRunning" && app.testConnectionState === "CONNECTED";
+  looks.frames = ran && asked && begun === asked ? looks.frames + 1 : 0;
+  return looks.frames > 10;
+}"""
+_STILL = f"""(looks) => {{
+  {VIEWPORT}
+  const {{ longitude, latitude, zoom, width, height }} = viewport() ?? {{}};
+  const at = [longitude, latitude, zoom, width, height].join();
+  looks.frames = zoom !== undefined && at === looks.at && mapOnPage()?.loaded() ? looks.frames + 1 : 0;
+  looks.at = at;
+  return looks.frames > 40;
+}}"""
 # Of each name of a small map whether it is seen, whether a mark lies over the place where it stands, and whether the
 # map's edge cuts that.
 _NAMES = """(svg) => {
@@ -162,6 +286,11 @@ def assert_nothing_cuts_a_name_of_a_small_map(svg: Any) -> None:
 Open = Callable[..., Visit]
 
 
+def locate(localizer: Localizer, data: bytes, *, phone: Place | None = None) -> Sighting:
+    """The app's answer to one photo by itself."""
+    return sighted(localizer, [read(localizer, data, phone=phone)])
+
+
 def two_views(east_m: float, north_m: float) -> list[bytes]:
     """Two photos that the test network places 5 m apart and that are no copies: brighter to one side, and below."""
     ramp = np.linspace(-18, 18, 256)[None, :, None] + np.zeros((256, 1, 1))
@@ -173,3 +302,55 @@ def two_views(east_m: float, north_m: float) -> list[bytes]:
         Image.fromarray(np.clip(colour + shade, 0, 255).round().astype(np.uint8)).save(buffer, "PNG")
         out.append(buffer.getvalue())
     return out
+
+
+HOSTILE = "=cmd|' /C calc'!A0<script>alert(1)</script>"
+
+
+def sighting(lat: float = 47.0, truth: Place | None = None, zone: str = "Library") -> Sighting:
+    zones, places = (ZoneOdds(0, zone, 0.9),), (Candidate(lat, 8.4, 0.9),)
+    fix = Fix(lat, 8.4, 10.0, 25.0, zones, places, True, 0.8, "Testfield", {"network": 5.0})
+    at, walked = datetime(2026, 5, 1, 12, 0, tzinfo=timezone.utc), Place(lat, 8.4, 10.0)
+    return Sighting(fix, at, "data:image/jpeg;base64,", truth, walked=walked)
+
+
+Start = Callable[..., AppTest]
+
+
+def give(app: AppTest, data: bytes, name: str = "photo.jpg", kind: str = "image/jpeg") -> AppTest:
+    return give_all(app, [(name, data, kind)])
+
+
+def give_all(app: AppTest, files: list[tuple[str, bytes, str]]) -> AppTest:
+    """Several photos at once from the gallery."""
+    app.file_uploader[0].set_value(files).run()
+    assert not app.exception
+    return app
+
+
+def html(app: AppTest) -> str:
+    """The page's own pieces, without its styles and the map's still picture."""
+    parts = [str(part.proto.body) for part in app.get("html")]
+    return "".join(part for part in parts if "<style>" not in part and "class='still'" not in part)
+
+
+def layers(app: AppTest) -> set[str]:
+    """What the page's one map draws."""
+    (shown,) = maps(app)
+    return {layer["id"] for layer in shown["layers"] if not layer["id"].startswith("unseen")}
+
+
+def heat(app: AppTest) -> bool:
+    """Whether a probability lies on the map."""
+    (shown,) = maps(app)
+    return '"heat"' in base64.b64decode(shown["mapStyle"].partition(",")[2]).decode()
+
+
+def position(app: AppTest) -> tuple[float, float]:
+    """The latitude and longitude that the details tell."""
+    lat, lon = re.findall(r"<code>([-\d.]+), ([-\d.]+)</code>", html(app))[0]
+    return float(lat), float(lon)
+
+
+def maps(app: AppTest) -> list[dict[str, Any]]:
+    return [json.loads(part.proto.json) for part in app.get("deck_gl_json_chart")]

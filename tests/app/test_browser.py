@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
 from benchmarks.browser import FirstLoad
 from core.campus.bundle import Bundle
@@ -28,14 +29,6 @@ LOOKS = [
 ]
 
 
-def upload(seen: Visit, data: bytes, name: str = "photo.jpg", kind: str = "image/jpeg") -> None:
-    # While the page is drawn anew, the former field is still there, and what it is given is lost with it.
-    seen.page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
-    field = seen.page.locator("[class*=st-key-upload-] [data-testid=stFileUploaderDropzoneInput]").last
-    field.wait_for(state="attached")
-    field.set_input_files({"name": name, "mimeType": kind, "buffer": data})
-
-
 @pytest.mark.parametrize(("size", "dark", "lang"), LOOKS)
 def test_a_sample_gives_a_place_and_a_map(visit: Open, size: tuple[int, int], dark: bool, lang: str) -> None:
     seen = visit(size, dark, lang)
@@ -44,16 +37,15 @@ def test_a_sample_gives_a_place_and_a_map(visit: Open, size: tuple[int, int], da
     page.locator(".camera .take").wait_for()
     seen.screenshot(f"{name}-start")
     assert page.evaluate("document.documentElement.dir") == ("rtl" if lang == "he" else "ltr")
-    page.locator(".strip button").nth(1).click()
+    seen.sample(1)
     answer = page.locator("section.answer")
-    answer.wait_for()
     assert "Library" in answer.inner_text()
     seen.map_drawn()
     seen.screenshot(f"{name}-answer")
     assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
     page.locator("[data-testid=stCheckbox] label > span + div").first.wait_for()  # the switch below, too
     assert seen.poor_contrast() == []
-    page.locator(".st-key-nav button").nth(2).click()
+    seen.turn_to(2)
     page.locator("dl.facts").first.wait_for()
     assert seen.poor_contrast() == []
     seen.clean()
@@ -80,7 +72,7 @@ def test_live_view_with_the_phones_gps_beside_it(visit: Open) -> None:
     seen = visit()
     page = seen.page
     page.get_by_text("Compare with this phone's GPS").click()
-    page.wait_for_timeout(1000)
+    seen.rests()  # the camera is drawn anew, which closes its live view
     page.locator(".camera .live").click()
     page.wait_for_function("document.querySelector('video')?.videoWidth > 0 || [...document.querySelectorAll('*')]"
                            ".some(e => e.shadowRoot?.querySelector('video')?.videoWidth > 0)")  # fmt: skip
@@ -94,6 +86,20 @@ def test_live_view_with_the_phones_gps_beside_it(visit: Open) -> None:
     seen.clean()
 
 
+def test_two_taps_on_live_view_leave_no_camera_on(visit: Open) -> None:
+    seen = visit()
+    page = seen.page
+    page.evaluate(
+        "() => { window.opened = []; const media = navigator.mediaDevices, real = media.getUserMedia.bind(media);"
+        " media.getUserMedia = async (asked) => { const one = await real(asked); opened.push(one); return one; }; }"
+    )
+    page.locator(".camera .live").evaluate("(live) => { live.click(); live.click(); }")
+    page.locator(".camera .snap").click()
+    page.locator("section.answer").wait_for()
+    assert page.evaluate("opened.flatMap((one) => one.getTracks()).map((track) => track.readyState)") == ["ended"]
+    seen.clean()
+
+
 @pytest.mark.parametrize(
     ("kind", "expected"),
     [("wide", "anywhere in the circle"), ("split", "2 places fit"), ("elsewhere", "does not look like Testfield")],
@@ -101,10 +107,8 @@ def test_live_view_with_the_phones_gps_beside_it(visit: Open) -> None:
 @pytest.mark.parametrize("dark", [False, True])
 def test_doubtful_answers_say_so(visit: Open, kind: Kind, expected: str, dark: bool) -> None:
     seen = visit(dark=dark)
-    upload(seen, photo(kind, east_m=20, north_m=10))
-    answer = seen.page.locator("section.answer")
-    answer.wait_for()
-    assert expected in answer.inner_text()
+    seen.upload(photo(kind, east_m=20, north_m=10))
+    assert expected in seen.page.locator("section.answer").inner_text()
     if kind != "elsewhere":
         seen.map_drawn()
     seen.page.wait_for_timeout(500)
@@ -114,9 +118,9 @@ def test_doubtful_answers_say_so(visit: Open, kind: Kind, expected: str, dark: b
 
 def test_a_heic_upload_and_a_bad_file(visit: Open) -> None:
     seen = visit()
-    upload(seen, photo(east_m=-52, north_m=68, format="HEIF"), "a.heic", "image/heic")
+    seen.upload(photo(east_m=-52, north_m=68, format="HEIF"), name="a.heic", kind="image/heic")
     seen.page.locator("section.answer").wait_for()
-    upload(seen, b"no photo at all")
+    seen.upload(b"no photo at all")
     seen.page.get_by_text("This photo cannot be used.").wait_for()
     assert seen.page.locator("section.answer").count() == 0
     seen.screenshot("bad-photo")
@@ -129,8 +133,7 @@ def test_a_place_is_shared_opened_in_maps_and_copied_in_one_tap(visit: Open) -> 
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     # Chromium has no sheet for sharing on Linux: what the page would give it is kept.
     page.evaluate("navigator.share = async (shared) => { window.shared = shared; }")
-    page.locator(".strip button").nth(1).click()
-    page.locator("section.answer").wait_for()
+    seen.sample(1)
     page.get_by_role("button", name="Share").click()
     lat, lon = map(float, page.evaluate("shared.text").split(", "))
     page.locator("summary").click()
@@ -149,8 +152,7 @@ def test_apple_s_phones_and_tablets_open_a_place_in_their_own_maps(visit: Open, 
     agent = f"Mozilla/5.0 ({device}; {system}) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.1 Safari/604.1"
     seen = visit(PHONE, agent=agent)
     page = seen.page
-    page.locator(".strip button").nth(1).click()
-    page.locator("section.answer").wait_for()
+    seen.sample(1)
     page.locator("summary").click()
     lat, lon = map(float, page.locator(".position code").inner_text().split(", "))
     opened = page.get_by_role("link", name="Open in maps").get_attribute("href")
@@ -163,10 +165,9 @@ def test_log_and_downloads(visit: Open, tmp_path: Path, lang: str) -> None:
     seen = visit(lang=lang)
     page = seen.page
     for east in (-52, 50):
-        upload(seen, photo(east_m=east, north_m=68, at=(47.0006, 8.3993)), f"{east}.jpg")
+        seen.upload(photo(east_m=east, north_m=68, at=(47.0006, 8.3993)), name=f"{east}.jpg")
         page.locator("section.answer").wait_for()
-        page.wait_for_timeout(800)
-    page.locator(".st-key-nav button").nth(1).click()
+    seen.turn_to(1)
     page.locator(".logged").nth(1).wait_for()
     seen.screenshot(f"log-{lang}")
     with page.expect_download() as download:
@@ -181,26 +182,27 @@ def test_log_and_downloads(visit: Open, tmp_path: Path, lang: str) -> None:
 def test_the_log_outlives_a_reload_until_it_is_cleared_and_is_nobody_elses(visit: Open) -> None:
     seen = visit()
     page = seen.page
-    upload(seen, photo(east_m=-52, north_m=68), "kept.jpg")
+    seen.upload(photo(east_m=-52, north_m=68), name="kept.jpg")
     page.locator("section.answer").wait_for()
     page.wait_for_function("Object.keys(localStorage).some((name) => name.startsWith('campus-gps-log-1/'))")
     page.reload()
-    page.locator(".st-key-nav button").nth(1).click()
+    seen.turn_to(1)
     assert "kept.jpg" in page.locator(".logged").text_content()
     page.get_by_role("button", name="Clear the log").click()
+    page.get_by_role("button", name="Clear all lines").click()
     page.get_by_text("No photos located yet").wait_for()
     page.wait_for_function("!Object.keys(localStorage).some((name) => name.startsWith('campus-gps-log-1/'))")
     seen.clean()
-    other = visit().page
-    other.locator(".st-key-nav button").nth(1).click()
-    other.get_by_text("No photos located yet").wait_for()
+    other = visit()
+    other.turn_to(1)
+    other.page.get_by_text("No photos located yet").wait_for()
 
 
 def test_campus_page_adding_one_and_changing_language(visit: Open, tmp_path: Path) -> None:
     packed = make_bundle(tmp_path / "hill.campus", name="Hillside", lat=-33.9, lon=18.4, rendered=False)
     seen = visit()
     page = seen.page
-    page.locator(".st-key-nav button").nth(2).click()
+    seen.turn_to(2)
     page.get_by_text("About this campus model").wait_for()
     seen.map_drawn()
     page.screenshot(path=SCREENSHOTS / "campus-light.png", full_page=True)
@@ -209,12 +211,14 @@ def test_campus_page_adding_one_and_changing_language(visit: Open, tmp_path: Pat
     assert download.value.suggested_filename == "Testfield.campus"
     download.value.save_as(tmp_path / "again.campus")
     assert Bundle.load(tmp_path / "again.campus").manifest.name == "Testfield"
+    seen.rests()
     page.locator(".st-key-campus_file [data-testid=stFileUploaderDropzoneInput]").set_input_files(packed)
     page.get_by_role("heading", name="Hillside").wait_for()
+    seen.rests()
     page.locator("[data-testid=stMain]").evaluate("main => main.scrollTo(0, 0)")  # the sheet lies over the head
     page.get_by_role("button", name="עברית").click()
     page.get_by_text("על מודל הקמפוס").wait_for()  # still on the campus page
-    assert page.evaluate("document.documentElement.dir") == "rtl"
+    expect(page.locator("html")).to_have_attribute("dir", "rtl")
     seen.map_drawn()
     seen.screenshot("campus-he")
     seen.clean()
@@ -223,9 +227,7 @@ def test_campus_page_adding_one_and_changing_language(visit: Open, tmp_path: Pat
 def test_a_second_photo_moves_the_map_and_leaves_a_track(visit: Open) -> None:
     seen = visit(DESKTOP)
     for east in (-52, 50):
-        upload(seen, photo(east_m=east, north_m=-68), f"{east}.jpg")
-        seen.page.locator("section.answer").wait_for()
-        seen.page.wait_for_timeout(1500)
+        seen.upload(photo(east_m=east, north_m=-68), name=f"{east}.jpg")
     seen.map_drawn()
     assert "Gymnasium" in seen.page.locator("section.answer").inner_text()
     assert "earlier photos" in seen.page.locator("ul.legend").inner_text()
@@ -236,6 +238,8 @@ def test_a_second_photo_moves_the_map_and_leaves_a_track(visit: Open) -> None:
 def test_the_keyboard_reaches_everything_and_each_control_has_a_name(visit: Open) -> None:
     seen = visit(DESKTOP)
     page = seen.page
+    page.locator(".strip button").first.wait_for()
+    seen.rests()
     names = []
     for _ in range(24):
         page.keyboard.press("Tab")

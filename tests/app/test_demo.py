@@ -43,8 +43,7 @@ _TAP_BOTH = """([names, apart_ms]) => {
 def demo() -> Iterator[Server]:
     running = start_app({"CAMPUS_BUNDLE": ""})
     yield running
-    running.process.terminate()
-    running.process.wait(10)
+    running.stop()
 
 
 @pytest.mark.parametrize(("size", "name"), [(PHONE, "demo-phone"), (DESKTOP, "demo-desktop")], ids=["phone", "desktop"])
@@ -54,10 +53,10 @@ def test_a_sample_of_the_demo_campus_gives_its_fix_on_the_map(
     fix = localizer.locate(localizer.bundle.read(SAMPLE))
     seen = visit(size, url=demo.url)
     page = seen.page
+    seen.rests()
     assert "rendered" in page.locator("body").inner_text()
-    page.locator(".strip button").nth(localizer.bundle.samples.index(SAMPLE)).click()
+    seen.sample(localizer.bundle.samples.index(SAMPLE))
     answer = page.locator("section.answer")
-    answer.wait_for()
     assert fix.zone.name in answer.inner_text()
     assert f"Probably within {fix.radius68_m:.0f} m" in answer.inner_text()
     seen.map_drawn()
@@ -74,9 +73,7 @@ def test_turning_at_one_place_of_the_demo_shrinks_the_circle_and_a_photo_less_gr
         photo.write_bytes(localizer.bundle.read(name))
     seen = visit(PHONE, url=demo.url)
     page = seen.page
-    field = page.locator(".st-key-gallery input[type=file]")
-    field.wait_for(state="attached")
-    field.set_input_files(photos[0])
+    seen.upload(photos[0].read_bytes())
     page.locator("p.radius").wait_for()
     seen.map_drawn()
     seen.screenshot("demo-one-photo")
@@ -84,16 +81,20 @@ def test_turning_at_one_place_of_the_demo_shrinks_the_circle_and_a_photo_less_gr
     for count, photo in enumerate(photos[1:], start=2):
         page.locator(".camera.another .file").set_input_files(photo)
         page.get_by_text(f"{count} photos:").wait_for()
+        seen.rests()
         radii_m.append(_radius_m(page))
     assert radii_m[-1] < radii_m[0]
     seen.map_drawn()
     seen.screenshot("demo-four-photos")
     page.get_by_role("button", name="Remove photo 4").click()
     page.get_by_text("3 photos:").wait_for()
+    seen.rests()
     page.get_by_role("button", name="Remove photo 3").click()
     page.get_by_text("2 photos:").wait_for()
+    seen.rests()
     page.get_by_role("button", name="Remove photo 2").click()
     page.get_by_text("2 photos:").wait_for(state="detached")
+    seen.rests()
     assert _radius_m(page) == radii_m[0]
     seen.clean()
 
@@ -105,7 +106,9 @@ def test_a_photo_that_is_taken_while_the_one_before_is_on_its_way_comes_after_it
         {"name": Path(name).name, "mimeType": "image/jpeg", "buffer": localizer.bundle.read(name)}
         for name in STANDPOINT
     )
-    page = visit(PHONE, url=demo.url).page
+    seen = visit(PHONE, url=demo.url)
+    page = seen.page
+    seen.rests()
     page.locator(".camera:not(.another) .file").set_input_files(first)
     another = page.locator(".camera.another .file")
     another.wait_for(state="attached")
@@ -123,11 +126,11 @@ def test_no_tap_is_lost_to_the_one_after_it(visit: Open, demo: Server, localizer
     seen = visit(PHONE, url=demo.url)
     page = seen.page
     for apart_ms in (0, 3, 8, 15, 25, 25, 90):
-        page.locator(".st-key-gallery input[type=file]").set_input_files(photos)
+        seen.upload(*photos)
         page.get_by_role("button", name="Remove photo 4").wait_for()
-        page.wait_for_function("document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'notRunning'")
         page.evaluate(_TAP_BOTH, [["Remove photo 4", "Remove photo 3"], apart_ms])
         page.get_by_text("2 photos:").wait_for()
+        seen.rests()
         page.get_by_role("button", name="Start anew").click()
         page.locator("section.answer").wait_for(state="detached")
     seen.clean()
@@ -138,12 +141,7 @@ def test_a_finger_that_is_down_while_the_row_is_drawn_anew_counts(
 ) -> None:
     seen = visit(DESKTOP, url=demo.url)
     page = seen.page
-    page.locator(".st-key-gallery input[type=file]").set_input_files(
-        [
-            {"name": Path(name).name, "mimeType": "image/jpeg", "buffer": localizer.bundle.read(name)}
-            for name in STANDPOINT
-        ]
-    )
+    seen.upload(*(localizer.bundle.read(name) for name in STANDPOINT))
     other = page.get_by_role("button", name="Remove photo 3")
     other.scroll_into_view_if_needed()
     other.hover()
@@ -199,6 +197,7 @@ def test_a_photo_from_the_phones_own_camera_is_placed_where_it_was_taken(
     """The big button: the page shrinks the photo and sends its EXIF beside it, and the answer is as near as without."""
     data, _, off_m = sample
     seen = visit(url=demo.url)
+    seen.rests()
     seen.page.locator(".camera .file").set_input_files({"name": "a.jpg", "mimeType": "image/jpeg", "buffer": data})
     assert shown_metres(seen, "photo's own GPS") == pytest.approx(off_m, abs=6)
     seen.clean()
@@ -225,7 +224,7 @@ def test_what_the_live_view_films_is_placed_where_it_stands(
     seen = visit(url=demo.url, browser=filming, at=(capture.lat_deg, capture.lon_deg))
     page = seen.page
     page.get_by_text("Compare with this phone's GPS").click()
-    page.wait_for_timeout(1000)
+    seen.rests()
     page.locator(".camera .live").click()
     page.wait_for_function(FILMING)
     page.wait_for_timeout(1000)

@@ -6,7 +6,7 @@ import pytest
 
 from app.words_he import WORDS
 from benchmarks.browser import throttle
-from tests.app.harness import Open, Visit
+from tests.app.harness import Open
 from tests.bundles import Kind, photo
 
 pytestmark = pytest.mark.slow
@@ -31,36 +31,27 @@ SENTENCES = """() => {
 NO_SENTENCE = {"JPEG, PNG, WebP", "ONNX Runtime FP"}
 
 
-def upload(seen: Visit, data: bytes, name: str) -> None:
-    seen.page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
-    field = seen.page.locator(".st-key-gallery input[type=file]").last
-    field.wait_for(state="attached")
-    field.set_input_files({"name": name, "mimeType": "image/jpeg", "buffer": data})
-
-
 def test_every_state_of_a_hebrew_page_is_in_hebrew(visit: Open) -> None:
     seen = visit(lang="he")
     page = seen.page
     page.locator(".camera .take").first.wait_for()
+    seen.rests()
     said = {"home": page.evaluate(SENTENCES)}
     kinds: tuple[Kind, ...] = ("good", "wide", "split", "elsewhere")
     for kind in kinds:
-        upload(seen, photo(kind, east_m=20, north_m=10, at=(47.0006, 8.3993)), f"{kind}.jpg")
+        seen.upload(photo(kind, east_m=20, north_m=10, at=(47.0006, 8.3993)), name=f"{kind}.jpg")
         page.locator(f"section.answer{'' if kind == 'good' else f'.{kind}'}").wait_for()
-        page.wait_for_timeout(500)
         said[kind] = page.evaluate(SENTENCES)
     for name, data in (("damaged", photo()[:500]), ("empty", b""), ("no photo", b"words")):
-        upload(seen, data, f"{name.replace(' ', '-')}.jpg")
+        seen.upload(data, name=f"{name.replace(' ', '-')}.jpg")
         page.locator("[data-testid=stAlert]").wait_for()
-        page.wait_for_timeout(1000)
         said[name] = page.evaluate(SENTENCES)
     for number, name in ((1, "log"), (2, "campus")):
-        page.locator(".st-key-nav button").nth(number).click()
+        seen.turn_to(number)
         page.locator(".logged" if number == 1 else "dl.facts").first.wait_for()
         if number == 1:
             page.locator("summary").filter(has_text=WORDS["columns"]).click()
             page.locator("dl.columns").wait_for()
-        page.wait_for_timeout(500)
         said[name] = page.evaluate(SENTENCES)
     english = {state: set(found) - NO_SENTENCE for state, found in said.items()}
     assert {state: found for state, found in english.items() if found} == {}
@@ -79,7 +70,7 @@ def test_while_and_after_a_first_upload_the_buttons_are_as_readable_as_before(vi
     devtools = page.context.new_cdp_session(page)
     devtools.send("Network.enable")
     throttle(devtools, 0.2, 400)
-    upload(seen, photo(east_m=-52, north_m=68, size=(4000, 3000)), "first.jpg")
+    seen.gallery(photo(east_m=-52, north_m=68, size=(4000, 3000)), name="first.jpg")
     page.locator(".st-key-gallery [data-testid=stFileChip]").wait_for(state="attached")
     assert seen.poor_contrast() == []
     style = page.add_style_tag(content=UNREADABLE)
@@ -88,6 +79,7 @@ def test_while_and_after_a_first_upload_the_buttons_are_as_readable_as_before(vi
     throttle(devtools, 100, 0)
     page.locator("section.answer").wait_for()
     page.locator(".st-key-gallery [data-testid=stFileChip]").wait_for(state="detached")
+    seen.rests()
     button.hover()
     assert seen.poor_contrast() == []
     assert "rgb(11, 87, 208)" in button.evaluate("(one) => getComputedStyle(one).backgroundColor")
@@ -98,6 +90,7 @@ def test_the_keyboard_s_first_stop_skips_to_the_content_in_hebrew(visit: Open) -
     seen = visit(lang="he")
     page = seen.page
     page.locator(".camera .take").first.wait_for()
+    seen.rests()
     page.keyboard.press("Tab")
     link = page.locator("[data-testid=stSkipToContent]:focus")
     assert link.inner_text() == WORDS["skip_to_content"]

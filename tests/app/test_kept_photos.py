@@ -6,6 +6,8 @@ import errno
 import json
 import logging
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -17,10 +19,11 @@ from app import kept_photos
 from app.kept_photos import PhotoKeeper, photo_keeper
 from app.settings import KEEP_PHOTOS
 from app.sighting import Sighting
-from app.standpoint import locate
 from core.locate.localizer import Localizer
 from core.photo.blur.blur import Blur, process_blur
 from core.photo.load import load_photo
+from tests import REPOSITORY
+from tests.app.harness import locate
 from tests.blurring import FACE, is_flat, needs_detectors, portrait
 from tests.bundles import photo
 from tests.pictures import encoded
@@ -145,3 +148,39 @@ def test_with_blur_no_face_is_kept_nor_a_photo_that_was_not_looked_through(
     monkeypatch.setattr(Blur, "painted", fails)
     assert not keeper.keep(encoded(portrait(), "JPEG"), sighting)
     assert len(list((tmp_path / "kept").iterdir())) == 2
+
+
+_SLOW = """
+import sys, threading
+from pathlib import Path
+from app.kept_photos import PhotoKeeper
+from core.locate.localizer import Localizer
+from core.photo.blur.blur import Blur
+from tests.app.harness import locate
+from tests.bundles import photo
+
+looked = threading.Event()
+
+class Slow(Blur):
+    def __init__(self):
+        pass
+
+    def photo(self, data):
+        looked.wait()
+        return data
+
+data, folder = photo(east_m=20), Path(sys.argv[2])
+sighting = locate(Localizer.load(Path(sys.argv[1])), data)
+keeper = PhotoKeeper(folder, blur=Slow())
+for number in range(3):
+    keeper.keep_soon(data + bytes(number), sighting)
+print(folder.exists())
+looked.set()
+"""
+
+
+def test_an_answer_waits_for_no_blurring_and_a_program_that_ends_keeps_what_waits(bundle: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", _SLOW, str(bundle), str(tmp_path / "kept")]
+    said = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True, timeout=120).stdout
+    assert said.split() == ["False"], "nothing was kept yet, and the program went on"
+    assert len(list((tmp_path / "kept").glob("*.jpg"))) == 3

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from app.lasting_log import MAX_ENTRY_CHARS, as_json, from_json, with_kept
 from app.map.deck import Place
 from app.session_log import MAX_ENTRIES, to_csv
 from app.sighting import Sighting
 from core.locate.fix import Candidate, Fix, ZoneOdds
+from tests import REPOSITORY
 
 
 def sighting(minute: int = 0) -> Sighting:
@@ -36,6 +39,13 @@ def test_a_line_comes_back_as_it_was(on_campus: bool | None) -> None:
     assert back is not None
     assert back.key == entry.key
     assert to_csv([back]) == to_csv([entry])
+
+
+def test_a_walk_of_an_hour_and_shares_rounded_above_one_are_kept() -> None:
+    entry, more = sighting(), 1.0000002
+    zones, places = (ZoneOdds(0, "Library", more),), (Candidate(47.0, 8.4, more),)
+    entry = replace(entry, fix=replace(entry.fix, photos=3600, zones=zones, candidates=places))
+    assert from_json(as_json(entry)) == entry
 
 
 @pytest.mark.parametrize(
@@ -85,3 +95,24 @@ def test_kept_lines_come_before_those_of_now_each_once_and_in_order() -> None:
     assert [entry.key for entry in with_kept([now], kept)] == [early.key, late.key, now.key]
     assert with_kept([now], {"no": "list"}) == [now]
     assert len(with_kept([now], [as_json(sighting(minute)) for minute in range(MAX_ENTRIES + 5)])) == MAX_ENTRIES
+
+
+def lines_sent(app: AppTest) -> set[str]:
+    """The keys of the lines that a run gives the browser."""
+    (log,) = (part.proto for part in app.get("bidi_component") if part.proto.component_name == "campus_log")
+    return set(json.loads(log.json)["lines"])
+
+
+def test_a_line_of_a_run_that_was_ended_goes_with_the_next_one_and_so_does_one_that_was_changed(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CAMPUS_BUNDLE", str(bundle))
+    app = AppTest.from_file(REPOSITORY / "streamlit_app.py", default_timeout=30).run()
+    unsent, last = sighting(1), sighting(2)
+    app.session_state["log"] = [unsent, last]  # as a tap leaves it that comes before the end of the run
+    assert lines_sent(app.run()) == {unsent.key, last.key}
+    app.run()
+    assert lines_sent(app.run()) == set()
+    app.session_state["log"] = [replace(unsent, note="corrected"), last]
+    assert lines_sent(app.run()) == {unsent.key}
+    assert not app.exception

@@ -41,13 +41,13 @@ def test_map_answer_and_camera_share_one_screen(visit: Open, size: tuple[int, in
     seen = visit(size)
     page, (width, height) = seen.page, size
     page.locator("img.still").wait_for()
+    seen.rests()
     before = box(seen, ".st-key-stage")
     camera = box(seen, ".camera:not(.another) .take")
     assert camera["height"] >= 44
     assert camera["y"] > height / 2, "where the thumb is"
     assert camera["y"] + camera["height"] <= height
-    page.locator(".strip button").first.click()
-    page.locator("section.answer").wait_for()
+    seen.sample(0)
     seen.map_drawn()
     after = box(seen, ".st-key-stage")
     assert after == before, "nothing jumps when the answer comes"
@@ -77,11 +77,14 @@ def test_buttons_end_where_those_below_do_and_hold_their_signs_in_the_middle(
 ) -> None:
     seen = visit(size, lang=lang)
     seen.page.locator(".st-key-gallery section button").last.wait_for()
+    seen.rests()
     gallery, tabs = box(seen, ".st-key-gallery section button"), box(seen, ".st-key-nav [role=radiogroup]")
     ends = [one["x"] if lang == "he" else one["x"] + one["width"] for one in (gallery, tabs)]
     assert ends[0] == pytest.approx(ends[1], abs=1.5)
     assert box(seen, ".camera .take")["width"] > gallery["width"]
-    for button in seen.page.locator(".st-key-controls button").all():
+    controls = seen.page.locator(".st-key-controls button").all()
+    assert controls
+    for button in controls:
         whole, sign = (part.bounding_box() for part in (button, button.locator("[data-testid=stIconMaterial]").first))
         middles = [one["x"] + one["width"] / 2 for one in (whole, sign)]
         assert middles[0] == pytest.approx(middles[1], abs=0.6)
@@ -90,9 +93,9 @@ def test_buttons_end_where_those_below_do_and_hold_their_signs_in_the_middle(
 # Whether the campus, its corners given as [lon, lat], fills what head and controls leave free of the map, and no more.
 FILLS = """
   const [stage, head, controls] = [".st-key-stage", ".campus-head", ".st-key-controls"]
-    .map((part) => document.querySelector(part).getBoundingClientRect());
+    .map((part) => document.querySelector(part)?.getBoundingClientRect());
   const view = viewport();
-  if (!view || Math.abs(view.width - stage.width) > 2) return false;
+  if (!stage || !head || !controls || !view || Math.abs(view.width - stage.width) > 2) return false;
   const [one, other] = corners.map((corner) => view.project(corner));
   const [[left, right], [top, bottom]] = [0, 1].map((axis) => [one[axis], other[axis]].sort((a, b) => a - b));
   const width = controls.left - stage.left;
@@ -129,14 +132,14 @@ def test_before_an_answer_the_campus_fills_the_map_and_does_again_when_the_scree
 def test_the_sheet_scrolls_over_the_map_and_the_map_stays(visit: Open) -> None:
     seen = visit(PHONE)
     page = seen.page
-    page.locator(".strip button").first.click()
-    page.locator("section.answer").wait_for()
+    seen.sample(0)
     at = box(seen, ".st-key-stage")
     start = box(seen, "section.answer")["y"]
     page.locator("section.answer").hover()
     page.mouse.wheel(0, 250)
-    page.wait_for_timeout(500)
-    assert box(seen, "section.answer")["y"] < start - 100
+    page.wait_for_function(
+        "(y) => document.querySelector('section.answer').getBoundingClientRect().y < y", arg=start - 100
+    )
     assert box(seen, ".st-key-stage") == at
     seen.screenshot("layout-sheet-open")
 
@@ -144,13 +147,12 @@ def test_the_sheet_scrolls_over_the_map_and_the_map_stays(visit: Open) -> None:
 def test_another_page_begins_at_its_top(visit: Open) -> None:
     seen = visit(LANDSCAPE)
     page = seen.page
-    page.locator(".strip button").first.click()
-    page.locator("section.answer").wait_for()
+    seen.sample(0)
     scrolled = "document.querySelector('[data-testid=stMain]').scrollTop"
     page.locator("section.answer").hover()
     page.mouse.wheel(0, 250)
     page.wait_for_function(f"{scrolled} > 100")
-    page.locator(".st-key-nav button").nth(2).click()
+    seen.turn_to(2)
     page.locator("dl.facts").first.wait_for()
     page.wait_for_function(f"{scrolled} === 0")
     seen.clean()
@@ -161,12 +163,11 @@ def test_without_webgl_the_map_is_a_still_picture_with_its_circle(visit: Open, b
     try:
         seen = visit(PHONE, browser=without)
         page = seen.page
-        page.locator(".strip button").first.click()
-        page.locator("section.answer").wait_for()
+        seen.sample(0)
         page.wait_for_function("document.documentElement.classList.contains('no-webgl')")
         page.wait_for_function("!document.querySelector('[data-testid=stDeckGlJsonChart]')")
-        page.locator("img.still[src*=stroke-dasharray]").wait_for()
-        assert re.fullmatch(r"Map: .+, within \d+ m", page.locator("img.still").get_attribute("alt"))
+        still = page.locator("img.still[src*=stroke-dasharray]")
+        assert re.fullmatch(r"Map: .+, within \d+ m", still.get_attribute("alt"))
         picture = page.locator(".st-key-stage").screenshot()
         assert len(Image.open(io.BytesIO(picture)).convert("RGB").getcolors(1 << 20) or []) > 50
         seen.screenshot("layout-no-webgl")
@@ -179,8 +180,7 @@ def test_without_webgl_the_map_is_a_still_picture_with_its_circle(visit: Open, b
 def test_offline_the_page_says_so_and_pretends_nothing(visit: Open, size: tuple[int, int]) -> None:
     seen = visit(size)
     page = seen.page
-    page.locator(".strip button").first.click()
-    page.locator("section.answer").wait_for()
+    seen.sample(0)
     page.context.set_offline(True)
     page.get_by_role("alert").get_by_text("No connection to the server").wait_for()
     seen.screenshot(f"layout-offline-{size[0]}x{size[1]}")
@@ -197,9 +197,7 @@ def test_offline_the_page_says_so_and_pretends_nothing(visit: Open, size: tuple[
 def test_several_gallery_photos_are_one_standpoint_and_one_can_be_removed(visit: Open) -> None:
     seen = visit(PHONE)
     page = seen.page
-    field = page.locator(".st-key-gallery input[type=file]")
-    field.wait_for(state="attached")
-    field.set_input_files(views())
+    seen.upload(*views())
     said = page.get_by_text("2 photos:").text_content()
     alone_m, together_m = (int(metres) for metres in re.findall(r"(\d+) m", said))
     assert together_m < alone_m, "the circle shrinks"
@@ -209,10 +207,12 @@ def test_several_gallery_photos_are_one_standpoint_and_one_can_be_removed(visit:
     seen.screenshot("layout-together")
     page.get_by_role("button", name="Remove photo 1").click()
     page.get_by_text("2 photos:").wait_for(state="detached")
+    seen.rests()
     assert int(re.findall(r"(\d+) m", page.locator("p.radius").text_content())[0]) > together_m, "and grows again"
     assert page.locator("section.answer").count() == 1
     page.locator(".camera.another .file").set_input_files(views()[0])
     page.get_by_text("2 photos:").wait_for()
+    seen.rests()
     page.get_by_role("button", name="Start anew").click()
     page.locator("section.answer").wait_for(state="detached")
     seen.clean()
@@ -221,20 +221,17 @@ def test_several_gallery_photos_are_one_standpoint_and_one_can_be_removed(visit:
 @pytest.mark.parametrize("size", [SMALL, LANDSCAPE], ids=["320x568", "844x390"])
 def test_four_photos_of_one_place_stand_in_one_row(visit: Open, size: tuple[int, int]) -> None:
     seen = visit(size)
-    field = seen.page.locator(".st-key-gallery input[type=file]")
-    field.wait_for(state="attached")
     shots = [*two_views(-52, 68), *two_views(-50, 66)]
-    field.set_input_files(
-        [{"name": f"{n}.png", "mimeType": "image/png", "buffer": data} for n, data in enumerate(shots)]
-    )
-    seen.page.locator("img.played").nth(3).wait_for()
-    places = [played.bounding_box() for played in seen.page.locator("img.played").all()]
-    assert {place["y"] for place in places} == {places[0]["y"]}
+    seen.upload(*({"name": f"{n}.png", "mimeType": "image/png", "buffer": data} for n, data in enumerate(shots)))
+    played = seen.page.locator("img.played")
+    expect(played).to_have_count(4)
+    assert len(set(played.evaluate_all("(all) => all.map((one) => one.getBoundingClientRect().y)"))) == 1
     seen.clean()
 
 
 # The modules of a drawn QR code of so many, 1 where dark, with the four light ones of its margin around.
-MODULES = """(image, count) => {
+MODULES = """async (image, count) => {
+  await image.decode();
   const pen = document.createElement("canvas").getContext("2d");
   pen.canvas.width = pen.canvas.height = 3 * (count + 8);
   pen.drawImage(image, 0, 0, pen.canvas.width, pen.canvas.height);
@@ -250,9 +247,7 @@ MODULES = """(image, count) => {
 def test_a_code_of_the_place_is_shown_where_it_can_be_scanned(visit: Open, size: tuple[int, int]) -> None:
     seen = visit(size, dark=True, lang="he")
     page = seen.page
-    field = page.locator(".st-key-gallery input[type=file]")
-    field.wait_for(state="attached")
-    field.set_input_files(views()[0])
+    seen.upload(views()[0])
     page.locator("summary").click()
     position = page.locator(".position code")
     position.wait_for()
@@ -276,9 +271,7 @@ def test_a_code_of_the_place_is_shown_where_it_can_be_scanned(visit: Open, size:
 def test_look_alike_places_are_seen_below_the_head_of_a_small_screen(visit: Open, size: tuple[int, int]) -> None:
     seen = visit(size)
     page = seen.page
-    field = page.locator(".st-key-gallery input[type=file]").last
-    field.wait_for(state="attached")
-    field.set_input_files({"name": "twins.jpg", "mimeType": "image/jpeg", "buffer": photo("split")})
+    seen.upload(photo("split"), name="twins.jpg")
     page.locator("section.answer.split").wait_for()
     seen.map_drawn()
     head, stage = box(seen, ".campus-head"), box(seen, ".st-key-stage")
@@ -311,3 +304,28 @@ def test_changes_of_the_page_do_not_make_the_browser_measure_it(visit: Open) -> 
         }"""
     # The map measures once when it comes to rest, maybe just now; the fault measures at every change of every round.
     assert any(page.evaluate(measured) == 0 for _ in range(5))
+
+
+@pytest.mark.parametrize(("lang", "dark"), [("en", False), ("en", True), ("he", False)])
+def test_on_a_desktop_the_layers_open_over_the_map_alone(visit: Open, lang: str, dark: bool) -> None:
+    seen = visit(DESKTOP, dark, lang)
+    page = seen.page
+    page.locator(".strip button").first.click()
+    page.locator("section.answer").wait_for()
+    seen.map_drawn()
+    page.locator(".st-key-controls [data-testid=stPopover] button").click()
+    menu = page.locator("[data-testid=stPopoverBody]")
+    menu.locator("label").nth(2).wait_for()
+    page.wait_for_timeout(600)  # it slides to its place
+    seen.screenshot(f"layers-{'dark' if dark else 'light'}-{lang}")
+    opened = menu.bounding_box()
+    for part in (".st-key-sheet", ".st-key-top", ".st-key-controls"):
+        other = box(seen, part)
+        beside = opened["x"] >= other["x"] + other["width"] or opened["x"] + opened["width"] <= other["x"]
+        assert beside or opened["y"] >= other["y"] + other["height"], part
+    assert opened["x"] >= 0
+    assert opened["x"] + opened["width"] <= DESKTOP[0]
+    menu.locator("label").nth(2).click()
+    seen.map_drawn()
+    assert seen.poor_contrast() == []
+    seen.clean()

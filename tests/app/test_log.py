@@ -9,13 +9,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
+from app.language import Lang
+from app.texts import Texts
 from tests.app.harness import DESKTOP, PHONE, SMALL, Open, start_app, two_views
 from tests.bundles import photo
 
 pytestmark = pytest.mark.slow
 KEPT = "Object.entries(localStorage).filter(([name]) => name.startsWith('campus-gps-log-1/')).map(([, line]) => line)"
 
+# Leaves no room in this browser's storage, to the last letter.
+FILL = """() => {
+  for (let size = 1 << 22, at = 0; size >= 1; ) {
+    try { localStorage.setItem(`other-${at++}`, "x".repeat(size)); } catch { size >>= 1; }
+  }
+}"""
 # Where an element's letters stand, which may be less than its own box.
 LETTERS = """(one) => {
   const letters = document.createRange();
@@ -39,17 +48,15 @@ def test_a_name_and_a_note_are_written_kept_and_downloaded_and_a_restart_keeps_t
     try:
         seen = visit(url=running.url, lang=lang)
         page = seen.page
-        field = page.locator(".st-key-gallery input[type=file]")
-        field.wait_for(state="attached")
-        picture = {"name": "gate.jpg", "mimeType": "image/jpeg", "buffer": photo(east_m=-52, north_m=68)}
-        field.set_input_files(picture)
+        seen.upload(photo(east_m=-52, north_m=68), name="gate.jpg")
         page.locator("section.answer").wait_for()
-        page.locator(".st-key-nav button").nth(1).click()
+        seen.turn_to(1)
         page.locator("[class*=st-key-annotate-] button").click()
         page.locator("[class*=st-key-title-] input").fill("שער דרום")
         page.locator("[class*=st-key-note-] textarea").fill("=lamp is broken")
         page.locator("[data-testid=stFormSubmitButton] button").click()
         page.locator(".logged .note").get_by_text("lamp is broken").wait_for()
+        seen.rests()
         assert "שער דרום" in page.locator(".logged b").inner_text()
         title, file = (page.locator(f".logged {part}").evaluate(LETTERS) for part in ("b", ".file"))
         side = "right" if lang == "he" else "left"
@@ -58,11 +65,10 @@ def test_a_name_and_a_note_are_written_kept_and_downloaded_and_a_restart_keeps_t
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
         seen.screenshot(f"log-note-{lang}")
         page.wait_for_function(f"{KEPT}.some((line) => line.includes('lamp is broken'))")
-        running.process.terminate()
-        running.process.wait(20)
+        running.stop()
         running = start_app({"CAMPUS_BUNDLE": str(bundle)}, port=int(running.url.rsplit(":", 1)[1]))
         page.reload()
-        page.locator(".st-key-nav button").nth(1).click()
+        seen.turn_to(1)
         page.locator(".logged .note").get_by_text("lamp is broken").wait_for()
         (row,) = csv.DictReader(io.StringIO(downloaded(page, "CSV", tmp_path)))
         assert (row["photo"], row["name"], row["note"]) == ("gate.jpg", "שער דרום", "'=lamp is broken")
@@ -73,21 +79,19 @@ def test_a_name_and_a_note_are_written_kept_and_downloaded_and_a_restart_keeps_t
         assert "<name>שער דרום</name>" in gpx
         assert "<desc>=lamp is broken, " in gpx
     finally:
-        running.process.terminate()
-        running.process.wait(20)
+        running.stop()
 
 
 def test_a_log_that_is_cleared_on_a_first_visit_stays_empty(visit: Open) -> None:
     seen = visit()
     page = seen.page
-    field = page.locator(".st-key-gallery input[type=file]")
-    field.wait_for(state="attached")
-    field.set_input_files({"name": "a.jpg", "mimeType": "image/jpeg", "buffer": photo(east_m=-52, north_m=68)})
+    seen.upload(photo(east_m=-52, north_m=68))
     page.locator("section.answer").wait_for()
     page.wait_for_function(f"{KEPT}.length === 1")
-    page.locator(".st-key-nav button").nth(1).click()
+    seen.turn_to(1)
     page.locator(".logged").wait_for()
     page.get_by_role("button", name="Clear the log").click()
+    page.get_by_role("button", name="Clear all lines").click()
     page.locator(".logged").wait_for(state="detached")
     page.wait_for_function(f"{KEPT}.length === 0")
     page.wait_for_timeout(2500)  # longer than what is kept takes to be told again
@@ -95,10 +99,32 @@ def test_a_log_that_is_cleared_on_a_first_visit_stays_empty(visit: Open) -> None
     seen.clean()
 
 
+@pytest.mark.parametrize("lang", ["en", "he"])
+def test_a_browser_whose_storage_is_full_says_so(visit: Open, lang: Lang) -> None:
+    seen = visit(lang=lang)
+    page = seen.page
+    page.evaluate(FILL)
+    seen.upload(photo(east_m=-52, north_m=68))
+    page.locator("section.answer").wait_for()
+    seen.turn_to(1)
+    said = page.get_by_text(Texts(lang)["log_not_kept"])
+    said.wait_for()
+    expect(page.locator(".logged")).to_have_count(1)
+    seen.rests()
+    assert seen.poor_contrast() == []
+    seen.screenshot(f"log-full-{lang}")
+    page.evaluate("localStorage.clear()")
+    page.get_by_role("button", name=Texts(lang)["annotate"]).click()
+    said.wait_for(state="detached")
+    page.wait_for_function(f"{KEPT}.length === 1")
+    seen.clean()
+
+
 def test_photos_of_a_standpoint_are_one_line_on_a_first_visit_too(visit: Open) -> None:
     seen = visit()
     page = seen.page
     views = [{"name": f"{n}.png", "mimeType": "image/png", "buffer": data} for n, data in enumerate(two_views(-52, 68))]
+    seen.rests()
     page.locator(".camera:not(.another) .file").set_input_files(views[0])
     page.locator("section.answer").wait_for()
     page.wait_for_function(f"{KEPT}.length === 1")
@@ -107,9 +133,8 @@ def test_photos_of_a_standpoint_are_one_line_on_a_first_visit_too(visit: Open) -
     another.set_input_files(views[1])
     page.get_by_text("2 photos:").wait_for()
     page.wait_for_timeout(2500)
-    page.locator(".st-key-nav button").nth(1).click()
-    page.locator(".logged").first.wait_for()
-    assert page.locator(".logged").count() == 1
+    seen.turn_to(1)
+    expect(page.locator(".logged")).to_have_count(1)
     seen.clean()
 
 
@@ -123,11 +148,9 @@ def test_the_log_tells_the_visitors_own_time_and_its_downloads_utc(
 ) -> None:
     seen = visit(size, lang=lang, zone=zone)
     page = seen.page
-    field = page.locator(".st-key-gallery input[type=file]")
-    field.wait_for(state="attached")
-    field.set_input_files({"name": "gate.jpg", "mimeType": "image/jpeg", "buffer": photo(east_m=-52, north_m=68)})
+    seen.upload(photo(east_m=-52, north_m=68), name="gate.jpg")
     page.locator("section.answer").wait_for()
-    page.locator(".st-key-nav button").nth(1).click()
+    seen.turn_to(1)
     shown = page.locator(".logged time").inner_text()
     seen.screenshot(f"log-time-{size[0]}-{lang}")
     (row,) = csv.DictReader(io.StringIO(downloaded(page, "CSV", tmp_path)))
@@ -145,14 +168,12 @@ def test_file_names_of_several_photos_are_told_apart(
 ) -> None:
     seen = visit(size, lang=lang)
     page = seen.page
-    field = page.locator(".st-key-gallery input[type=file]")
-    field.wait_for(state="attached")
     names, views = ["Photo 1.png", "Photo 2.png"], two_views(-52, 68)
-    field.set_input_files(
-        [{"name": name, "mimeType": "image/png", "buffer": view} for name, view in zip(names, views, strict=True)]
+    seen.upload(
+        *({"name": name, "mimeType": "image/png", "buffer": view} for name, view in zip(names, views, strict=True))
     )
     page.locator("section.answer").wait_for()
-    page.locator(".st-key-nav button").nth(1).click()
+    seen.turn_to(1)
     assert page.locator(".logged .file").inner_text() == "Photo 1.png, Photo 2.png"
     seen.screenshot(f"log-several-{size[0]}-{lang}")
     (row,) = csv.DictReader(io.StringIO(downloaded(page, "CSV", tmp_path)))
@@ -169,12 +190,10 @@ def test_a_long_file_name_stays_in_its_line_and_is_whole_in_the_downloads(
 ) -> None:
     seen = visit(SMALL, lang=lang)
     page = seen.page
-    field = page.locator(".st-key-gallery input[type=file]")
-    field.wait_for(state="attached")
     name = f"{'WhatsApp-Image-2026-11-28-at-18-33-07-' * 2}.jpg"
-    field.set_input_files({"name": name, "mimeType": "image/jpeg", "buffer": photo(east_m=-52, north_m=68)})
+    seen.upload(photo(east_m=-52, north_m=68), name=name)
     page.locator("section.answer").wait_for()
-    page.locator(".st-key-nav button").nth(1).click()
+    seen.turn_to(1)
     line = page.locator(".logged .file")
     line.wait_for()
     assert line.text_content() == name

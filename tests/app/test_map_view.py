@@ -58,15 +58,15 @@ def named(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     path = make_bundle(tmp_path_factory.mktemp("campuses") / "named", names_he={"Library": "ספרייה"})
     running = start_app({"CAMPUS_BUNDLE": str(path)})
     yield running
-    running.process.terminate()
-    running.process.wait(10)
+    running.stop()
 
 
 def bar(seen: Visit) -> tuple[int, float]:
     """(metres, pixels) of the scale bar."""
-    line = seen.page.locator(".scale span")
-    line.wait_for()
-    return int(re.sub(r"\D", "", line.inner_text())), float(line.bounding_box()["width"])
+    seen.rests()
+    line = seen.page.locator(".scale span").filter(has_text=re.compile(r"\d"))
+    text, px = line.evaluate("(line) => [line.innerText, line.getBoundingClientRect().width]")
+    return int(re.sub(r"\D", "", text)), float(px)
 
 
 def letters(seen: Visit) -> int:
@@ -107,7 +107,7 @@ def zoom(seen: Visit, by: int) -> None:
     for _ in range(6):
         seen.page.mouse.wheel(0, -by * 200)
         seen.page.wait_for_timeout(300)
-    seen.page.wait_for_timeout(1200)
+    seen.map_still()
 
 
 # How many frames of the screen the page asks for within a second.
@@ -122,15 +122,14 @@ FRAMES = """() => new Promise((tell) => {
 def test_a_map_that_is_looked_at_lets_the_processor_sleep_and_wakes_at_a_touch(visit: Open, named: Server) -> None:
     seen = visit(PHONE, url=named.url)
     seen.map_drawn()
-    seen.page.wait_for_timeout(3000)
-    assert seen.page.evaluate(FRAMES) <= 2
+    # Whatever draws the page's last parts keeps it awake a while.
+    assert any(seen.page.evaluate(FRAMES) <= 2 for _ in range(30))
     before = bar(seen)
     zoom(seen, 2)  # wheels for more than a second
     assert bar(seen) != before
     drag(seen, 40, 40)
     assert seen.page.evaluate(FRAMES) >= 5, "awake while a finger may go on"
-    seen.page.locator(".strip button").first.click()
-    seen.page.locator("section.answer").wait_for()
+    seen.sample(0)
     seen.map_drawn()
     seen.clean()
 
@@ -201,14 +200,23 @@ def test_the_edge_of_a_still_map_cuts_no_name(browser: Any, room: Room) -> None:
     assert whole > 5
 
 
-def test_without_webgl_the_scale_is_the_pictures(visit: Open, browser: Any) -> None:
+def test_without_webgl_scale_layers_and_buttons_are_the_pictures(visit: Open, browser: Any) -> None:
     without = chromium.start(browser.browser_type, "--disable-3d-apis")
     try:
         seen = visit(PHONE, browser=without)
         metres, px = bar(seen)
+        seen.rests()
         still = unquote(seen.page.locator("img.still").get_attribute("src"))
         px_per_m = float(re.search(r" scale\(([\d.]+)\)", still).group(1))  # type: ignore[union-attr]
         assert px / metres == pytest.approx(px_per_m, rel=0.01)
+        page = seen.page
+        assert page.locator(".st-key-recentre").count() == 0, "a still map is never away"
+        assert "<polygon" not in still
+        page.locator(".st-key-controls [data-testid=stPopover] button").click()
+        page.locator(".st-key-layer_zones label").click()
+        page.wait_for_function("decodeURIComponent(document.querySelector('img.still')?.src).includes('<polygon')")
+        seen.screenshot("map-still-zones")
+        assert seen.outside == []
     finally:
         without.close()
 
@@ -219,7 +227,7 @@ def test_places_are_called_as_the_map_calls_them_in_the_pages_language(
 ) -> None:
     seen = visit(PHONE, url=named.url, lang=lang, dark=True)
     page = seen.page
-    page.locator(".strip button").nth(1).click()
+    seen.sample(1)
     page.locator("section.answer h2").get_by_text(name).wait_for()
     bar(seen)
     seen.map_drawn()
@@ -230,7 +238,9 @@ def test_places_are_called_as_the_map_calls_them_in_the_pages_language(
 # Of each placed name whether it meets the page's head or a button over the map, the scale bar, or leaves the map, and
 # whether it is hidden for that.
 CUT = """
-  const map = mapOnPage(), screen = map.getCanvas().getBoundingClientRect();
+  const map = mapOnPage();
+  if (!map?.loaded()) return false;
+  const screen = map.getCanvas().getBoundingClientRect();
   const boxes = (parts) => [...document.querySelectorAll(parts)].map((part) => part.getBoundingClientRect());
   const [head_and_buttons, scale] = [boxes(".campus-head, .st-key-controls button"), boxes(".st-key-scale")];
   const names = map.queryRenderedFeatures({ layers: ["names"] }).map(({ id, properties, geometry }) => {
@@ -289,18 +299,16 @@ def test_a_name_that_a_numbered_place_would_cover_is_not_seen(
     asked = KEPT_SCRIPT + CUT + NUMBERED
     seen = visit(size, url=named.url)
     page = seen.page
-    field = page.locator(".st-key-gallery input[type=file]")
-    field.wait_for(state="attached")
-    field.set_input_files({"name": "twins.jpg", "mimeType": "image/jpeg", "buffer": photo("split")})
+    seen.upload(photo("split"), name="twins.jpg")
     page.locator("section.answer.split").wait_for()
     seen.map_drawn()
     for _ in range(2 if size == DESKTOP else 0):  # at first no name is so near
         page.locator("[class*=-ctrl-zoom-out]").click()
-        page.wait_for_timeout(800)
+        seen.map_still()
     as_it_should = "under.every(({ numbered, other, hidden }) => (numbered || other) === hidden)"
     covered = "numbers.length === 2 && under.some(({ numbered, other }) => numbered && !other)"
     page.wait_for_function(f"() => {{ {asked} return {as_it_should} && {covered}; }}")
     seen.screenshot(f"map-names-numbered-{size[0]}")
-    page.locator(".st-key-nav button").nth(1).click()  # the log's map has the same names, and no numbers
+    seen.turn_to(1)  # the log's map has the same names, and no numbers
     page.wait_for_function(f"() => {{ {asked} return {as_it_should} && !numbers.length; }}")
     seen.clean()

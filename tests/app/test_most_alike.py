@@ -16,8 +16,7 @@ from core.campus.bundle import Bundle
 from core.errors import PhotoError
 from core.locate.localizer import Localizer
 from tests import REPOSITORY
-from tests.app.harness import DESKTOP, LANDSCAPE, PHONE, SMALL, Open, Server, start_app
-from tests.app.test_states import give, html
+from tests.app.harness import DESKTOP, LANDSCAPE, PHONE, SMALL, Open, Server, give, html, start_app
 from tests.bundles import photo
 from tests.thumbnailed import with_thumbnails
 
@@ -72,8 +71,7 @@ def test_it_stands_under_an_answer_and_not_under_a_refusal(
 def running(pictured: Bundle) -> Iterator[Server]:
     server = start_app({"CAMPUS_BUNDLE": str(pictured.path)})
     yield server
-    server.process.terminate()
-    server.process.wait(10)
+    server.stop()
 
 
 @pytest.mark.slow
@@ -85,15 +83,12 @@ def test_it_is_seen_beside_one_s_own(
     visit: Open, running: Server, size: tuple[int, int], dark: bool, lang: str
 ) -> None:
     seen = visit(size, dark, lang, url=running.url)
-    field = seen.page.locator("[class*=st-key-upload-] [data-testid=stFileUploaderDropzoneInput]").last
-    field.wait_for(state="attached")
-    data = photo(east_m=20.0, north_m=10.0)
-    field.set_input_files({"name": "photo.jpg", "mimeType": "image/jpeg", "buffer": data})
+    seen.upload(photo(east_m=20.0, north_m=10.0))
     pictures = seen.page.locator(".alike img")
     pictures.nth(1).wait_for()
     seen.map_drawn()
     pictures.nth(1).evaluate("image => image.scrollIntoView({ block: 'center' })")
-    assert pictures.nth(1).evaluate("image => image.naturalWidth") == 160
+    assert pictures.nth(1).evaluate("async (image) => (await image.decode(), image.naturalWidth)") == 160
     own, match = (pictures.nth(at).bounding_box() for at in (0, 1))
     assert (own["y"], own["width"], own["height"]) == (match["y"], match["width"], match["height"])
     assert own["width"] > 100

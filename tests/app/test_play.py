@@ -11,11 +11,11 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from app import widgets
+from app import session_log, widgets
 from app.gate import BusyError, Gate
+from app.map.deck import Place
 from tests import REPOSITORY
-from tests.app.harness import two_views
-from tests.app.test_states import give, give_all, html
+from tests.app.harness import give, give_all, html, two_views
 from tests.bundles import photo
 
 
@@ -62,6 +62,34 @@ def test_photos_of_one_standpoint_are_one_answer_and_each_can_be_taken_out(
     assert app.session_state["current"] is None, "the last one is gone as well"
 
 
+def test_what_was_said_of_a_standpoint_stays_as_its_photos_change(
+    app: AppTest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("CAMPUS_INBOX", str(tmp_path / "inbox"))
+    there = Place(47.0006, 8.3994)
+    give_all(app, two_photos())
+    monkeypatch.setattr(widgets, "place_on_map", lambda *_, **__: there)
+    app.button(key="not_here").click().run()
+    app.button_group(key="page").set_value("log").run()
+    (line,) = app.session_state["log"]
+    app.button(key=f"annotate-{line.key}").click().run()
+    app.text_input(key=f"title-{line.key}").set_value("Gate")
+    app.text_area(key=f"note-{line.key}").set_value("lamp is broken")
+    next(button for button in app.button if button.label == "Save").click().run()
+    app.button_group(key="page").set_value("locate").run()
+    gone = frozenset({pictures_in_play(app)[0]["key"]})
+    monkeypatch.setattr(widgets, "taken_out", lambda: gone)
+    app.run()
+    assert not app.exception
+    assert "from the place that you tapped" in html(app)
+    (line,) = app.session_state["log"]
+    assert (line.fix.photos, line.title, line.note, line.truth) == (1, "Gate", "lamp is broken", there)
+    assert session_log.field_test([line]) is not None
+    give(app, photo(east_m=50, north_m=68))
+    later = app.session_state["log"][-1]
+    assert (later.title, later.truth) == ("", None), "another standpoint is another line"
+
+
 def test_a_full_queue_keeps_the_photos_that_were_to_be_taken_out(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
     give_all(app, two_photos())
     gone = frozenset({pictures_in_play(app)[0]["key"]})
@@ -75,6 +103,40 @@ def test_a_full_queue_keeps_the_photos_that_were_to_be_taken_out(app: AppTest, m
     app.run()
     assert [taken.name for taken in app.session_state["play"]] == ["other.png"]
     assert not app.error
+
+
+def test_a_full_queue_costs_no_photo(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as full:
+        full.setattr(Gate, "turn", _no_turn)
+        give(app, photo())
+        assert "kept for another try" in app.error[0].value
+        assert app.session_state["current"] is None
+    next(button for button in app.button if button.label == "Try again").click().run()
+    (line,) = app.session_state["log"]
+    assert not app.error
+    assert "Try again" not in [button.label for button in app.button]
+    app.run()
+    assert app.session_state["log"] == [line]
+
+    shot = widgets.Shot(photo(east_m=20.0), number="1764412345678")
+    monkeypatch.setattr(widgets, "camera", lambda *_, another=False, **__: None if another else shot)
+    with monkeypatch.context() as full:
+        full.setattr(Gate, "turn", _no_turn)
+        app.run()
+        assert "answered" not in app.session_state, "so the camera sends it again"
+    app.run()
+    assert app.session_state["answered"] == shot.number
+    assert len(app.session_state["log"]) == 2
+
+
+def test_a_photo_that_is_read_as_one_turns_to_the_log_is_in_it(app: AppTest) -> None:
+    """The tap ends the run that read it, and on the other pages there is no gallery."""
+    app.file_uploader[0].set_value(two_photos()[:1])
+    app.button_group(key="page").set_value("log").run()
+    assert not app.exception
+    assert "one.png" in html(app)
+    assert len(app.session_state["log"]) == 1
+    assert not app.file_uploader, "nor is there now"
 
 
 def _no_turn(*_: Any, **__: Any) -> Any:
@@ -138,8 +200,8 @@ def test_a_photo_that_stays_after_its_tap_is_told_again(browser: Any) -> None:
     page = browser.new_page()
     page.evaluate(_ROW, (REPOSITORY / "app/frontend/play.js").read_text("utf-8"))
     page.evaluate("drawn('a', 'b')")
-    page.get_by_role("button", name="Remove a").click()
-    assert page.evaluate("told.map(([key]) => key)") == ["a"]
+    button = page.get_by_role("button", name="Remove a")
+    assert button.evaluate("(button) => (button.click(), told.map(([key]) => key))") == ["a"]
     page.evaluate("drawn('a', 'b')")  # the run that was to take it out was ended, or the server was busy
     page.wait_for_function("told.length > 2")
     assert page.evaluate("told.every(([key]) => key === 'a')")
@@ -153,6 +215,16 @@ def test_a_photo_that_stays_after_its_tap_is_told_again(browser: Any) -> None:
     page.close()
 
 
+def test_photos_beyond_the_most_of_a_standpoint_are_said_to_be_left_out(app: AppTest) -> None:
+    good, other = two_photos()
+    give_all(app, [good] * 10)
+    assert len(app.session_state["play"]) == 8
+    assert "left out: 2" in app.error[0].value
+    give_all(app, [good, ("bad.png", b"no photo", "image/png"), *[other] * 7])
+    assert "photo 2." in app.error[0].value
+    assert "left out: 1" in app.error[0].value
+
+
 def test_the_next_photo_is_a_standpoint_of_its_own(app: AppTest) -> None:
     give(give(app, photo(east_m=-52, north_m=68)), photo(east_m=50, north_m=68))
     assert len(app.session_state["play"]) == 1
@@ -163,3 +235,7 @@ def test_the_same_picture_again_is_said_to_add_nothing(app: AppTest) -> None:
     same = photo(east_m=-52, north_m=68)
     give_all(app, [("a.jpg", same, "image/jpeg"), ("b.jpg", same, "image/jpeg")])
     assert "the same picture" in html(app)
+    give_all(app, [("a.jpg", same, "image/jpeg"), ("b.jpg", photo("elsewhere", east_m=20), "image/jpeg")])
+    assert "the same picture" not in html(app)
+    assert "Photo 2 was not recognised and does not count." in html(app)
+    assert "contradicts" not in html(app)

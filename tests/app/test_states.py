@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import json
-import re
-import shutil
-from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,64 +12,9 @@ from streamlit.testing.v1 import AppTest
 from app.gate import Gate, process_gate
 from app.language import Lang
 from app.texts import Texts
-from tests import REPOSITORY
+from tests.app.harness import Start, give, heat, html, layers, maps, position
+from tests.app.test_trial import campus_with
 from tests.bundles import make_bundle, photo
-
-Start = Callable[..., AppTest]
-
-
-@pytest.fixture
-def start(monkeypatch: pytest.MonkeyPatch, bundle: Path) -> Start:
-    """Start the app: start(bundle=None, lang="en")."""
-
-    def run(campus: Path = bundle, lang: str = "en") -> AppTest:
-        monkeypatch.setenv("CAMPUS_BUNDLE", str(campus))
-        app = AppTest.from_file(REPOSITORY / "streamlit_app.py", default_timeout=30)
-        app.query_params["lang"] = lang
-        app.run()
-        assert not app.exception
-        return app
-
-    return run
-
-
-def give(app: AppTest, data: bytes, name: str = "photo.jpg", kind: str = "image/jpeg") -> AppTest:
-    return give_all(app, [(name, data, kind)])
-
-
-def give_all(app: AppTest, files: list[tuple[str, bytes, str]]) -> AppTest:
-    """Several photos at once from the gallery."""
-    app.file_uploader[0].set_value(files).run()
-    assert not app.exception
-    return app
-
-
-def html(app: AppTest) -> str:
-    """The page's own pieces, without its styles and the map's still picture."""
-    parts = [str(part.proto.body) for part in app.get("html")]
-    return "".join(part for part in parts if "<style>" not in part and "class='still'" not in part)
-
-
-def layers(app: AppTest) -> set[str]:
-    """What the page's one map draws."""
-    (shown,) = maps(app)
-    return {layer["id"] for layer in shown["layers"] if not layer["id"].startswith("unseen")}
-
-
-def heat(app: AppTest) -> bool:
-    """Whether a probability lies on the map."""
-    (shown,) = maps(app)
-    return '"heat"' in base64.b64decode(shown["mapStyle"].partition(",")[2]).decode()
-
-
-def position(app: AppTest) -> tuple[float, float]:
-    """The latitude and longitude that the details tell."""
-    lat, lon = re.findall(r"<code>([-\d.]+), ([-\d.]+)</code>", html(app))[0]
-    return float(lat), float(lon)
-
-
-def maps(app: AppTest) -> list[dict[str, Any]]:
-    return [json.loads(part.proto.json) for part in app.get("deck_gl_json_chart")]
 
 
 def test_before_a_photo_the_page_is_short_and_says_what_to_do(start: Start) -> None:
@@ -92,6 +33,13 @@ def test_a_campus_without_samples_says_so_and_takes_photos(start: Start, tmp_pat
     give(app, photo(east_m=-52, north_m=68))
     assert "Library" in html(app)
     assert said not in [caption.value for caption in app.caption]
+
+
+def test_a_sample_that_is_no_photo_is_a_sentence_and_photos_are_located(start: Start, tmp_path: Path) -> None:
+    """In a campus that the operator put there: one that is sent is tried out first."""
+    app = start(campus_with(tmp_path, samples0library__jpg=b"no photo"))
+    assert "sample photos cannot be shown" in app.error[0].value
+    assert "Library" in html(give(app, photo(east_m=-52, north_m=68)))
 
 
 def test_a_clear_answer(start: Start) -> None:
@@ -169,26 +117,6 @@ def test_a_bad_photo_gives_one_clear_message_and_the_next_one_works(start: Start
     assert "fix" in layers(app)
 
 
-def test_no_campus_gives_one_clear_message(start: Start, tmp_path: Path) -> None:
-    app = start(tmp_path / "absent")
-    assert len(app.error) == 1
-    assert "There is no campus at this place." in app.error[0].value
-    app.button_group(key="page").set_value("campus").run()
-    assert not app.exception
-    assert app.selectbox
-
-
-def test_a_damaged_campus_gives_one_clear_message(start: Start, bundle: Path, tmp_path: Path) -> None:
-    damaged = tmp_path / "damaged"
-    shutil.copytree(bundle, damaged)
-    model = bytearray((damaged / "model.onnx").read_bytes())
-    model[100] ^= 1
-    (damaged / "model.onnx").write_bytes(model)
-    app = start(damaged)
-    assert len(app.error) == 1
-    assert "model.onnx is damaged" in app.error[0].value
-
-
 def test_hebrew(start: Start) -> None:
     app = give(start(lang="he"), photo(east_m=50, north_m=-34))
     said = html(app)
@@ -210,8 +138,23 @@ def test_the_log_lists_what_was_located(start: Start) -> None:
     assert said.index("several places") < said.index("Library")  # newest first
     assert "<b>2 places fit</b><span>several places</span>" in said
     assert [button.proto.label for button in app.get("download_button")] == ["CSV", "GeoJSON", "GPX"]
-    next(button for button in app.button if button.label == "Clear the log").click().run()
+    next(button for button in app.button if button.label == "Clear all lines").click().run()
     assert any("No photos located yet" in caption.value for caption in app.caption)
+
+
+def test_a_long_log_of_two_campuses_says_what_is_shown_and_what_is_counted(start: Start) -> None:
+    app = give(start(), photo(east_m=-52, north_m=68, at=(47.0006, 8.3993)))
+    (line,) = app.session_state["log"]
+    others = [replace(line, fix=replace(line.fix, campus="Hillside"), key=f"{number:032x}") for number in range(50)]
+    app.session_state["log"] = [*others, line]
+    app.button_group(key="page").set_value("log").run()
+    assert app.subheader[0].value == "Photos in this browser's log: 51"
+    assert "The newest 50 are listed" in " ".join(caption.value for caption in app.caption)
+    assert "Of 2 campuses together: Hillside, Testfield." in html(app)
+    app.session_state["log"] = [line]
+    app.run()
+    assert "campuses together" not in html(app)
+    assert "newest" not in " ".join(caption.value for caption in app.caption)
 
 
 def test_an_empty_log_says_so(start: Start) -> None:
@@ -259,38 +202,6 @@ def test_the_time_told_is_of_decoding_too(start: Start) -> None:
     sighting = app.session_state["current"]
     assert sighting.fix.timings_ms["decode"] > 1
     assert told.startswith(f"{round(sum(sighting.fix.timings_ms.values()))} ms")
-
-
-def test_two_campuses(start: Start, bundle: Path, tmp_path: Path) -> None:
-    packed = make_bundle(tmp_path / "hill.campus", name="Hillside", lat=-33.9, lon=18.4, rendered=False)
-    app = start()
-    app.button_group(key="page").set_value("campus").run()
-    assert "mean colour" in html(app)
-    assert "6 m" in html(app)
-    assert len(maps(app)) == 1
-    app.file_uploader(key="campus_file").set_value(("hill.campus", packed.read_bytes(), "application/zip")).run()
-    assert not app.exception
-    assert "Hillside" in html(app)
-    assert "not a real place" not in html(app)
-    app.button_group(key="page").set_value("locate").run()
-    give(app, photo(east_m=-52, north_m=68))
-    assert position(app)[0] == pytest.approx(-33.9, abs=0.01)
-    app.button_group(key="page").set_value("campus").run()
-    assert len(app.selectbox(key="campus_choice").options) >= 2
-    app.selectbox(key="campus_choice").select_index(0).run()
-    assert "Testfield" in html(app)
-    del bundle
-
-
-def test_a_file_that_is_no_campus_changes_nothing(start: Start) -> None:
-    app = start()
-    app.button_group(key="page").set_value("campus").run()
-    app.file_uploader(key="campus_file").set_value(("x.campus", b"PK nonsense", "application/zip")).run()
-    assert not app.exception
-    assert len(app.error) == 1
-    assert "x.campus" in app.error[0].value
-    assert "/tmp" not in app.error[0].value
-    assert "Testfield" in html(app)
 
 
 def test_a_full_queue_says_busy(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -14,7 +14,7 @@ from streamlit.testing.v1 import AppTest
 from app import session_log, widgets
 from app.following import moved_on
 from app.sighting import Sighting
-from app.track import Track
+from app.track import Track, place_of
 from core.campus.frame import distance_m
 from core.locate.fix import Fix
 from core.locate.localizer import Localizer
@@ -64,15 +64,47 @@ def test_photos_of_an_earlier_hour_begin_another_walk_and_clocks_may_differ(loca
     assert apart_m(earlier, localizer.fix_of(reading(localizer, 50, -34))) < 15
 
 
+def test_a_photo_without_utc_is_of_its_camera_s_clock_once_that_is_known(localizer: Localizer) -> None:
+    track = Track(localizer, lambda: 90_000.0)
+    for second in (0, 2, 4):
+        at = reading(localizer, -52 + second, 68, 10_000.0 + second, view=second + 1)
+        clock = datetime.fromtimestamp(10_000.0 + second + 3 * 3600, timezone.utc).replace(tzinfo=None)
+        here = replace(at.capture, local_time=clock, time_utc=None if second == 4 else at.capture.time_utc)
+        start = track.add(replace(at, capture=here))
+    leap = reading(localizer, 50, -34, 10_006.0, view=7)
+    fix = track.add(leap)
+    assert fix.photos == 4  # and no new walk
+    assert apart_m(start, fix) < 30  # nobody walks so far in two seconds
+
+
 def test_a_live_place_is_logged_each_ten_metres_and_a_refused_one_never(localizer: Localizer) -> None:
     def seen(east_m: float, kind: Kind = "good") -> Sighting:
         fix = localizer.locate(photo(kind, east_m=east_m, north_m=0))
-        return Sighting(fix, datetime(2026, 5, 1, tzinfo=timezone.utc), "data:image/jpeg;base64,")
+        at = datetime(2026, 5, 1, tzinfo=timezone.utc)
+        return Sighting(fix, at, "data:image/jpeg;base64,", walked=place_of(fix))
 
     assert moved_on([], seen(0))
     assert not moved_on([seen(0)], seen(5))
     assert moved_on([seen(0)], seen(20))
     assert not moved_on([], seen(20, "elsewhere"))
+
+
+def test_each_walk_is_a_line_of_its_own_and_a_sample_is_on_none(localizer: Localizer) -> None:
+    """The browser keeps lines of other days and other campuses."""
+    fix = localizer.locate(photo(east_m=0, north_m=0))
+    noon = datetime(2026, 5, 1, 12, tzinfo=timezone.utc)
+
+    def line(minutes: float, campus: str = "Testfield", sample: bool = False) -> Sighting:
+        walked = None if sample else place_of(fix)
+        at = noon + timedelta(minutes=minutes)
+        return Sighting(replace(fix, campus=campus), at, "data:image/jpeg;base64,", walked=walked)
+
+    yesterday = [line(-1440), line(-1435)]
+    log = [*yesterday, line(0), line(3, sample=True), line(5), line(8, "Hillside"), line(9)]
+    gpx = ElementTree.fromstring(session_log.to_gpx(log))
+    assert [len(segment) for segment in gpx.findall(".//{*}trkseg")] == [2, 2, 1, 1]
+    assert len(gpx.findall("{*}wpt")) == len(log), "the sample is a place, and no part of a walk"
+    assert ElementTree.fromstring(session_log.to_gpx([line(0, sample=True)])).find("{*}trk") is None
 
 
 def drawn_track(app: AppTest) -> list[list[float]]:
@@ -129,3 +161,6 @@ def test_a_sample_is_in_no_track(bundle: Path, monkeypatch: pytest.MonkeyPatch) 
     app.run()
     assert not app.exception
     assert app.session_state["log"][-1].walked is None
+    app.button_group(key="page").set_value("log").run()
+    shown = json.loads(app.get("deck_gl_json_chart")[0].proto.json)
+    assert not {"track", "track_line"} & {layer["id"] for layer in shown["layers"]}

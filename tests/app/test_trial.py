@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -14,10 +17,12 @@ from onnx import TensorProto, helper, numpy_helper
 
 from app import campuses, trial
 from app.trial import check_campus
+from benchmarks.strange_campuses import loop_model, model
 from core.campus.bundle import Bundle, save_bundle
+from core.campus.frame import LocalFrame
 from core.errors import BundleError, CampusError
 from tests import REPOSITORY
-from tests.bundles import make_bundle
+from tests.bundles import CENTRE, make_bundle, photo
 
 
 def campus_with(folder: Path, **files: bytes) -> Path:
@@ -27,20 +32,6 @@ def campus_with(folder: Path, **files: bytes) -> Path:
     held |= {name.replace("__", ".").replace("0", "/"): data for name, data in files.items()}
     save_bundle(folder / "stranger.campus", plain.manifest, held)
     return folder / "stranger.campus"
-
-
-def loop_model() -> bytes:
-    """A network of a few hundred bytes that never ends."""
-    body = helper.make_graph(
-        [helper.make_node("Identity", ["going"], ["again"])],
-        "body",
-        [
-            helper.make_tensor_value_info("turn", TensorProto.INT64, []),
-            helper.make_tensor_value_info("going", TensorProto.BOOL, []),
-        ],
-        [helper.make_tensor_value_info("again", TensorProto.BOOL, [])],
-    )
-    return model([helper.make_node("Loop", ["", "true"], [], body=body)], true=np.array(True))
 
 
 def reading_model(path: str) -> bytes:
@@ -53,30 +44,6 @@ def reading_model(path: str) -> bytes:
     for key, value in (("location", path), ("length", "8")):
         secret.external_data.add(key=key, value=value)
     return bytes(parsed.SerializeToString())
-
-
-def model(nodes: list[Any], **constants: Any) -> bytes:
-    """A network that answers every photo with the middle of the campus, after `nodes`."""
-    answer = [
-        helper.make_node("Cast", ["image"], ["numbers"], to=TensorProto.FLOAT),
-        helper.make_node("ReduceMean", ["numbers", "sides"], ["colour"], keepdims=0),
-        helper.make_node("Slice", ["colour", "zero", "two", "one"], ["two_colours"]),
-        helper.make_node("Mul", ["two_colours", "nothing"], ["offset"]),
-    ]
-    constants |= {
-        "sides": np.array([1, 2]), "zero": np.array([0]), "two": np.array([2]), "one": np.array([1]),
-        "nothing": np.array(0, np.float32),
-    }  # fmt: skip
-    graph = helper.make_graph(
-        [*nodes, *answer],
-        "stranger",
-        [helper.make_tensor_value_info("image", TensorProto.UINT8, ["batch", 64, 64, 3])],
-        [helper.make_tensor_value_info("offset", TensorProto.FLOAT, ["batch", 2])],
-        [numpy_helper.from_array(value, name) for name, value in constants.items()],
-    )
-    return bytes(
-        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9).SerializeToString()
-    )
 
 
 def test_a_stranger_s_plain_campus_is_taken_in(tmp_path: Path) -> None:
@@ -121,11 +88,71 @@ def test_a_campus_must_answer_its_own_samples(tmp_path: Path) -> None:
         assert caught.value.kind == kind
 
 
+@pytest.mark.slow
+def test_a_campus_whose_map_takes_too_long_is_refused(tmp_path: Path) -> None:
+    """Where people may stand follows from all its buildings, at the first photo of several."""
+    off = np.random.default_rng(0).integers(0, 10_000, (100_000, 1, 2)) / 1e7
+    square = np.array([[8.39, 46.99], [8.41, 46.99], [8.41, 47.01], [8.39, 47.01], [8.39, 46.99]])
+    shape = {"type": "MultiPolygon", "coordinates": (square + off).round(7)[:, None].tolist()}
+    features = [{"type": "Feature", "properties": {"kind": "building"}, "geometry": shape}]
+    data = json.dumps({"type": "FeatureCollection", "features": features}).encode()
+    path = campus_with(tmp_path, map__geojson=data)
+    work = f"import sys; from pathlib import Path; trial.CPU_S = 6; sys.exit(trial.main(Path({str(path)!r})))"
+    line = [sys.executable, "-c", f"from app import trial; {work}"]
+    assert subprocess.run(line, cwd=REPOSITORY, capture_output=True, check=False).returncode != 0
+
+
+def test_only_samples_that_were_tried_are_shown(tmp_path: Path) -> None:
+    tried = {f"samples0{letter}__jpg": photo(east_m=20) for letter in "abcdefghijklmn"}  # with two that are there
+    path = campus_with(tmp_path, **tried, samples0z__jpg=b"no photo")
+    bundle = Bundle.load(campuses.taken_in(path.read_bytes(), "stranger.campus"))
+    assert len(bundle.samples) == 17
+    assert len(campuses.sample_pictures(bundle)) == 16
+
+
 def test_a_campus_that_takes_too_long_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = campus_with(tmp_path)
     monkeypatch.setattr(trial, "WALL_S", 0.01)
     with pytest.raises(BundleError, match="takes more than"):
         check_campus(path)
+
+
+@pytest.mark.parametrize(
+    ("code", "said", "kind"),
+    [
+        (-signal.SIGKILL, b"", "too large"),
+        (-signal.SIGXCPU, b"", "too large"),
+        (3, b"", "too large"),
+        (-signal.SIGABRT, b"terminate called after throwing an instance of 'std::bad_alloc'\n", "too large"),
+        (1, b"Traceback\nImportError: no such library\n", "unusable"),
+        (-signal.SIGSEGV, b"", "unusable"),
+    ],
+)
+def test_only_a_trial_that_its_limits_ended_is_called_too_large(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, code: int, said: bytes, kind: str
+) -> None:
+    path = campus_with(tmp_path)
+    ended = subprocess.CompletedProcess([], code, stderr=said)
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: ended)
+    with pytest.raises(BundleError) as caught:
+        check_campus(path)
+    assert caught.value.kind == kind
+    assert ("cannot be tried out here" in str(caught.value)) == (kind == "unusable")
+    assert ("no such library" in caplog.text) == (code == 1), "whoever runs the server reads why"
+
+
+@pytest.mark.parametrize(("north_m", "fits"), [(70.0, True), (900.0, False)])
+def test_a_campus_that_puts_all_its_samples_elsewhere_is_refused(tmp_path: Path, north_m: float, fits: bool) -> None:
+    frame = LocalFrame.about(*CENTRE)
+    lat, lon = (float(value) for value in frame.to_latlon((0.0, north_m)))
+    path = campus_with(tmp_path, samples0library__jpg=photo(at=(lat, lon)), samples0gymnasium__jpg=photo(at=(lat, lon)))
+    if fits:
+        check_campus(path)
+        return
+    with pytest.raises(BundleError, match="over 100 m from where it was taken"):
+        check_campus(path)
+    honest = {"samples0library__jpg": photo(at=CENTRE), "samples0gymnasium__jpg": photo(at=(lat, lon))}
+    check_campus(campus_with(tmp_path / "one", **honest))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux holds a process to its address space")
@@ -137,6 +164,12 @@ def test_a_campus_that_takes_too_long_is_refused(tmp_path: Path, monkeypatch: py
 def test_the_limits_end_a_process(work: str) -> None:
     line = [sys.executable, "-c", f"from app import trial; {work}"]
     assert subprocess.run(line, cwd=REPOSITORY, capture_output=True, check=False, timeout=60).returncode != 0
+
+
+def test_the_folder_of_campuses_may_be_cleaned_away(tmp_path: Path) -> None:
+    data = campus_with(tmp_path).read_bytes()
+    shutil.rmtree(campuses.taken_in(data, "stranger.campus").parent)
+    assert campuses.taken_in(data, "stranger.campus").is_file()
 
 
 def test_a_refused_campus_leaves_no_file(tmp_path: Path) -> None:

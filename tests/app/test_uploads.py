@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from playwright.sync_api import expect
 
 from benchmarks.browser import throttle
-from benchmarks.serving import free_port
+from benchmarks.serving import free_port, start
 from tests.app.harness import Open, Visit, start_app
 from tests.bundles import make_bundle, photo
 
@@ -28,6 +29,18 @@ KEEP_SAID = """() => {
 }"""
 
 
+# Run by Python as it starts: notes each file that is opened in the folder of temporary files, unnamed ones too.
+NOTE_OPENED = """
+import os, sys, tempfile
+folder = tempfile.gettempdir()  # which tries it out with a file
+notes = os.open(os.environ["CAMPUS_TEST_NOTES"], os.O_WRONLY | os.O_APPEND)
+def note(event, args):
+    if event == "open" and str(args[0]).startswith(folder):
+        os.write(notes, f"{args[0]}\\n".encode())
+sys.addaudithook(note)
+"""
+
+
 def slowed(page: Any, mbit_s: float) -> Any:
     devtools = page.context.new_cdp_session(page)
     devtools.send("Network.enable")
@@ -37,7 +50,7 @@ def slowed(page: Any, mbit_s: float) -> Any:
 
 def campus_field(seen: Visit) -> Any:
     """The field for a campus file, on its page."""
-    seen.page.locator(".st-key-nav button").nth(2).click()
+    seen.turn_to(2)
     seen.page.get_by_text("About this campus model").wait_for()
     field = seen.page.locator(".st-key-campus_file [data-testid=stFileUploaderDropzoneInput]")
     field.wait_for(state="attached")
@@ -56,17 +69,15 @@ def test_a_campus_file_of_the_demo_s_size_is_taken_and_one_that_is_too_large_say
 ) -> None:
     """The demo's own download is 32 MB: more than a photo may be, less than a campus may be."""
     seen = visit()
-    page = seen.page
-    page.locator(".st-key-nav button").nth(2).click()
-    field = page.locator(".st-key-campus_file [data-testid=stFileUploaderDropzoneInput]")
-    field.wait_for(state="attached")
+    page, field = seen.page, campus_field(seen)
     large = tmp_path / "large.campus"
     with large.open("wb") as file:
         file.truncate(201 << 20)
     field.set_input_files(large)
     page.get_by_role("alert").get_by_text("larger than 200 MB").wait_for()
     seen.screenshot("upload-too-large")
-    page.wait_for_function("!document.querySelector('[data-testid=stFileChip]')")
+    expect(page.locator("[data-testid=stFileChip]")).to_have_count(0)
+    seen.rests()
     with (tmp_path / "usual.campus").open("wb") as file:
         file.truncate(33_000_000)
     field.set_input_files(tmp_path / "usual.campus")
@@ -79,12 +90,11 @@ def test_a_campus_file_of_the_demo_s_size_is_taken_and_one_that_is_too_large_say
 def test_a_file_on_its_way_says_how_much_of_it_is_sent(visit: Open, lang: str) -> None:
     seen = visit(lang=lang)
     page = seen.page
-    field = page.locator(".st-key-gallery input[type=file]")
-    field.wait_for(state="attached")
     page.evaluate(KEEP_SAID)
+    seen.rests()
     slowed(page, 1)
     large = photo(east_m=-52, north_m=68, size=(4000, 3000))
-    field.set_input_files({"name": "a.jpg", "mimeType": "image/jpeg", "buffer": large})
+    seen.gallery(large)
     page.locator("section.answer").wait_for()
     said = page.evaluate("said")
     shares = [int(share) for share in re.findall(rf"{'שולח' if lang == 'he' else 'Sending'}… (\d+) %", " ".join(said))]
@@ -115,6 +125,7 @@ def test_a_connection_lost_while_a_campus_is_sent_is_a_sentence_and_it_can_be_se
         running = start_app({"CAMPUS_BUNDLE": str(bundle)}, port)
         page.get_by_text("No connection to the server").wait_for(state="detached")
         throttle(devtools, 1000, 0)
+        seen.rests()
         field.set_input_files(hill)
         page.get_by_role("heading", name="Hillside").wait_for()
         expect(page.get_by_text(LOST)).to_have_count(0)
@@ -140,5 +151,37 @@ def test_a_file_that_the_server_refuses_is_a_sentence(visit: Open, bundle: Path,
         expect(seen.page.locator(".campus-waiting")).to_have_count(0)
         assert "Axios" not in seen.page.locator("body").inner_text()
     finally:
-        strict.process.terminate()
-        strict.process.wait(10)
+        strict.stop()
+
+
+@pytest.mark.parametrize("served", [False, True], ids=["scripts/app", "app.serve"])
+def test_no_upload_becomes_a_temporary_file(
+    browser: Any, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, served: bool
+) -> None:
+    hooks, notes, temporary = tmp_path / "hooks", tmp_path / "notes", tmp_path / "temporary"
+    for folder in (hooks, temporary):
+        folder.mkdir()
+    (hooks / "sitecustomize.py").write_text(NOTE_OPENED)
+    notes.touch()
+    for name, path in (("PYTHONPATH", hooks), ("TMPDIR", temporary), ("CAMPUS_TEST_NOTES", notes)):
+        monkeypatch.setenv(name, str(path))
+    process: subprocess.Popen[str] | subprocess.Popen[bytes]
+    if served:
+        running = start(tmp_path / "keys", bundle, "--open", "--no-inbox")
+        url, process = running.home, running.process
+    else:
+        plain = start_app({"CAMPUS_BUNDLE": str(bundle)})
+        url, process = plain.url, plain.process
+    monkeypatch.undo()
+    context = browser.new_context(ignore_https_errors=True)
+    context.set_default_timeout(90_000)
+    try:
+        seen = Visit(context.new_page())
+        seen.page.goto(f"{url}/?lang=en")
+        seen.gallery(photo(east_m=-52, north_m=68) + bytes(3_000_000))
+        seen.page.locator("section.answer").get_by_text("Library").wait_for()
+        assert notes.read_text() == ""
+    finally:
+        context.close()
+        process.terminate()
+        process.wait(20)

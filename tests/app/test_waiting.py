@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 
 from benchmarks.browser import throttle
 from benchmarks.serving import free_port
-from tests.app.harness import PHONE, Open, Server, start_app
+from tests.app.harness import GALLERY, PHONE, Open, Server, start_app
 from tests.bundles import photo
 
 pytestmark = pytest.mark.slow
@@ -50,20 +50,23 @@ def test_over_slow_3g_the_page_says_what_it_waits_for_and_nothing_jumps(browser:
 
 
 def test_a_photo_is_said_to_be_on_its_way_until_it_is_answered(visit: Open) -> None:
-    page = visit(PHONE).page
-    page.locator(".st-key-gallery input[type=file]").wait_for(state="attached")
+    seen = visit(PHONE)
+    page = seen.page
+    seen.rests()
     slow(page)
-    large = photo(east_m=-52, north_m=68, size=(4000, 3000))
+    library, gymnasium = (
+        photo(east_m=east, north_m=north, size=(4000, 3000)) for east, north in ((-52, 68), (50, -34))
+    )
     said = page.locator(".campus-waiting")
     button = page.locator(".st-key-gallery section button").last
     before = button.bounding_box()
-    for field in (".st-key-gallery input[type=file]", ".camera:not(.another) .file"):
+    for field, zone, large in ((GALLERY, "Library", library), (".camera:not(.another) .file", "Gymnasium", gymnasium)):
         page.locator(field).set_input_files({"name": "a.jpg", "mimeType": "image/jpeg", "buffer": large})
         own = page.locator(".camera:not(.another) .say") if "camera" in field else said
         expect(own).to_have_text(re.compile("Sending"))
         if own == said:
             assert button.bounding_box() == before, "the gallery's button stays where it is"
-        page.locator("section.answer", has_text="Library").wait_for()
+        page.locator("section.answer", has_text=zone).wait_for()
         expect(said).to_have_count(0)
         expect(page.locator(".camera:not(.another) .say")).to_have_text("")
 
@@ -80,16 +83,13 @@ KEEP_STATES = """() => {
 
 
 def test_several_photos_at_once_show_how_far_each_of_them_is(visit: Open) -> None:
-    page = visit(PHONE).page
-    field = page.locator(".st-key-gallery input[type=file]")
-    field.wait_for(state="attached")
+    visited = visit(PHONE)
+    page = visited.page
     page.evaluate(KEEP_STATES)
     # Large ones take a moment to be read, and then are drawn alike.
     large = [photo(east_m=east, north_m=68, size=(4600, 3400), format="PNG") for east in (-52, -50, -48)]
     files = [large[0], b"no photo", *large[1:]]
-    field.set_input_files(
-        [{"name": f"{n}.png", "mimeType": "image/png", "buffer": data} for n, data in enumerate(files)]
-    )
+    visited.gallery(*files, name="a.png", kind="image/png")
     page.get_by_text("Not used, the others are: photo 2.").wait_for()
     page.locator("img.played").nth(2).wait_for()
     expect(page.locator("div.reading")).to_have_count(0)
@@ -102,24 +102,27 @@ def test_several_photos_at_once_show_how_far_each_of_them_is(visit: Open) -> Non
         assert states[now + 1 :] == ["waiting"] * (3 - now)
 
 
-def test_a_tap_while_photos_of_the_gallery_are_read_does_not_lose_them(visit: Open) -> None:
-    page = visit(PHONE).page
-    field = page.locator(".st-key-gallery input[type=file]")
-    field.wait_for(state="attached")
+@pytest.mark.parametrize("tap", ["language", "log"])
+def test_a_tap_while_photos_of_the_gallery_are_read_does_not_lose_them(visit: Open, tap: str) -> None:
+    seen = visit(PHONE)
+    page = seen.page
     large = [photo(east_m=east, north_m=68, size=(4600, 3400), format="PNG") for east in (-52, -50)]
-    field.set_input_files(
-        [{"name": f"{n}.png", "mimeType": "image/png", "buffer": data} for n, data in enumerate(large)]
-    )
+    seen.gallery(*large, name="a.png", kind="image/png")
     page.locator("div.reading").wait_for()
-    page.get_by_role("button", name="עברית").click()
+    if tap == "language":
+        page.get_by_role("button", name="עברית").click()
+    else:
+        page.locator(".st-key-nav button").nth(1).click()
+        page.locator(".logged").wait_for()
+        seen.turn_to(0)
     page.locator("img.played").nth(1).wait_for()
     page.locator("section.answer").wait_for()
 
 
 def test_a_photo_is_sent_though_its_button_is_drawn_anew_while_it_is_read(visit: Open) -> None:
-    page = visit(PHONE).page
-    field = page.locator(".camera:not(.another) .file")
-    field.wait_for(state="attached")
+    seen = visit(PHONE)
+    page, field = seen.page, seen.page.locator(".camera:not(.another) .file")
+    seen.rests()
     page.evaluate(
         """() => {
           const read = window.createImageBitmap;
@@ -141,9 +144,9 @@ def test_a_photo_outlives_the_server_and_so_does_the_log(visit: Open, bundle: Pa
     port = free_port()
     running = start_app({"CAMPUS_BUNDLE": str(bundle)}, port)
     try:
-        page = visit(PHONE, url=running.url).page
-        field = page.locator(".camera:not(.another) .file")
-        field.wait_for(state="attached")
+        seen = visit(PHONE, url=running.url)
+        page, field = seen.page, seen.page.locator(".camera:not(.another) .file")
+        seen.rests()
         for number, (east, north) in enumerate(((-52, 68), (50, -34))):
             shot = {"name": f"{number}.jpg", "mimeType": "image/jpeg", "buffer": photo(east_m=east, north_m=north)}
             field.set_input_files(shot)
@@ -157,7 +160,7 @@ def test_a_photo_outlives_the_server_and_so_does_the_log(visit: Open, bundle: Pa
         running = start_app({"CAMPUS_BUNDLE": str(bundle)}, port)
         page.get_by_text("No connection to the server").wait_for(state="detached")
         page.locator("section.answer", has_text="Gymnasium").wait_for()
-        page.locator(".st-key-nav button").nth(1).click()
+        seen.turn_to(1)
         expect(page.locator(".logged")).to_have_count(2)
     finally:
         running.process.kill()

@@ -54,3 +54,25 @@ def test_nobody_names_zones_unless_the_operator_says_so(
 ) -> None:
     app = open_campus_page(monkeypatch, campus, allowed)
     assert not app.text_input
+
+
+def test_names_in_an_uploaded_campus_are_not_another_visitor_s(
+    campus: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    hill = make_bundle(tmp_path / "hill.campus", name="Hillside").read_bytes()
+
+    def visitor() -> AppTest:
+        app = open_campus_page(monkeypatch, campus, "1")
+        return app.file_uploader[0].set_value(("hill.campus", hill, "application/zip")).run()
+
+    def zones(app: AppTest) -> list[str]:
+        return list(app.selectbox[1].options)
+
+    one, other = visitor(), visitor()
+    before = zones(one)
+    one.text_input[0].set_value("Bus stop")
+    one.button(key="FormSubmitter:name_zones-Save the name").click().run()
+    assert not one.exception
+    assert zones(one) == ["1 · Bus stop", *before[1:]]
+    assert "Hillside" in one.selectbox[0].options
+    assert zones(other.run()) == zones(visitor()) == before

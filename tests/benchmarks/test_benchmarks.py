@@ -116,16 +116,16 @@ def test_ways_are_timed_in_turn_and_none_always_follows_the_same() -> None:
 
 
 def test_only_the_second_of_two_calls_counts() -> None:
-    took = iter([0.0] + [0.05, 0.0] * 3)  # the first call of all is in no round
+    took = iter([0.0] + [0.5, 0.0] * 3)  # the first call of all is in no round
     [times] = interleaved({"warm": lambda: time.sleep(next(took))}, Effort(0.0, 3, 3), again=True).values()
-    assert max(times.seconds) < 0.05
+    assert max(times.seconds) < 0.5
     assert next(took, None) is None
 
 
 def test_a_slower_way_measures_slower() -> None:
-    times = interleaved({"slow": lambda: time.sleep(0.02), "fast": lambda: None}, Effort(0.0, 3, 3))
+    times = interleaved({"slow": lambda: time.sleep(0.2), "fast": lambda: None}, Effort(0.0, 3, 3))
     assert times["slow"].median > times["fast"].median
-    assert times["slow"].median >= 0.02
+    assert times["slow"].median >= 0.2
 
 
 def test_spread_is_from_the_10th_to_the_90th_percentile() -> None:

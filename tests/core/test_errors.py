@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from core.cli.run import run_cli
 from core.errors import BundleError, CampusError, OccupiedError, PhotoError
 from core.photo.load import load_photo
+from tests import REPOSITORY
 
 
 @pytest.mark.parametrize(
@@ -49,13 +52,29 @@ def test_a_photo_that_is_none_says_so_in_parts(tmp_path: Path) -> None:
     assert "copy it again" in caught.value.remedy
 
 
-@pytest.mark.parametrize(("replaceable", "force"), [(True, True), (False, False)])
-def test_a_command_line_names_its_own_flags(replaceable: bool, force: bool, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("replaceable", "remedy"), [(True, "choose another place, or replace it"), (False, "choose another place")]
+)
+def test_a_program_without_commands_says_the_error_s_own_remedy(
+    replaceable: bool, remedy: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     def main() -> int:
         raise OccupiedError("out", "dataset", replaceable)
 
     assert run_cli(main) == 2
-    said = capsys.readouterr().err
+    (said,) = capsys.readouterr().err.splitlines()
     assert said.startswith("error: out: ")
-    assert "--out" in said
-    assert ("--force" in said) == force
+    assert said.endswith(f": {remedy}")
+
+
+def test_a_reader_that_went_away_takes_standard_error_from_nobody() -> None:
+    code = "import sys; from core.cli.run import run_cli; code = run_cli(lambda: print('x' * 10**6) or 0)"
+    code += "; print('after it', file=sys.stderr); sys.exit(code)"
+    line = [sys.executable, "-c", code]
+    program = subprocess.Popen(line, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert program.stdout is not None
+    assert program.stderr is not None
+    with program:
+        program.stdout.close()
+        said = program.stderr.read()
+    assert (program.returncode, said) == (0, "after it\n")

@@ -22,7 +22,9 @@ import numpy as np
 
 from core.errors import PhotoError
 from core.photo.load import load_photo
-from tests.hostile.corpus import BUILD, Case, whole
+from tests.hostile.corpus import BUILD
+from tests.hostile.photos.cases import Case
+from tests.hostile.photos.whole import whole
 
 
 def memory_mb(field: str) -> float:

@@ -14,7 +14,9 @@ import numpy as np
 
 from core.campus.thumbnails import Thumbnails
 from tests.bundles import make_bundle
-from tests.hostile.corpus import BUILD, KINDS, absurd_exif, exif, whole
+from tests.hostile.corpus import BUILD
+from tests.hostile.photos.absurd_exif import absurd_exif
+from tests.hostile.photos.whole import KINDS, exif, whole
 
 LABELS = (
     b"image_name,lat,lon\na.jpg,39.9,-75.1\n",

@@ -22,7 +22,8 @@ from hypothesis import strategies as st
 
 from core.campus.file_names import CAMPUS_JSON
 from tests import REPOSITORY
-from tests.hostile.corpus import chunk, jpeg_exif_case, tiff
+from tests.hostile.photos.absurd_exif import jpeg_exif_case
+from tests.hostile.photos.layouts import chunk, tiff
 from tests.hostile.seeds import LABELS, resealed, seeds
 from tests.hostile.targets import TARGETS
 
@@ -198,6 +199,7 @@ def test_tables_of_any_cells(rows: list[list[str]], separator: str, encoding: st
     run("labels", text.encode(encoding, "replace"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["photo", "exif", "bundle"])  # the others are small: hypothesis reaches into them
 def test_bytes_guided_by_coverage(target: str, tmp_path: Path) -> None:
     pytest.importorskip("atheris", reason="atheris is not installed (it is for Linux and Python 3.11)")

@@ -15,6 +15,7 @@ from tests.small_backbones import CNN, small_backbone
 PHOTOS_PER_SESSION = 5  # of the 18 or 12 of each session: 20 to train on
 SPLIT = ("--group-by", "session", "--calibration", "calibration-afternoon,calibration-night",
          "--test", "test-evening,test-night")  # fmt: skip
+WALK_PHOTOS = 6  # that no other folder holds
 SIZE, WEIGHTS = 64, "weights.pth"
 
 
@@ -33,12 +34,17 @@ def forks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
 
 @pytest.fixture(scope="session")
 def made(forks: Forks, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with `photos`, and the `dataset`, `run`, `bundle`, `export` and `small.campus-edge` made of them."""
+    """A folder with `photos`, and the `dataset`, `run`, `bundle`, `export` and `small.campus-edge` made of them; and a
+    later `walk`.
+    """
     made = tmp_path_factory.mktemp("made")
     for session in sorted(SLICE.iterdir()):
         (made / "photos" / session.name).mkdir(parents=True)
         for photo in sorted(session.iterdir())[:PHOTOS_PER_SESSION]:
             shutil.copy(photo, made / "photos" / session.name)
+    (made / "walk").mkdir()
+    for photo in sorted((SLICE / "spring-morning").iterdir())[PHOTOS_PER_SESSION:][:WALK_PHOTOS]:
+        shutil.copy(photo, made / "walk")
     small_backbone(CNN, SIZE, made / WEIGHTS)
     for words in (
         ("train", "ingest", made / "photos", "--out", made / "dataset"),

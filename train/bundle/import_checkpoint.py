@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from core.campus.bundle import Bundle, check_may_save, save_bundle
 from core.campus.frame import LocalFrame
-from core.campus.manifest import Calibration, Training
+from core.campus.manifest import MAX_CAMPUS_NAME, Calibration, Training
 from core.campus.parameters import PosteriorParams
 from core.campus.zones import Zones
 from core.errors import DatasetError, EngineError
@@ -23,10 +23,11 @@ from core.io.labels import read_labels
 from core.locate.mixture import HEAVY_TAIL
 from core.program import typed
 from train.bundle.make import BundleConfig, add_bundle_arguments, manifest_and_files, read_map
-from train.bundle.parts import Parts, calibrated_parts, campus_grid, fitted_to
+from train.bundle.parts import Parts, calibrated_parts, fitted_to
 from train.dataset.dataset import Dataset
 from train.dataset.split import SplitConfig, Splits
 from train.dataset.zoning import name_zones, zones_about
+from train.fit.training_data import TrainingData, campus_grid
 
 if TYPE_CHECKING:  # torch is imported where it works, so that the command tells its options without it
     from torch import Tensor
@@ -171,18 +172,22 @@ def uncalibrated_parts(net: CampusNet, local_m: NDArray[np.float64], zones: Zone
 
 
 def _calibrated(
-    net: CampusNet, dataset: Dataset, local_m: NDArray[np.float64], rows: dict[str, NDArray[np.int64]], zones: Zones
+    net: CampusNet,
+    dataset: Dataset,
+    local_m: NDArray[np.float64],
+    rows: dict[str, NDArray[np.int64]],
+    zones: Zones,
+    campus_map: dict[str, Any],
 ) -> Parts:
     """Gallery, posterior and radii from the photos that the checkpoint was trained with and held out."""
     from train.dataset.images import cached_images
-    from train.fit.training_data import TrainingData
 
     names = np.asarray(dataset.names)
     splits = Splits(SplitConfig(None), {name: tuple(names[row].tolist()) for name, row in rows.items()})
     with tempfile.TemporaryDirectory() as cache:
         decoded = cached_images(dataset.image_paths, net.config.image_size, Path(cache))
         task = TrainingData(dataset, splits, decoded, FRAME, local_m, rows, zones)
-        return calibrated_parts(fitted_to(net, task), task, SPLIT_SEED, second_look=False)
+        return calibrated_parts(fitted_to(net, task), task, SPLIT_SEED, campus_map, second_look=False)
 
 
 def _on_the_original_campus(gt: Path, local_m: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -231,7 +236,7 @@ def import_checkpoint(
         said = f"its radius is not calibrated: its width is the mean error of {PUBLISHED_MEAN_M} m published for it"
     else:
         rows = original_split(dataset, gt)
-        parts = _calibrated(net, dataset, local_m, rows, zones)
+        parts = _calibrated(net, dataset, local_m, rows, zones, campus_map)
         photos = {name: len(row) for name, row in rows.items()}
         split = "at random (a random split: photos of one place fall on both sides), the original's 80/20"
         said = (
@@ -265,7 +270,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    config = BundleConfig(args.name or args.out.stem, args.description)
+    config = BundleConfig(args.name or args.out.stem[:MAX_CAMPUS_NAME], args.description)
     bundle = import_checkpoint(args.checkpoint, args.gt, args.images, args.out, config, read_map(args.map), args.force)
     print(f"{bundle.path}: {bundle.manifest.description}")
     print(f"try it with `{typed('predict')} PHOTO --bundle {bundle.path}`")

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from core.campus.file_names import LOCAL_GALLERY, LOCAL_LICENCE, LOCAL_MODEL
 from core.campus.local_gallery import LocalGallery
-from core.engines.local_engine import LocalEngine
+from core.engines.local_engine import OnnxLocalEngine
 from core.locate.local_features import local_features
 from core.photo.canvas import fitted
 from core.photo.load import load_photo
@@ -24,6 +24,7 @@ Rows = NDArray[np.int64]  # of the dataset
 
 LONG_SIDE, SHORT_SIDE = 512, 384
 KEYPOINTS = 240  # 15.4 kB a photo
+_LOOKED_AT = 101  # photos, evenly spread, to see whether most are upright
 MOST_GALLERY_PHOTOS = 40_000  # 0.6 GB of descriptors
 
 
@@ -40,7 +41,7 @@ class LocalFeatures:
         """Read the photos in `rows` of all `paths`. Raises MissingDependency without XFeat's wheel."""
         height, width = canvas_size([paths[row] for row in rows])
         model = xfeat_onnx(height, width)
-        engine = LocalEngine(model, height, width)
+        engine = OnnxLocalEngine(model, height, width)
         found = {}
         for row in tqdm(np.unique(rows).tolist(), "local features", unit="photo"):
             canvas = fitted(load_photo(paths[row], min_side=SHORT_SIDE * 3 // 4).rgb, height, width)
@@ -62,9 +63,9 @@ class LocalFeatures:
         return {LOCAL_MODEL: self.model, LOCAL_GALLERY: buffer.getvalue(), LOCAL_LICENCE: licence(LOCAL_MODEL)}
 
 
-def canvas_size(photos: Sequence[Path], sample: int = 101) -> tuple[int, int]:
+def canvas_size(photos: Sequence[Path]) -> tuple[int, int]:
     """(height, width) of the canvas: upright where most photos are."""
-    chosen = [photos[index] for index in np.linspace(0, len(photos) - 1, min(sample, len(photos))).astype(int)]
+    chosen = [photos[index] for index in np.linspace(0, len(photos) - 1, min(_LOOKED_AT, len(photos))).astype(int)]
     shapes = [load_photo(photo, min_side=1).rgb.shape for photo in chosen]
     upright = np.mean([height > width for height, width, _ in shapes]) >= 0.5
     return (LONG_SIDE, SHORT_SIDE) if upright else (SHORT_SIDE, LONG_SIDE)

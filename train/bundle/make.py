@@ -7,6 +7,7 @@ import io
 import json
 import logging
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -18,7 +19,7 @@ import numpy as np
 from core.campus.bundle import Bundle, check_may_save, save_bundle
 from core.campus.file_names import MODEL_SAFETENSORS, SAMPLES, THUMBNAILS
 from core.campus.frame import LocalFrame
-from core.campus.manifest import CampusManifest, Metrics, Training
+from core.campus.manifest import MAX_CAMPUS_NAME, MAX_DESCRIPTION, CampusManifest, Metrics, Training
 from core.campus.needs import NEEDS, needs_file
 from core.campus.thumbnails import Thumbnails
 from core.campus.zones import Zone, Zones
@@ -171,7 +172,7 @@ def make_bundle(
     if not config.keep_trained and (found := nearer_than_trained(fitted, task, run.fit)) is not None:
         run = replace(run, net=found[0], fit=found[1])
         fitted = fitted_to(run.net, task)
-    parts = calibrated_parts(fitted, task, run.fit.seed, config.second_look)
+    parts = calibrated_parts(fitted, task, run.fit.seed, campus_map, config.second_look)
     training = Training(
         recipe=run.fit.recipe,
         backbone=run.fit.backbone,
@@ -290,14 +291,30 @@ def add_bundle_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of whatever writes a bundle."""
     parser.add_argument("--out", type=Path, required=True, metavar="BUNDLE", help="folder, or NAME.campus, to write")
     parser.add_argument("--map", type=Path, metavar="GEOJSON", help="buildings, paths and names, for the map and zones")
-    parser.add_argument("--name", help="the campus's name (default: that of --out)")
-    parser.add_argument("--description", default="", help="a sentence for the campus's manifest")
+    parser.add_argument("--name", type=_at_most(MAX_CAMPUS_NAME), help="the campus's name (default: that of --out)")
+    parser.add_argument(
+        "--description",
+        type=_at_most(MAX_DESCRIPTION - 1_000),  # `import-checkpoint` adds some of its own
+        default="",
+        help="a sentence for the campus's manifest",
+    )
     parser.add_argument("--force", action="store_true", help="replace a bundle that is there")
+
+
+def _at_most(letters: int) -> Callable[[str], str]:
+    """The type of a flag whose text must fit into the manifest, which is written after hours of work."""
+
+    def checked(text: str) -> str:
+        if len(text) > letters:
+            raise argparse.ArgumentTypeError(f"{len(text)} letters, at most {letters} are possible")
+        return text
+
+    return checked
 
 
 def main(args: argparse.Namespace) -> int:
     config = BundleConfig(
-        args.name or args.out.stem,
+        args.name or args.out.stem[:MAX_CAMPUS_NAME],
         args.description,
         second_look=not args.no_second_look,
         thumbnails=args.thumbnails,

@@ -23,6 +23,8 @@ if TYPE_CHECKING:  # torch is imported where it works, so that the command tells
 log = logging.getLogger(__name__)
 
 INT8_PHOTOS = 128
+_AXES = "whitening_axes"  # CampusNet's buffers keep their names in an export
+_WHITENED = ("whitening_mean", _AXES, "known_features", "elsewhere_direction")
 
 
 @dataclass(frozen=True)
@@ -35,12 +37,36 @@ class OnnxModels:
 
 def onnx_models(net: CampusNet, rows: NDArray[np.int64], task: TrainingData, seed: int) -> OnnxModels:
     """Export a network; INT8 is calibrated on INT8_PHOTOS of the photos at `rows`, drawn by `seed`."""
-    from core.network.onnx_export import export_fp32, quantize_int8
+    from core.network.onnx_export import export_fp32
 
     log.info("ONNX: FP32, and INT8 calibrated on %d training photos", min(INT8_PHOTOS, len(rows)))
-    fp32 = export_fp32(net)
+    return quantized(export_fp32(net), rows, task, seed)
+
+
+def quantized(fp32: bytes, rows: NDArray[np.int64], task: TrainingData, seed: int) -> OnnxModels:
+    """An FP32 export and its INT8, as `onnx_models` calibrates it."""
+    from core.network.onnx_export import quantize_int8
+
     chosen = np.random.default_rng(seed).permutation(rows)[:INT8_PHOTOS]
     return OnnxModels(fp32, quantize_int8(fp32, task.images[np.sort(chosen)]))
+
+
+def with_heads_of(model: bytes, net: CampusNet) -> bytes:
+    """The export of a whitened network with the heads of `net`, which has the same backbone.
+
+    Tracing anew takes seconds, this a moment. Where `net` has fewer axes, the rest of an embedding is 0; where it knows
+    fewer photos, the last stands there again.
+    """
+    import onnx
+
+    loaded = onnx.load_model_from_string(model)
+    for tensor in loaded.graph.initializer:
+        if tensor.name in _WHITENED:
+            value = getattr(net, tensor.name).numpy()
+            missing = [(0, there - here) for there, here in zip(tensor.dims, value.shape, strict=True)]
+            padded = np.pad(value, missing) if tensor.name == _AXES else np.pad(value, missing, mode="edge")
+            tensor.raw_data = np.asarray(padded, "<f4").tobytes()
+    return bytes(loaded.SerializeToString())
 
 
 def parity_apart(
@@ -54,12 +80,17 @@ def parity_apart(
     index = largest(fitted.asked)
     part, asked = fitted.held_out[index], fitted.asked[index]
     if fitted.apart is not fitted.net:
-        models = onnx_models(fitted.apart, fitted.rows[~np.isin(fitted.rows, asked)], task, seed)
-    at32, at8 = (
-        replace(part, heads=run_all(OnnxEngine(model, "ONNX Runtime"), task.images[asked])).positions_m(ground, params)
-        for model in (models.fp32, models.int8)
-    )
-    return int8_parity(at32, at8, part.truth_m)
+        others = fitted.rows[~np.isin(fitted.rows, asked)]
+        models = quantized(with_heads_of(models.fp32, fitted.apart), others, task, seed)
+    width = None if part.gallery is None else part.gallery.embedding.shape[1]
+
+    def positions_m(model: bytes) -> NDArray[np.float64]:
+        heads = run_all(OnnxEngine(model, "ONNX Runtime"), task.images[asked])
+        if heads.embedding is not None:
+            heads = replace(heads, embedding=heads.embedding[:, :width])  # what `with_heads_of` padded
+        return replace(part, heads=heads).positions_m(ground, params)
+
+    return int8_parity(positions_m(models.fp32), positions_m(models.int8), part.truth_m)
 
 
 def int8_pays(parity: Parity, photos: int) -> bool:

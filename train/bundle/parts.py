@@ -6,7 +6,6 @@ import io
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -21,7 +20,7 @@ from core.campus.seen import SEEN, photo_digest, seen_file
 from core.campus.zones import Zones
 from core.engines.heads import joined, run_all
 from core.engines.onnx_engine import OnnxEngine
-from core.errors import DatasetError
+from core.locate.prior import closed_cells
 from train.bundle.calibrate import calibrate, posterior_parameters, readings, session_gain
 from train.bundle.calibration_photos import CALIBRATION, HELD_OUT, CalibrationPhotos
 from train.bundle.fit_fusion import Answered, fit_fusion
@@ -29,20 +28,19 @@ from train.bundle.held_out import Fitted, Ground, HeldOut, cross_fitted, held_ou
 from train.bundle.look_again import LookedAgain, Questioned, look_again
 from train.bundle.onnx_models import int8_pays, onnx_models, parity_apart
 from train.evaluate.metrics import enough_for
+from train.fit.training_data import SCALE_M, campus_grid
 
 if TYPE_CHECKING:  # torch is imported where it works, so that the command tells its options without it
+    from core.locate.evidence import Evidence
     from core.network.campus_net import CampusNet
     from train.dataset.dataset import Dataset
     from train.fit.training_data import TrainingData
 
 log = logging.getLogger(__name__)
 
-CELL_M = 2.0
-GRID_MARGIN_M = 30.0  # a person may stand a little beyond the outermost training photo
 # Own photos that a whitened network refuses; at half of it real campuses take a tenth to a fifth more of one another's
 # photos for theirs (RESULTS.md).
 OFF_CAMPUS_SHARE = 0.04
-SIZE_LIMIT_CELLS = 4_000_000  # a campus of 16 km² at 2 m: more is a wrong label, not a campus
 
 
 @dataclass(frozen=True)
@@ -70,10 +68,13 @@ def fitted_to(net: CampusNet, task: TrainingData) -> Fitted:
     return cross_fitted(net, task) if net.config.layout == "whitened" else held_out_split(net, task)
 
 
-def calibrated_parts(fitted: Fitted, task: TrainingData, seed: int, second_look: bool = True) -> Parts:
+def calibrated_parts(
+    fitted: Fitted, task: TrainingData, seed: int, campus_map: dict[str, Any], second_look: bool = True
+) -> Parts:
     """Gallery, posterior and radii, the last two by photos that the gallery was made without; and the choice of INT8.
 
-    With `second_look`, local features, too, where they pay.
+    campus_map: GeoJSON, whose buildings and water hold few who take photos. With `second_look`, local features, too,
+    where they pay.
     """
     whitened = fitted.net.config.layout == "whitened"
     ground = ground_of(task, fitted.rows)
@@ -105,7 +106,7 @@ def calibrated_parts(fitted: Fitted, task: TrainingData, seed: int, second_look:
             **_gallery_files(fitted, chosen, ground, params, task, again),
             **again.files,
         },
-        _fusion(questioned, again, ground, task, calibration),
+        _fusion(questioned, again, ground, task, calibration, campus_map),
         again.look,
     )
 
@@ -167,23 +168,37 @@ def _digests(dataset: Dataset, rows: NDArray[np.intp]) -> list[int]:
 
 
 def _fusion(
-    questioned: Sequence[Questioned], again: LookedAgain, ground: Ground, task: TrainingData, calibration: Calibration
+    questioned: Sequence[Questioned],
+    again: LookedAgain,
+    ground: Ground,
+    task: TrainingData,
+    calibration: Calibration,
+    campus_map: dict[str, Any],
 ) -> Fusion:
     """How several photos are fused, by those that the gallery was made without, as the Localizer will read them."""
-    answered = []
-    for part, evidence in zip(questioned, again.evidence, strict=True):
-        posterior = part.posterior
-        if again.look is not None:
-            posterior.matched = ground.posterior(posterior.gallery, again.look.posterior)
-        images = task.images[part.rows]
-        answered.append(Answered.by(part.rows, part.heads, images, posterior, evidence, calibration, again.look))
-    return fit_fusion(task.dataset, task.local_m, answered, calibration.session_gain)
+
+    def as_answered(evidence: Sequence[tuple[Evidence | None, ...]], look: SecondLook | None) -> list[Answered]:
+        return [
+            Answered.by(part.rows, part.heads, task.images[part.rows], part.posterior, of_part, calibration, look)
+            for part, of_part in zip(questioned, evidence, strict=True)
+        ]
+
+    if again.look is not None:
+        for part in questioned:
+            part.posterior.matched = ground.posterior(part.posterior.gallery, again.look.posterior)
+    none = LookedAgain.none(questioned).evidence
+    return fit_fusion(
+        task.dataset,
+        task.local_m,
+        as_answered(again.evidence, again.look),
+        calibration.session_gain,
+        closed_cells(ground.grid, campus_map, task.frame),
+        [] if again.look is None else as_answered(none, None),
+    )
 
 
 def ground_of(task: TrainingData, rows: NDArray[np.int64]) -> Ground:
     """The grid about the photos in `rows`, and the campus's zones."""
-    from train.fit.training_data import SCALE_M
-
     return Ground(campus_grid(task.local_m[rows], task.dataset.root), task.zones, SCALE_M)
 
 
@@ -207,18 +222,6 @@ def answered(model: bytes, fitted: Fitted, task: TrainingData) -> list[HeldOut]:
         gallery = Gallery(fitted.gallery.embedding[others], fitted.gallery.local_m[others])
         parts.append(replace(part, heads=run_all(engine, task.images[asked]), gallery=gallery))
     return parts
-
-
-def campus_grid(local_m: NDArray[np.float64], source: Path) -> Grid:
-    """The grid about (N, 2) training positions. Raises DatasetError, naming `source`, where they are no campus."""
-    grid = Grid.around(local_m, GRID_MARGIN_M, CELL_M)
-    if grid.rows * grid.columns > SIZE_LIMIT_CELLS:
-        raise DatasetError(
-            f"training positions span {grid.columns * CELL_M:.0f} × {grid.rows * CELL_M:.0f} m, which is no campus",
-            path=source,
-            remedy="look for wrong labels in gt.csv",
-        )
-    return grid
 
 
 def npz(**arrays: NDArray[Any]) -> bytes:

@@ -23,7 +23,7 @@ from core.locate.posterior import Posterior
 from core.locate.second_look import Doubt, ood_score
 from core.locate.threads import one_blas_thread
 from core.locate.verification import match_strength
-from train.bundle.calibrate import PRIOR_PHOTOS, SHARES, nearest, radius_factors
+from train.bundle.calibrate import PRIOR_PHOTOS, SHARES, nearest, percentiles, radius_factors
 
 log = logging.getLogger(__name__)
 
@@ -38,8 +38,8 @@ MATCH_WEIGHT = 2.0  # where the fit starts, and what few calibration photos stay
 LOOK_COST = 0.002
 LEAST_LOOKED_AT = 30  # fewer photos make no radii of their own
 SHARPNESS = (1.0, 1.5, 2.0)  # of the map that a fix is read off
-# What the best match says of a stranger beside the network's own OOD score, each in standard deviations: 0.25 to 1 do
-# alike, and 0.5 refused most photos of other places at the same share of own ones (RESULTS.md).
+# What the best match says of a photo of another place beside the network's own OOD score, each in standard deviations:
+# 0.25 to 1 do alike, and 0.5 refused most photos of other places at the same share of own ones (RESULTS.md).
 STRENGTH_SHARE = 0.5
 
 
@@ -256,7 +256,7 @@ def _radii(first: Calibration, second: _Errors, looked: NDArray[np.bool_], stati
             "radius_at_m": tuple(radius_at_m.tolist()),
             "radius68_factors": tuple(factors68.tolist()),
             "radius95_factors": tuple(factors95.tolist()),
-            "ood_quantiles": tuple(np.quantile(statistic, np.linspace(0, 1, 101)).tolist()),
+            "ood_quantiles": percentiles(statistic),
         }
     )
 

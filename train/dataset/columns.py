@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import PurePosixPath
 
-# Night: the sun this far below the horizon. Civil twilight ends at -6 degrees; from about -4 on, street lamps
-# and windows outshine the sky in a photo.
-NIGHT_SUN_DEG = -4.0
+from core.campus import daylight
+
 # The original's night, for photos with a clock but no date. It had no photo from before dawn; a sun up before
 # five is rarer than a photo taken in the small hours.
 NIGHT_FROM_HOUR, NIGHT_BEFORE_HOUR = 17, 5
@@ -23,10 +22,7 @@ def is_night(lat_deg: float, lon_deg: float, time_utc: datetime | None, clock: s
     Without either, day: most photos are.
     """
     if time_utc is not None:
-        from astral import Observer
-        from astral.sun import elevation
-
-        return bool(elevation(Observer(lat_deg, lon_deg), time_utc) < NIGHT_SUN_DEG)
+        return daylight.is_night(lat_deg, lon_deg, time_utc)
     match = re.match(r"\s*(\d{1,2})[:.h]\d{2}", clock)
     if match is None or int(match[1]) > 24:
         return False
@@ -39,10 +35,11 @@ def sessions(
     """(N) the session of each photo, "" where nothing tells.
 
     The subfolder's name where the photos lie in more than one folder (`root_name` for those beside the
-    subfolders); else device and start of the walk, a walk ending with a pause of more than 30 minutes.
+    subfolders). Else, as a phone's one folder of all its days, by device and start of the walk, a walk ending with a
+    pause of more than 30 minutes.
     """
     folders = [str(PurePosixPath(source).parent) for source in sources]
-    if any(folder != "." for folder in folders):
+    if len(set(folders)) > 1:
         return [root_name if folder == "." else folder for folder in folders]
     walks: dict[str, list[tuple[datetime, int]]] = defaultdict(list)
     for row, time in enumerate(times):
@@ -86,6 +83,7 @@ def image_names(sources: Sequence[str]) -> list[str]:
 
 def _safe(text: str) -> str:
     """Letters, digits and `-_.()` of any script; anything else, which some file system or CSV reader trips
-    over, `_`.
+    over, `_`. At most 180 bytes: file systems take 255, and an ending and a number follow.
     """
-    return re.sub(r"[^\w\-.()]", "_", text)[:180].lstrip(".-") or "photo"
+    plain = re.sub(r"[^\w\-.()]", "_", text)
+    return plain.encode()[:180].decode(errors="ignore").lstrip(".-") or "photo"

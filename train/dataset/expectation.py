@@ -40,25 +40,25 @@ class Expectation:
         log_share = LEVEL + BY_PLACES * math.log(self.places) + BY_VIEWS * math.log(self.photos / self.places)
         return math.exp(log_share) * math.sqrt(self.area_m2)
 
-    def with_more(self, places: int, per_place: int = PER_PLACE) -> Expectation:
-        """The same campus with photos at so many more places."""
-        photos = self.photos + places * per_place
+    def with_more(self, places: int) -> Expectation:
+        """The same campus with PER_PLACE photos at each of so many more places."""
+        photos = self.photos + places * PER_PLACE
         return Expectation(photos, self.places + places, self.width_m, self.height_m, self.area_m2)
 
     def lines(self) -> list[str]:
         """One line, and where photos are thin a second one: what more of them would give."""
-        told = (
+        message = (
             f"{self.photos} photos at {self.places} places on {self.width_m:.0f} × {self.height_m:.0f} m: expect half "
             f"of another day's photos within about {_round(self.median_m)} m ({_round(self.median_m / WITHIN)} to "
             f"{_round(self.median_m * WITHIN)} m)"
         )
         if self.median_m <= _THIN_M:
-            return [told]
+            return [message]
         more = max(25, 25 * round(1.5 * self.places / 25))
         then_m = _round(self.with_more(more).median_m)
         if then_m >= _round(self.median_m):
-            return [told]
-        return [told, f"{more * PER_PLACE} more, {PER_PLACE} at each of {more} places in between: about {then_m} m"]
+            return [message]
+        return [message, f"{more * PER_PLACE} more, {PER_PLACE} at each of {more} places in between: about {then_m} m"]
 
 
 def expect(latlon: Float) -> Expectation:

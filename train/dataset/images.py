@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from itertools import repeat
 from pathlib import Path
 
@@ -28,9 +29,10 @@ def decode_images(paths: list[Path], size: int) -> NDArray[np.uint8]:
 def cached_images(paths: list[Path], size: int, cache: Path) -> NDArray[np.uint8]:
     """The same, read-only and memory-mapped: decoded once into `cache`/images-SIZE-KEY.npy.
 
-    The cache is found again by the photos' paths, sizes and times, so a changed photo is decoded anew.
+    The cache is found again by the photos' paths from there, sizes and times, so a changed photo is decoded anew. Then
+    what was decoded at this size before is deleted.
     """
-    stats = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
+    stats = [(os.path.relpath(path, cache), path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
     key = hashlib.sha256(repr((size, stats)).encode()).hexdigest()[:16]
     file = cache / f"images-{size}-{key}.npy"
     if not file.exists():
@@ -40,6 +42,10 @@ def cached_images(paths: list[Path], size: int, cache: Path) -> NDArray[np.uint8
             np.lib.format.write_array_header_1_0(stream, header)
             for image in _decoded(paths, size):
                 stream.write(np.ascontiguousarray(image).data)
+        for stale in cache.glob(f"images-{size}-*.npy"):
+            if stale != file:
+                with suppress(OSError):  # Windows keeps what another process reads
+                    stale.unlink()
     images: NDArray[np.uint8] = np.load(file, mmap_mode="r")
     return images
 

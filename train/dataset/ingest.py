@@ -146,14 +146,22 @@ def ingest_part(
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `python -m train ingest`."""
-    parser.add_argument("photos", type=Path, metavar="PHOTOS", help="folder of photos; subfolders are sessions")
+    parser.add_argument(
+        "photos", type=Path, metavar="PHOTOS", help="folder of photos; two subfolders or more are sessions"
+    )
     parser.add_argument(
         "--labels",
         type=Path,
         metavar="CSV",
         help="positions: columns image_name, lat, lon, any others are kept (default: the photos' own GPS)",
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="DATASET", help="dataset folder to make")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="DATASET",
+        help="dataset folder to make; after a kill the same command goes on with what is ready in DATASET.partial",
+    )
     parser.add_argument("--force", action="store_true", help="replace DATASET once the new one is whole")
     parser.add_argument(
         "--size",

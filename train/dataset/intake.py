@@ -1,9 +1,8 @@
-"""Photos into upright JPEGs of dataset size, each with a record of what was found: in parallel, and
-resumable.
+"""Photos into upright JPEGs of dataset size, each with a record of what was found: in parallel, and resumable.
 
-A finished photo is two files in the work folder: the JPEG, then its record, each written aside and renamed. A
-run that was killed leaves finished photos and stray temporary files; the next one keeps the first and ignores
-the rest.
+A finished photo is two files in the work folder: the JPEG, then its record, each written to a temporary file and
+renamed. A run that was killed leaves finished photos and stray temporary files; the next one keeps the first and
+ignores the rest.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
-from core.errors import MissingDependency, PhotoError
+from core.errors import MissingDecoder, PhotoError
 from core.io.files import read_regular, write_atomically
 from core.photo.capture import Capture
 from core.photo.load import MAX_FILE_BYTES, load_photo
@@ -118,7 +117,7 @@ def take_in(task: PhotoTask) -> Record:
     named.name = task.source  # what messages call it
     try:
         photo = load_photo(named, min_side=int(REDUCED_SHARE * task.size))
-    except MissingDependency as error:
+    except MissingDecoder as error:
         return Record(task.source, problem=str(error), fatal=True)
     except PhotoError as error:
         return Record(task.source, problem=str(error.replace(path="")))

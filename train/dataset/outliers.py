@@ -34,10 +34,12 @@ SITE_SHARE, SITE_PHOTOS = 0.10, 5
 # than its own radius (holding 95 % of the photos), and than three links.
 RADIUS_PERCENTILE = 95.0
 DOUBT_LINKS, CERTAIN_LINKS = 2.0, 3.0
-# Jumps: faster than a cyclist or campus shuttle, after allowing each of the two fixes 25 m of error.
-MAX_SPEED_MPS = 12.0
+# Jumps: faster than anyone runs with a camera, after allowing each of the two fixes 25 m of error.
+MAX_SPEED_MPS = 5.0
 JUMP_ALLOWANCE_M = 50.0
 MAX_JUMP_GAP_S = 1800.0  # after half an hour anyone can be anywhere on a campus
+# Nobody photographs one standpoint for longer, and a phone that still measures gives other digits each time.
+FROZEN_S = 60.0
 # Without times, only the photo's name orders a sequence: a photo off by many steps from both neighbours,
 # which are close to each other. Fewer than five photos have no usual step.
 SPIKE_STEPS, SPIKE_M, MIN_SEQUENCE = 8.0, 100.0, 5
@@ -76,7 +78,7 @@ def find_outliers(
     if sequences is not None:
         seconds = np.full(len(points), np.nan) if time_s is None else np.asarray(time_s, np.float64)
         for rows in _walks(sequences, seconds, leave_out=strays):
-            for outlier in _jumps(points, rows, seconds):
+            for outlier in (*_jumps(points, rows, seconds), *_frozen(points, rows, seconds)):
                 found[outlier.row].append(outlier)
     if error_m is not None:
         for row in np.flatnonzero(np.asarray(error_m, np.float64) > POOR_ERROR_M):
@@ -231,6 +233,19 @@ def _jumps(points: Float, rows: list[int], seconds: Float) -> list[Outlier]:
             distance = min(step_m[at - 1], step_m[at])
         if jump:
             outliers.append(Outlier(row, False, f"a jump of {_metres(float(distance))} in its own sequence"))
+    return outliers
+
+
+def _frozen(points: Float, rows: list[int], seconds: Float) -> list[Outlier]:
+    """Photos of a walk whose position stays the same to the last digit for longer than a standpoint takes."""
+    if not np.isfinite(seconds[rows]).all():
+        return []
+    moved = np.flatnonzero((np.diff(points[rows], axis=0) != 0).any(axis=1)) + 1
+    outliers = []
+    for run in np.split(np.array(rows), moved):
+        if (lasted_s := float(seconds[run[-1]] - seconds[run[0]])) > FROZEN_S:
+            reason = f"the phone's position did not change for {lasted_s:.0f} s"
+            outliers += [Outlier(int(row), False, reason) for row in run]
     return outliers
 
 

@@ -8,6 +8,7 @@ neighbour in training, and errors come out far smaller than on the photos that p
 from __future__ import annotations
 
 import argparse
+import csv
 import hashlib
 import json
 from dataclasses import asdict, dataclass
@@ -28,6 +29,7 @@ from train.dataset.zoning import cells
 SPLITS = ("train", "calibration", "test")
 MANIFEST = "splits.json"
 STANDPOINT_RADIUS_M = 10.0  # photos nearer than this were taken from the same place, within phone GPS
+MOST_SEED = 2**32 - 1  # that every library's generator takes
 PLACES = 8  # parts of the campus whose photos each split gets its share of: coarse, or few groups could not be assigned
 
 
@@ -193,7 +195,7 @@ def split_dataset(dataset: Dataset, config: SplitConfig) -> Splits:
             raise DatasetError(
                 f"no {config.group_by} {name!r}",
                 path=dataset.root,
-                remedy=f"choose from {', '.join(sorted(present)[:20])}",
+                remedy=f"choose from {', '.join(_quoted(group) for group in sorted(present)[:20])}",
             )
     if overlap := set(config.calibration) & set(config.test):
         raise DatasetError(f"{config.group_by} {', '.join(sorted(overlap))} cannot be in calibration and test both")
@@ -304,21 +306,43 @@ def add_split_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--calibration", default="", metavar="A,B", help="groups to calibrate on (default: assigned by --split-seed)"
     )
-    parser.add_argument("--test", default="", metavar="A,B", help="groups to test on (default: assigned)")
+    parser.add_argument(
+        "--test",
+        default="",
+        metavar="A,B",
+        help="groups to test on (default: assigned); a name with a comma stands in double quotes: '\"Day 1, noon\",B'",
+    )
     parser.add_argument("--fold", default="", metavar="I/K", help="assign K folds and test on the I-th (default: 1/5)")
-    parser.add_argument("--split-seed", type=int, default=0, metavar="N")
+    parser.add_argument("--split-seed", type=seed_number, metavar="N", help="default 0")
+
+
+def seed_number(text: str) -> int:
+    """The type of every flag that seeds a draw. Raises argparse's error for what no generator takes."""
+    if not (text.isdecimal() and int(text) <= MOST_SEED):
+        raise argparse.ArgumentTypeError(f"{text} is no whole number from 0 to {MOST_SEED}")
+    return int(text)
 
 
 def config_of(args: argparse.Namespace) -> SplitConfig | None:
     """The SplitConfig that the flags ask for, or None where none was given. Raises DatasetError where they disagree."""
-    calibration, test = (tuple(filter(None, text.split(","))) for text in (args.calibration, args.test))
+    calibration, test = names_in(args.calibration), names_in(args.test)
     fold, random = _fold(args.fold), args.split == "random"
     if random and (args.group_by or calibration or test):
         raise DatasetError("a random split has no groups", remedy="leave out --group-by, --calibration and --test")
-    if not (args.group_by or random or calibration or test or fold or args.split_seed):
+    if not (args.group_by or random or calibration or test or fold or args.split_seed is not None):
         return None
     group_by = None if random else args.group_by or "standpoint"
-    return SplitConfig(group_by, calibration, test, seed=args.split_seed, fold=fold)
+    return SplitConfig(group_by, calibration, test, seed=args.split_seed or 0, fold=fold)
+
+
+def names_in(text: str) -> tuple[str, ...]:
+    """`A,B` -> its names, as in a line of CSV: a name with a comma stands in double quotes."""
+    return tuple(filter(None, next(csv.reader([text]), [])))
+
+
+def _quoted(name: str) -> str:
+    """A name as `names_in` reads it."""
+    return f'"{name}"' if "," in name else name
 
 
 def _fold(text: str) -> tuple[int, int] | None:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.campus.frame import LocalFrame
+from core.campus.manifest import MAX_ZONE_NAME
 from core.campus.zones import Zone, Zones
 
 MAX_ZONES = 300  # the original's number
@@ -115,9 +116,10 @@ def name_zones(zones: Zones, campus_map: dict[str, Any], frame: LocalFrame) -> Z
         name, geometry = min(features, key=lambda feature: feature[1].distance(at))
         middle = geometry.centroid
         if geometry.contains(at) and middle.distance(at) < 0.5 * np.sqrt(geometry.area / np.pi):
-            return str(name)
+            return str(name)[:MAX_ZONE_NAME]
         turn = np.arctan2(at.y - middle.y, at.x - middle.x)
-        return f"{name}, {_SIDES[round(float(turn) / (np.pi / 4)) % 8]} side"
+        side = f", {_SIDES[round(float(turn) / (np.pi / 4)) % 8]} side"
+        return str(name)[: MAX_ZONE_NAME - len(side)] + side
 
     return Zones(tuple(replace(zone, name=name_at(Point(zone.centre_m))) for zone in zones.zones))
 

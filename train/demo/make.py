@@ -17,7 +17,7 @@ from core.io.files import check_writable, written_atomically
 from train.bundle.make import BundleConfig, Run, make_bundle
 from train.dataset.dataset import Dataset
 from train.dataset.ingest import clear_work, ingest
-from train.dataset.split import SplitConfig, split_or_load
+from train.dataset.split import SplitConfig, seed_number, split_or_load
 from train.demo.layout import demo_world
 from train.demo.render import render_large, render_shots, renderers
 from train.demo.sessions import SESSIONS, Shot, plan_shots
@@ -66,7 +66,7 @@ def make_demo(out: Path, seed: int, epochs: int, workers: int) -> Bundle:
     splits = split_or_load(dataset, SplitConfig("session", named["calibration"], named["test"], seed=seed))
 
     log.info("4/5 training %d epochs", epochs)
-    config = CampusConfig(epochs=epochs, image_size=IMAGE_SIZE, seed=seed)
+    config = CampusConfig(epochs=epochs, image_size=IMAGE_SIZE, seed=seed, frozen_stages=3)
     run = fit(prepare(dataset, splits, config), out / "run", config, resume=True)
 
     log.info("5/5 bundling")
@@ -114,7 +114,9 @@ def write_slice(shots: Sequence[Shot], photos: Path, out: Path) -> None:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/demo"), metavar="DIR", help="default %(default)s")
-    parser.add_argument("--seed", type=int, default=1, metavar="N", help="default %(default)s, the shipped campus")
+    parser.add_argument(
+        "--seed", type=seed_number, default=1, metavar="N", help="default %(default)s, the shipped campus"
+    )
     parser.add_argument("--epochs", type=int, default=EPOCHS, metavar="N", help="default %(default)s")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, metavar="N", help="rendering processes")
 

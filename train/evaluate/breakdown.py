@@ -74,7 +74,7 @@ class Breakdown:
     groups: tuple[Group, ...]
     calibration: CalibrationCurve
     on_campus: Proportion | None
-    strangers_refused: Proportion | None
+    ood_refused: Proportion | None
     heading: HeadingError | None
     photo_needs: tuple[Need, ...]
     not_told: tuple[str, ...]
@@ -90,8 +90,11 @@ class Breakdown:
         lines.append(f"  clear    {claimed} (off by over {MISLEADING:g} of their 68 % radii)")
         if self.on_campus:
             lines.append(f"  on campus: {words(self.on_campus)} are taken for this campus")
-        if self.strangers_refused:
-            lines.append(f"  photos of other places: {words(self.strangers_refused)} are refused")
+        if self.ood_refused:
+            lines.append(f"  photos of other places: {words(self.ood_refused)} are refused")
+        lines.append(
+            "  intervals as if photos were drawn alone: those of one burst share their error, so less is certain"
+        )
         if self.heading:
             lines.append(f"  heading  median {self.heading.median_deg:.0f}° off, n = {self.heading.n}")
         return lines
@@ -133,7 +136,7 @@ def break_down(
     dark = None if training is None else dataset.is_night[training]
     where, near = _places_and_photos_near(bundle, local_m, places, night, dark)
     on_campus = None
-    if not manifest.calibration.tells_strangers:
+    if not manifest.calibration.can_tell_ood:
         not_told.append(f"on campus or not: fewer than {LEAST_TO_TELL} calibration photos cannot tell")
     else:
         on_campus = proportion(np.array([not fix.refused for fix in evaluation.fixes]))
@@ -155,7 +158,7 @@ def break_down(
         groups=tuple(found),
         calibration=calibration_curve(evaluation.error_m, evaluation.level_radius_m),
         on_campus=on_campus,
-        strangers_refused=None if refused is None else proportion(refused),
+        ood_refused=None if refused is None else proportion(refused),
         heading=heading,
         photo_needs=photo_needs(where, local_m, evaluation.error_m, near),
         not_told=tuple(not_told),

@@ -1,4 +1,4 @@
-"""How far off the fixes of held-out photos are, how often their radii hold, and three baselines on the same photos."""
+"""How far off the fixes of held-out photos are, how often their radii hold, and baselines on the same photos."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import DatasetError
-from core.io.files import check_writable, written_atomically
+from core.io.files import check_file_writable, written_atomically
 from core.locate.localizer import Localizer
 from train.dataset.dataset import Dataset
 from train.evaluate.breakdown import Breakdown, break_down
-from train.evaluate.evaluation import Evaluation, describe, evaluate, refused
+from train.evaluate.evaluation import Evaluation, describe, evaluate_rows, refused, rows_to_evaluate
 from train.evaluate.fused import Fused, evaluate_fused, lines
 from train.evaluate.fused import as_json as fused_json
-from train.evaluate.sequences import BURST_GAP_S, BURST_LASTS_GAPS
+from train.evaluate.sequences import BURST_GAP_S, BURST_LASTS_GAPS, walks
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,14 +53,17 @@ def main(args: argparse.Namespace) -> int:
     if args.foreign and args.together is None:
         raise DatasetError("--foreign mixes photos into bursts", remedy="give --together, too")
     if args.json:
-        check_writable(args.json)
+        check_file_writable(args.json)
     if args.report:
         from train.evaluate.report import check_report_folder, write_report
 
         check_report_folder(args.report)
     localizer, dataset = Localizer.load(args.bundle), Dataset.load(args.dataset)
+    split, rows, known = rows_to_evaluate(localizer.bundle, dataset, args.split)
+    if args.together is not None or args.walk:
+        walks(dataset, rows)  # undated, before all are located
     ood = refused(localizer, args.ood) if args.ood else None
-    evaluation = evaluate(localizer, dataset, args.split)
+    evaluation = evaluate_rows(localizer, dataset, rows, split, known)
     breakdown = break_down(evaluation, dataset, localizer.bundle, ood)
     print(describe(evaluation, localizer))
     print("\n".join(breakdown.lines()))

@@ -1,4 +1,4 @@
-"""How far off the fixes of held-out photos are, how often their radii hold, and three baselines on the same photos."""
+"""Held-out photos located by a bundle, one fix each, beside baselines on the same photos."""
 
 from __future__ import annotations
 
@@ -56,9 +56,14 @@ class Evaluation:
 
 
 def baseline_positions(localizer: Localizer, heads: Heads) -> dict[str, NDArray[np.float64]]:
-    """Where each head alone would put the photos, (N, 2) degrees by name; without the posterior."""
+    """Where each head alone would put the photos, (N, 2) degrees by name; without the posterior.
+
+    Whitened networks have no regression: theirs would be always the middle.
+    """
     manifest, zones = localizer.bundle.manifest, localizer.bundle.zones
-    local: dict[str, NDArray[np.float64]] = {"regression": heads.offset.astype(np.float64) * manifest.scale_m}
+    local: dict[str, NDArray[np.float64]] = {}
+    if heads.offset.any():
+        local["regression"] = heads.offset.astype(np.float64) * manifest.scale_m
     if heads.zone_logits is not None and len(zones):
         local["zone"] = zones.centres_m[heads.zone_logits.argmax(axis=1)]
     gallery = localizer.posterior.gallery
@@ -71,12 +76,21 @@ def baseline_positions(localizer: Localizer, heads: Heads) -> dict[str, NDArray[
 def evaluate(localizer: Localizer, dataset: Dataset, split: str | None = None) -> Evaluation:
     """Evaluate on one split of a dataset (None: `test` where it was split, else all of it).
 
+    Raises DatasetError as `rows_to_evaluate` does.
+    """
+    split, rows, known = rows_to_evaluate(localizer.bundle, dataset, split)
+    return evaluate_rows(localizer, dataset, rows, split, known)
+
+
+def rows_to_evaluate(bundle: Bundle, dataset: Dataset, split: str | None) -> tuple[str, NDArray[np.int64], int]:
+    """The name of the split, the dataset's rows (N,) in it to evaluate on, and how many are left out.
+
     Of test photos, and of a dataset that was never split, those that the bundle was made of are left out. Raises
     DatasetError when none is left, or when the dataset's split is not the one that the model was trained under: its
     test photos may have been trained on.
     """
     splits = Splits.load(dataset.root)
-    trained_under = localizer.bundle.manifest.training.split_sha256
+    trained_under = bundle.manifest.training.split_sha256
     if splits is None:
         if split not in (None, "all"):
             raise DatasetError(
@@ -93,8 +107,8 @@ def evaluate(localizer: Localizer, dataset: Dataset, split: str | None = None) -
             )
         rows = splits.indices(dataset, split)
 
-    new = rows if split in ("train", "calibration") else _new_to(localizer.bundle, dataset, rows, split)
-    return replace(evaluate_rows(localizer, dataset, new, split), known=len(rows) - len(new))
+    new = rows if split in ("train", "calibration") else _new_to(bundle, dataset, rows, split)
+    return split, new, len(rows) - len(new)
 
 
 def _new_to(bundle: Bundle, dataset: Dataset, rows: NDArray[np.int64], split: str) -> NDArray[np.int64]:
@@ -109,8 +123,10 @@ def _new_to(bundle: Bundle, dataset: Dataset, rows: NDArray[np.int64], split: st
     return new
 
 
-def evaluate_rows(localizer: Localizer, dataset: Dataset, rows: NDArray[np.int64], split: str) -> Evaluation:
-    """Evaluate on the photos in `rows` (N,) of a dataset; `split` is only their name."""
+def evaluate_rows(
+    localizer: Localizer, dataset: Dataset, rows: NDArray[np.int64], split: str, known: int = 0
+) -> Evaluation:
+    """Evaluate on the photos in `rows` (N,) of a dataset; `split` is only their name, `known` how many it lacks."""
     answers = list(_answers(localizer, [dataset.image_paths[row] for row in rows]))
     heads, fixes = joined([answer.heads for answer in answers]), tuple(answer.fix for answer in answers)
     truth = dataset.latlon[rows]
@@ -138,6 +154,7 @@ def evaluate_rows(localizer: Localizer, dataset: Dataset, rows: NDArray[np.int64
         neighbours=neighbours,
         similarity=similarity,
         metrics=summarise(error, radius68, radius95, baselines),
+        known=known,
     )
 
 
@@ -183,7 +200,7 @@ def refused(localizer: Localizer, other_places: Path) -> NDArray[np.bool_]:
 
 
 def left_out(known: int) -> str:
-    """In words, how many photos are not measured, since the model is no stranger to them."""
+    """In words, how many photos are not measured, since the model knows them."""
     return f"{known} photos that the campus was made of are left out"
 
 

@@ -22,8 +22,9 @@ PRIOR_PHOTOS = 3.0  # how many average photos each place's score is blended with
 class Need:
     """A place, in one light where the data tells them apart, and what its `n` photos show.
 
-    `near` is the mean number of training photos (of that light) within NEAR_M of them, `at_m` where the most central
-    of them was taken, in metres east and north of the campus centre, `score` what the list is ranked by.
+    `near` is the mean number of training photos within NEAR_M of them: of that light where `evaluate` counts by the
+    dataset, of any where `health` counts by the gallery, which tells none. `at_m` is where the most central of them was
+    taken, in metres east and north of the campus centre, `score` what the list is ranked by.
     """
 
     place: str

@@ -326,8 +326,8 @@ def _tiles(evaluation: Evaluation, breakdown: Breakdown) -> list[dict[str, str]]
     )
     if breakdown.on_campus:
         tiles.append(share("taken for this campus", breakdown.on_campus))
-    if breakdown.strangers_refused:
-        tiles.append(share("other places refused", breakdown.strangers_refused))
+    if breakdown.ood_refused:
+        tiles.append(share("other places refused", breakdown.ood_refused))
     if breakdown.heading:
         h = breakdown.heading
         tiles.append(tile("median heading error", f"{h.median_deg:.0f}°", f"P90 {h.p90_deg:.0f}°, n = {h.n}"))

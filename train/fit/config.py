@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Literal, Self
+from typing import Literal, Self, get_args
 
 from core.errors import CampusError
+from core.network.net_config import Pooling
 
 EVERY_STAGE = 99  # more than any backbone has
 
@@ -19,14 +20,13 @@ class FitConfig:
     backbone: str
     weights: str | None = None  # a local file of ImageNet weights
     layout: Literal["campus", "original", "whitened"]  # of the network's heads
-    pooling: Literal["mean", "multi"] = "mean"  # of the backbone's maps
+    pooling: Pooling = "mean"
     embedding: int  # its length
     photos_per_zone: int  # as many zones as that allows, at most 300
     image_size: int = 224
 
     epochs: int
     least_steps: int = 0  # a dataset so small that `epochs` take fewer is given more epochs
-    few_photos: int = 0  # fewer training photos than this leave the whole backbone as it was pretrained
     patience: int = 15  # stop when the calibration split has not improved for as many epochs; the original's
     minutes: float | None = None  # stop after the epoch that passes it
     batch: int = 32  # photos a step, of all processes together; the original's
@@ -34,7 +34,7 @@ class FitConfig:
 
     learning_rate: float
     backbone_learning_rate_factor: float = 1.0  # the pretrained backbone learns at this share of the heads' rate
-    frozen_stages: int = 0  # of the backbone
+    frozen_stages: int | None = 0  # of the backbone; None: what calibration photos choose, by `train/fit/depth.py`
     weight_decay: float = 0.05  # the original's
     max_gradient_norm: float | None = None  # largest norm of a step's gradient
     ema_decay: float = 0.0  # per step, of the weights that are kept (exponential moving average); 0: the last weights
@@ -50,19 +50,17 @@ class FitConfig:
             "patience": 1,
             "batch": 2,
             "accumulate": 1,
+            "frozen_stages": 0,
         }  # batch norm needs two photos
         for name, value in least.items():
-            if getattr(self, name) < value:
+            if (given := getattr(self, name)) is not None and given < value:
                 flag = name.replace("_", "-")
-                raise CampusError(f"must be at least {value}", path=f"--{flag} {getattr(self, name)}")
+                raise CampusError(f"must be at least {value}", path=f"--{flag} {given}")
+        if self.pooling not in get_args(Pooling):
+            known = ", ".join(get_args(Pooling))
+            raise CampusError(f"is not one of {known}", path=f"--pooling {self.pooling}")
 
     def for_photos(self, photos: int) -> Self:
-        """This config for as many training photos: a few need more passes to move the heads, and a backbone would learn
-        them by heart.
-        """
+        """This config for as many training photos: a few need more passes to move the heads."""
         steps = math.ceil(photos / self.batch / self.accumulate)
-        return replace(
-            self,
-            epochs=max(self.epochs, math.ceil(self.least_steps / steps)),
-            frozen_stages=EVERY_STAGE if photos < self.few_photos else self.frozen_stages,
-        )
+        return replace(self, epochs=max(self.epochs, math.ceil(self.least_steps / steps)))

@@ -1,4 +1,4 @@
-"""What photos of other places look like, to a backbone that was trained on none: it tells strangers from hard photos.
+"""What photos of other places look like, to a backbone that was trained on none: it tells them from hard photos.
 
 The mean feature of 300 photos of the rendered demo campus ships with the program. No real photo is in it. Along the
 direction in which a campus's own photos differ most from it (Fisher's linear discriminant, with the campus's own
@@ -18,17 +18,23 @@ from train.fit.whitening import unit_length
 Float32 = NDArray[np.float32]
 
 FILE = "elsewhere.npz"  # BACKBONE-SIZE -> (C,) float16
+PROBE = "probe-"  # before a backbone's name: its unit feature of a fixed pattern, float16
+SAME_WEIGHTS = 0.99  # cosine; what rounding leaves
 SHRINKAGE = 1.0  # of the campus's covariance, in shares of its mean variance; 0.3 to 3 do
 # What one standard deviation of the campus's photos along the direction counts beside a cosine; 0.02 to 0.04 do.
 WEIGHT = 0.03
 LEAST_SPREAD = 1e-6  # less is rounding
 
 
-def mean_feature(backbone: str, image_size: int) -> Float32 | None:
-    """(C,) the mean unit feature of other places, at the size nearest to `image_size`; None where none is known."""
+def mean_feature(backbone: str, image_size: int, probe: Float32 | None = None) -> Float32 | None:
+    """(C,) the mean unit feature of other places, at the size nearest to `image_size`; None where none is known.
+
+    probe: (C,) what the backbone says of a fixed pattern, which tells other weights from those that the features were
+    made by; None: it has those.
+    """
     with np.load(str(files(__package__) / FILE)) as known:
         sizes = [int(name.rsplit("-", 1)[1]) for name in known.files if name.rsplit("-", 1)[0] == backbone]
-        if not sizes:
+        if not sizes or not (probe is None or known[PROBE + backbone].astype(np.float32) @ probe > SAME_WEIGHTS):
             return None
         nearest = min(sizes, key=lambda size: abs(size - image_size))
         found: Float32 = known[f"{backbone}-{nearest}"].astype(np.float32)

@@ -14,16 +14,18 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 
 from core.errors import CampusError, OccupiedError
 from core.io.files import check_replaceable
+from core.network.net_config import Pooling
 from train.dataset.dataset import Dataset
 from train.dataset.expectation import expect
-from train.dataset.split import SPLITS, add_split_arguments, config_of, split_or_load
+from train.dataset.split import SPLITS, add_split_arguments, config_of, seed_number, split_or_load
 from train.fit.config import FitConfig
+from train.fit.depth import FROZEN_TRIED, with_depth
 from train.fit.recipes import DEFAULT_RECIPE, new_config, recipe_names
 from train.fit.recipes.whitened import WhitenedConfig
 from train.fit.run_folder import (
@@ -35,6 +37,7 @@ from train.fit.run_folder import (
     NEXT,
     Epoch,
     check_same,
+    check_same_photos,
     draw_curves,
     read_config,
     read_log,
@@ -45,12 +48,11 @@ from train.fit.run_folder import (
 
 if TYPE_CHECKING:
     from core.network.campus_net import CampusNet
-    from train.fit.trainer import Trainer
     from train.fit.training_data import TrainingData
 
 log = logging.getLogger(__name__)
 
-OF_TRAINING = frozenset({"epochs", "patience", "minutes", "batch", "accumulate", "precision"})
+OF_TRAINING = frozenset({"epochs", "patience", "minutes", "batch", "accumulate", "precision", "frozen_stages"})
 
 
 def fit(task: TrainingData, run: Path, config: FitConfig, resume: bool = False, force: bool = False) -> Path:
@@ -59,16 +61,20 @@ def fit(task: TrainingData, run: Path, config: FitConfig, resume: bool = False, 
     `best` is the averaged network of the epoch that the recipe's score chooses on the calibration split. Stops after
     `config.epochs`, or when the score has not improved for `config.patience` epochs, or when `config.minutes` are over.
     Raises OccupiedError where `run` holds another run and neither `resume` nor `force` is given, or anything that is no
-    run; DatasetError where the run to resume was started with another config.
+    run; DatasetError where the run to resume was started with another config, or trained on other photos.
     """
     from train.fit.trainer import Trainer
 
     check_replaceable(run, resume or force, "run", CONFIG)
     if resume and (run / CONFIG).exists():
+        if config.frozen_stages is None:  # chosen when the run began
+            config = replace(config, frozen_stages=read_config(run).frozen_stages)
         check_same(run, config)
+        check_same_photos(run, task.dataset.root, task.splits)
     if isinstance(config, WhitenedConfig):
         return _fit_whitened(task, run, config)
     resume = resume and (run / LAST).exists()
+    config = with_depth(task, config)
     trainer = Trainer(task, config)
     epochs: list[Epoch] = []
     if resume:
@@ -81,7 +87,7 @@ def fit(task: TrainingData, run: Path, config: FitConfig, resume: bool = False, 
     log.info("%d training photos, %d zones, %s on %s", photos, zones, config.backbone, trainer.device.type)
     try:
         while (reason := _finished(epochs, config)) is None:
-            epochs.append(_one_epoch(trainer, task))
+            epochs.append(trainer.measured_epoch())
             log.info("%s", _told(epochs, config))
             if trainer.is_main:
                 if _best(epochs) is epochs[-1]:
@@ -134,21 +140,6 @@ def _begin(run: Path, task: TrainingData, config: FitConfig, net: CampusNet, wei
     write_json(run / CONFIG, data, stale)
     task.splits.save(run)
     write_next(run, task.dataset.root)
-
-
-def _one_epoch(trainer: Trainer, task: TrainingData) -> Epoch:
-    """Train once through; the first process's figures count, so that all stop after the same epoch."""
-    from accelerate.utils import broadcast_object_list
-
-    from train.fit.training_data import calibration_errors
-
-    started = time.perf_counter()
-    loss = trainer.train_epoch()
-    errors = calibration_errors(task, trainer.heads("calibration"), trainer.recipe.embeddings())
-    score_m = trainer.recipe.score_m(errors)
-    row = Epoch(trainer.epoch, loss, **asdict(errors), score_m=score_m, seconds=time.perf_counter() - started)
-    agreed: list[Epoch] = broadcast_object_list([row])
-    return agreed[0]
 
 
 def _told(epochs: Sequence[Epoch], config: FitConfig) -> str:
@@ -205,14 +196,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"any model of timm, or resnet50; default {plain.backbone}{own}",
     )
     parser.add_argument("--weights", metavar="FILE", help="local ImageNet weights for the backbone")
+    parser.add_argument(
+        "--pooling",
+        choices=get_args(Pooling),
+        help="of the backbone's maps: mean or GeM of the last; multi: both, and the mean of the map before it; "
+        f"token: a transformer's class token; default {plain.pooling}{own}",
+    )
     parser.add_argument("--image-size", type=int, metavar="PX", help=f"default {plain.image_size}{own}")
-    parser.add_argument("--seed", type=int, metavar="N", help=f"default {plain.seed}")
+    parser.add_argument("--seed", type=seed_number, metavar="N", help=f"default {plain.seed}")
     training = parser.add_argument_group(f"training, which the recipe {DEFAULT_RECIPE} does not do")
     training.add_argument(
         "--epochs", type=int, metavar="N", help="at most; default: the recipe's own; campus: more on a small dataset"
     )
     training.add_argument(
         "--patience", type=int, metavar="N", help=f"epochs without progress; default {plain.patience}"
+    )
+    training.add_argument(
+        "--frozen-stages",
+        type=int,
+        metavar="N",
+        help=f"of the backbone, left as pretrained; default: campus tries {FROZEN_TRIED[0]} and all of them, and "
+        "calibration photos choose",
     )
     training.add_argument("--minutes", type=float, metavar="N", help="stop after the epoch that passes them")
     training.add_argument("--batch", type=int, metavar="N", help=f"of all processes together; default {plain.batch}")
@@ -236,9 +240,21 @@ def _config(args: argparse.Namespace, photos: int) -> FitConfig:
         recipe = given.pop("recipe", DEFAULT_RECIPE)
         config = new_config(recipe, photos=photos, **given)
     if isinstance(config, WhitenedConfig) and (idle := sorted(given.keys() & OF_TRAINING)):
-        flags = ", ".join(f"--{name}" for name in idle)
+        flags = ", ".join(f"--{name.replace('_', '-')}" for name in idle)
         raise CampusError(f"the recipe {config.recipe} does not train", path=flags, remedy="--recipe campus does")
     return config
+
+
+def _check_out(args: argparse.Namespace) -> None:
+    """Raise CampusError or OSError where the run cannot be written: asked before photos are divided and decoded."""
+    try:
+        check_replaceable(args.out, args.resume or args.force, "run", CONFIG)
+    except OccupiedError as error:
+        if not error.replaceable:
+            raise
+        raise CampusError(
+            "holds a run already", path=args.out, remedy="go on with --resume, start again with --force"
+        ) from error
 
 
 def main(args: argparse.Namespace) -> int:
@@ -251,19 +267,16 @@ def main(args: argparse.Namespace) -> int:
     if not processes.is_main_process:
         logging.getLogger("train").setLevel(logging.ERROR)
     with processes.main_process_first():  # it divides the dataset and decodes the photos for all
-        dataset = Dataset.load(args.dataset)
-        splits = split_or_load(dataset, config_of(args))
+        dataset, how = Dataset.load(args.dataset), config_of(args)
+        _check_out(args)
+        _config(args, len(dataset))  # flags that disagree leave the dataset as it is
+        splits = split_or_load(dataset, how)
         config = _config(args, len(splits.of("train")))
+        if args.resume and (args.out / CONFIG).exists():
+            check_same_photos(args.out, dataset.root, splits)  # before photos are decoded for it
         log.info("split %s: %s", splits.describe(), ", ".join(f"{split} {len(splits.of(split))}" for split in SPLITS))
         for line in expect(dataset.latlon[splits.indices(dataset, "train")]).lines():
             log.info("%s", line)
         task = prepare(dataset, splits, config)
-    try:
-        fit(task, args.out, config, args.resume, args.force)
-    except OccupiedError as error:
-        if not error.replaceable:
-            raise
-        raise CampusError(
-            "holds a run already", path=args.out, remedy="go on with --resume, start again with --force"
-        ) from error
+    fit(task, args.out, config, args.resume, args.force)
     return 0

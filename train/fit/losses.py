@@ -1,4 +1,4 @@
-"""Each head is trained by the likelihood of its own vote in the posterior, at the photo's true position."""
+"""Each head is trained by the likelihood of its own mixture component, at the photo's true position."""
 
 from __future__ import annotations
 

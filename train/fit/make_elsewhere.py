@@ -9,9 +9,9 @@ import numpy as np
 
 from train.dataset.dataset import Dataset
 from train.dataset.images import decode_images
-from train.fit.elsewhere import FILE
+from train.fit.elsewhere import FILE, PROBE
 from train.fit.recipes.whitened import WhitenedConfig
-from train.fit.whitened_net import last_map_mean, pooled_features, pretrained_net
+from train.fit.whitened_net import last_map_mean, pooled_features, pretrained_net, probe_of
 from train.fit.whitening import unit_length
 
 BACKBONES, SIZES = ("efficientnet_lite0",), (128, 192, 224, 288, 320)
@@ -28,6 +28,7 @@ def main(dataset: Path) -> None:
             net, _ = pretrained_net(WhitenedConfig(backbone=backbone, image_size=size))
             plain = last_map_mean(net, pooled_features(net, decode_images(chosen, size)))
             means[f"{backbone}-{size}"] = unit_length(plain).mean(axis=0).astype(np.float16)
+            means[PROBE + backbone] = probe_of(net).astype(np.float16)
     np.savez_compressed(Path(__file__).with_name(FILE), **means)  # type: ignore[arg-type]
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from core.errors import DatasetError
 from core.io.files import written_atomically
+from train.dataset.split import Splits
 from train.fit.config import FitConfig
 from train.fit.recipes import saved_config
 
@@ -61,6 +62,26 @@ def check_same(run: Path, config: FitConfig) -> None:
     if changed := [name for name in now if name not in FREE_TO_CHANGE and before.get(name) != now[name]]:
         raise DatasetError(
             f"was started with another {', '.join(changed)}", path=run, remedy="resume with the same flags"
+        )
+
+
+def check_same_photos(run: Path, dataset: Path, splits: Splits) -> None:
+    """Raise DatasetError when a run was trained on another dataset, or under another split of it: it would go on with
+    weights that know photos which are now held out.
+    """
+    if not ((run / LAST).exists() or (run / BEST).exists()):
+        return  # nothing was trained yet
+    before = Path(read_settings(run)["dataset"])
+    if before != dataset.resolve():
+        raise DatasetError(
+            f"was trained on {before}", path=run, remedy="resume with that dataset, or start again with --force"
+        )
+    under = Splits.load(run)
+    if under is None or under.sha256 != splits.sha256:
+        raise DatasetError(
+            "was trained under another split of its dataset, so it knows photos that are now held out",
+            path=run,
+            remedy="start again with --force, or with another --out",
         )
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -12,6 +14,7 @@ from typing import Any, cast
 import numpy as np
 import torch
 from accelerate import Accelerator
+from accelerate.utils import broadcast_object_list
 from torch import Tensor, nn
 from tqdm import tqdm
 
@@ -25,7 +28,8 @@ from train.fit.batch_norm import synchronised
 from train.fit.config import FitConfig
 from train.fit.recipe import Recipe
 from train.fit.recipes import open_recipe
-from train.fit.training_data import TrainingData
+from train.fit.run_folder import Epoch
+from train.fit.training_data import TrainingData, calibration_errors
 
 
 class Trainer:
@@ -46,6 +50,7 @@ class Trainer:
         self.recipe = (recipe or open_recipe(task, config)).to(self.device)
         self.net = CampusNet(self.recipe.net_config)
         self.weights = load_imagenet_weights(self.net, Path(config.weights) if config.weights else None)
+        assert config.frozen_stages is not None, "`with_depth` chooses them before"
         self.net.freeze(config.frozen_stages)
         self.net.to(self.device).to(memory_format=torch.channels_last)
         self.averaged = torch.optim.swa_utils.AveragedModel(
@@ -111,6 +116,18 @@ class Trainer:
                 f"the loss is no longer finite in epoch {self.epoch}", remedy="train with --precision fp32"
             )
         return mean
+
+    def measured_epoch(self) -> Epoch:
+        """Train once through and measure the calibration split. The first process's figures count, so that all stop
+        after the same epoch.
+        """
+        started = time.perf_counter()
+        loss = self.train_epoch()
+        errors = calibration_errors(self.task, self.heads("calibration"), self.recipe.embeddings())
+        score_m = self.recipe.score_m(errors)
+        row = Epoch(self.epoch, loss, **asdict(errors), score_m=score_m, seconds=time.perf_counter() - started)
+        agreed: list[Epoch] = broadcast_object_list([row])
+        return agreed[0]
 
     def _gradients_shared(self, last: bool) -> AbstractContextManager[None]:
         """Processes exchange gradients only with the last batch of a step."""

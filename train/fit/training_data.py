@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core.campus.frame import LocalFrame
+from core.campus.grid import Grid
 from core.campus.parameters import PosteriorParams
 from core.campus.zones import Zones
 from core.engines.heads import Heads
@@ -20,6 +22,9 @@ from train.dataset.zoning import fit_zones
 from train.fit.config import FitConfig
 
 SCALE_M = 100.0  # one unit of the network's `offset`, as in the original
+CELL_M = 2.0
+GRID_MARGIN_M = 30.0  # a person may stand a little beyond the outermost training photo
+SIZE_LIMIT_CELLS = 4_000_000  # a campus of 16 km² at 2 m: more is several campuses, or a wrong label
 
 
 @dataclass(frozen=True)
@@ -42,13 +47,16 @@ class TrainingData:
 
 
 def prepare(dataset: Dataset, splits: Splits, config: FitConfig) -> TrainingData:
-    """Frame and zones come from the training split alone; raises DatasetError when it is too small."""
+    """Frame and zones come from the training split alone. Raises DatasetError where it is too small, or lies with the
+    calibration split too far apart for one campus.
+    """
     rows = {split: splits.indices(dataset, split) for split in splits.names}
     training = rows["train"]
     if len(training) < 8:
         raise DatasetError(f"{len(training)} training photos: at least 8 are needed", path=dataset.root)
     frame = LocalFrame.of_points(*dataset.latlon[training].T)
     local_m = frame.to_local(*dataset.latlon.T)
+    campus_grid(local_m[np.concatenate([training, rows["calibration"]])], dataset.root)  # before photos are decoded
     return TrainingData(
         dataset,
         splits,
@@ -58,6 +66,18 @@ def prepare(dataset: Dataset, splits: Splits, config: FitConfig) -> TrainingData
         rows,
         fit_zones(local_m[training], config.seed, photos_per_zone=config.photos_per_zone),
     )
+
+
+def campus_grid(local_m: NDArray[np.float64], source: Path) -> Grid:
+    """The grid about (N, 2) photos' positions. Raises DatasetError, naming `source`, where they are no campus."""
+    grid = Grid.around(local_m, GRID_MARGIN_M, CELL_M)
+    if grid.rows * grid.columns > SIZE_LIMIT_CELLS:
+        raise DatasetError(
+            f"photos span {grid.columns * CELL_M:.0f} × {grid.rows * CELL_M:.0f} m, which is no campus",
+            path=source,
+            remedy="make a dataset of each campus, or look for wrong labels in gt.csv",
+        )
+    return grid
 
 
 @dataclass(frozen=True)

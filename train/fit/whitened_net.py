@@ -22,22 +22,27 @@ from train.fit.elsewhere import mean_feature, towards_elsewhere
 from train.fit.recipes.whitened import WhitenedConfig
 from train.fit.run_folder import Epoch
 from train.fit.training_data import TrainingData
-from train.fit.whitening import Whitening, fit_whitening
+from train.fit.whitening import Whitening, fit_whitening, unit_length
 
 SESSION_COLUMNS = ("session", "contributor", "device")  # the first that a dataset has says which photos are one session
+PROBE_SIZE = 96  # pixels
+_BATCH = 64
+MOST_IN_ONE = 2 / 3  # of the photos, in one session: held out, it leaves at least a third to answer it by
 
 
 def sessions_of(task: TrainingData) -> NDArray[np.str_]:
     """(M,) what each of the dataset's photos shares its light and phone with: a column, else the groups of its split.
 
-    The groups, too, where training and calibration photos are all of one session: it leaves none to answer it by.
+    What puts nearly all training and calibration photos into one group tells nothing, since the few others are no
+    gallery to answer that group by. Then it is the split's groups, the standpoints, at last each photo alone.
     """
-    column = next((name for name in SESSION_COLUMNS if task.dataset.has(name)), None)
-    if column is not None:
-        sessions = groups_of(task.dataset, column)
-        if len(set(sessions[np.concatenate([task.rows["train"], task.rows["calibration"]])])) > 1:
+    column = [name for name in SESSION_COLUMNS if task.dataset.has(name)][:1]
+    rows = np.concatenate([task.rows["train"], task.rows["calibration"]])
+    for by in (*column, task.splits.config.group_by, "standpoint"):
+        sessions = groups_of(task.dataset, by)
+        if np.unique(sessions[rows], return_counts=True)[1].max() <= MOST_IN_ONE * len(rows):
             return sessions
-    return groups_of(task.dataset, task.splits.config.group_by)
+    return groups_of(task.dataset, None)
 
 
 def whitened_net(task: TrainingData, config: WhitenedConfig) -> tuple[CampusNet, str, Epoch]:
@@ -96,19 +101,20 @@ def whitened_on(
     net: CampusNet, features: NDArray[np.float32], local_m: NDArray[np.float64], sessions: NDArray[np.str_]
 ) -> CampusNet:
     """The network whitened on (N, F) features, knowing which features this campus's photos have, and other places'."""
-    other = mean_feature(net.config.backbone, net.config.image_size)
+    averaged = net.config.pooling in ("mean", "multi")  # as those features are
+    other = mean_feature(net.config.backbone, net.config.image_size, probe_of(net)) if averaged else None
     elsewhere = None if other is None else torch.from_numpy(towards_elsewhere(last_map_mean(net, features), other))
     whitened = whitened_across(net, features, local_m, sessions)
     return whitened.with_known_photos(torch.from_numpy(features), elsewhere)
 
 
-def pooled_features(net: CampusNet, images: NDArray[np.uint8], batch: int = 64) -> NDArray[np.float32]:
+def pooled_features(net: CampusNet, images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """(N, S, S, 3) uint8 -> (N, F) the backbone's features, in evaluation mode."""
     net.eval()
     with torch.inference_mode():
         parts = [
-            net.features(torch.tensor(images[i : i + batch]).permute(0, 3, 1, 2).float()).numpy()
-            for i in range(0, len(images), batch)
+            net.features(torch.tensor(images[i : i + _BATCH]).permute(0, 3, 1, 2).float()).numpy()
+            for i in range(0, len(images), _BATCH)
         ]
     return np.concatenate(parts)
 
@@ -126,8 +132,19 @@ def dataset_features(config: WhitenedConfig, dataset: Dataset) -> NDArray[np.flo
 
 
 def last_map_mean(net: CampusNet, features: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(N, F) features -> (N, C) the plain mean of the backbone's last map, which every pooling begins with."""
+    """(N, F) features -> (N, C) those of the backbone's last map: its plain mean, where the pooling has that."""
     return features[:, : pooled_widths(net.config)[0]]
+
+
+def probe_of(net: CampusNet) -> NDArray[np.float32]:
+    """(C,) the unit feature, of the backbone's last map, of a fixed pattern: it tells whose weights these are."""
+    wave = torch.sin(torch.arange(PROBE_SIZE) * (2 * torch.pi / 37))
+    pattern = torch.stack([wave[:, None] + wave, wave[:, None] - wave, wave[:, None] * wave])
+    net.eval()
+    with torch.inference_mode():
+        features = net.backbone(pattern[None]).numpy()
+    unit: NDArray[np.float32] = unit_length(last_map_mean(net, features))[0]
+    return unit
 
 
 def save_whitened_net(net: CampusNet, file: Path) -> None:

@@ -25,6 +25,7 @@ MOST_AXES = WhitenedConfig.embedding  # of the features' principal axes
 PARTNERS = 3  # photos of other sessions that each photo is paired with; 1 to 12 do
 NEARBY = 10  # a place reaches as far as this many photos of other sessions lie, between the two limits
 NEAR_M, FAR_M = 10.0, 45.0
+MOST_PAIRS_AT_ONCE = 1 << 23  # of photos that are compared: 20,000 photos would need 15 GB for all of theirs
 # Share of the differences' covariance that is made equal along all axes: 0.05 to 0.4 do, and few pairs need more.
 LEAST_SHRINKAGE, PRIOR_PAIRS = 0.2, 50.0
 
@@ -85,16 +86,30 @@ def cross_session_pairs(
     unit (N, D) features of unit length. Nearby is where most photos have NEARBY photos of other sessions; the most
     similar of them look the same way.
     """
-    apart = np.linalg.norm(local_m[:, None] - local_m[None], axis=2)
-    apart[session[:, None] == session[None]] = np.inf
-    partners, nearby = min(PARTNERS, len(apart)), min(NEARBY, len(apart))
-    reach = float(np.clip(np.median(np.sort(apart, axis=1)[:, nearby - 1]), NEAR_M, FAR_M))
-    similarity = np.where(apart <= reach, unit @ unit.T, -np.inf)
-    order = np.argsort(-similarity, axis=1)[:, :partners]
-    one = np.repeat(np.arange(len(unit)), partners)
-    other = order.ravel()
-    found = np.isfinite(similarity[one, other])
-    return one[found], other[found]
+    photos = len(unit)
+    partners, nearby = min(PARTNERS, photos), min(NEARBY, photos)
+    step = max(1, MOST_PAIRS_AT_ONCE // photos)
+    blocks = [slice(first, first + step) for first in range(0, photos, step)]
+    nth_m = np.empty(photos)
+    for rows in blocks:
+        nth_m[rows] = np.partition(_apart_m(local_m, session, rows), nearby - 1, axis=1)[:, nearby - 1]
+    reach = float(np.clip(np.median(nth_m), NEAR_M, FAR_M))
+    pairs = []
+    for rows in blocks:
+        similarity = np.where(_apart_m(local_m, session, rows) <= reach, unit[rows] @ unit.T, -np.inf)
+        other = np.argsort(-similarity, axis=1)[:, :partners]
+        found = np.isfinite(np.take_along_axis(similarity, other, axis=1))
+        one = np.broadcast_to(np.arange(photos)[rows, None], other.shape)
+        pairs.append((one[found], other[found]))
+    ones, others = zip(*pairs, strict=True)
+    return np.concatenate(ones), np.concatenate(others)
+
+
+def _apart_m(local_m: Float, session: NDArray[np.str_], rows: slice) -> Float:
+    """(R, N) metres from some photos to all; infinite within a session."""
+    apart_m = np.linalg.norm(local_m[rows, None] - local_m[None], axis=2)
+    apart_m[session[rows, None] == session[None]] = np.inf
+    return np.asarray(apart_m)
 
 
 def shrunk_whitener(difference: Float) -> Float:

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 Float = NDArray[np.float64]
 
+STANDPOINT_M = 10.0
 STEP = 0.05  # of the logarithm for each photo: after some 50 photos the start is forgotten
 
 
@@ -25,16 +26,16 @@ def adapted_factor(error_m: Float, radius_m: Float, share: float, step: float = 
     return out
 
 
-def standpoints(local_m: Float, time_s: Float, walk: NDArray[np.str_], apart_m: float = 10.0) -> NDArray[np.int64]:
+def stops(local_m: Float, time_s: Float, walk: NDArray[np.str_]) -> NDArray[np.int64]:
     """(N, 2) local metres, (N,) seconds or NaN, (N,) walks -> (N,) the standpoint of each photo, numbered in order.
 
     People stand still and take several photos, which hold or fail together. A standpoint ends where a walk does, or
-    where a photo is farther than `apart_m` from the standpoint's first.
+    where a photo is farther than STANDPOINT_M from the standpoint's first.
     """
     order = np.lexsort((np.nan_to_num(time_s), np.unique(walk, return_inverse=True)[1]))
     out, number, first = np.empty(len(local_m), np.int64), -1, -1
     for row in order.tolist():
-        new = first < 0 or walk[row] != walk[first] or np.hypot(*(local_m[row] - local_m[first])) > apart_m
+        new = first < 0 or walk[row] != walk[first] or np.hypot(*(local_m[row] - local_m[first])) > STANDPOINT_M
         if new:
             number, first = number + 1, row
         out[row] = number

@@ -74,8 +74,8 @@ class Arrivals:
 def read_arrivals(source: Path, image_size: int, bundle: Bundle | None = None, thumbnails: bool = False) -> Arrivals:
     """The photos of a dataset, of an inbox, or of a folder whose photos carry their position.
 
-    Their local features are read, too, where `bundle` has a second look; `thumbnails` asks for those. Raises
-    DatasetError where there is none that can be used.
+    Of an inbox only those of `bundle`'s campus. Their local features are read, too, where `bundle` has a second look;
+    `thumbnails` asks for those. Raises DatasetError where there is none that can be used.
     """
     wanted = Wanted.by(image_size, bundle, thumbnails)
     if (source / "gt.csv").is_file():
@@ -84,26 +84,28 @@ def read_arrivals(source: Path, image_size: int, bundle: Bundle | None = None, t
         raise DatasetError("no such folder of photos", path=source)
     with tempfile.TemporaryDirectory() as folder:
         labels = Path(folder) / "inbox.csv"
-        inbox = write_inbox_labels(source, labels)
+        inbox = write_inbox_labels(source, labels, None if bundle is None else bundle.manifest.name)
         # A person looked at each photo of an inbox: no rule leaves it out again.
         report = ingest(source, Path(folder) / "dataset", labels if inbox else None, keep_wrong=inbox)
         print(report.summary())
         return _of_dataset(Dataset.load(Path(folder) / "dataset"), wanted, originals=source)
 
 
-def write_inbox_labels(inbox: Path, labels: Path) -> bool:
+def write_inbox_labels(inbox: Path, labels: Path, campus: str | None = None) -> bool:
     """Write the accepted photos of an inbox (`core.campus.inbox`) as a CSV of positions; False where it is no inbox.
 
-    A walk is what one person sent on one day. Raises DatasetError where none is accepted, CampusError where a sidecar
-    is damaged.
+    An inbox may serve several campuses: with `campus` those of another are left out, and counted aloud. A walk is what
+    one person sent on one day. Raises DatasetError where none is accepted, CampusError where a sidecar is damaged.
     """
-    rows, sidecars = [], 0
+    rows, sidecars, elsewhere = [], 0, 0
     for name in find_photos(inbox)[0]:
         told = read_sidecar((inbox / name).with_suffix(".json"))
         if told is None:
             continue
         sidecars += 1
-        if told.review == "accepted":
+        if told.review == "accepted" and campus is not None and not told.is_of(campus):
+            elsewhere += 1
+        elif told.review == "accepted":
             time = "" if told.time_utc is None else told.time_utc.isoformat()
             rows.append(
                 {
@@ -116,10 +118,15 @@ def write_inbox_labels(inbox: Path, labels: Path) -> bool:
                     "session": f"{told.who or 'someone'} {time[:10]}".strip(),
                 }
             )
+    others = f"{elsewhere} accepted photos are of another campus" if elsewhere else ""
     if sidecars and not rows:
         raise DatasetError(
-            f"none of its {sidecars} photos is accepted", path=inbox, remedy="review them on the app's Review page"
+            f"none of its {sidecars} photos is accepted" + (f" for {campus}: {others}" if others else ""),
+            path=inbox,
+            remedy="review them on the app's Review page",
         )
+    if others:
+        print(f"{others}, and left out")
     with labels.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.DictWriter(stream, _COLUMNS)
         writer.writeheader()
@@ -151,7 +158,7 @@ def _of_dataset(dataset: Dataset, wanted: Wanted, originals: Path | None = None)
         images,
         dataset.latlon,
         dataset.numbers("heading_deg"),
-        tuple(walks(dataset)),
+        tuple(walk_names(dataset)),
         night,
         np.array([math.nan if time is None else time.timestamp() for time in times]),
         np.array(digests, np.uint64),
@@ -175,7 +182,7 @@ def _times(dataset: Dataset) -> list[datetime | None]:
     return found
 
 
-def walks(dataset: Dataset) -> list[str]:
+def walk_names(dataset: Dataset) -> list[str]:
     """(N) which photos were taken together: by session, else by contributor, else all of them."""
     for column in ("session", "contributor"):
         if dataset.has(column):

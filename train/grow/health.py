@@ -1,4 +1,4 @@
-"""Field photos with GPS -> whether a campus is well: exit status 1 where a limit is passed, so that cron can run it."""
+"""Field photos with GPS -> whether a campus is well: exit code 1 where a limit is passed, so that cron can run it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,16 @@ import json
 from pathlib import Path
 
 from core.campus.bundle import Bundle
-from core.io.files import check_replaceable, written_atomically
+from core.io.files import check_replaceable, read_regular, written_atomically
 from train.grow.arrivals import read_arrivals
 from train.grow.checkup import Checkup, Limits, checkup
+
+# By which a page and a JSON file of an earlier checkup are known: cron writes over them each day.
+_PAGE, _JSON = b": health</title>", b'"after_refresh":'
+
+
+def _is_earlier(out: Path, mark: bytes) -> bool:
+    return out.is_file() and mark in read_regular(out, 4096)
 
 
 def lines(found: Checkup, bundle: Bundle) -> list[str]:
@@ -25,7 +32,7 @@ def lines(found: Checkup, bundle: Bundle) -> list[str]:
             f"  radii would have to be {found.factor68[-1]:.2f} and {found.factor95[-1]:.2f} times as large now "
             "(adaptive conformal prediction)",
         ]
-    out += [f"ALARM  {alarm.name}: {alarm.told}" for alarm in found.alarms]
+    out += [f"ALARM  {alarm.name}: {alarm.message}" for alarm in found.alarms]
     return [*out, *(f"-> {advice}" for advice in found.advice)]
 
 
@@ -40,19 +47,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("least-coverage95", limits.coverage95, "alarm below this share of photos within their 95 %% radius"),
         ("most-refused", limits.refused, "alarm above this share of refused photos"),
         ("most-unlike", limits.unlike, "alarm above this share of photos that look unlike the campus's own"),
-        ("most-growth", limits.error_growth, "alarm where the median error is more than so many times what it was"),
+        (
+            "most-growth",
+            limits.error_growth,
+            "alarm where the median error of all photos is more than so many times what it was",
+        ),
     ):
         parser.add_argument(f"--{name}", type=float, default=value, metavar="X", help=f"{help_} (default: %(default)s)")
     parser.add_argument(
         "--html", type=Path, metavar="FILE", help="write a page there, which asks the network for nothing"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the same for programs")
-    parser.add_argument("--force", action="store_true", help="replace the files that are there")
+    parser.add_argument("--force", action="store_true", help="replace also files that no earlier checkup wrote")
 
 
 def main(args: argparse.Namespace) -> int:
-    for out in filter(None, (args.html, args.json)):
-        check_replaceable(out, args.force, "page of health" if out == args.html else "file", None)
+    for out, mark in ((args.html, _PAGE), (args.json, _JSON)):
+        if out is not None:
+            check_replaceable(out, args.force or _is_earlier(out, mark), "file", None)
     bundle = Bundle.load(args.bundle)
     limits = Limits(args.least_coverage68, args.least_coverage95, args.most_refused, args.most_unlike, args.most_growth)
     arrivals = read_arrivals(args.source, bundle.manifest.image_size, bundle)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import io
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,11 +16,10 @@ from numpy.typing import NDArray
 
 from core.campus.bundle import Bundle, check_may_save, save_bundle
 from core.campus.file_names import LOCAL_GALLERY, THUMBNAILS
-from core.campus.fusion_parameters import RadiusFactors
 from core.campus.gallery import Gallery
 from core.campus.grid import Grid
 from core.campus.local_gallery import LocalGallery
-from core.campus.manifest import Calibration, CampusManifest, Metrics, Refresh
+from core.campus.manifest import CampusManifest, Metrics, Refresh
 from core.campus.seen import SEEN, seen_file, seen_photos
 from core.engines.heads import Engine, Heads
 from core.errors import BundleError, DatasetError
@@ -29,24 +27,25 @@ from core.locate.posterior import Posterior
 from core.locate.second_look import ood_score
 from core.photo.blur.blur import process_blur
 from core.program import typed
-from train.bundle.calibrate import SHARES, errors_and_raw_radii, heading_factor, radius_factors
-from train.bundle.calibration_photos import CALIBRATION, HELD_OUT, CalibrationPhotos
-from train.bundle.parts import CELL_M, GRID_MARGIN_M, campus_grid
+from train.bundle.calibrate import errors_and_raw_radii
+from train.bundle.calibration_photos import CALIBRATION, CalibrationPhotos
+from train.bundle.parts import npz
 from train.dataset.split import Splits
-from train.evaluate.metrics import conformal_factor, summarise
+from train.evaluate.metrics import summarise
+from train.fit.training_data import CELL_M, GRID_MARGIN_M, campus_grid
 from train.grow.arrivals import Arrivals, read_arrivals
 from train.grow.known_photos import KnownPhotos, heads_and_features
-from train.grow.strengths import ood_quantiles, with_strengths
+from train.grow.radii import held_out_metrics, leave_one_walk_out, refitted, with_gain
+from train.grow.strengths import with_strengths
 
 log = logging.getLogger(__name__)
 
 REACH_M = 300.0  # how far beyond its grid a campus may grow at once: what lies farther is a wrong position
-LEAST_CALIBRATION = 20  # with fewer photos in all the factors that stand are better than new ones
 MOST_CALIBRATION = 5_000  # more make a bundle heavier and no radius better; the newest are kept
 
 # What does not grow with a bundle that lacks what it rests on.
-_MATCHES = "how a second look tells strangers: `bundle` of an earlier version kept no matches"
-_STRANGERS = "which photos the network itself takes for strangers: that comes of its training"
+_MATCHES = "how a second look tells photos of other places (OOD): `bundle` of an earlier version kept no matches"
+_OOD = "which photos the network itself takes for those of other places (OOD): that comes of its training"
 
 Float = NDArray[np.float64]
 
@@ -56,8 +55,9 @@ class Refreshed:
     """A bundle that is to be written, and what is new about it.
 
     `before` are the new photos by the bundle as it was; `after` the same photos by the new one, each walk by a gallery
-    without its own photos. `refused` is the share of the new photos that the bundle as it was took for another place,
-    `left` what stays as it was, since the bundle does not hold what it rests on.
+    and by radii that were made without its own photos. Both are of the first look alone. `refused` is the share of the
+    new photos that the bundle as it was took for another place, `left` what stays as it was, since the bundle does not
+    hold what it rests on.
     """
 
     manifest: CampusManifest
@@ -73,6 +73,12 @@ class Refreshed:
     calibration: tuple[int, int]
     left: tuple[str, ...]
 
+    @property
+    def how(self) -> str:
+        """How `after` was measured."""
+        look = ", by the first look alone" if self.manifest.second_look else ""
+        return f"each walk without its own photos in the gallery and the radii{look}"
+
     def lines(self) -> list[str]:
         """What changes, in words."""
         plural = "" if self.walks == 1 else "s"
@@ -83,7 +89,7 @@ class Refreshed:
             out.append(f"{self.far} photos lie more than {REACH_M:.0f} m beyond this campus, and are left out")
         out += [
             f"as the campus was:   {_words(self.before)}; {self.refused:.0%} refused",
-            f"refreshed:           {_words(self.after)} (each walk located without its own photos)",
+            f"refreshed:           {_words(self.after)} ({self.how})",
             f"gallery:             {self.gallery[0]} -> {self.gallery[1]} photos",
             f"radii fitted on:     {self.calibration[0]} -> {self.calibration[1]} photos",
             *(f"left as it was: {what}" for what in self.left),
@@ -117,7 +123,7 @@ def refreshed(bundle: Bundle, arrivals: Arrivals, engine: Engine | None = None) 
     if heads.embedding is None:
         raise BundleError("its network gives no embedding, so it has no gallery that could grow", path=bundle.path)
     manifest, local_m = bundle.manifest, bundle.manifest.frame.to_local(*arrivals.latlon.T)
-    before, refused, too_small = _as_it_was(bundle, heads, local_m)
+    before, refused, was_m = _as_it_was(bundle, heads, local_m)
 
     none = CalibrationPhotos.held_out(heads.at(slice(0)), np.empty((0, 2)), np.empty(0), len(bundle.gallery))
     photos, walks = none if held is None else held, []
@@ -131,12 +137,9 @@ def refreshed(bundle: Bundle, arrivals: Arrivals, engine: Engine | None = None) 
         known_photos = known_photos.and_of(unit[rows], np.arange(len(bundle.gallery), len(gallery)))
         photos = known_photos.told(photos)
 
-    error_m, raw_m = _judged(photos, gallery, grid, bundle)
-    gain = _gain(manifest.calibration.session_gain, too_small, len(rows))
-    calibration = _calibration(manifest.calibration, photos, error_m, raw_m, gain)
-    new = slice(len(photos) - len(rows), None)
-    radii_m = np.array([calibration.radii_m((row[0], row[1])) for row in raw_m[new]])
-    after = summarise(error_m[new], radii_m[:, 0], radii_m[:, 1], {})
+    error_m, raw_m = leave_one_walk_out(photos, gallery, grid, bundle)
+    calibration = refitted(manifest.calibration, photos, error_m, raw_m, was_m[rows])
+    after = held_out_metrics(manifest.calibration, photos, error_m, raw_m, was_m[rows])
     added = arrivals.at(rows)
     local = _local_gallery(bundle, added)
     told = bool(np.isfinite(photos.strength).any())
@@ -145,7 +148,7 @@ def refreshed(bundle: Bundle, arrivals: Arrivals, engine: Engine | None = None) 
     changes: dict[str, Any] = {
         "grid": grid,
         "calibration": calibration,
-        **_with_gain(manifest, calibration.session_gain / manifest.calibration.session_gain, photos),
+        **with_gain(manifest, calibration.session_gain / manifest.calibration.session_gain, photos),
         # What was measured before is no longer true of this campus; the dataset of its training measures it again.
         "metrics": {"refresh": after},
         "refreshes": (*manifest.refreshes, _record(bundle, arrivals, len(walks))),
@@ -155,7 +158,7 @@ def refreshed(bundle: Bundle, arrivals: Arrivals, engine: Engine | None = None) 
     return Refreshed(
         manifest.model_copy(update=changes), files, len(rows), len(walks), known, far, refused, before, after,
         (len(bundle.gallery), len(gallery)), (manifest.calibration.photos, calibration.photos),
-        (*((_STRANGERS,) if known_photos is None else ()), *((_MATCHES,) if local is not None and not told else ())),
+        (*((_OOD,) if known_photos is None else ()), *((_MATCHES,) if local is not None and not told else ())),
     )  # fmt: skip
 
 
@@ -165,10 +168,10 @@ def _files(
     """The bundle's files with those that the gallery's rows number, and what a later refresh needs."""
     return {
         **{name: bundle.read(name) for name in bundle.manifest.files},
-        "gallery.npz": _npz(embedding=gallery.embedding.astype(np.float16), local_m=gallery.local_m),
+        "gallery.npz": npz(embedding=gallery.embedding.astype(np.float16), local_m=gallery.local_m),
         CALIBRATION: photos.newest(MOST_CALIBRATION).file(),
         SEEN: seen_file(seen_photos(bundle) | {*added.digest.tolist(), *added.source_digest.tolist()}),
-        **({} if local is None else {LOCAL_GALLERY: _npz(descriptor=local.descriptor)}),
+        **({} if local is None else {LOCAL_GALLERY: npz(descriptor=local.descriptor)}),
         **_thumbnail_files(bundle, added),
     }
 
@@ -220,9 +223,9 @@ def _usable(bundle: Bundle, arrivals: Arrivals) -> tuple[Arrivals, int, int]:
     return arrivals.at(kept), known, far
 
 
-def _as_it_was(bundle: Bundle, heads: Heads, local_m: Float) -> tuple[Metrics, float, float]:
-    """The new photos by the bundle as it was: their errors, the share that its first look refuses, and by what its
-    68 % radii would have to be multiplied.
+def _as_it_was(bundle: Bundle, heads: Heads, local_m: Float) -> tuple[Metrics, float, Float]:
+    """The new photos by the bundle as it was: their errors, the share that its first look refuses, and (N, 2) the error
+    and 68 % radius of each.
     """
     manifest = bundle.manifest
     posterior = Posterior(manifest.grid, bundle.zones, bundle.gallery, manifest.posterior, manifest.scale_m)
@@ -232,38 +235,7 @@ def _as_it_was(bundle: Bundle, heads: Heads, local_m: Float) -> tuple[Metrics, f
     scores = np.array([ood_score(calibration, own) for own in heads.own_ood_score.tolist()])
     metrics = summarise(error_m, radii_m[:, 0], radii_m[:, 1], {})
     refused = float(np.mean(scores > 1 - calibration.off_campus_share))
-    return metrics, refused, conformal_factor(error_m, radii_m[:, 0], SHARES[0])
-
-
-def _gain(old: float, too_small: float, photos: int) -> float:
-    """What one more session is now thought to bring: the walks that came are the first that could tell.
-
-    Where they did not keep to radii of the gain that stood, so much of it is taken back.
-    """
-    return old if photos < LEAST_CALIBRATION else min(1.0, old * max(1.0, too_small))
-
-
-def _with_gain(manifest: CampusManifest, ratio: float, photos: CalibrationPhotos) -> dict[str, Any]:
-    """The sections whose 68 % radii were extrapolated by the gain too: a second look's, and those of several photos.
-
-    A second look tells strangers by the match strengths of old and new photos, where the bundle holds them.
-    """
-    radii = {
-        kind: RadiusFactors.model_validate(factors.model_dump() | _times(factors.radius68_factors, ratio))
-        for kind, factors in manifest.fusion.radii.items()
-    }
-    found: dict[str, Any] = {"fusion": manifest.fusion.model_copy(update={"radii": radii})}
-    if (look := manifest.second_look) is not None:
-        changes = _times(look.calibration.radius68_factors, ratio)
-        changes["session_gain"] = min(1.0, look.calibration.session_gain * ratio)
-        if np.isfinite(photos.strength).any():
-            changes["ood_quantiles"] = ood_quantiles(look, photos)
-        found["second_look"] = look.model_copy(update={"calibration": look.calibration.model_copy(update=changes)})
-    return found
-
-
-def _times(factors: tuple[float, ...], ratio: float) -> dict[str, Any]:
-    return {"radius68_factors": tuple(factor * ratio for factor in factors)}
+    return metrics, refused, np.column_stack([error_m, radii_m[:, 0]])
 
 
 def _joined(gallery: Gallery, embedding: NDArray[np.float32], local_m: Float) -> Gallery:
@@ -286,48 +258,6 @@ def _grown(grid: Grid, gallery: Gallery, source: Path) -> Grid:
     return larger if grid.cell_m == CELL_M else Grid.around(gallery.local_m, GRID_MARGIN_M, grid.cell_m)
 
 
-def _judged(photos: CalibrationPhotos, gallery: Gallery, grid: Grid, bundle: Bundle) -> tuple[Float, Float]:
-    """(N,) errors and (N, 2) the map's own radii of the calibration photos.
-
-    Each walk is judged by a gallery without it; photos that were judged as the bundle was made keep what was said then.
-    """
-    manifest = bundle.manifest
-    error_m, raw_m = photos.judged[:, 0].copy(), photos.judged[:, 1:].copy()
-    open_ = np.isnan(error_m)
-    for walk in np.unique(photos.walk[open_]):
-        rows = np.flatnonzero(open_ & (photos.walk == walk))
-        others = photos.gallery_without(int(walk), gallery)
-        posterior = Posterior(grid, bundle.zones, others, manifest.posterior, manifest.scale_m)
-        error_m[rows], raw_m[rows] = errors_and_raw_radii(posterior, photos.heads.at(rows), photos.truth_m[rows])
-    return error_m, raw_m
-
-
-def _calibration(old: Calibration, photos: CalibrationPhotos, error_m: Float, raw_m: Float, gain: float) -> Calibration:
-    if len(photos) < LEAST_CALIBRATION:
-        log.info("%d calibration photos are too few to fit radii: those that stand are kept", len(photos))
-        return old
-    radius_at_m, (factors68, factors95) = radius_factors(error_m, raw_m, SHARES, gain)
-    changes: dict[str, Any] = {
-        "session_gain": gain,
-        "photos": len(photos),
-        "radius_at_m": tuple(radius_at_m.tolist()),
-        "radius68_factors": tuple(factors68.tolist()),
-        "radius95_factors": tuple(factors95.tolist()),
-        "heading_factor": heading_factor(photos.heads, photos.heading_deg) or old.heading_factor,
-    }
-    if photos.heads.ood_score is not None:
-        scores = photos.heads.ood_score.astype(np.float64)
-        unseen = (photos.walk == HELD_OUT) | np.isfinite(photos.judged[:, 0])
-        if old.ood_quantiles and not unseen.any():
-            # An older bundle carries no held-out photos; its quantiles stand for them.
-            spread = np.interp(
-                np.linspace(0, 1, old.photos), np.linspace(0, 1, len(old.ood_quantiles)), old.ood_quantiles
-            )
-            scores = np.concatenate([scores.ravel(), spread])
-        changes["ood_quantiles"] = tuple(np.quantile(scores, np.linspace(0, 1, 101)).tolist())
-    return Calibration.model_validate(old.model_dump() | changes)
-
-
 def _record(bundle: Bundle, arrivals: Arrivals, walks: int) -> Refresh:
     digests = np.sort(arrivals.digest).astype("<u8").tobytes()
     return Refresh(
@@ -337,12 +267,6 @@ def _record(bundle: Bundle, arrivals: Arrivals, walks: int) -> Refresh:
         photos_sha256=hashlib.sha256(digests).hexdigest(),
         bundle_digest=bundle.manifest.digest,
     )
-
-
-def _npz(**arrays: NDArray[Any]) -> bytes:
-    stream = io.BytesIO()
-    np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
-    return stream.getvalue()
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -1,4 +1,4 @@
-"""How well new photos match the gallery without their own walk, by which a second look tells strangers."""
+"""How well new photos match the gallery without their own walk: what a second look tells other places (OOD) by."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from core.campus.local_gallery import LocalGallery
 from core.campus.manifest import SecondLook
 from core.locate.threads import one_blas_thread
 from core.locate.verification import match_strength
+from train.bundle.calibrate import percentiles
 from train.bundle.calibration_photos import CalibrationPhotos
 
 Float32 = NDArray[np.float32]
@@ -45,4 +46,4 @@ def ood_quantiles(look: SecondLook, photos: CalibrationPhotos) -> tuple[float, .
     """How strange own photos are by both looks, as `SecondLook` has it; of those whose match strength is known."""
     told = np.isfinite(photos.strength)
     statistic = look.ood_statistic(photos.heads.own_ood_score[told], photos.strength[told])
-    return tuple(np.quantile(statistic, np.linspace(0, 1, 101)).tolist())
+    return percentiles(statistic)

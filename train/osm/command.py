@@ -111,5 +111,6 @@ def main(args: argparse.Namespace) -> int:
     for index, zone in enumerate(bundle.manifest.zones, start=1):
         if zone.name != campus.bundle.manifest.zones[index - 1].name:
             print(f"zone {index}: {zone.name}")
-    print(f"{out}: has the map. {found['attribution']}; the app shows this line, as the licence asks.")
+    thanks = f" {found['attribution']}; the app shows this line, as the licence asks." if found["attribution"] else ""
+    print(f"{out}: has the map.{thanks}")
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import shlex
 import urllib.error
 import urllib.parse
@@ -45,7 +46,9 @@ def fetch(box: Box, out: Path, server: str = SERVER) -> None:
     try:
         with urllib.request.urlopen(asked, timeout=_SECONDS) as answer:
             data = answer.read(_MAX_BYTES + 1)
-    except (OSError, ValueError) as error:  # URLError and HTTPError are OSErrors
+            if len(data) <= _MAX_BYTES and answer.length:  # read() itself tells only of a chunk that broke off
+                raise http.client.IncompleteRead(data, answer.length)
+    except (OSError, ValueError, http.client.HTTPException) as error:  # URLError and HTTPError are OSErrors
         said = f"HTTP {error.code}" if isinstance(error, urllib.error.HTTPError) else reason_of(error)
         raise MapError(
             f"no answer ({said})",

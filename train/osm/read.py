@@ -35,7 +35,7 @@ class Element:
 
 @dataclass(frozen=True, eq=False)
 class Extract:
-    """The elements of a file that touch a box, how many were damaged and left out, and whom to thank for them."""
+    """The elements of a file that touch a box, how many were damaged and left out, and whom to thank ("": nobody)."""
 
     elements: tuple[Element, ...]
     broken: int
@@ -74,8 +74,10 @@ def _of_json(path: Path, box: Box) -> Extract:
         data = json.loads(path.read_text(encoding="utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise MapError(f"damaged JSON ({reason_of(error)})", path=path, remedy="download it again") from error
-    if isinstance(data.get("remark"), str) and not data.get("elements"):
-        raise MapError(f"Overpass answered with an error ({data['remark'][:120]})", path=path, remedy="ask it again")
+    remark = data.get("remark")
+    # A server that runs out of time or memory tells so after what it had found: half a map, in silence.
+    if isinstance(remark, str) and ("runtime error" in remark or not data.get("elements")):
+        raise MapError(f"Overpass answered with an error ({remark[:120]})", path=path, remedy="ask it again")
     if isinstance(data.get("elements"), list):
         with tempfile.TemporaryDirectory() as folder:
             pbf = Path(folder) / "extract.osm.pbf"
@@ -94,8 +96,11 @@ def _of_json(path: Path, box: Box) -> Extract:
 
 
 def _of_geojson(data: dict[str, Any], box: Box) -> Extract:
-    """Features whose properties are tags, as overpass-turbo and osmtogeojson write them, or hold `tags`."""
-    elements, broken = [], 0
+    """Features whose properties are tags, as overpass-turbo and osmtogeojson write them, or hold `tags`.
+
+    Where the file thanks nobody, OpenStreetMap is thanked if it carries its ids or keys.
+    """
+    elements, broken, of_osm = [], 0, False
     for feature in data["features"]:
         try:
             properties = feature["properties"] or {}
@@ -105,10 +110,12 @@ def _of_geojson(data: dict[str, Any], box: Box) -> Extract:
         except (KeyError, TypeError, ValueError, AttributeError, IndexError, shapely.errors.ShapelyError):
             broken += 1
             continue
+        of_osm = of_osm or "@id" in properties or not tags.keys().isdisjoint(KEYS)
         if _touches(geometry, box):
             elements.append(Element(tags, geometry))
     given = data.get("attribution")
-    return Extract(tuple(elements), broken, given if isinstance(given, str) and given else OSM_ATTRIBUTION)
+    thanks = OSM_ATTRIBUTION if of_osm else ""
+    return Extract(tuple(elements), broken, given if isinstance(given, str) and given else thanks)
 
 
 def _of_osm(path: Path, format: str, box: Box, attribution: str, named: Path | None = None) -> Extract:

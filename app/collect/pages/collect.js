@@ -1,13 +1,14 @@
 // Collect: where next, four photos turning, each stored on the phone first and sent when the server can be reached. A bad GPS
 // never stands in the way: a tap on the map places the next photos, and any photo can be placed later.
-const words = JSON.parse(document.getElementById("words").textContent);
-const find = (id) => document.getElementById(id);
-const say = (key, blanks = {}) => words[key].replace(/\{(\w+)\}/g, (_, name) => blanks[name]);
-const STOP = 4, NEAR_M = 15, WIDE_M = 30, MAX_SIDE_PX = 1600, QUALITY = 0.9, HOLD_MS = 60000, RETRY_MS = 15000, TURN_DEG = 45;
+// `page.js` and what else the page names stand before this file.
+const { stop_photos: STOP, near_m: NEAR_M } = words, WIDE_M = 30, HOLD_MS = 60000, RETRY_MS = 15000, TURN_DEG = 45;
 
-let plan = null, map = null, records = [], byHand = null, placing = null, held = null, stream = null, chosen = null;
+let plan = null, map = null, records = [], placing = null, held = null, stream = null, chosen = null;
+let planTrouble = "", loading = null, opening = false;
+let byHand = null; // { at: where the map was tapped, fix: where the GPS was then }
 let stop = { count: 0, at: null, headings: [] }; // of the place where one stands
-const senses = new Senses(() => schedule());
+let former = { stop, byHand }; // before the last photo
+const senses = new Senses(() => { leave(); schedule(); });
 const queue = new Queue(() => refresh());
 
 const metres = (one, other) => Math.hypot(one[0] - other[0], one[1] - other[1]);
@@ -18,11 +19,20 @@ const apart = (one, other) => Math.abs(((one - other + 540) % 360) - 180);
 // Where the next photo is: a tap comes before the GPS.
 function here() {
   if (byHand && map) {
-    const [lat, lon] = map.toLatLon(byHand);
+    const [lat, lon] = map.toLatLon(byHand.at);
     return { lat, lon, error_m: null, source: "tap" };
   }
   const fix = senses.fix();
   return fix ? { lat: fix.lat, lon: fix.lon, error_m: fix.error_m, source: "gps" } : { lat: null, lon: null, error_m: null, source: "none" };
+}
+
+// A tap holds while one stands there: a GPS that moves on by more than its own error says that one walked away.
+function leave() {
+  const fix = senses.fix();
+  if (!byHand || !fix) return;
+  byHand.fix ??= fix;
+  const [now, then] = [fix, byHand.fix].map(({ lat, lon }) => map.toLocal(lat, lon));
+  if (metres(now, then) > Math.max(NEAR_M, fix.error_m + byHand.fix.error_m)) byHand = null;
 }
 
 function hereLocal() {
@@ -36,8 +46,15 @@ function schedule() {
   due ||= setTimeout(() => { due = 0; draw(); }, 200);
 }
 
-function placedNear(at) {
-  return records.filter(({ about }) => about.lat != null && metres(map.toLocal(about.lat, about.lon), at) <= NEAR_M).length;
+function lightOf({ time_utc }) {
+  const time = Date.parse(time_utc);
+  return plan.nights.some(([begin, end]) => time >= begin && time < end) ? "night" : "day";
+}
+
+// Photos of the light that is wanted; of any where none is.
+function placedNear({ at, light }) {
+  return records.filter(({ about }) => about.lat != null && (!light || lightOf(about) === light)
+    && metres(map.toLocal(about.lat, about.lon), at) <= NEAR_M).length;
 }
 
 function draw() {
@@ -49,7 +66,7 @@ function draw() {
   const facing = senses.heading == null ? "" : `, ${say("facing", { direction: direction(senses.heading) })}`;
   find("turn").textContent = stop.count >= STOP ? words.stop_done : say("turn", { count: stop.count }) + facing;
   if (!map) return;
-  const open = plan.targets.map((target, index) => ({ ...target, index })).filter((target) => placedNear(target.at) < STOP);
+  const open = plan.targets.map((target, index) => ({ ...target, index })).filter((target) => placedNear(target) < STOP);
   const next = open.find(({ index }) => index === chosen)
     ?? (at ? open.reduce((best, one) => (!best || metres(one.at, at) < metres(best.at, at) ? one : best), null) : open[0]);
   const called = ({ place, light }) => (light ? say(`by_${light}`, { place: place[words.lang] }) : place[words.lang]);
@@ -74,7 +91,8 @@ async function refresh() {
   const sent = records.filter(({ state }) => state === "sent").length;
   const unplaced = records.filter(({ about }) => about.lat == null).length;
   find("counts").textContent = [say("waiting", { count: waiting }), say("sent", { count: sent }), ...(unplaced ? [say("unplaced", { count: unplaced })] : [])].join(" · ");
-  notice(queue.trouble && records.some((one) => one.state === "waiting" || one.placeDue) ? words[queue.trouble] : "");
+  const waits = queue.trouble && records.some((one) => one.state === "waiting" || one.placeDue);
+  notice(waits ? say(queue.trouble, { reason: queue.reason }) : planTrouble);
   const shown = records.filter((one) => one.state !== "sent" || one.about.lat == null || one.placeDue).reverse();
   list(shown);
   schedule();
@@ -92,31 +110,19 @@ function looks({ id, state, reason, about }) {
   return JSON.stringify([id, state, reason, about.source, id === placing]);
 }
 
-function notice(text) {
-  find("notice").textContent = text;
-  find("notice").hidden = !text;
-}
-
 function entry(record) {
   const item = document.createElement("li"), picture = new Image(), told = document.createElement("p"), row = document.createElement("div");
   item.className = record.id === placing ? "chosen" : "";
   item.dataset.looks = looks(record);
   picture.src = record.thumb;
   picture.alt = new Date(record.taken).toLocaleTimeString(words.lang);
-  told.textContent = record.state === "refused" ? say("refused", { reason: record.reason })
+  told.textContent = record.state === "refused" ? say("refused", { reason: words.reasons[record.kind] ?? record.reason })
     : [picture.alt, words[`source_${record.about.source}`]].join(" · ");
   row.className = "row";
   row.append(button(words.place, () => beginPlacing(record.id)));
   if (record.state !== "sent") row.append(button(words.delete, () => queue.remove(record.id)));
   item.append(picture, told, row);
   return item;
-}
-
-function button(text, work) {
-  const made = document.createElement("button");
-  made.textContent = text;
-  made.onclick = work;
-  return made;
 }
 
 function beginPlacing(id) {
@@ -128,7 +134,7 @@ function beginPlacing(id) {
 
 async function tapped(at) {
   if (!placing) {
-    byHand = at;
+    byHand = { at, fix: senses.fix() };
     return draw();
   }
   const [lat, lon] = map.toLatLon(at), id = placing;
@@ -138,17 +144,21 @@ async function tapped(at) {
 }
 
 // A picture becomes a JPEG of a bounded size, is judged, and is on the phone's disk before anything else happens.
-async function take(picture, width, height, original = null) {
-  const at = hereLocal(), heading = senses.heading;
+// `exif` is what the camera wrote, which the new JPEG loses: the server knows by it an older photo, and where that was taken.
+async function take(picture, width, height, { original = null, exif = null } = {}) {
+  const at = hereLocal(), heading = senses.heading, before = stop;
   if (stop.count >= STOP || (stop.at && at && metres(stop.at, at) > NEAR_M)) stop = { count: 0, at: null, headings: [] };
   const faults = picture ? senses.faultsOf(picture, width, height) : [];
   const again = heading != null && stop.headings.some((other) => apart(other, heading) < TURN_DEG);
   const record = {
     id: crypto.randomUUID(),
     taken: Date.now(),
-    blob: original ?? (await shrunk(picture, width, height, MAX_SIDE_PX, QUALITY)),
-    thumb: picture ? await asUrl(await shrunk(picture, width, height, 240, 0.7)) : "",
-    about: { ...here(), time_utc: new Date().toISOString(), heading_deg: heading, who: find("who").value.trim() },
+    blob: original ?? (await asJpeg(shrunk(picture, width, height, MAX_SIDE_PX))),
+    thumb: picture ? shrunk(picture, width, height, 240).toDataURL("image/jpeg", 0.7) : "",
+    about: {
+      ...here(), time_utc: new Date().toISOString(), utc_offset_min: -new Date().getTimezoneOffset(), heading_deg: heading,
+      who: find("who").value.trim(), exif,
+    },
     state: "waiting",
     hold: faults.length ? Date.now() + HOLD_MS : 0,
     server: null,
@@ -161,11 +171,12 @@ async function take(picture, width, height, original = null) {
     return warn(words.no_store); // a full disk, a private window
   }
   navigator.storage?.persist?.();
+  former = { stop: before, byHand: null };
   stop = { count: stop.count + 1, at: stop.at ?? at, headings: heading == null ? stop.headings : [...stop.headings, heading] };
   held = faults.length ? record.id : null;
   warn(faults.length ? faults.map((fault) => words[fault]).join(" · ") : again ? words.turn_more : "");
   find("choose").hidden = !held;
-  if (stop.count >= STOP) byHand = null; // the next place is another
+  if (stop.count >= STOP) [former.byHand, byHand] = [byHand, null]; // the next place is another
   draw();
   queue.send();
 }
@@ -182,24 +193,8 @@ function decided() {
   warn("");
 }
 
-async function shrunk(picture, width, height, side, quality) {
-  const scale = Math.min(1, side / Math.max(width, height));
-  const canvas = document.createElement("canvas");
-  canvas.width = Math.max(1, Math.round(width * scale));
-  canvas.height = Math.max(1, Math.round(height * scale));
-  const paper = canvas.getContext("2d");
-  paper.imageSmoothingQuality = "high";
-  paper.drawImage(picture, 0, 0, canvas.width, canvas.height);
-  return new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", quality));
-}
-
-function asUrl(blob) {
-  return new Promise((resolve, reject) => {
-    const reader = new FileReader();
-    reader.onload = () => resolve(reader.result);
-    reader.onerror = () => reject(reader.error);
-    reader.readAsDataURL(blob);
-  });
+function asJpeg(canvas) {
+  return new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", JPEG_QUALITY));
 }
 
 async function fromFile() {
@@ -208,12 +203,12 @@ async function fromFile() {
   if (!photo) return;
   let bitmap = null;
   try {
-    bitmap = await createImageBitmap(photo, { imageOrientation: "from-image" });
+    bitmap = await decoded(photo);
   } catch {
     // HEIC in a browser that cannot decode it: the server can.
   }
-  if (bitmap) await take(bitmap, bitmap.width, bitmap.height);
-  else if (/hei[cf]$/i.test(photo.type) || /\.hei[cf]$/i.test(photo.name)) await take(null, 0, 0, photo);
+  if (bitmap) await take(bitmap, bitmap.width, bitmap.height, { exif: await exifOf(photo) });
+  else if (/hei[cf]$/i.test(photo.type) || /\.hei[cf]$/i.test(photo.name)) await take(null, 0, 0, { original: photo });
   else warn(words.unreadable);
 }
 
@@ -231,27 +226,24 @@ function shownLive(on) {
 }
 
 async function openLive() {
+  if (opening) return;
   if (stream) return closeLive();
+  opening = true;
   try {
-    stream = await navigator.mediaDevices.getUserMedia({
-      audio: false, video: { facingMode: { ideal: "environment" }, width: { ideal: 4096 }, height: { ideal: 3072 } },
-    });
+    stream = await rearCamera();
     video.srcObject = stream;
     await video.play();
     shownLive(true);
   } catch {
     closeLive();
     warn(words.camera_refused);
+  } finally {
+    opening = false;
   }
 }
 
 async function snap() {
-  let bitmap = null;
-  try {
-    bitmap = await createImageBitmap(await new ImageCapture(stream.getVideoTracks()[0]).takePhoto());
-  } catch {
-    bitmap = await createImageBitmap(video);
-  }
+  const bitmap = await frameOf(stream, video);
   await take(bitmap, bitmap.width, bitmap.height);
 }
 
@@ -260,13 +252,35 @@ let busy = Promise.resolve();
 const inTurn = (work) => () => (busy = busy.then(work).catch(() => warn(words.unreadable)));
 
 async function loadPlan() {
-  const answer = await fetch("/v1/inbox-plan").catch(() => null);
-  if (!answer?.ok) return notice(words.unreachable);
-  plan = await answer.json();
+  const answer = await fetch(PLAN, { signal: AbortSignal.timeout?.(PATIENCE_MS) }).catch(() => null);
+  plan = answer?.ok ? await answer.json().catch(() => null) : null;
+  planTrouble = plan ? "" : words.unreachable;
+  if (!plan) return;
   find("campus").textContent = plan.name;
   const dark = matchMedia("(prefers-color-scheme: dark)");
-  map = new CampusMap(find("map"), plan, { dark: dark.matches, label: words.map, onTap: tapped });
+  map = new CampusMap(find("map"), plan, { dark: dark.matches, label: words.map, twoFingers: words.two_fingers, onTap: tapped });
   dark.onchange = () => map.paint(dark.matches);
+  draw();
+}
+
+// Whatever a lost connection left undone: the map where it never came, and photos that wait.
+async function again() {
+  if (!plan) await (loading ??= loadPlan().finally(() => { loading = null; }));
+  try {
+    await refresh();
+    await queue.send();
+  } catch {
+    notice(words.no_store);
+  }
+}
+
+async function takeAgain() {
+  const id = held;
+  if (!id) return;
+  decided();
+  stop = former.stop;
+  byHand ??= former.byHand;
+  await queue.remove(id);
   draw();
 }
 
@@ -278,7 +292,7 @@ async function keepPage() {
     await new Promise((resolve) => navigator.serviceWorker.addEventListener("controllerchange", resolve, { once: true }));
   }
   const files = [...document.scripts].map((one) => one.src).filter(Boolean);
-  await Promise.all([location.pathname + location.search, ...files, "/collect/page.css", "/v1/inbox-plan"].map((one) => fetch(one)));
+  await Promise.all([location.pathname + location.search, ...files, "/collect/page.css", PLAN].map((one) => fetch(one)));
   document.documentElement.dataset.kept = "yes";
 }
 
@@ -288,13 +302,14 @@ find("live").onclick = openLive;
 find("live").hidden = !navigator.mediaDevices?.getUserMedia;
 find("use-gps").onclick = () => { byHand = null; draw(); };
 find("stop-placing").onclick = () => beginPlacing(null);
-find("again").onclick = async () => { await queue.remove(held); stop.count -= 1; stop.headings.pop(); decided(); draw(); };
+find("again").onclick = takeAgain;
 find("keep").onclick = async () => { await queue.change(held, (record) => ({ ...record, hold: 0 })); decided(); queue.send(); };
 find("who").value = localStorage.getItem("campus-collect-who") ?? "";
 find("who").onchange = () => localStorage.setItem("campus-collect-who", find("who").value.trim());
 addEventListener("click", () => Senses.ask(), { once: true });
-addEventListener("online", () => queue.send());
-document.addEventListener("visibilitychange", () => document.hidden || queue.send());
-setInterval(() => queue.send(), RETRY_MS);
-loadPlan().then(() => refresh()).then(() => queue.send()).catch(() => notice(words.no_store));
+addEventListener("click", readySound);
+addEventListener("online", again);
+document.addEventListener("visibilitychange", () => document.hidden || again());
+setInterval(again, RETRY_MS);
+again();
 if (navigator.serviceWorker) keepPage().catch(() => {});

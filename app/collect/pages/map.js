@@ -1,24 +1,32 @@
-// The campus's map as an SVG in local metres. One finger or the mouse moves it, two fingers or the wheel zoom, a tap tells
-// where; on a keyboard arrows, plus and minus, and Enter for the middle. It needs no library and asks the network for nothing.
+// The campus's map as an SVG in local metres. Two fingers or the mouse move it, two fingers or the wheel zoom, a tap tells
+// where; on a keyboard arrows, plus and minus, and Enter for the middle. One finger scrolls the page, unless the style of the
+// map's place says `touch-action: none`: there it moves the map. It needs no library and asks the network for nothing.
 // `labels.js` stands before this file.
-const NAME_FONT = "700 11px system-ui, sans-serif", NAME_LINE_PX = 13, NAME_HALO_PX = 1.5;
+const NAME_FONT = "700 11px system-ui, sans-serif", NAME_LINE_PX = 13, NAME_HALO_PX = 1.5, HINT_MS = 3000;
 
 class CampusMap {
-  constructor(place, plan, { dark = false, label = "", onTap = () => {} } = {}) {
+  constructor(place, plan, { dark = false, label = "", twoFingers = "", onTap = () => {} } = {}) {
     const [west, south, east, north] = plan.box;
     this.plan = plan;
     this.onTap = onTap;
     this.svg = CampusMap.element("svg", { class: "campus-map", tabindex: 0, role: "application", "aria-label": label });
-    this.svg.style.cssText = "width:100%;height:100%;display:block;touch-action:none;user-select:none;-webkit-user-select:none";
+    this.svg.style.cssText = "width:100%;height:100%;display:block;touch-action:inherit;user-select:none;-webkit-user-select:none";
     this.world = CampusMap.element("g");
     this.marks = CampusMap.element("g");
-    this.svg.append(this.world, this.marks);
+    this.cross = CampusMap.element("g", { visibility: "hidden", style: "pointer-events:none" }); // where Enter taps
+    this.svg.append(this.world, this.marks, this.cross);
     this.thanks = document.createElement("small"); // whom the map's licence asks to name
     this.thanks.textContent = plan.thanks;
     this.thanks.style.cssText = "position:absolute;inset-inline-end:0;bottom:0;padding:0 6px;font:11px system-ui;pointer-events:none";
     this.thanks.hidden = !plan.thanks;
+    this.hint = document.createElement("p"); // what a finger that moves nothing is told
+    this.hint.textContent = twoFingers;
+    this.hint.dir = "auto";
+    this.hint.style.cssText = "position:absolute;inset:auto 0 50%;width:fit-content;max-width:90%;margin:0 auto;padding:8px 14px;"
+      + "border-radius:12px;font:600 16px system-ui;text-align:center;transform:translateY(50%);pointer-events:none";
+    this.hint.hidden = true;
     place.style.position = "relative";
-    place.replaceChildren(this.svg, this.thanks);
+    place.replaceChildren(this.svg, this.thanks, this.hint);
     this.middle = [(west + east) / 2, -(south + north) / 2];
     this.span = [east - west, north - south];
     this.zoom = 1; // times the scale at which the span fits
@@ -43,6 +51,9 @@ class CampusMap {
     this.halo = dark ? "#10141a" : "#ffffff";
     this.ink = dark ? "#eef0f4" : "#26211b";
     Object.assign(this.thanks.style, { color: this.ink, background: this.halo });
+    Object.assign(this.hint.style, { color: this.halo, background: this.ink });
+    this.cross.replaceChildren(...[[this.halo, 6], [this.ink, 2]].map(([stroke, width]) =>
+      CampusMap.element("path", { d: "M-14 0H14M0-14V14", stroke, "stroke-width": width })));
     this.blue = dark ? "#78b4ff" : "#0b57d0";
     this.world.replaceChildren(...this.plan.shapes.map(([kind, d, closed]) => {
       const colour = colours[kind] ?? colours.path;
@@ -105,6 +116,7 @@ class CampusMap {
     this.scale = fit * this.zoom; // pixels a metre
     const [wide, high] = [width / this.scale, height / this.scale];
     this.svg.setAttribute("viewBox", `${this.middle[0] - wide / 2} ${this.middle[1] - high / 2} ${wide} ${high}`);
+    this.cross.setAttribute("transform", `translate(${this.middle.join(" ")}) scale(${1 / this.scale})`);
     for (const dot of this.svg.querySelectorAll(".dot")) {
       dot.setAttribute("transform", `translate(${dot.dataset.at}) scale(${1 / this.scale})`);
     }
@@ -158,14 +170,35 @@ class CampusMap {
     this.look();
   }
 
+  // Whether a finger by itself is the page's.
+  scrollsPage({ pointerType }) {
+    return pointerType !== "mouse" && getComputedStyle(this.svg).touchAction !== "none";
+  }
+
+  askForTwoFingers() {
+    clearTimeout(this.hinting);
+    this.hint.hidden = false;
+    this.hinting = setTimeout(() => { this.hint.hidden = true; }, HINT_MS);
+  }
+
   listen() {
+    this.listenToPointers();
+    this.svg.onwheel = (event) => {
+      event.preventDefault();
+      this.zoomBy(Math.exp(-event.deltaY / 400), this.at(event));
+    };
+    this.listenToKeys();
+  }
+
+  listenToPointers() {
     const down = new Map();
-    let moved = false, apart = 0;
+    let moved = false, two = false, apart = 0;
     const svg = this.svg;
     svg.onpointerdown = (event) => {
       svg.setPointerCapture(event.pointerId);
-      if (!down.size) moved = false;
+      if (!down.size) moved = two = false;
       down.set(event.pointerId, event);
+      two ||= down.size > 1;
       apart = 0;
     };
     svg.onpointermove = (event) => {
@@ -174,8 +207,9 @@ class CampusMap {
       const [dx, dy] = [event.clientX - last.clientX, event.clientY - last.clientY];
       if (!moved && Math.hypot(dx, dy) < 8 && down.size === 1) return;
       moved = true;
-      this.middle = [this.middle[0] - dx / this.scale / down.size, this.middle[1] - dy / this.scale / down.size];
       down.set(event.pointerId, event);
+      if (down.size === 1 && this.scrollsPage(event)) return two || this.askForTwoFingers();
+      this.middle = [this.middle[0] - dx / this.scale / down.size, this.middle[1] - dy / this.scale / down.size];
       if (down.size === 2) {
         const [one, other] = [...down.values()];
         const now = Math.hypot(one.clientX - other.clientX, one.clientY - other.clientY);
@@ -185,18 +219,24 @@ class CampusMap {
       this.look();
     };
     svg.onpointerup = (event) => {
-      if (!down.delete(event.pointerId) || moved || down.size) return;
+      if (!down.delete(event.pointerId) || moved || two || down.size) return;
       const mark = svg.getRootNode().elementFromPoint(event.clientX, event.clientY)?.closest(".mark");
       if (mark?.tapped) return mark.tapped();
       const [x, y] = this.at(event);
       this.onTap([x, -y]);
     };
     svg.onpointercancel = (event) => down.delete(event.pointerId);
-    svg.onwheel = (event) => {
-      event.preventDefault();
-      this.zoomBy(Math.exp(-event.deltaY / 400), this.at(event));
-    };
+    // With two fingers the browser would scroll as with one.
+    const keep = (event) => event.targetTouches.length > 1 && event.cancelable && event.preventDefault();
+    svg.addEventListener("touchmove", keep, { passive: false });
+  }
+
+  listenToKeys() {
+    const svg = this.svg;
+    const aim = () => this.cross.setAttribute("visibility", svg.matches(":focus-visible") ? "visible" : "hidden");
+    svg.onfocus = svg.onblur = aim;
     svg.onkeydown = (event) => {
+      aim();
       const step = 40 / this.scale;
       const moves = { ArrowLeft: [-step, 0], ArrowRight: [step, 0], ArrowUp: [0, -step], ArrowDown: [0, step] };
       if (moves[event.key]) this.middle = this.middle.map((value, axis) => value + moves[event.key][axis]);

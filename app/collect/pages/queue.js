@@ -1,19 +1,25 @@
 // The phone's own queue of photos, in IndexedDB: what is in it outlives a reload, a closed page and a lost connection, and
 // leaves it only once the server said that it has the photo. The server knows a photo by its hash, so none comes twice.
 //
-// A record: { id, taken, blob, thumb, about, state: "waiting" | "sent" | "refused", hold, server, placeDue, reason }.
+// A record: { id, taken, blob, thumb, about, state: "waiting" | "sent" | "refused", hold, server, placeDue, reason, kind }.
+// That of a correction has `corrects` too, a name for the tap, until the app's log has noted what became of it; its id is the
+// key of the log's line, so a second tap takes the place of the first.
+const PATIENCE_MS = 60000, LEAST_BYTES_PER_MS = 5; // a network that takes a photo more slowly is as good as none
 const OF_THE_PHOTO = [400, 413, 415, 422];
 
 class Queue {
-  constructor(changed) {
+  constructor(changed = () => {}) {
     this.changed = changed;
-    this.trouble = ""; // "", "offline", "locked" or "full"
+    this.trouble = ""; // "", "offline", "locked", "full" or "failing"
+    this.reason = ""; // the server's own word for it
+    this.failures = new Map(); // how often the server failed at a record, by its id
     this.opened = new Promise((resolve, reject) => {
       const asked = indexedDB.open("campus-collect", 1);
       asked.onupgradeneeded = () => asked.result.createObjectStore("photos", { keyPath: "id" });
       asked.onsuccess = () => resolve(asked.result);
       asked.onerror = () => reject(asked.error);
     });
+    this.opened.catch(() => {}); // whoever asks the queue is told
   }
 
   // One transaction; resolves once it is on the disk.
@@ -67,11 +73,14 @@ class Queue {
   }
 
   async sendAll() {
-    const now = Date.now();
-    for (const record of await this.all()) {
+    const now = Date.now(), failures = ({ id }) => this.failures.get(id) ?? 0;
+    // What the server failed at goes last, so that one photo alone holds up no other.
+    for (const record of (await this.all()).sort((one, other) => failures(one) - failures(other))) {
       const due = record.state === "waiting" && !(record.hold > now);
       if (!due && !record.placeDue) continue;
       if (!(await this.tell(record))) break;
+      const moved = (await this.all()).find(({ id, placeDue }) => id === record.id && placeDue);
+      if (moved && moved.state === "sent" && !(await this.tell(moved))) break;
     }
     await this.forget();
     await this.changed();
@@ -81,7 +90,8 @@ class Queue {
   async tell(record) {
     let answer, said = {};
     try {
-      answer = await fetch(record.state === "waiting" ? "/v1/inbox" : `/v1/inbox/${record.server}`, this.asked(record));
+      const signal = AbortSignal.timeout?.(PATIENCE_MS + (record.blob?.size ?? 0) / LEAST_BYTES_PER_MS);
+      answer = await fetch(record.state === "waiting" ? "/v1/inbox" : `/v1/inbox/${record.server}`, { ...this.asked(record), signal });
       said = await answer.json().catch(() => ({}));
     } catch {
       this.trouble = "offline";
@@ -94,16 +104,20 @@ class Queue {
     // Only what is wrong with the photo itself stays so: a server without an inbox may have one again.
     const refused = !answer.ok && (record.state !== "waiting" || OF_THE_PHOTO.includes(answer.status));
     if (answer.status >= 500 || answer.status === 429 || answer.status === 408 || (!answer.ok && !refused)) {
-      this.trouble = answer.status === 507 ? "full" : "offline";
+      this.trouble = answer.status === 507 ? "full" : answer.status >= 500 || answer.status === 429 ? "failing" : "offline";
+      this.reason = reasonOf(said) ?? String(answer.status);
+      this.failures.set(record.id, (this.failures.get(record.id) ?? 0) + 1);
       return false;
     }
     this.trouble = "";
     await this.change(record.id, (kept) => {
-      if (!answer.ok) return record.state === "sent" ? { ...kept, placeDue: false } : { ...kept, state: "refused", reason: said.detail ?? "" };
-      const moved = kept.about.lat !== record.about.lat || kept.about.lon !== record.about.lon;
-      const own = kept.about.lat == null && said.lat != null; // the photo's own EXIF knew its place
-      const about = own ? { ...kept.about, lat: said.lat, lon: said.lon, source: said.source } : kept.about;
-      return { ...kept, about, state: "sent", blob: null, server: said.id, placeDue: moved };
+      if (!answer.ok) return record.state === "sent" ? { ...kept, placeDue: false } : { ...kept, state: "refused", reason: said.detail ?? "", kind: said.kind };
+      // By what the server holds, not by what was sent: of a photo that it has already it keeps the former place.
+      // What was reviewed stays so.
+      const moved = !said.review && kept.about.source === "tap" && (kept.about.lat !== said.lat || kept.about.lon !== said.lon);
+      // The photo's own EXIF may know its place, or that it is an older photo, taken elsewhere.
+      const { lat, lon, error_m, source } = kept.about.source === "tap" ? kept.about : said, time_utc = said.time_utc ?? kept.about.time_utc;
+      return { ...kept, about: { ...kept.about, lat, lon, error_m, source, time_utc, exif: null }, state: "sent", blob: null, server: said.id, placeDue: moved, reviewed: !!said.review };
     });
     return true;
   }

@@ -1,7 +1,4 @@
 // Review: what the inbox holds, on the map and as pictures; accept, move, reject. Each decision is the server's before it is shown.
-const words = JSON.parse(document.getElementById("words").textContent);
-const find = (id) => document.getElementById(id);
-const say = (key, blanks = {}) => words[key].replace(/\{(\w+)\}/g, (_, name) => blanks[name]);
 const STATES = { "": "to_review", accepted: "accepted", rejected: "rejected" };
 let map = null, photos = [], state = "", moving = null, chosen = null;
 
@@ -14,20 +11,30 @@ async function ask(path, body = null) {
   } catch {
     // not reached, or the lock's page
   }
-  notice(answer?.ok ? "" : said.detail ?? words.unreachable);
+  notice(answer?.ok ? "" : reasonOf(said) ?? words.unreachable);
   return answer?.ok ? said : null;
 }
 
-function notice(text) {
-  find("notice").textContent = text;
-  find("notice").hidden = !text;
+async function tell(id, body) {
+  const changed = await ask(`/v1/inbox/${id}`, body);
+  if (changed) photos = photos.map((one) => (one.id === id ? changed : one));
+  return changed;
 }
 
 async function decide(id, body) {
-  const changed = await ask(`/v1/inbox/${id}`, body);
-  if (changed) photos = photos.map((one) => (one.id === id ? changed : one));
+  await tell(id, body);
   draw();
-  return changed;
+}
+
+// One that is decided meanwhile stays as it was decided.
+async function acceptAll(ids) {
+  find("all").disabled = true;
+  for (const id of ids) {
+    const open = photos.some((one) => one.id === id && one.review === "");
+    if (open && !(await tell(id, { review: "accepted" }))) break;
+  }
+  find("all").disabled = false;
+  draw();
 }
 
 function draw() {
@@ -40,13 +47,12 @@ function draw() {
   const shown = photos.filter(({ review }) => review === state), placed = shown.filter(({ lat }) => lat != null);
   find("all").hidden = state !== "" || placed.length < 2;
   find("all").textContent = say("accept_all", { count: placed.length });
-  find("all").onclick = async () => {
-    for (const { id } of placed) if (!(await decide(id, { review: "accepted" }))) break;
-  };
+  find("all").onclick = () => acceptAll(placed.map(({ id }) => id));
   // The keyboard stays where it was: on the photo that takes the decided one's place.
-  const list = find("photos"), at = [...list.children].indexOf(document.activeElement?.closest("#photos > li"));
+  const list = find("photos"), active = document.activeElement, at = [...list.children].indexOf(active?.closest("#photos > li"));
+  const part = active?.matches(".picture") ? ".picture" : ".row button:enabled";
   list.replaceChildren(...shown.map((one, index) => entry(one, index + 1)));
-  if (at >= 0 && shown.length) list.children[Math.min(at, shown.length - 1)].querySelector("button:enabled").focus({ preventScroll: true });
+  if (at >= 0 && shown.length) list.children[Math.min(at, shown.length - 1)].querySelector(part).focus({ preventScroll: true });
   if (!shown.length) list.append(Object.assign(document.createElement("p"), { textContent: words.nothing }));
   find("placing").hidden = !moving;
   map?.show(shown.map((one, index) => ({ ...one, text: String(index + 1) })).filter(({ lat }) => lat != null).map((one) => ({
@@ -69,17 +75,19 @@ function entry(one, number) {
   picture.src = `/v1/inbox/${one.id}/thumbnail`;
   picture.alt = say("number", { number });
   picture.loading = "lazy";
-  picture.onclick = () => choose(one.id);
+  const look = button("", () => choose(one.id));
+  look.className = "picture";
+  look.append(picture);
   told.textContent = [
     `${number}`, one.who || words.someone, one.time_utc ? new Date(one.time_utc).toLocaleString(words.lang, { dateStyle: "short", timeStyle: "short" }) : "",
-    words[`source_${one.source}`] + (one.error_m ? ` ± ${Math.round(one.error_m)} m` : ""), corrected(one),
+    words[`source_${one.source}`] + (one.error_m >= 0.5 ? ` ± ${say("distance", { value: Math.round(one.error_m) })}` : ""), corrected(one),
   ].filter(Boolean).join(" · ");
   row.className = "row";
   if (state === "") row.append(button(words.accept, () => decide(one.id, { review: "accepted" }), one.lat == null));
   row.append(button(words.move, () => { moving = chosen = one.id; draw(); find("map").scrollIntoView({ block: "start" }); }));
   if (state === "") row.append(button(words.reject, () => decide(one.id, { review: "rejected" })));
   else row.append(button(words.undo, () => decide(one.id, { review: "" })));
-  item.append(picture, told, row);
+  item.append(look, told, row);
   return item;
 }
 
@@ -90,14 +98,6 @@ function corrected({ fix, lat, lon }) {
   return say("corrected", { metres: Math.round(Math.hypot(one[0] - other[0], one[1] - other[1])) });
 }
 
-function button(text, work, off = false) {
-  const made = document.createElement("button");
-  made.textContent = text;
-  made.onclick = work;
-  made.disabled = off;
-  return made;
-}
-
 async function move(at) {
   if (!moving) return;
   const [lat, lon] = map.toLatLon(at), id = moving;
@@ -106,14 +106,15 @@ async function move(at) {
 }
 
 async function open() {
-  const plan = await ask("/v1/inbox-plan"), inbox = plan && (await ask("/v1/inbox"));
+  const plan = await ask(PLAN), inbox = plan && (await ask("/v1/inbox"));
   if (!inbox) return;
   photos = inbox.photos;
   find("campus").textContent = plan.name;
   const gigabytes = (bytes) => (bytes / 1e9).toFixed(bytes < 1e8 ? 2 : 1);
-  find("held").textContent = say("held", { held: gigabytes(inbox.held_bytes), most: gigabytes(inbox.most_bytes) });
+  const held = say("held", { held: gigabytes(inbox.held_bytes), most: gigabytes(inbox.most_bytes) });
+  find("held").textContent = [held, ...(inbox.damaged ? [say("unreadable_held", { count: inbox.damaged })] : [])].join(" · ");
   const dark = matchMedia("(prefers-color-scheme: dark)");
-  map = new CampusMap(find("map"), plan, { dark: dark.matches, label: words.map, onTap: move });
+  map = new CampusMap(find("map"), plan, { dark: dark.matches, label: words.map, twoFingers: words.two_fingers, onTap: move });
   dark.onchange = () => map.paint(dark.matches);
   draw();
 }

@@ -1,6 +1,7 @@
 // What the phone senses while photos are collected: where it is, where its camera looks, how it is held; and how dark or
 // blurred a picture is.
 const FRESH_MS = 30000; // an older position is of another place
+const MOST_ERROR_M = 100000; // the server's own bound
 const DARK = 30, BLURRED = 0.1, TILTED_DEG = 25;
 
 class Senses {
@@ -13,7 +14,7 @@ class Senses {
     if (!this.refused) {
       navigator.geolocation.watchPosition(
         ({ coords, timestamp }) => {
-          this.position = { lat: coords.latitude, lon: coords.longitude, error_m: coords.accuracy, at: timestamp };
+          this.position = { lat: coords.latitude, lon: coords.longitude, error_m: Math.min(coords.accuracy, MOST_ERROR_M), at: timestamp };
           this.refused = false;
           changed();
         },
@@ -46,9 +47,15 @@ class Senses {
     this.tilt = (Math.asin(-Math.cos(b) * Math.cos(c)) * 180) / Math.PI;
     const east = -Math.cos(a) * Math.sin(c) - Math.sin(a) * Math.sin(b) * Math.cos(c);
     const north = -Math.sin(a) * Math.sin(c) + Math.cos(a) * Math.sin(b) * Math.cos(c);
-    if (webkitCompassHeading != null) this.heading = webkitCompassHeading % 360;
-    else if (absolute && alpha != null) this.heading = ((Math.atan2(east, north) * 180) / Math.PI + 360) % 360;
+    // An iPhone tells where its upper edge points: on its side that is not where its camera looks. Below 0: unknown.
+    const onItsSide = screen.orientation?.angle ?? window.orientation ?? 0;
+    if (webkitCompassHeading != null) this.look(webkitCompassHeading < 0 ? NaN : webkitCompassHeading + onItsSide);
+    else if (absolute && alpha != null) this.look((Math.atan2(east, north) * 180) / Math.PI);
     this.changed();
+  }
+
+  look(heading) {
+    this.heading = Number.isFinite(heading) ? ((heading % 360) + 360) % 360 : null;
   }
 
   // What is wrong with a picture: "dark" by its mean grey, "blurred" by the variance of its Laplacian as a share of that of
@@ -93,18 +100,25 @@ class Senses {
   }
 }
 
-// A short tone and a shake: eyes are on the campus.
-function alarm() {
-  navigator.vibrate?.([120, 60, 120]);
+// iPhones sound only what a tap began, and pause it while their camera is open: each tap begins it, or goes on with it.
+let sound = null;
+function readySound() {
   try {
-    const sound = new AudioContext(), tone = sound.createOscillator(), soft = sound.createGain();
-    soft.gain.value = 0.15;
-    tone.frequency.value = 330;
-    tone.connect(soft).connect(sound.destination);
-    tone.start();
-    tone.stop(sound.currentTime + 0.2);
-    tone.onended = () => sound.close();
+    sound ??= new AudioContext();
+    sound.resume().catch(() => {});
   } catch {
     // no sound on this phone
   }
+}
+
+// A short tone and a shake: eyes are on the campus.
+function alarm() {
+  navigator.vibrate?.([120, 60, 120]);
+  if (!sound) return;
+  const tone = sound.createOscillator(), soft = sound.createGain();
+  soft.gain.value = 0.15;
+  tone.frequency.value = 330;
+  tone.connect(soft).connect(sound.destination);
+  tone.start();
+  tone.stop(sound.currentTime + 0.2);
 }

@@ -6,12 +6,15 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Annotated, Any, Protocol
 
-from fastapi import FastAPI, Query, Request
+from fastapi import Depends, FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.security import HTTPBearer
 from fastapi_offline import FastAPIOffline
 from pydantic import AwareDatetime
+from pydantic.json_schema import models_json_schema
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
@@ -22,7 +25,14 @@ from app.collect.routes import inbox_routes
 from app.gate import BusyError, Gate
 from app.serve.api import geopose, metrics, problems
 from app.serve.api.bodies import Asked, photos_of
-from app.serve.api.documents import CampusDocument, FixDocument, ProblemDocument
+from app.serve.api.documents import (
+    CampusDocument,
+    FixDocument,
+    GeoPoseAnswer,
+    GeoPoseDocument,
+    GeoPoseRequest,
+    ProblemDocument,
+)
 from app.serve.api.problems import Problem, problem_response
 from app.serve.api.walks import LEFT_ALONE_S, TooManyWalks, Walks
 from core.campus.bundle import Bundle
@@ -39,27 +49,46 @@ _PARTS = {
         "properties": {"photo": {"type": "array", "items": {"type": "string", "format": "binary"}, "maxItems": 16}},
     }
 }
-_PHOTOS = {
+_PHOTOS: dict[str, Any] = {
     "required": True,
     "content": {
         **dict.fromkeys(("image/jpeg", "image/heic", "image/png", "image/webp"), _BINARY),
         "multipart/form-data": _PARTS,
     },
 }
-_PROBLEMS: dict[int | str, dict[str, Any]] = {
-    status: {
-        "description": meaning,
-        "content": {problems.MEDIA_TYPE: {"schema": ProblemDocument.model_json_schema()}},
-    }
-    for status, meaning in {
+_DESCRIBED = "#/components/schemas/{model}"
+
+
+def _problems(meanings: dict[int, str]) -> dict[int | str, dict[str, Any]]:
+    content = {problems.MEDIA_TYPE: {"schema": ProblemDocument.model_json_schema()}}
+    return {status: {"description": meaning, "content": content} for status, meaning in meanings.items()}
+
+
+_LOCKED = _problems({401: "The access key is missing or wrong.", 403: "A page of another site asked."})
+_PROBLEMS = _LOCKED | _problems(
+    {
         400: "The body is damaged.",
         409: "The photo is older than the walk's last.",
         413: "The body is too large.",
         415: "The content type is not taken.",
         422: "A photo cannot be read.",
         429: "All turns are taken; Retry-After says when to ask again.",
-        503: "A process was lost; ask again.",
-    }.items()
+        503: "A process was lost: Retry-After says when to ask again. Without it: what must be mended first.",
+    }
+)
+_GEOPOSE_REQUESTS = {
+    "required": True,
+    "content": _PHOTOS["content"]
+    | {"application/json": {"schema": {"$ref": _DESCRIBED.format(model="GeoPoseRequest")}}},
+}
+_GEOPOSES: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The pose of a photo; the protocol's answer to its request.",
+        "content": {
+            geopose.MEDIA_TYPE: {"schema": {"$ref": _DESCRIBED.format(model="GeoPoseDocument")}},
+            "application/json": {"schema": {"$ref": _DESCRIBED.format(model="GeoPoseAnswer")}},
+        },
+    }
 }
 
 
@@ -77,18 +106,23 @@ class Service:
 
     async def locate(self, asked: Asked) -> Fix:
         """The fix of a request's photos. Raises Problem: 422, 429 or 503."""
-        return await self._answered(lambda: self.workers.locate(asked.photos), len(asked.photos))
+
+        def work() -> Fix:
+            with self.gate.turn():
+                return self.workers.locate(asked.photos)
+
+        return await self._answered(work, len(asked.photos))
 
     async def walk(self, name: str, photo: bytes, time_utc: datetime | None) -> Fix:
         """The fix of a walk after its next photo. Raises Problem: 409, 422 or 429."""
         time_s = None if time_utc is None else time_utc.timestamp()
-        return await self._answered(lambda: self.walks.add(name, photo, time_s), 1)
+        return await self._answered(lambda: self.walks.add(name, photo, time_s, self.gate.turn), 1)
 
     async def _answered(self, work: Callable[[], Fix], photos: int) -> Fix:
         started = time.perf_counter()
         try:
             with self.metrics.locating.track_inprogress():
-                fix = await run_in_threadpool(self._in_turn, work)
+                fix = await run_in_threadpool(work)
         except BusyError as error:
             headers = {"Retry-After": str(RETRY_AFTER_S)}
             raise Problem(429, f"{error.waiting} photos are waiting: ask again later", headers) from error
@@ -106,10 +140,6 @@ class Service:
         self.metrics.photos.inc(photos)
         self.metrics.refused.inc(fix.refused)
         return fix
-
-    def _in_turn(self, work: Callable[[], Fix]) -> Fix:
-        with self.gate.turn():
-            return work()
 
 
 class _Counting:
@@ -135,12 +165,14 @@ def api_app(bundle: Bundle, service: Service, inbox: Inbox | None = None) -> Fas
         version="1",
         description="A photo of a place on campus in; position, error radius and zone out.",
         redoc_url=None,
+        # For the description alone: whoever mounts it looks at the key.
+        dependencies=[Depends(HTTPBearer(auto_error=False, description="the access key, with which the address ends"))],
     )
     _add_routes(api, bundle, service)
     if inbox is not None:
-        api.include_router(inbox_routes(inbox, bundle))
+        api.include_router(inbox_routes(inbox, bundle), responses=_LOCKED)
     _say_problems(api)
-
+    _describe(api)
     api.add_middleware(_Counting, service.metrics)
     return api
 
@@ -168,14 +200,14 @@ def _add_routes(api: FastAPI, bundle: Bundle, service: Service) -> None:
             raise Problem(422, "a walk takes one photo at a time")
         return FixDocument.of(await service.walk(session, asked.photos[0], time))
 
-    @api.delete("/v1/walk", responses={404: _PROBLEMS[400] | {"description": "There is no such walk."}})
+    @api.delete("/v1/walk", responses=_LOCKED | _problems({404: "There is no such walk."}))
     async def end_walk(session: Annotated[str, Query(max_length=100)]) -> dict[str, str]:
         """End a walk."""
         if not service.walks.end(session):
             raise Problem(404, "there is no such walk")
         return {"status": "ended"}
 
-    @api.post("/v1/geopose", responses=_PROBLEMS, openapi_extra={"requestBody": _PHOTOS})
+    @api.post("/v1/geopose", responses=_PROBLEMS | _GEOPOSES, openapi_extra={"requestBody": _GEOPOSE_REQUESTS})
     async def geo_pose(
         request: Request,
         h: Annotated[float, Query(ge=-1000, le=10000, description="metres above the ellipsoid")] = 0.0,
@@ -189,12 +221,12 @@ def _add_routes(api: FastAPI, bundle: Bundle, service: Service) -> None:
             return JSONResponse(geopose.protocol_answer(fix, h, asked.protocol_id, datetime.now(timezone.utc)))
         return JSONResponse(geopose.basic_quaternion(fix, h), media_type=geopose.MEDIA_TYPE)
 
-    @api.get("/v1/campus")
+    @api.get("/v1/campus", responses=_LOCKED)
     async def the_campus() -> CampusDocument:
         """The public part of the campus's manifest."""
         return campus
 
-    @api.get("/metrics", response_class=Response)
+    @api.get("/metrics", response_class=Response, responses=_LOCKED)
     async def the_metrics() -> Response:
         """Counters for Prometheus."""
         return Response(service.metrics.text(), media_type=metrics.MEDIA_TYPE)
@@ -205,12 +237,21 @@ def _add_routes(api: FastAPI, bundle: Bundle, service: Service) -> None:
         return {"status": "ok"}
 
 
+def _describe(api: FastAPI) -> None:
+    """Add to the description what the routes' own types do not tell: the GeoPose documents, and what needs no key."""
+    models = (GeoPoseRequest, GeoPoseDocument, GeoPoseAnswer)
+    _, found = models_json_schema([(model, "validation") for model in models], ref_template=_DESCRIBED)
+    document = api.openapi()  # made once and kept
+    document["components"].setdefault("schemas", {}).update(found["$defs"])
+    document["paths"]["/healthz"]["get"]["security"] = []
+
+
 def _say_problems(api: FastAPI) -> None:
     """Every error leaves as a problem document, the framework's own too."""
 
     @api.exception_handler(Problem)
     async def ours(_: Request, problem: Problem) -> Response:
-        return problem_response(problem.status, problem.detail, problem.headers)
+        return problem_response(problem.status, problem.detail, problem.headers, problem.kind)
 
     @api.exception_handler(Exception)  # the server logs it as well
     async def a_fault(_: Request, __: Exception) -> Response:
@@ -218,7 +259,8 @@ def _say_problems(api: FastAPI) -> None:
 
     @api.exception_handler(CampusError)
     async def campus(_: Request, error: CampusError) -> Response:
-        return problem_response(503, str(error))
+        # Asking again mends nothing, so there is no Retry-After; where the file lies is the server's own affair.
+        return problem_response(503, str(error.replace(path=Path(error.path).name)))
 
     @api.exception_handler(HTTPException)
     async def framework(_: Request, error: HTTPException) -> Response:

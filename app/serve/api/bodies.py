@@ -61,7 +61,7 @@ def _check_length(request: Request) -> None:
 
 
 def _too_large() -> Problem:
-    return Problem(413, f"more than {MAX_BODY_BYTES >> 20} MB: send fewer or smaller photos")
+    return Problem(413, f"more than {MAX_BODY_BYTES >> 20} MB: send fewer or smaller photos", kind="too large")
 
 
 async def _bounded(request: Request) -> AsyncGenerator[bytes, None]:

@@ -107,6 +107,7 @@ class ProblemDocument(BaseModel):
     title: str
     status: int
     detail: str
+    kind: str | None = Field(None, description="of a photo in the inbox that cannot be read: what sort of problem")
 
 
 class CameraReading(BaseModel):
@@ -126,3 +127,44 @@ class GeoPoseRequest(BaseModel):
 
     id: Annotated[str, Field(max_length=200)]
     sensorReadings: SensorReadings  # noqa: N815 - the protocol's
+
+
+class PositionDocument(BaseModel):
+    """A place of OGC GeoPose."""
+
+    lat: Latitude
+    lon: Longitude
+    h: float = Field(description="metres above the ellipsoid: the request's")
+
+
+class QuaternionDocument(BaseModel):
+    """A turn of unit length: of the x axis, in the frame of east, north and up, into the viewing direction."""
+
+    x: float
+    y: float
+    z: float
+    w: float
+
+
+class GeoPoseDocument(BaseModel):
+    """OGC GeoPose 1.0 Basic-Quaternion."""
+
+    position: PositionDocument
+    quaternion: QuaternionDocument
+
+
+class AccuracyDocument(BaseModel):
+    """68 % bounds of a GeoPose."""
+
+    position: Metres | None = Field(description="metres")
+    orientation: float = Field(ge=0, le=180, description="degrees; 180 where no heading is known")
+
+
+class GeoPoseAnswer(BaseModel):
+    """An answer of OpenArCloud's GeoPoseProtocol."""
+
+    id: str = Field(description="the request's")
+    timestamp: int = Field(description="milliseconds since 1970")
+    type: str = Field(description="geopose")
+    accuracy: AccuracyDocument
+    geopose: GeoPoseDocument

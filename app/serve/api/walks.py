@@ -5,16 +5,19 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 
+from app.gate import Gate
 from core.locate.fix import Fix
 from core.locate.localizer import Localizer
 from core.locate.walk import Walk
 
 MOST_WALKS = 64  # a walk's map of a 500 m campus at 2 m is 0.25 MB
 LEFT_ALONE_S = 600.0
+_IN_LINE = 3  # photos of one walk that wait for the one before them: each holds a thread
 
 
 class TooManyWalks(Exception):
@@ -26,7 +29,7 @@ class _Kept:
     localizer: Localizer
     walk: Walk
     used_s: float
-    turn: Lock = field(default_factory=Lock)
+    line: Gate = field(default_factory=lambda: Gate(at_once=1, waiting=_IN_LINE))
 
 
 class Walks:
@@ -38,14 +41,21 @@ class Walks:
         self._walks: OrderedDict[str, _Kept] = OrderedDict()
         self._lock = Lock()
 
-    def add(self, name: str, photo: bytes, time_s: float | None) -> Fix:
+    def add(
+        self,
+        name: str,
+        photo: bytes,
+        time_s: float | None,
+        turn: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> Fix:
         """Add a photo to the walk of that name, begun with its first one.
 
+        `turn` is what a photo waits for that is the next of its walk: those behind it take no turn from others.
         A photo of no known time is of now; where this machine's clock was set back meanwhile, the walk restarts.
-        Raises TooManyWalks, PhotoError, and TimeReversed for a photo older than the walk's last.
+        Raises TooManyWalks, BusyError, PhotoError, and TimeReversed for a photo older than the walk's last.
         """
         kept = self._of(name)
-        with kept.turn:
+        with kept.line.turn(), turn():
             reading = kept.localizer.read(photo)
             if time_s is None and reading.capture.taken is None:
                 return kept.walk.add_or_restart(reading)

@@ -9,14 +9,13 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from threading import Lock
 
 from core.cli.orphans import end_with_parent
 from core.locate.fix import Fix
 from core.locate.localizer import Localizer
-
-_opened: Localizer | None = None  # in a worker: the campus that it serves
 
 
 class LocateWorkers:
@@ -31,7 +30,8 @@ class LocateWorkers:
     def locate(self, photos: Sequence[bytes]) -> Fix:
         """The fix of one photo, or of several of one standpoint, without its probability map.
 
-        Raises PhotoError where a photo cannot be read, BrokenProcessPool where a process died of it.
+        Raises PhotoError where a photo cannot be read, CampusError where the campus cannot be opened, and
+        BrokenProcessPool where a process died of it.
         """
         pool = self._running()
         try:
@@ -44,10 +44,10 @@ class LocateWorkers:
         if self._lends:
             try:
                 with _lent(photos) as lent:
-                    return pool.submit(_locate, lent).result()
+                    return pool.submit(_locate, self._bundle, lent).result()
             except _NotLentError:
                 self._lends = False
-        return pool.submit(_locate, photos).result()
+        return pool.submit(_locate, self._bundle, photos).result()
 
     def close(self) -> None:
         """End the processes; a later photo starts others."""
@@ -61,7 +61,7 @@ class LocateWorkers:
             if self._pool is None:
                 # Spawned, not forked: a fork of a process with threads may hold their locks for ever.
                 context = multiprocessing.get_context("spawn")
-                self._pool = ProcessPoolExecutor(self._processes, context, _open, (self._bundle,))
+                self._pool = ProcessPoolExecutor(self._processes, context, end_with_parent)
             return self._pool
 
     def _forget(self, broken: ProcessPoolExecutor) -> None:
@@ -71,10 +71,10 @@ class LocateWorkers:
         broken.shutdown(wait=False)
 
 
-def _open(path: Path) -> None:
-    global _opened
-    end_with_parent()
-    _opened = Localizer.load(path, threads=1)  # a core for each process
+@lru_cache(maxsize=1)
+def _opened(bundle: Path) -> Localizer:
+    """In a worker: the campus that it serves. One that cannot be opened is tried again with the next photo."""
+    return Localizer.load(bundle, threads=1)  # a core for each process
 
 
 class _NotLentError(Exception):
@@ -113,8 +113,7 @@ def _lent(photos: tuple[bytes, ...]) -> Iterator[_Lent | tuple[bytes, ...]]:
         yield _Lent(f"/proc/{os.getpid()}/fd/{descriptor}", tuple(map(len, photos)))
 
 
-def _locate(lent: _Lent | tuple[bytes, ...]) -> Fix:
-    assert _opened is not None
-    photos = lent.read() if isinstance(lent, _Lent) else lent
-    fix = _opened.locate(photos[0]) if len(photos) == 1 else _opened.locate_together(photos)
+def _locate(bundle: Path, lent: _Lent | tuple[bytes, ...]) -> Fix:
+    photos, localizer = lent.read() if isinstance(lent, _Lent) else lent, _opened(bundle)
+    fix = localizer.locate(photos[0]) if len(photos) == 1 else localizer.locate_together(photos)
     return replace(fix, probability=None)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from core.network.net_config import NetConfig
-from core.network.timm_backbone import is_timm_model, timm_body, timm_width
+from core.network.timm_backbone import is_timm_model, no_class_token, timm_body, timm_width
 from core.program import choices, chosen
 
 GEM_POWER = 3.0  # Radenović et al., Fine-tuning CNN image retrieval (PAMI 2018): where their learned powers end
@@ -28,7 +28,7 @@ def backbone_names() -> tuple[str, ...]:
 def build_backbone(config: NetConfig) -> tuple[nn.Module, int, Iterable[float], Iterable[float]]:
     """The backbone with spatial dropout between its stages, its feature width, and its channel mean and std.
 
-    Raises EngineError for a name that neither a file here nor timm has.
+    Raises EngineError for a name that neither a file here nor timm has, and for a class token that it has not.
     """
     width = sum(pooled_widths(config))
     file = chosen(__name__, config.backbone)
@@ -37,6 +37,8 @@ def build_backbone(config: NetConfig) -> tuple[nn.Module, int, Iterable[float], 
             config.backbone, config.image_size, config.spatial_dropout, token=config.pooling == "token"
         )
         return nn.Sequential(maps, *_pool(config)), width, mean, std
+    if config.pooling == "token":
+        raise no_class_token(config.backbone)
     layers = file.build()
     head = [_BothMaps(*layers.head)] if layers.head and config.pooling == "multi" else layers.head
     body = [*layers.stem, *_between(layers.stages, config.spatial_dropout), *head]
@@ -63,7 +65,7 @@ def _between(stages: list[nn.Module], dropout: float) -> list[nn.Module]:
 
 
 def pooled_widths(config: NetConfig) -> tuple[int, ...]:
-    """How many features each pooling gives, in their order; the first is always the mean of the last map."""
+    """How many features each pooling gives, in their order; the first is of the last map."""
     last, before = _channels(config)
     if config.pooling != "multi":
         return (last,)
@@ -79,8 +81,9 @@ def _channels(config: NetConfig) -> tuple[int, int]:
 
 def _pool(config: NetConfig) -> list[nn.Module]:
     """The two modules that end a backbone."""
-    pool = _MeanAndGem(_channels(config)[0]) if config.pooling == "multi" else nn.AdaptiveAvgPool2d(1)
-    return [pool, nn.Flatten()]
+    if config.pooling == "multi":
+        return [_MeanAndGem(_channels(config)[0]), nn.Flatten()]
+    return [_Gem() if config.pooling == "gem" else nn.AdaptiveAvgPool2d(1), nn.Flatten()]
 
 
 class _BothMaps(nn.Sequential):
@@ -93,17 +96,22 @@ class _BothMaps(nn.Sequential):
         return torch.cat([last, before], dim=1)
 
 
-class _MeanAndGem(nn.Module):
-    """(B, C, h, w) -> (B, C + last, 1, 1): the mean of every channel, and the GeM of the first `last` ones.
+class _Gem(nn.Module):
+    """(B, C, h, w) -> (B, C, 1, 1), the generalised mean of each channel; of maps with a sign, of what is positive.
 
-    Generalised mean pooling weighs a channel's strongest places: what stands out there, whatever fills the rest.
+    It weighs a channel's strongest places: what stands out there, whatever fills the rest.
     """
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return maps.clamp(min=1e-6).pow(GEM_POWER).mean(dim=(2, 3), keepdim=True).pow(1 / GEM_POWER)
+
+
+class _MeanAndGem(nn.Module):
+    """(B, C, h, w) -> (B, C + last, 1, 1): the mean of every channel, and the GeM of the first `last` ones."""
 
     def __init__(self, last: int) -> None:
         super().__init__()
-        self.last = last
+        self.last, self.gem = last, _Gem()
 
     def forward(self, maps: Tensor) -> Tensor:
-        mean = maps.mean(dim=(2, 3), keepdim=True)
-        strong = maps[:, : self.last].clamp(min=1e-6).pow(GEM_POWER).mean(dim=(2, 3), keepdim=True)
-        return torch.cat([mean, strong.pow(1 / GEM_POWER)], dim=1)
+        return torch.cat([maps.mean(dim=(2, 3), keepdim=True), self.gem(maps[:, : self.last])], dim=1)

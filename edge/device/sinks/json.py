@@ -45,4 +45,12 @@ def _opened_to_append(path: Path) -> TextIO:
             raise EngineError(f"json:{path}: no program reads this pipe", remedy="start the reader first") from error
         raise
     os.set_blocking(handle, True)
+    if path.is_file() and _is_torn(path):
+        os.write(handle, b"\n")
     return open(handle, "a", encoding="utf-8")
+
+
+def _is_torn(path: Path) -> bool:
+    """Whether the last line has no end: the power went while it was written."""
+    with path.open("rb") as file:
+        return bool(file.seek(0, os.SEEK_END)) and file.seek(-1, os.SEEK_END) >= 0 and file.read(1) != b"\n"

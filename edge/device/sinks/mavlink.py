@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import socket
 from importlib import import_module
 from typing import Any
 
@@ -17,7 +18,7 @@ ADDRESSES = "mavlink:udp:HOST:PORT"
 GPS_EPOCH_S = 315964800  # 1980-01-06 in seconds since 1970
 LEAP_S = 18  # GPS time is ahead of UTC by so much since 2017
 WEEK_S = 604800
-NO_FIX, FIX_2D = 1, 2
+NO_FIX, FIX_3D = 1, 3  # ArduPilot's filter (NavEKF3) takes no position of a fix below 3D
 UNKNOWN_M_S = 1.0  # the speed error that is claimed
 # What the autopilot is told to ignore (GPS_INPUT_IGNORE_FLAGS): height, vertical dilution, vertical velocity and the
 # height's error; the horizontal velocity and its error too, where no walk knows one.
@@ -28,9 +29,9 @@ IGNORE_VELOCITY = 8 | 32
 def gps_input(frame: Frame, fix: Fix) -> dict[str, Any]:
     """The fields of MAVLink's GPS_INPUT (common.xml, message 232); a refused photo is no fix.
 
-    Degrees times 1e7, metres, m/s; `horiz_accuracy` is the 68 % radius.
+    Degrees times 1e7, metres, m/s; `horiz_accuracy` is the 68 % radius. The fix is called 3D, its height unknown.
     """
-    held = fix.radius68_m is not None
+    held = not fix.refused
     since_s = frame.taken_s - GPS_EPOCH_S + LEAP_S
     week, second = divmod(since_s, WEEK_S)
     moving = fix.speed_m_s is not None and fix.course_deg is not None
@@ -42,7 +43,7 @@ def gps_input(frame: Frame, fix: Fix) -> dict[str, Any]:
         "ignore_flags": IGNORE_ALWAYS | (0 if moving else IGNORE_VELOCITY),
         "time_week_ms": int(second * 1000),
         "time_week": int(week),
-        "fix_type": FIX_2D if held else NO_FIX,
+        "fix_type": FIX_3D if held else NO_FIX,
         "lat": round(fix.lat * 1e7) if held else 0,
         "lon": round(fix.lon * 1e7) if held else 0,
         "alt": 0.0,
@@ -62,18 +63,22 @@ class MavlinkSink:
     """Sends each fix as a MAVLink 2 datagram; nothing is asked back."""
 
     def __init__(self, host: str, port: int) -> None:
-        """Raises MissingDependency without pymavlink, and EngineError for a host that has no address."""
+        """Raises MissingDependency without pymavlink, and EngineError for a host that has no IPv4 address."""
         os.environ.setdefault("MAVLINK20", "1")  # pymavlink chooses its dialect's version by this when it is imported
         try:
             mavutil = import_module("pymavlink.mavutil")
         except ImportError as error:
             raise MissingDependency("pymavlink", "requirements-receivers.txt") from error
+        # pymavlink keeps silent about a name without an address, and knows no IPv6.
         try:
-            self._link = mavutil.mavlink_connection(f"udpout:{host}:{port}", source_system=42, dialect="ardupilotmega")
-        except OSError as error:
-            raise EngineError(
-                error.strerror or str(error), path=f"mavlink:udp:{host}:{port}", remedy="give another host"
-            ) from error
+            address = socket.getaddrinfo(host, port, socket.AF_INET, socket.SOCK_DGRAM)[0][4][0]
+            self._link = mavutil.mavlink_connection(
+                f"udpout:{address}:{port}", source_system=42, dialect="ardupilotmega"
+            )
+        except (OSError, UnicodeError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            place, remedy = f"mavlink:udp:{host}:{port}", "give a host's name or its IPv4 address"
+            raise EngineError(reason, path=place, remedy=remedy) from error
 
     def put(self, frame: Frame, fix: Fix) -> None:
         self._link.mav.gps_input_send(**gps_input(frame, fix))

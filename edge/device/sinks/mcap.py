@@ -27,14 +27,21 @@ METADATA = "metadata.yaml"  # by which a bag is known
 
 
 class McapSink:
-    """Writes a bag folder; it is whole once the run has ended."""
+    """Writes a bag folder; it is whole once the run has ended.
+
+    Where an earlier run's bag is, the next goes beside it: FOLDER-2, FOLDER-3 and so on, since a bag cannot be gone on
+    with, and a service that starts anew must not lose what it wrote.
+    """
+
+    standstill_s = 60.0  # the path of a day is written at the end: 100,000 poses took 3 s on a server's core
 
     def __init__(self, folder: Path) -> None:
-        """Raises OccupiedError where something lies there, and MissingDependency without rosbags."""
+        """Raises OccupiedError where something else than a bag lies there, and MissingDependency without rosbags."""
         try:
             rosbag2, typesys = import_module("rosbags.rosbag2"), import_module("rosbags.typesys")
         except ImportError as error:
             raise MissingDependency("rosbags", "requirements-receivers.txt") from error
+        folder = _beside_bags(folder)
         check_replaceable(folder, False, "ROS 2 bag", METADATA)
         with suppress(FileNotFoundError):
             folder.rmdir()  # an empty one: the writer makes it itself
@@ -47,7 +54,7 @@ class McapSink:
 
     def put(self, frame: Frame, fix: Fix) -> None:
         self._write(self._fixes, self._nav_sat_fix(frame, fix), frame.taken_s)
-        if fix.radius68_m is not None and len(self._poses) < MOST_POSES:
+        if not fix.refused and len(self._poses) < MOST_POSES:
             if self._frame is None:
                 self._frame = LocalFrame.about(fix.lat, fix.lon)
             east_m, north_m = self._frame.to_local(fix.lat, fix.lon)
@@ -74,7 +81,7 @@ class McapSink:
     def _nav_sat_fix(self, frame: Frame, fix: Fix) -> Any:
         """A refused photo has status NO_FIX, no position and no covariance."""
         kind, status = self._type("sensor_msgs/msg/NavSatFix"), self._type("sensor_msgs/msg/NavSatStatus")
-        held = fix.radius68_m is not None
+        held = not fix.refused
         variance = ((fix.radius68_m or 0.0) / RADIUS68_PER_SIGMA) ** 2
         return kind(
             header=self._header(frame.taken_s, FRAME_ID),
@@ -95,6 +102,15 @@ class McapSink:
             for taken_s, east_m, north_m in self._poses
         ]
         return self._type("nav_msgs/msg/Path")(header=self._header(self._poses[-1][0], MAP_ID), poses=poses)
+
+
+def _beside_bags(folder: Path) -> Path:
+    """The folder itself, or the first beside it that holds no bag; one that was killed left no metadata."""
+    name, number = folder.name, 1
+    while (folder / METADATA).is_file() or (folder / f"{folder.name}.mcap").is_file():
+        number += 1
+        folder = folder.with_name(f"{name}-{number}")
+    return folder
 
 
 def open_sink(rest: str, _options: SinkOptions) -> McapSink | None:

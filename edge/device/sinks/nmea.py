@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import socket
@@ -46,6 +47,20 @@ class _Client:
         connection.setblocking(False)
         self.name, self._connection, self._unsent = name, connection, b""
 
+    @property
+    def unsent_bytes(self) -> int:
+        return len(self._unsent)
+
+    @property
+    def gone(self) -> bool:
+        """Whether the other end has closed."""
+        try:
+            return not self._connection.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+
     def send(self, data: bytes) -> None:
         """Raises OSError where the client is gone or has not read for too long."""
         self._unsent += data
@@ -61,7 +76,8 @@ class _Client:
 class NmeaTcp:
     """NMEA to every program that is connected to a TCP port, as network GPS receivers do it.
 
-    A client that does not read is let go, and takes no time of the others until then.
+    A client that does not read is let go, and takes no time of the others until then. Where MAX_CLIENTS are connected,
+    a newcomer takes the place of the one that has read the least, else of the oldest.
     """
 
     def __init__(self, host: str, port: int, quality: int = GPS_FIX) -> None:
@@ -70,11 +86,12 @@ class NmeaTcp:
         try:
             self._server = socket.create_server((host, port))
         except OSError as error:
-            raise EngineError(
-                error.strerror or str(error), path=f"tcp:{host}:{port}", remedy="choose another port"
-            ) from error
+            of_port = error.errno in (errno.EADDRINUSE, errno.EACCES)
+            remedy = "choose another port" if of_port else "give an address of this machine, or 0.0.0.0"
+            raise EngineError(error.strerror or str(error), path=f"nmea:tcp:{host}:{port}", remedy=remedy) from error
         self.port = int(self._server.getsockname()[1])
         self._clients: list[_Client] = []
+        self._said_s = -LOG_EVERY_S
         self._lock = Lock()
         self._closed = False
         Thread(target=self._accept, daemon=True, name="nmea").start()
@@ -87,7 +104,6 @@ class NmeaTcp:
 
     def _accept(self) -> None:
         """Take in clients until the sink is closed, whatever goes wrong: out of handles today, room tomorrow."""
-        said_s = -LOG_EVERY_S
         while not self._closed:
             try:
                 connection, (host, port, *_) = self._server.accept()
@@ -95,17 +111,31 @@ class NmeaTcp:
             except OSError as error:
                 if self._closed:
                     return
-                if time.monotonic() - said_s >= LOG_EVERY_S:
-                    said_s = time.monotonic()
-                    log.warning("nmea:tcp:%d: no client can connect now (%s)", self.port, error.strerror or error)
+                self._say(f"no client can connect now ({error.strerror or error})")
                 time.sleep(PAUSE_S)
 
     def _take_in(self, client: _Client) -> None:
         with self._lock:
-            if not self._closed and len(self._clients) < MAX_CLIENTS:
+            for gone in [held for held in self._clients if held.gone]:
+                self._let_go(gone)
+            if len(self._clients) >= MAX_CLIENTS:
+                behind = max(self._clients, key=lambda held: held.unsent_bytes)  # the oldest of several alike
+                self._let_go(behind)
+                self._say(f"{MAX_CLIENTS} clients are connected: {behind.name} is let go for another")
+            if not self._closed:
                 self._clients.append(client)
                 return
         client.close()
+
+    def _let_go(self, client: _Client) -> None:
+        self._clients.remove(client)
+        client.close()
+
+    def _say(self, text: str) -> None:
+        """A line a minute: strangers decide how often there is one."""
+        if time.monotonic() - self._said_s >= LOG_EVERY_S:
+            self._said_s = time.monotonic()
+            log.warning("nmea:tcp:%d: %s", self.port, text)
 
     def put(self, frame: Frame, fix: Fix) -> None:
         data = "".join(sentences(fix, frame.taken_s, self._quality)).encode("ascii")
@@ -115,8 +145,7 @@ class NmeaTcp:
                     client.send(data)
                 except OSError as error:
                     log.info("nmea:tcp:%d: %s is let go (%s)", self.port, client.name, error.strerror or error)
-                    self._clients.remove(client)
-                    client.close()
+                    self._let_go(client)
 
     def close(self) -> None:
         self._closed = True
@@ -145,12 +174,14 @@ class NmeaSerial:
             import tty
         except ImportError as error:
             raise EngineError(
-                "serial lines work on Linux and macOS only", path=device, remedy="use a TCP port"
+                "serial lines work on Linux and macOS only", path=f"nmea:{device}", remedy="use a TCP port"
             ) from error
         self._drain = termios.tcdrain
-        speed = getattr(termios, f"B{baud}", None)
+        speed = getattr(termios, f"B{baud}", None) if baud else None  # B0 hangs up
         if speed is None:
-            raise EngineError("no such speed", path=f"{device}:{baud}", remedy="4800, 9600, 38400 and 115200 are usual")
+            raise EngineError(
+                "no such speed", path=f"nmea:{device}:{baud}", remedy="4800, 9600, 38400 and 115200 are usual"
+            )
         try:
             # Without O_NONBLOCK the opening itself may wait for a carrier, or a pipe for its reader.
             self._line = os.open(device, os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK)
@@ -161,7 +192,9 @@ class NmeaSerial:
             os.set_blocking(self._line, True)
         except (OSError, termios.error) as error:
             reason = error.strerror or str(error) if isinstance(error, OSError) else "not a serial line"
-            raise EngineError(reason, path=device, remedy="give a serial device such as /dev/ttyTHS1") from error
+            raise EngineError(
+                reason, path=f"nmea:{device}", remedy="give a serial device such as /dev/ttyTHS1"
+            ) from error
 
     def put(self, frame: Frame, fix: Fix) -> None:
         data = "".join(sentences(fix, frame.taken_s, self._quality)).encode("ascii")

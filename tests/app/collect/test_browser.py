@@ -1,260 +1,28 @@
-"""Photos collected and reviewed in a real browser: offline, reloaded, the server killed; none lost, none twice."""
+"""The pages that collect and review in a real browser: cameras, GPS and taps, and photos that join the campus."""
 
 from __future__ import annotations
 
-import base64
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from playwright.sync_api import expect
 
-from app.collect.inbox import Inbox
-from benchmarks.serving import Served, start
-from core.campus.frame import LocalFrame, distance_m
+from core.campus.frame import distance_m
+from core.campus.inbox import Sidecar
 from core.cli.run import run_cli
 from core.locate.localizer import Localizer
-from tests import chromium
-from tests.app.harness import DESKTOP, LANDSCAPE, PHONE, Visit, assert_nothing_cuts_a_name_of_a_small_map
+from tests.app.collect.harness import FRAME, HERE, Open, Site, sent, stop, take, tap_map
+from tests.app.harness import DESKTOP, LANDSCAPE, PHONE, assert_nothing_cuts_a_name_of_a_small_map
 from tests.bundles import photo
 from train.__main__ import main as train
 
 pytestmark = pytest.mark.slow
 
-FRAME = LocalFrame.about(47.0, 8.4)
-HERE = (47.0001, 8.4003)
-KEPT = "document.documentElement.dataset.kept === 'yes'"
 
-
-class Site:
-    """A server with an inbox that can be killed and started again at its address."""
-
-    def __init__(self, folder: Path, bundle: Path) -> None:
-        self.keys, self.bundle, self.inbox = folder / "keys", bundle, Inbox(folder / "inbox")
-        self.served = self._start("0")
-
-    def _start(self, port: str) -> Served:
-        return start(self.keys, self.bundle, "--port", port, "--inbox", str(self.inbox.folder))
-
-    def kill(self) -> None:
-        self.served.process.kill()
-        self.served.process.wait(20)
-
-    def again(self) -> None:
-        self.served = self._start(str(self.served.port))
-
-
-@pytest.fixture(scope="module")
-def keys_and_campus(tmp_path_factory: pytest.TempPathFactory, bundle: Path) -> tuple[Path, Path]:
-    return tmp_path_factory.mktemp("collect"), bundle
-
-
-@pytest.fixture(scope="module")
-def site(keys_and_campus: tuple[Path, Path]) -> Iterator[Site]:
-    running = Site(*keys_and_campus)
-    yield running
-    running.kill()
-
-
-@pytest.fixture(scope="module")
-def trusting(browser: Any, site: Site) -> Iterator[Any]:
-    """A browser that trusts the server's certificate, as a phone does after installing the authority."""
-    certificate = x509.load_pem_x509_certificate((site.keys / "server.pem").read_bytes())
-    digest = hashes.Hash(hashes.SHA256())
-    digest.update(certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
-    running = chromium.start(
-        browser.browser_type, f"--ignore-certificate-errors-spki-list={base64.b64encode(digest.finalize()).decode()}"
-    )
-    yield running
-    running.close()
-
-
-Open = Callable[..., Visit]
-
-
-@pytest.fixture
-def visit(trusting: Any, site: Site) -> Iterator[Open]:
-    """Open a page of the server: visit("/collect", gps=True, size=PHONE, dark=False, lang="en")."""
-    contexts = []
-
-    def open_page(
-        path: str, *, gps: bool = True, size: tuple[int, int] = PHONE, dark: bool = False, lang: str = "en"
-    ) -> Visit:
-        context = trusting.new_context(
-            viewport={"width": size[0], "height": size[1]},
-            is_mobile=size == PHONE,
-            has_touch=size == PHONE,
-            color_scheme="dark" if dark else "light",
-            permissions=["camera", *(["geolocation"] if gps else [])],
-            geolocation={"latitude": HERE[0], "longitude": HERE[1], "accuracy": 9},
-        )
-        context.set_default_timeout(60_000)
-        contexts.append(context)
-        seen = Visit(context.new_page())
-        seen.page.on("pageerror", lambda error: seen.errors.append(str(error)))
-        seen.page.goto(f"{site.served.home}{path}?lang={lang}&key={site.served.key}")
-        seen.page.locator(".campus-map").wait_for()
-        return seen
-
-    yield open_page
-    for context in contexts:
-        context.close()
-
-
-def take(seen: Visit, *photos: bytes) -> None:
-    for data in photos:
-        before = counted(seen)
-        seen.page.locator("#file").set_input_files({"name": "p.jpg", "mimeType": "image/jpeg", "buffer": data})
-        seen.page.wait_for_function("(before) => records.length > before", arg=before)
-        if seen.page.locator("#keep").is_visible():  # the test's stripes are no campus, and may count as blurred
-            seen.page.locator("#keep").click()
-            seen.page.locator("#choose").wait_for(state="hidden")
-
-
-def counted(seen: Visit) -> int:
-    return int(seen.page.evaluate("records.length"))
-
-
-def tap_map(seen: Visit, east_m: float, north_m: float) -> None:
-    """Tap the map at a place in local metres."""
-    seen.page.wait_for_timeout(300)
-    x, y = seen.page.evaluate(
-        "([east, north]) => { const point = new DOMPoint(east, -north).matrixTransform(map.svg.getScreenCTM());"
-        " return [point.x, point.y]; }",
-        [east_m, north_m],
-    )
-    seen.page.mouse.click(x, y)
-
-
-def stop(east_m: float, count: int = 4) -> list[bytes]:
-    return [photo(east_m=east_m + 0.8 * index, north_m=5.0, view=index + 1) for index in range(count)]
-
-
-def sent(seen: Visit, count: int) -> None:
-    seen.page.get_by_text(f"0 waiting · {count} sent").wait_for()
-
-
-def test_four_photos_taken_offline_survive_a_reload_and_arrive_once(visit: Open, site: Site) -> None:
-    seen = visit("/collect")
-    page = seen.page
-    page.get_by_text("GPS ± 9 m").wait_for()
-    page.wait_for_function(KEPT)
-    before = {entry.id for entry in site.inbox.entries()}
-    site.kill()
-    first, *others = stop(20.0)
-    take(seen, first)
-    page.evaluate("first = document.querySelector('#photos button')")
-    take(seen, *others)
-    assert page.evaluate("first.isConnected"), "a finger may be on it"
-    page.get_by_text("Four photos: done here").wait_for()
-    page.get_by_text("4 waiting").wait_for()
-    page.get_by_text("Offline: photos wait").wait_for()
-    seen.screenshot("collect-offline")
-    page.reload()  # there is no server: the page itself comes from the phone
-    page.get_by_text("4 waiting").wait_for()
-    page.locator(".campus-map path").first.wait_for(state="attached")
-    assert page.locator("#photos img").count() == 4
-    site.again()
-    page.reload()
-    sent(seen, 4)
-    page.reload()
-    sent(seen, 4)
-    entries = [entry for entry in site.inbox.entries() if entry.id not in before]
-    assert len(entries) == 4
-    for entry in entries:
-        assert entry.sidecar.source == "gps"
-        assert (entry.sidecar.lat, entry.sidecar.lon, entry.sidecar.error_m) == (*HERE, 9.0)
-        assert entry.sidecar.time_utc is not None
-    assert seen.errors == []
-
-
-def test_a_server_killed_while_it_takes_photos_loses_none_and_takes_none_twice(visit: Open, site: Site) -> None:
-    seen = visit("/collect")
-    page = seen.page
-    page.wait_for_function(KEPT)
-    before = {entry.id for entry in site.inbox.entries()}
-    # The first answer is lost on its way: the server has the photo, the phone does not know.
-    page.evaluate(
-        "() => { const real = fetch; window.fetch = async (...asked) => {"
-        " window.lost = (await real(...asked)).status; window.fetch = real; throw new TypeError('lost'); }; }"
-    )
-    first, *others = stop(-30.0)
-    take(seen, first)
-    page.get_by_text("1 waiting").wait_for()
-    page.wait_for_function("queue.trouble === 'offline'")
-    assert page.evaluate("lost") == 201
-    page.evaluate(
-        "() => { const real = fetch; window.fetch = async () => {"
-        " window.fetch = real; return new Response('{}', { status: 507 }); }; return queue.send(); }"
-    )
-    page.get_by_text("inbox is full").wait_for()
-    for data in others:
-        take(seen, data)
-        site.kill()
-        site.again()
-    page.reload()
-    sent(seen, 4)
-    assert len([entry for entry in site.inbox.entries() if entry.id not in before]) == 4
-    assert seen.errors == []
-
-
-def test_a_server_that_has_no_inbox_for_a_while_refuses_no_photo(visit: Open) -> None:
-    seen = visit("/collect")
-    page = seen.page
-    page.context.route("**/v1/inbox", lambda route: route.fulfill(status=404, json={"detail": "no such page"}))
-    take(seen, *stop(-30.0, 1))
-    page.get_by_text("Offline: photos wait").wait_for()
-    page.get_by_text("1 waiting · 0 sent").wait_for()
-    page.context.unroute("**/v1/inbox")
-    page.evaluate("queue.send()")
-    sent(seen, 1)
-    assert seen.errors == []
-
-
-def test_without_gps_a_photo_is_placed_by_a_tap_before_or_after(visit: Open, site: Site) -> None:
-    seen = visit("/collect", gps=False, dark=True, lang="he")
-    page = seen.page
-    page.get_by_text("אין GPS. הקישו").wait_for()
-    assert page.evaluate("document.documentElement.dir") == "rtl"
-    before = {entry.id for entry in site.inbox.entries()}
-    first, second, third = stop(55.0, 3)
-    tap_map(seen, -40.0, 10.0)
-    take(seen, first)
-    page.get_by_role("button", name="שימוש ב־GPS").click()
-    take(seen, second)
-    page.get_by_text("1 בלי מקום").wait_for()
-    page.wait_for_function("records.every(({ state }) => state === 'sent')")
-    seen.screenshot("collect-unplaced-he")
-    assert seen.poor_contrast() == []
-    page.get_by_role("button", name="מיקום", exact=True).click()
-    page.reload()  # a phone put away in between
-    page.get_by_role("button", name="מיקום", exact=True).click()
-    tap_map(seen, 60.0, -20.0)
-    page.wait_for_function("records.every(({ placeDue, about }) => !placeDue && about.lat != null)")
-    # One that has not gone up is placed on the phone.
-    page.wait_for_function(KEPT)
-    site.kill()
-    take(seen, third)
-    page.get_by_role("button", name="מיקום", exact=True).click()
-    tap_map(seen, 0.0, 40.0)
-    page.wait_for_function("records.every(({ about }) => about.lat != null)")
-    site.again()
-    page.reload()
-    page.wait_for_function("records.length === 3 && records.every(({ state }) => state === 'sent')")
-    told = [entry.sidecar for entry in site.inbox.entries() if entry.id not in before]
-    assert [one.source for one in told] == ["tap"] * 3
-    places = [FRAME.to_local(one.lat, one.lon).tolist() for one in told]  # type: ignore[arg-type]
-    for place in ([-40.0, 10.0], [60.0, -20.0], [0.0, 40.0]):
-        assert [True for east, north in places if abs(east - place[0]) < 3 and abs(north - place[1]) < 3] == [True]
-    assert seen.errors == []
-
-
-def test_the_live_camera_warns_of_a_bad_picture_which_can_be_taken_again(visit: Open, site: Site) -> None:
-    seen = visit("/collect")
+def test_the_live_camera_warns_of_a_bad_picture_which_can_be_taken_again(visit_site: Open, site: Site) -> None:
+    seen = visit_site("/collect")
     page = seen.page
     before = len(site.inbox.entries())
     page.get_by_role("button", name="Live camera").click()
@@ -275,15 +43,121 @@ def test_the_live_camera_warns_of_a_bad_picture_which_can_be_taken_again(visit: 
     kept = page.evaluate("records.length")
     page.get_by_role("button", name="Take again").click()
     page.wait_for_function("(kept) => records.length === kept - 1", arg=kept)
-    assert page.locator("#warn").is_hidden()
+    expect(page.locator("#warn")).to_be_hidden()
     assert len(site.inbox.entries()) <= before + 1, "what was taken again never went up"
     assert seen.errors == []
 
 
+def test_a_tapped_place_ends_where_the_gps_walks_on(visit_site: Open) -> None:
+    seen = visit_site("/collect")
+    page = seen.page
+    page.get_by_text("GPS ± 9 m").wait_for()
+    tap_map(seen, -40.0, 10.0)
+    page.locator("#gps", has_text="Placed by hand").wait_for()
+    for metres, said in ((12.0, "Placed by hand"), (40.0, "GPS ± 9 m")):  # within the GPS's own error, and beyond it
+        lat, lon = FRAME.to_latlon(FRAME.to_local(*HERE) + [metres, 0.0]).tolist()
+        page.context.set_geolocation({"latitude": lat, "longitude": lon, "accuracy": 9})
+        page.wait_for_function("(lat) => senses.position.lat === lat", arg=lat)
+        page.evaluate("draw()")
+        assert page.locator("#gps").inner_text() == said
+    take(seen, *stop(9.0, 1))
+    assert page.evaluate("[records[0].about.source, records[0].about.lon]") == ["gps", lon]
+    assert seen.errors == []
+
+
+def test_a_fourth_photo_taken_again_stands_where_the_first_three_do(visit_site: Open) -> None:
+    seen = visit_site("/collect")
+    page = seen.page
+    tap_map(seen, -40.0, 10.0)
+    dark = {"name": "p.jpg", "mimeType": "image/jpeg", "buffer": photo(east_m=-99, north_m=-99)}
+    page.evaluate("senses.turned({ alpha: 90, beta: 90, gamma: 0, absolute: true })")
+    take(seen, *stop(33.0, 3))
+    page.evaluate("senses.heading = null")
+    page.locator("#file").set_input_files(dark)
+    page.locator("#again").wait_for()
+    page.get_by_text("Four photos: done here").wait_for()
+    page.evaluate("() => { const again = document.querySelector('#again'); again.click(); again.click(); }")
+    page.wait_for_function("records.length === 3")
+    page.get_by_text("3 of 4").wait_for()
+    page.locator("#gps", has_text="Placed by hand").wait_for()
+    assert page.evaluate("stop.headings.length") == 3
+    assert seen.errors == []
+
+
+def test_two_taps_on_the_live_camera_open_it_once_and_close_it_whole(visit_site: Open) -> None:
+    seen = visit_site("/collect")
+    page = seen.page
+    page.evaluate(
+        "() => { window.opened = []; const media = navigator.mediaDevices, real = media.getUserMedia.bind(media);"
+        " media.getUserMedia = async (...asked) => { const one = await real(...asked); opened.push(one); return one; };"
+        " const live = document.querySelector('#live'); live.click(); live.click(); }"
+    )
+    page.wait_for_function("document.querySelector('video').videoWidth > 0")
+    page.get_by_role("button", name="Close").click()
+    assert page.evaluate("opened.flatMap((one) => one.getTracks()).map((track) => track.readyState)") == ["ended"]
+    assert seen.errors == []
+
+
+def test_a_map_that_did_not_come_is_said_and_asked_for_again(visit_site: Open) -> None:
+    seen = visit_site("/collect")
+    page = seen.page
+    page.add_init_script(
+        "const real = fetch; window.cut = true; window.fetch = (path, asked) =>"
+        " String(path).startsWith('/v1/inbox-plan') && cut ? Promise.reject(new TypeError('cut')) : real(path, asked)"
+    )
+    page.reload()
+    page.get_by_text("0 waiting").wait_for()
+    expect(page.locator("#notice")).to_have_text("The server cannot be reached.", use_inner_text=True)
+    page.evaluate("cut = false; dispatchEvent(new Event('online'))")
+    page.locator(".campus-map").wait_for()
+    page.locator("#notice").wait_for(state="hidden")
+    assert seen.errors == []
+
+
+def test_a_photo_rejected_while_all_are_accepted_stays_rejected(visit_site: Open, site: Site) -> None:
+    placed = Sidecar.model_validate({"lat": HERE[0], "lon": HERE[1], "error_m": 9, "source": "gps"})
+    for entry in site.inbox.entries():  # what other tests left stays out of it
+        site.inbox.change(entry.id, review="rejected")
+    names = [site.inbox.add(data, placed)[0].id for data in stop(71.0)]
+    seen = visit_site("/review", size=DESKTOP, lang="he")
+    page = seen.page
+    page.get_by_text("GPS ± \u20689 מ׳\u2069").first.wait_for()
+    page.evaluate(
+        "() => { const real = fetch; window.fetch = async (path, asked) => {"
+        " if (asked?.body?.includes('accepted') && !window.go) await new Promise((go) => { window.go = go; });"
+        " return real(path, asked); }; }"
+    )
+    page.get_by_role("button", name="קבלת כל 4 שיש להן מקום").click()
+    page.wait_for_function("!!window.go")
+    rejected = page.locator("li[data-id]").last.get_attribute("data-id")
+    page.locator(f"li[data-id='{rejected}']").get_by_role("button", name="דחייה").click()
+    page.locator(f"li[data-id='{rejected}']").wait_for(state="detached")
+    page.evaluate("window.go()")
+    page.get_by_text("אין כאן דבר.").wait_for()
+    page.wait_for_load_state("networkidle")
+    reviews = {entry.id: entry.sidecar.review for entry in site.inbox.entries() if entry.id in names}
+    assert reviews == {name: "rejected" if name == rejected else "accepted" for name in names}
+    assert seen.errors == []
+
+
+def test_a_place_wanted_by_night_is_not_done_by_photos_of_the_day(visit_site: Open) -> None:
+    seen = visit_site("/collect")
+    page = seen.page
+    page.get_by_text("GPS ± 9 m").wait_for()
+    page.evaluate("plan.targets = [{ at: hereLocal(), light: 'night', place: { en: 'Here' } }]; draw()")
+    page.evaluate("plan.nights = []")
+    take(seen, *stop(-75.0))
+    page.evaluate("draw()")
+    assert page.locator("#next").inner_text().startswith("Next: Here by night")
+    page.evaluate("plan.nights = [[Date.now() - 3.6e6, Date.now() + 3.6e6]]; draw()")
+    assert page.locator("#next").inner_text().startswith("No place stands out")
+    assert seen.errors == []
+
+
 @pytest.mark.parametrize(("size", "dark", "lang"), [(PHONE, True, "en"), (DESKTOP, False, "he")])
-def test_both_pages_fit_phone_and_desktop(visit: Open, size: tuple[int, int], dark: bool, lang: str) -> None:
+def test_both_pages_fit_phone_and_desktop(visit_site: Open, size: tuple[int, int], dark: bool, lang: str) -> None:
     for path in ("/collect", "/review"):
-        seen = visit(path, size=size, dark=dark, lang=lang)
+        seen = visit_site(path, size=size, dark=dark, lang=lang)
         seen.page.wait_for_timeout(600)
         name = f"{path[1:]}-{size[0]}-{'dark' if dark else 'light'}-{lang}"
         seen.screenshot(name)
@@ -293,11 +167,11 @@ def test_both_pages_fit_phone_and_desktop(visit: Open, size: tuple[int, int], da
 
 
 def test_reviewed_photos_join_the_campus_which_then_finds_their_place(
-    visit: Open, site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    visit_site: Open, site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Photos that look like two other places are told to stand in a third: only the gallery can know it."""
     there = (0.0, 80.0)
-    seen = visit("/collect")
+    seen = visit_site("/collect")
     before = {entry.id for entry in site.inbox.entries()}
     photos = [photo("split", east_m=2.0, north_m=2.0, view=30 + index) for index in range(14)]
     for index, data in enumerate(photos):
@@ -305,7 +179,7 @@ def test_reviewed_photos_join_the_campus_which_then_finds_their_place(
             tap_map(seen, *there)
         take(seen, data)
     sent(seen, 14)
-    review = visit("/review", size=DESKTOP)
+    review = visit_site("/review", size=DESKTOP)
     page = review.page
     new = [entry.id for entry in site.inbox.entries() if entry.id not in before]
     assert len(new) == 14
@@ -354,8 +228,27 @@ def test_reviewed_photos_join_the_campus_which_then_finds_their_place(
     assert seen.errors == []
 
 
-def test_on_a_turned_phone_the_camera_stands_beside_the_map(visit: Open) -> None:
-    seen = visit("/collect", size=LANDSCAPE)
+def test_the_keyboard_sees_where_it_taps_and_reaches_the_pictures(visit_site: Open, site: Site) -> None:
+    site.inbox.add(photo(east_m=3.0, size=(90, 64)), Sidecar(lat=HERE[0], lon=HERE[1], source="tap"))
+    seen = visit_site("/review", size=DESKTOP)
+    page = seen.page
+    cross = "map.cross.getAttribute('visibility')"
+    ground = page.locator(".campus-map")
+    ground.click()
+    assert page.evaluate(cross) == "hidden"
+    ground.press("ArrowLeft")
+    assert page.evaluate(cross) == "visible"
+    box, middle = ground.bounding_box(), page.evaluate("map.cross.getBoundingClientRect().toJSON()")
+    assert middle["x"] + middle["width"] / 2 == pytest.approx(box["x"] + box["width"] / 2, abs=1)
+    page.locator("#photos .picture").first.press("Enter")
+    page.locator("#photos li.chosen").wait_for()
+    assert page.evaluate("document.activeElement.matches('.chosen .picture')")
+    assert page.evaluate(cross) == "hidden"
+    assert seen.errors == []
+
+
+def test_on_a_turned_phone_the_camera_stands_beside_the_map(visit_site: Open) -> None:
+    seen = visit_site("/collect", size=LANDSCAPE)
     button, ground = (seen.page.locator(part).bounding_box() for part in ("#ways label", "#map"))
     assert button["y"] + button["height"] <= LANDSCAPE[1]
     assert button["x"] >= ground["x"] + ground["width"]
@@ -363,8 +256,8 @@ def test_on_a_turned_phone_the_camera_stands_beside_the_map(visit: Open) -> None
 
 @pytest.mark.parametrize("path", ["/collect", "/review"])
 @pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
-def test_neither_edge_nor_mark_cuts_a_name_of_the_map(visit: Open, path: str, size: tuple[int, int]) -> None:
-    seen = visit(path, size=size)
+def test_neither_edge_nor_mark_cuts_a_name_of_the_map(visit_site: Open, path: str, size: tuple[int, int]) -> None:
+    seen = visit_site(path, size=size)
     ground = seen.page.locator(".campus-map")
     ground.locator("g.dot").first.wait_for()
     marked = "map.show([{ at: map.plan.labels[0].slice(0, 2), text: '1' }])"

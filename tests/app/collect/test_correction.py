@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 from streamlit.testing.v1 import AppTest
 
 from app import widgets
-from app.collect.inbox import Inbox
+from app.collect.inbox import Inbox, process_inbox
 from app.collect.words import WORDS
+from app.language import Lang
 from app.map.deck import Place
+from app.texts import Texts
 from core.campus.frame import LocalFrame, distance_m
 from core.locate.localizer import Localizer
 from tests import REPOSITORY
-from tests.app.harness import (
-    DESKTOP,
-    PHONE,
-    Open,
-    Server,
-    Visit,
-    assert_nothing_cuts_a_name_of_a_small_map,
-    start_app,
-)
+from tests.app.harness import DESKTOP, PHONE, Open, Server, assert_nothing_cuts_a_name_of_a_small_map, start_app
 from tests.bundles import photo
 
 FRAME = LocalFrame.about(47.0, 8.4)
@@ -62,6 +57,70 @@ def test_an_answer_whose_line_was_cleared_from_the_log_can_be_corrected(
     assert any("Stored: thank you" in caption.value for caption in app.caption)
 
 
+def corrected(
+    bundle: Path, inbox: Path, monkeypatch: pytest.MonkeyPatch, data: bytes, lang: str = "en"
+) -> Callable[[], AppTest]:
+    """Locate a photo; gives what taps the same place as its true one, each time it is called."""
+    monkeypatch.setenv("CAMPUS_BUNDLE", str(bundle))
+    monkeypatch.setenv("CAMPUS_INBOX", str(inbox))
+    app = AppTest.from_file(REPOSITORY / "streamlit_app.py", default_timeout=30)
+    app.query_params["lang"] = lang
+    app.run().file_uploader[0].set_value([("a.jpg", data, "image/jpeg")]).run()
+    monkeypatch.setattr(widgets, "place_on_map", lambda *_, **__: Place(47.0001, 8.4001))
+
+    def tap() -> AppTest:
+        app.button(key="not_here").click().run()
+        assert not app.exception
+        return app
+
+    return tap
+
+
+def captions(app: AppTest) -> str:
+    return " ".join(caption.value for caption in app.caption)
+
+
+def test_what_is_said_of_a_correction_is_what_became_of_it(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tap = corrected(bundle, tmp_path / "inbox", monkeypatch, photo(east_m=20.0))
+    assert "Stored: thank you. The field test counts it." in captions(tap())
+    inbox = Inbox(tmp_path / "inbox")
+    (entry,) = inbox.entries()
+    inbox.change(entry.id, review="rejected")
+    monkeypatch.setattr(widgets, "place_on_map", lambda *_, **__: Place(47.0002, 8.4002))
+    said = captions(tap())
+    assert "reviewed already: the inbox keeps it as it was. The field test counts it." in said
+    assert "Stored" not in said
+    assert inbox.entries()[0].sidecar.lat == 47.0001
+    tap = corrected(bundle, tmp_path / "inbox", monkeypatch, photo("elsewhere", east_m=20.0))
+    assert "Stored: thank you. The field test leaves it out." in captions(tap())
+
+
+@pytest.mark.parametrize("lang", ["en", "he"])
+def test_a_full_inbox_is_a_sentence_without_the_server_s_folder(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lang: Lang
+) -> None:
+    tap = corrected(bundle, tmp_path / "inbox", monkeypatch, photo(east_m=20.0), lang)
+    inbox = process_inbox()
+    assert inbox is not None
+    inbox.most_bytes = 0
+    app = tap()
+    assert Texts(lang)["correct_no_room"] in app.error[0].value
+    assert str(tmp_path) not in app.error[0].value
+
+
+def test_a_photo_that_is_too_large_to_be_held_says_so(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CAMPUS_BUNDLE", str(bundle))
+    monkeypatch.setenv("CAMPUS_INBOX", str(tmp_path / "inbox"))
+    app = AppTest.from_file(REPOSITORY / "streamlit_app.py", default_timeout=30).run()
+    app.file_uploader[0].set_value([("a.jpg", photo(east_m=20.0) + bytes(9 << 20), "image/jpeg")]).run()
+    assert "cannot be corrected: over 8 MB" in captions(app)
+    assert "not_here" not in [button.key for button in app.button]
+
+
 def test_of_several_photos_only_the_last_ones_file_is_held(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CAMPUS_BUNDLE", str(bundle))
     app = AppTest.from_file(REPOSITORY / "streamlit_app.py", default_timeout=30).run()
@@ -79,14 +138,7 @@ def inbox(tmp_path_factory: pytest.TempPathFactory) -> Inbox:
 def correcting(bundle: Path, inbox: Inbox) -> Iterator[Server]:
     running = start_app({"CAMPUS_BUNDLE": str(bundle), "CAMPUS_INBOX": str(inbox.folder)})
     yield running
-    running.process.terminate()
-    running.process.wait(10)
-
-
-def upload(seen: Visit, data: bytes) -> None:
-    field = seen.page.locator("[class*=st-key-upload-] [data-testid=stFileUploaderDropzoneInput]").last
-    field.wait_for(state="attached")
-    field.set_input_files({"name": "photo.jpg", "mimeType": "image/jpeg", "buffer": data})
+    running.stop()
 
 
 @pytest.mark.slow
@@ -100,15 +152,15 @@ def test_a_tap_on_the_map_stores_photo_fix_and_true_place(
     seen = visit(size, dark, lang, url=correcting.url)
     page = seen.page
     data = photo(kind, east_m=20.0, north_m=10.0, size=(400 + size[0], 300))  # type: ignore[arg-type]
-    upload(seen, data)
+    seen.upload(data)
     page.locator("section.answer").wait_for()
     page.locator(".st-key-not_here button").click()
+    seen.rests()
     ground = page.locator(".correct svg")
     ground.wait_for()
     assert WORDS["he" if lang == "he" else "en"]["faces_kept"] in page.locator(".st-key-correction").inner_text()
-    how = "Two fingers zoom." if size == PHONE else "בגלגלת העכבר מגדילים."
+    how = "Two fingers move the map and zoom." if size == PHONE else "בגלגלת העכבר מגדילים."
     assert how in page.locator(".correct .how").inner_text(), "as the pointer is"
-    page.wait_for_timeout(800)
     ground.scroll_into_view_if_needed()
     box = ground.bounding_box()
     middle = box["x"] + 0.5 * box["width"], box["y"] + 0.5 * box["height"]
@@ -137,7 +189,7 @@ def test_a_tap_on_the_map_stores_photo_fix_and_true_place(
     assert (told.fix.radius68_m is None) == (kind == "elsewhere")
     assert (told.source, told.campus, told.review) == ("tap", "Testfield", "")
     if kind == "good":
-        assert "from the place that you tapped" in page.locator("section.answer").inner_text()
-        page.locator(".st-key-nav button").nth(1).click()
+        expect(page.locator("section.answer")).to_contain_text("from the place that you tapped")
+        seen.turn_to(1)
         page.get_by_text("Field test").first.wait_for()
     seen.clean()

@@ -12,16 +12,19 @@ import pytest
 from pydantic import ValidationError
 
 from app.collect import inbox as module
-from app.collect.inbox import Inbox, InboxFull
+from app.collect.inbox import Held, Inbox, InboxFull
 from core.campus.frame import LocalFrame
 from core.campus.inbox import Sidecar, read_sidecar
 from core.errors import CampusError, PhotoError
+from core.io.files import written_atomically
 from core.photo.blur.blur import process_blur
 from core.photo.blur.faces import FaceDetector
+from core.photo.capture import Capture
 from core.photo.geotag import exif_of
 from core.photo.load import load_photo
 from tests.blurring import FACE, is_flat, needs_detectors, portrait
 from tests.bundles import photo
+from tests.killed import killed_at
 from tests.pictures import encoded
 from train.grow.arrivals import read_arrivals
 
@@ -65,6 +68,23 @@ def test_a_photo_that_nobody_placed_takes_its_own_position_and_else_waits_for_on
     assert inbox.change("0" * 64, review="accepted") is None
 
 
+def test_a_position_where_no_campus_lies_is_none(inbox: Inbox) -> None:
+    exif = exif_of(Capture(lat_deg=86.0, lon_deg=20.0)).tobytes()
+    entry, _ = inbox.add(encoded(portrait(), "JPEG", exif=exif), Sidecar())
+    assert load_photo(entry.path).capture.lat_deg == 86.0
+    assert not entry.sidecar.placed
+
+
+def test_what_is_being_written_or_taken_out_is_not_counted(inbox: Inbox) -> None:
+    inbox.add(HERE, PLACED)
+    held = inbox.held_bytes()
+    assert held == sum(file.stat().st_size for file in inbox.folder.iterdir())
+    with written_atomically(inbox.folder / f"{'0' * 64}.jpg") as temporary:
+        temporary.write_bytes(HERE)
+        (inbox.folder / "gone.jpg").symlink_to("nowhere")  # listed, and not there
+        assert inbox.held_bytes() == held
+
+
 @pytest.mark.parametrize("call", [1, 2])
 def test_a_disk_that_refuses_leaves_no_photo_without_its_sidecar(
     inbox: Inbox, monkeypatch: pytest.MonkeyPatch, call: int
@@ -84,6 +104,28 @@ def test_a_disk_that_refuses_leaves_no_photo_without_its_sidecar(
     entry, new = inbox.add(HERE, PLACED)
     assert new
     assert inbox.entries() == [entry]
+
+
+def take_and_accept(folder: Path) -> None:
+    inbox = Inbox(folder)
+    entry, _ = inbox.add(HERE, PLACED)
+    inbox.change(entry.id, review="accepted")
+
+
+def test_a_server_killed_at_any_step_has_a_photo_whole_or_not_at_all(tmp_path: Path) -> None:
+    step, found = 0, set()
+    while killed_at(step := step + 1, take_and_accept, tmp_path / str(step)):
+        inbox = Inbox(tmp_path / str(step))
+        held = inbox.held()
+        found.add("".join(entry.sidecar.review or "new" for entry in held.entries))
+        for entry in held.entries:
+            assert entry.path.read_bytes() == HERE
+            assert entry.sidecar.changed(review="") == PLACED
+        assert held.damaged == 0
+        take_and_accept(inbox.folder)  # the phone sends it again, and the reviewer presses once more
+        (entry,) = inbox.entries()
+        assert entry.sidecar == PLACED.changed(review="accepted")
+    assert found == {"", "new", "accepted"}
 
 
 def test_what_is_no_photo_or_too_much_is_refused(inbox: Inbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,17 +153,22 @@ def test_a_sidecar_says_nothing_impossible() -> None:
     assert named.time_utc.tzinfo is not None
 
 
-def test_a_damaged_sidecar_is_named_and_another_programs_is_passed_over(inbox: Inbox) -> None:
+def test_a_damaged_sidecar_is_named_and_another_programs_is_passed_over(
+    inbox: Inbox, caplog: pytest.LogCaptureFixture
+) -> None:
     entry, _ = inbox.add(HERE, PLACED)
+    other, _ = inbox.add(photo(east_m=21.0), PLACED)
     sidecar = entry.path.with_suffix(".json")
-    sidecar.write_text("{")
-    with pytest.raises(CampusError, match="is no JSON"):
-        inbox.entries()
-    sidecar.write_text(json.dumps({"review": "", "lat": 200, "lon": 8.4}))
-    with pytest.raises(CampusError, match="lat"):
-        inbox.entries()
+    for text, said in (("{", "is no JSON"), (json.dumps({"review": "", "lat": 200, "lon": 8.4}), "lat")):
+        sidecar.write_text(text)
+        with pytest.raises(CampusError, match=said):
+            inbox.find(entry.id)
+        caplog.clear()
+        assert inbox.held() == Held([other], 1)
+        assert str(sidecar) in caplog.text
+        assert said in caplog.text
     sidecar.write_text(json.dumps({"title": "of some album"}))
-    assert inbox.entries() == []
+    assert inbox.held() == Held([other], 0)
 
 
 def test_refresh_reads_what_was_accepted(inbox: Inbox) -> None:

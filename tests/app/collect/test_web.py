@@ -51,3 +51,12 @@ def test_a_contributor_reads_what_becomes_of_faces(lang: Lang, blur: bool, monke
     consent = re.findall(r'<p class="soft">(.*?)</p>', CLIENT.get(f"/collect?lang={lang}").text)[0]
     assert (WORDS[lang]["faces_blurred"] in consent) is blur
     assert (WORDS[lang]["faces_kept"] in consent) is not blur
+
+
+def test_what_the_inbox_refuses_is_said_in_both_languages() -> None:
+    said = []
+    for lang in LANGUAGES:
+        page = CLIENT.get(f"/review?lang={lang}").text
+        said.append(json.loads(re.findall(r'id="words">(.*?)</script>', page)[0])["reasons"])
+    for kind in ("full", "disk", "unplaced", "absent", "unusable", "damaged", "too large"):
+        assert said[0][kind] != said[1][kind]

@@ -15,8 +15,9 @@ from urllib.parse import unquote
 import numpy as np
 import pytest
 
-from app.map import shapes
-from app.map.deck import Place, Shown, campus_deck, coverage_deck, photo_density, view_cone
+from app.map.deck import Place, campus_deck, coverage_deck
+from app.map.drawn import Shown, view_cone
+from app.map.heat import photo_density
 from app.map.legend import coverage_legend, legend
 from app.map.still import still_map
 from core.campus.basemap import (
@@ -177,10 +178,13 @@ def test_truth_track_and_heading_are_drawn_and_in_the_legend(
     localizer: Localizer, located: Callable[[Kind], Fix]
 ) -> None:
     fix = replace(located("good"), heading_deg=90.0, heading_spread_deg=20.0)
-    truth, track = Place(fix.lat + 1e-4, fix.lon, 6.0), [Place(47.0, 8.4), Place(47.0001, 8.4)]
+    truth = Place(fix.lat + 1e-4, fix.lon, 6.0)
+    track = [[Place(47.0003, 8.4)], [Place(47.0, 8.4), Place(47.0001, 8.4)]]
     drawn = layers(campus_deck(localizer.bundle, fix, truth=truth, track=track))
     assert {"truth", "error", "truth_error", "track", "track_line", "heading"} <= set(drawn)
     assert {item.key for item in legend(fix, truth=truth, track=track)} >= {"truth", "track", "heading"}
+    assert len(drawn["track"]["data"]) == 3
+    assert [row["path"] for row in drawn["track_line"]["data"]] == [[[8.4, 47.0], [8.4, 47.0001]]], "of one walk"
     apex, *arc = drawn["heading"]["data"][0]["outline"]
     assert apex == pytest.approx([fix.lon, fix.lat], abs=1e-6)
     assert all(lon > fix.lon for lon, _ in arc)  # looking east
@@ -354,19 +358,6 @@ def test_names_on_water_are_blue_and_on_lawns_green_as_printed_maps_have_them() 
             "geometry": {"type": "Point", "coordinates": [8.4, 47.0]}}  # fmt: skip
     (named,) = names({"features": [pond]}, LocalFrame.about(47, 8))
     assert named.label.kind == "water"
-
-
-def test_a_still_map_shows_what_the_legend_names(localizer: Localizer, located: Callable[[Kind], Fix]) -> None:
-    fix = replace(located("good"), heading_deg=90.0, heading_spread_deg=20.0)
-    truth = Place(fix.lat + 1e-4, fix.lon)
-    drawn = unquote(still_map(localizer.bundle, fix, truth=truth))
-    bare = unquote(still_map(localizer.bundle, replace(fix, heading_deg=None)))
-    assert {"heading", "truth"} <= {item.key for item in legend(fix, truth=truth)}
-    green, blue = shapes.css(shapes.LIGHT.truth), shapes.css(shapes.LIGHT.fix)
-    assert f"stroke='{green}'" in drawn
-    assert f"' fill='{blue}' fill-opacity='.35'" in drawn
-    assert "<polygon" not in bare
-    assert green not in bare
 
 
 def test_a_still_maps_hebrew_names_are_turned_once(tmp_path: Path) -> None:

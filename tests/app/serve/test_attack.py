@@ -1,4 +1,7 @@
-"""Twenty phones while others attack: every photo gets its answer, and the attackers go."""
+"""Twenty phones while others attack: every photo gets its answer, and the attackers go.
+
+How long that takes is for `python -m benchmarks attack` to say.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, ExitStack, suppress
+from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +19,17 @@ import pytest
 
 from app.serve.connections import STRANGER_S
 from benchmarks.app_load import Answer, open_phones, soak
+from benchmarks.attack import ended
 from benchmarks.serving import Served, start
+from benchmarks.strange_campuses import loop_campus
 from core.campus.bundle import Bundle, save_bundle
 from tests import chromium
-from tests.app.test_trial import campus_with, loop_model
 from tests.bundles import photo
 
 pytestmark = pytest.mark.slow
 PHONES, SILENT = 20, 200
 LOOPS = 3  # of which two once held both turns of the queue for ever
-SLOWEST_S = 60.0  # of an answer; on a machine that other tests share
-UPLOADED = "[data-testid=stFileUploaderDropzoneInput]"
+UPLOADED = ".st-key-campus_file-{turn} [data-testid=stFileUploaderDropzoneInput]"
 
 
 @pytest.fixture
@@ -44,9 +47,15 @@ def visitor(browser: Any, served: Served) -> Iterator[Any]:
     page.set_default_timeout(180_000)
     page.goto(f"{served.home}/?key={served.key}&lang=en")
     page.get_by_role("radio", name="Campus").or_(page.get_by_role("button", name="Campus")).first.click()
-    page.locator(f".st-key-campus_file {UPLOADED}").wait_for(state="attached")
+    page.locator(UPLOADED.format(turn=0)).wait_for(state="attached")
     yield page
     running.close()
+
+
+def upload(visitor: Any, campus: Path, turn: int) -> None:
+    """Into the field of this turn, until the next one says that the server is done with it."""
+    visitor.locator(UPLOADED.format(turn=turn)).set_input_files(campus)
+    visitor.locator(UPLOADED.format(turn=turn + 1)).wait_for(state="attached")
 
 
 class Phones:
@@ -79,37 +88,28 @@ class Phones:
             self._pool.shutdown()
 
 
-def is_open(client: socket.socket) -> bool:
-    client.setblocking(False)
-    with suppress(BlockingIOError):
-        try:
-            return client.recv(1) != b""
-        except ConnectionResetError:
-            return False
-    return True
-
-
 def test_phones_go_on_while_loops_are_uploaded_and_strangers_hold_connections(
-    served: Served, visitor: Any, tmp_path: Path
+    served: Served, visitor: Any, bundle: Path, tmp_path: Path
 ) -> None:
-    loops = [campus_with(tmp_path / str(turn), model__onnx=loop_model()) for turn in range(LOOPS)]
+    loops = [loop_campus(tmp_path / f"{turn}.campus", Bundle.load(bundle)) for turn in range(LOOPS)]
     with ExitStack() as stack:
         silent = [stack.enter_context(socket.create_connection(("127.0.0.1", served.port))) for _ in range(SILENT)]
         phones = Phones(served)
         try:
             assert phones.opened.wait(180)
-            for loop in loops:
-                visitor.locator(f".st-key-campus_file {UPLOADED}").set_input_files(loop)
+            for turn, loop in enumerate(loops):
+                upload(visitor, loop, turn)
                 visitor.get_by_text("a graph within an operator").first.wait_for()
+            for client in silent:
+                client.setblocking(False)
             until = time.monotonic() + 4 * STRANGER_S
-            while (left := [client for client in silent if is_open(client)]) and time.monotonic() < until:
+            while (left := [client for client in silent if not ended(client)]) and time.monotonic() < until:
                 time.sleep(1.0)
         finally:
             answers = phones.end()
     assert left == []
     assert [answer.said for answer in answers if answer.outcome != "place"] == []
     assert len(answers) >= PHONES
-    assert max(answer.seconds for answer in answers) < SLOWEST_S
     assert "Traceback" not in served.folder.with_suffix(".said").read_text("utf-8")
 
 
@@ -124,7 +124,7 @@ def test_no_phone_sees_a_broken_answer_while_campuses_come_and_the_open_one_is_r
         for turn in range(3):
             guest = plain.manifest.model_copy(update={"name": f"Guest {turn}"})
             save_bundle(tmp_path / f"{turn}.campus", guest, files)
-            visitor.locator(f".st-key-campus_file {UPLOADED}").set_input_files(tmp_path / f"{turn}.campus")
+            upload(visitor, tmp_path / f"{turn}.campus", turn)
             visitor.get_by_role("heading", name=f"Guest {turn}").wait_for()
             save_bundle(bundle, plain.manifest.model_copy(update={"description": f"{turn}"}), files, force=True)
             time.sleep(1.0)

@@ -108,9 +108,7 @@ def test_a_typed_key_opens_the_app_which_locates_a_photo(open_page: OpenPage, se
     assert page.evaluate("isSecureContext"), "else there is neither live view nor the phone's location"
     # Both ways in for a photo: the upload is a request of its own, the camera's photo comes by the websocket.
     large = photo(east_m=-52, north_m=68, size=(4000, 3000))
-    field = page.locator("[data-testid=stFileUploaderDropzoneInput]")
-    field.wait_for(state="attached")
-    field.set_input_files({"name": "photo.jpg", "mimeType": "image/jpeg", "buffer": large})
+    seen.upload(large)
     page.locator("section.answer", has_text="Library").wait_for()
     gymnasium = photo(east_m=50, north_m=-34, size=(4000, 3000))
     page.locator(".camera:not(.another) .file").set_input_files(
@@ -136,7 +134,7 @@ def test_the_codes_address_opens_an_app_that_can_be_installed(open_page: OpenPag
     assert missing <= {"in-incognito"}, "as every page of a test's browser is"
     assert page.locator("link[rel=manifest]").count() == 1
     assert page.locator("link[rel=apple-touch-icon]").count() == 1
-    page.wait_for_function(WORKER_READY, timeout=15_000)
+    page.wait_for_function(WORKER_READY)
     seen.clean()
 
 
@@ -149,7 +147,7 @@ def test_without_the_network_the_page_says_so(
     seen = open_page(f"/?lang={lang}&key={served.key}")
     page = seen.page
     page.locator(".st-key-nav button").first.wait_for()
-    page.wait_for_function(WORKER_READY, timeout=15_000)
+    page.wait_for_function(WORKER_READY)
     page.context.set_offline(True)
     page.reload()
     page.get_by_text(said).wait_for()
@@ -180,11 +178,12 @@ def test_a_campus_goes_up_through_the_lock_and_one_that_is_none_says_so(
         file.truncate(33_000_000)
     seen = open_page(f"/?lang=en&key={served.key}")
     page = seen.page
-    page.locator(".st-key-nav button").nth(2).click()
+    seen.turn_to(2)
     field = page.locator(".st-key-campus_file [data-testid=stFileUploaderDropzoneInput]")
     field.wait_for(state="attached")
     field.set_input_files(tmp_path / "usual.campus")
     page.get_by_text("This campus cannot be opened.").wait_for()  # it arrived, and is looked into
+    seen.rests()
     field.set_input_files(hill)
     page.get_by_role("heading", name="Hillside").wait_for()
     seen.clean()

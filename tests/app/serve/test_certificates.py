@@ -270,3 +270,15 @@ def test_a_running_server_s_certificate_is_made_anew_and_the_authority_stays(tmp
     server.unlink()
     with pytest.raises(CampusError, match="start the server again"):
         renewed(tmp_path, NAMES, NOW)
+
+
+def test_a_secret_is_on_the_disk_before_it_is_in_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, synced = tmp_path / "secret", []
+
+    def fsync(_: int) -> None:
+        synced.append(path.exists())
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    write_private(path, b"one")
+    assert synced == [False]
+    assert path.read_bytes() == b"one"

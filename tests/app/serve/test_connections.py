@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import resource
 import socket
@@ -79,6 +80,24 @@ def test_a_stranger_s_time_ends_and_a_known_one_s_does_not(take: Take) -> None:
     assert ended(silent)
     assert not ended(phone)
     assert len(held) == 1
+
+
+def test_a_stranger_is_gone_in_30_s_who_came_just_after_a_sweep(take: Take, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    held = Connections(100, clock=clock)
+    clock.now_s = came_s = 0.01
+    silent = take(held, "10.0.0.1")[1]
+    clock.now_s = 0.0
+
+    async def passes(seconds: float) -> None:
+        if ended(silent):
+            raise asyncio.CancelledError
+        clock.now_s += seconds
+
+    monkeypatch.setattr(asyncio, "sleep", passes)
+    with pytest.raises(asyncio.CancelledError):
+        GuardedServer(uvicorn.Config(greeting), held)._sweep().send(None)  # no loop: a browser's may run in this thread
+    assert 20.0 < clock.now_s - came_s <= 29.0  # a busy event loop may take another second
 
 
 @pytest.mark.parametrize("host", ["10.0.0.1", "2001:db8::{}"])
@@ -183,7 +202,7 @@ def test_headers_that_never_end_are_ended(lock: bool, monkeypatch: pytest.Monkey
 
 def test_a_body_that_stands_still_is_ended_and_one_that_goes_on_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "STRANGER_S", 1.0)
-    monkeypatch.setattr(connections, "SILENT_S", 1.5)
+    monkeypatch.setattr(connections, "SILENT_S", 3.0)
     request = b"POST /key HTTP/1.1\r\nHost: x\r\nContent-Length: 12\r\n\r\n"
     with running() as port, ExitStack() as stack:
         still, slow = (stack.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(2))

@@ -23,9 +23,9 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from app.front_page import streamlit_page
-from app.serve import serve, web_texts
-from app.serve.web import Site, manifest, own_page, with_head
+from app.serve import serve
+from app.serve.certificates import ensure, names_of
+from app.serve.web import Site
 from app.settings import Settings
 from benchmarks.serving import Served, start
 from campus_gps_client import Campus, Refused
@@ -100,7 +100,7 @@ def test_the_lines_for_other_programs_answer_as_documented(served: Served, tmp_p
     lines = next(block for block in re.findall(r"```bash\n(.*?)```", document, re.DOTALL) if "curl" in block)
     lines = lines.replace("192.168.1.20:8443", f"localhost:{served.port}")
     lines = lines.replace("192.168.1.20:8080", f"localhost:{served.http_port}")
-    for name in ("photo", "a", "b"):
+    for name in ("photo", "a", "b", "next"):
         (tmp_path / f"{name}.jpg").write_bytes(photo(east_m=20.0))
     script = lines.replace("curl ", "curl --silent --show-error --fail ")
     done = subprocess.run(
@@ -108,8 +108,9 @@ def test_the_lines_for_other_programs_answer_as_documented(served: Served, tmp_p
         check=False,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
-    answers = done.stdout.replace("}{", "}\n{").splitlines()
-    assert [json.loads(answer)["on_campus"] for answer in answers] == [True, True]
+    *fixes, pose = map(json.loads, done.stdout.replace("}{", "}\n{").splitlines())
+    assert [fix["on_campus"] for fix in fixes] == [True] * 3
+    assert pose["position"] == {"lat": fixes[0]["lat"], "lon": fixes[0]["lon"], "h": 65.0}
 
 
 def test_the_client_asks_for_all_that_the_interface_answers(served: Served, campus: Path, tmp_path: Path) -> None:
@@ -255,6 +256,19 @@ def test_open_has_no_lock_and_says_so(campus: Path, tmp_path: Path) -> None:
         running.process.wait(20)
 
 
+def test_with_a_log_in_json_its_end_is_a_line_of_json(campus: Path, tmp_path: Path) -> None:
+    running = start(tmp_path / "keys", campus, "--open", "--log", "json")
+    try:
+        running.process.send_signal(signal.SIGINT)
+        assert running.process.wait(20) == 0
+        ended = running.folder.with_suffix(".said").read_text("utf-8").partition("Ctrl-C stops it.\n")[2]
+        (line,) = map(json.loads, ended.splitlines())
+        assert (line["level"], line["message"]) == ("info", "stopped")
+    finally:
+        running.process.kill()
+        running.process.wait(20)
+
+
 def refused(*options: str) -> str:
     """The one line that the command line answers with."""
     ended = subprocess.run(
@@ -276,6 +290,11 @@ def test_bad_input_is_one_clear_line(tmp_path: Path, campus: Path) -> None:
     keep = refused("--bundle", str(campus), "--keep-photos", str(no_folder), *ports)
     assert str(no_folder) in keep
     assert "photos cannot be kept" in keep
+    inbox = refused("--bundle", str(campus), "--inbox", str(no_folder), *ports)
+    assert str(no_folder) in inbox
+    assert "--no-inbox" in inbox
+    shut = refused("--bundle", str(campus), "--inbox", str(no_folder / "inbox"), *ports)
+    assert "photos cannot be kept" in shut
 
 
 def python(code: str) -> str:
@@ -320,12 +339,30 @@ def test_a_port_in_use_names_the_option() -> None:
         serve.listen("127.0.0.1", taken.getsockname()[1], "--http-port")
 
 
-@pytest.mark.parametrize("text", ["-1", "65536"])
-def test_a_port_is_a_port(text: str) -> None:
+def test_an_address_that_comes_later_is_vouched_for_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serve, "lan_addresses", tuple)  # it starts before the network does
+    _, server_file = ensure(tmp_path, serve.names_at(serve.EVERY_ADDRESS))
+    for address in ("192.168.7.20", "192.168.7.31"):
+        monkeypatch.setattr(serve, "lan_addresses", lambda address=address: (address,))
+        assert serve.renew(tmp_path, serve.EVERY_ADDRESS)
+        leaf = x509.load_pem_x509_certificate(server_file.read_bytes())
+        assert address in names_of(leaf).addresses
+        assert not serve.renew(tmp_path, serve.EVERY_ADDRESS)
+
+
+@pytest.mark.parametrize("host", ["FD00:0:0::7", "fe80::1%eth0"])
+def test_an_address_however_it_is_written_makes_one_certificate(tmp_path: Path, host: str) -> None:
+    ensure(tmp_path, serve.names_at(host))
+    assert not serve.renew(tmp_path, host)
+
+
+@pytest.mark.parametrize("text", ["-1", "65536", "https", ""])
+@pytest.mark.parametrize(("option", "said"), [("--port", "not a port: 0 to"), ("--workers", "processes: 1 to 64")])
+def test_a_number_out_of_place_is_told_what_it_may_be(option: str, said: str, text: str) -> None:
     parser = argparse.ArgumentParser(exit_on_error=False)
     serve.add_arguments(parser)
-    with pytest.raises(argparse.ArgumentError, match="not a port"):
-        parser.parse_args(["--port", text])
+    with pytest.raises(argparse.ArgumentError, match=said):
+        parser.parse_args([option, text])
 
 
 def test_what_the_terminal_shows() -> None:
@@ -355,26 +392,3 @@ def test_the_qr_code_holds_the_address_with_the_key() -> None:
 def test_a_terminal_gets_light_squares_on_dark_whatever_its_colours() -> None:
     rows = serve.qr_code("x", coloured=True).rstrip("\n").split("\n")
     assert all(row.startswith("\033[97;40m") and row.endswith("\033[0m") for row in rows)
-
-
-def test_streamlits_page_takes_our_head() -> None:
-    page = with_head(streamlit_page())
-    head = page.partition("</head>")[0]
-    assert head.count('rel="manifest"') == 1
-    assert 'crossorigin="use-credentials"' in head
-    with pytest.raises(RuntimeError, match="no </head>"):
-        with_head("<p>")
-
-
-def test_manifest_paths_do_not_depend_on_where_it_lies() -> None:
-    assert all(icon["src"].startswith("/app/static/icon-") for icon in manifest(None)["icons"])
-    assert manifest("k")["start_url"] == "/?key=k"
-
-
-def test_both_languages_say_the_same_things_and_every_page_is_filled() -> None:
-    english, hebrew = web_texts.TEXTS["en"], web_texts.TEXTS["he"]
-    assert english.keys() == hebrew.keys()
-    assert all(text.strip() for text in (*english.values(), *hebrew.values()))
-    page = own_page("lock", "he", {"message": "<script>"})
-    assert 'dir="rtl"' in page
-    assert "&lt;script&gt;" in page

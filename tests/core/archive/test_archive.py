@@ -10,16 +10,23 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from core.archive import run
 from core.archive.journal import Journal
 from core.archive.photos import Shard, archive_photos
 from core.archive.rows import COLUMNS, Row, row_of
 from core.archive.run import locate_archive
-from core.errors import BundleError, CampusError, OccupiedError
+from core.engines.heads import Heads
+from core.engines.onnx_engine import OnnxEngine
+from core.errors import BundleError, CampusError, EngineError, OccupiedError
 from core.locate.localizer import Localizer
+from core.locate.open_campus import OpenCampus
+from core.locate.reading import Prepared
 from tests import REPOSITORY
 from tests.bundles import photo
 
@@ -110,6 +117,39 @@ def test_a_cut_row_is_done_again_and_none_twice(photos: Path, bundle: Path, tmp_
         assert sorted(str(row["photo"]) for row in rows(out)) == names
 
 
+def test_a_table_with_an_empty_line_is_gone_on_with(tmp_path: Path) -> None:
+    out = tmp_path / "out.csv"
+    with Journal(out) as journal:
+        journal.add(Row("a.jpg", error="x"))
+    with out.open("ab") as file:
+        file.write(b"\n")
+    with Journal(out, resume=True) as journal:
+        assert journal.has("a.jpg")
+
+
+@pytest.mark.parametrize("ending", [".jsonl", ".csv", ".parquet"])
+def test_a_table_that_another_run_writes_is_not_written_twice(tmp_path: Path, ending: str) -> None:
+    out = tmp_path / f"out{ending}"
+    with Journal(out) as first:
+        first.add(Row("a.jpg", error="x"))
+        with pytest.raises(CampusError, match=f"out{ending}: another run writes it"), Journal(out, resume=True):
+            pass
+        first.finish()
+    with Journal(out, resume=True) as second:  # the first one's end frees it
+        assert second.has("a.jpg")
+
+
+def test_a_finished_table_that_two_runs_go_on_with_is_one_run_s(tmp_path: Path) -> None:
+    out = tmp_path / "out.parquet"
+    with Journal(out) as journal:
+        journal.add(Row("a.jpg", error="x"))
+        journal.finish()
+    with Journal(out, resume=True) as first, Journal(out, resume=True) as second:
+        first.add(Row("b.jpg", error="x"))
+        with pytest.raises(CampusError, match="another run writes it"):
+            second.add(Row("c.jpg", error="x"))
+
+
 def test_a_finished_table_takes_more_photos(tmp_path: Path) -> None:
     import pyarrow.parquet
 
@@ -122,6 +162,35 @@ def test_a_finished_table_takes_more_photos(tmp_path: Path) -> None:
             journal.finish()
         assert [path.name for path in tmp_path.iterdir()] == ["out.parquet"]
     assert pyarrow.parquet.read_table(out)["photo"].to_pylist() == ["a.jpg", "b.jpg", "c.jpg"]
+
+
+def test_a_mistyped_bundle_leaves_no_table_in_the_way(photos: Path, tmp_path: Path) -> None:
+    line = [sys.executable, "predict.py", str(photos), "--out", str(tmp_path / "a.csv")]
+    done = subprocess.run(
+        [*line, "--bundle", str(tmp_path / "absent")], cwd=REPOSITORY, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "absent" in done.stderr
+    assert not (tmp_path / "a.csv").exists()
+
+
+def test_a_folder_that_cannot_be_read_is_a_row_with_a_reason(bundle: Path) -> None:
+    with TemporaryDirectory() as place:  # pytest's own is closed to other users
+        folder = Path(place)
+        folder.chmod(0o755)
+        (folder / "a.jpg").write_bytes(photo())
+        (folder / "closed").mkdir(mode=0)
+        localizer, ids = Localizer.load(bundle), os.getresuid()
+        if ids[1] == 0:
+            os.setresuid(65534, 65534, 0)  # root may read everything
+        try:
+            found = archive_photos([str(folder)])
+            located = list(map(row_of, found, localizer.locate_many(map(Path, found))))
+        finally:
+            os.setresuid(*ids)
+    assert [Path(row.photo).name for row in located] == ["a.jpg", "closed"]
+    assert located[0].error is None
+    assert "cannot be read" in str(located[1].error)
 
 
 def test_a_file_is_not_written_over(tmp_path: Path) -> None:
@@ -171,6 +240,7 @@ def test_killed_in_the_middle_it_goes_on_where_it_was(photos: Path, bundle: Path
     ("line", "error"),
     [
         ("1.jpg --jobs 2", "--jobs, --shard, --resume and --ray need --out FILE, which takes the rows"),
+        ("1.jpg --out a.parquet --ray --jobs 2", "--jobs 2: is of one machine's processes: leave it out with --ray"),
         ("s3://bucket --out rows.jsonl", "s3://bucket: is a URL: add --ray, which reads and writes at URLs"),
     ],
 )
@@ -199,6 +269,44 @@ def test_only_the_photo_that_kills_its_process_is_a_row_with_a_reason(
     found = rows(tmp_path / "out.jsonl")
     assert [row["photo"] for row in found] == names
     assert [row["photo"] for row in found if row["error"] is not None] == ["deadly"]
+
+
+def test_what_one_photo_makes_fail_is_its_row_and_what_all_do_ends_the_archive(
+    photos: Path, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (photos / "phone.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100))
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    names = archive_photos([str(photos)])
+    prepare, network = OpenCampus.prepare, OnnxEngine.run
+
+    def short_of_memory(campus: OpenCampus, source: Path) -> Prepared:
+        if source.name == "3.jpg":
+            raise MemoryError
+        return prepare(campus, source)
+
+    def not_finite(engine: OnnxEngine, images: NDArray[np.uint8]) -> Heads:
+        if (images[..., 2].mean(axis=(1, 2)) > 200).any():  # below/far.JPG, the only one so blue
+            raise EngineError.unusable("a value is not finite")
+        return network(engine, images)
+
+    monkeypatch.setattr(OpenCampus, "prepare", short_of_memory)
+    monkeypatch.setattr(OnnxEngine, "run", not_finite)
+    with Journal(tmp_path / "out.jsonl") as journal:
+        tally = locate_archive(names, bundle, journal)
+    assert (tally.located, tally.failed) == (5, 4)
+    found = {Path(str(row["photo"])).name: row["error"] for row in rows(tmp_path / "out.jsonl")}
+    assert [Path(name).name for name in names] == list(found)
+    assert str(found["3.jpg"]).endswith("3.jpg: cannot be located (MemoryError)")
+    assert "a value is not finite" in str(found["far.JPG"])
+    assert "pillow-heif is not installed" in str(found["phone.heic"])
+
+    def broken(*_: object) -> Heads:
+        raise EngineError.unusable("the GPU is gone")
+
+    monkeypatch.setattr(OnnxEngine, "run", broken)
+    with Journal(tmp_path / "other.jsonl") as journal, pytest.raises(EngineError, match="the GPU is gone"):
+        locate_archive([name for name in names if name.endswith(("0.jpg", "1.jpg"))], bundle, journal)
+    assert rows(tmp_path / "other.jsonl") == []
 
 
 def test_a_bundle_that_is_none_is_said_once_by_processes_too(tmp_path: Path) -> None:

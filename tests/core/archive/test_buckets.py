@@ -100,7 +100,7 @@ def test_the_command_line_locates_a_bucket_into_it(
     ray = pytest.importorskip("ray", reason="ray is not installed: pip install -r requirements-cluster.txt")
     line = ["predict.py", "s3://archive", "--out", "s3://archive/fixes.parquet", "--ray", "--bundle", str(pristine)]
     monkeypatch.setattr(sys, "argv", line)
-    ray.init(num_cpus=1, object_store_memory=100 << 20, include_dashboard=False, log_to_driver=False)
+    ray.init("local", num_cpus=1, object_store_memory=100 << 20, include_dashboard=False, log_to_driver=False)
     try:
         assert predict.main() == SOME_FAILED
     finally:

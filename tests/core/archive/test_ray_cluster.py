@@ -90,6 +90,7 @@ def test_a_cluster_reads_urls_goes_on_and_outlives_what_kills_it(
     import pyarrow.parquet
 
     monkeypatch.setattr(ray_cluster, "_RETRIES", 1)
+    monkeypatch.setattr(ray_cluster, "_AHEAD", 2)  # fewer than the photos of the task that is lost
     folder, out = tmp_path / "photos", tmp_path / "out.parquet"
     (folder / "below").mkdir(parents=True)
     for name in ("a.jpg", "below/b.jpg"):
@@ -97,7 +98,7 @@ def test_a_cluster_reads_urls_goes_on_and_outlives_what_kills_it(
     places = [f"fsspec+file://{folder}", f"file://{folder}/below/b.jpg", f"fsspec+file://{folder}/gone.jpg"]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        ray.init(num_cpus=1, object_store_memory=100 << 20, include_dashboard=False, log_to_driver=False)
+        ray.init("local", num_cpus=1, object_store_memory=100 << 20, include_dashboard=False, log_to_driver=False)
         try:
             tally = locate_on_cluster(places[:2], bundle, str(out), None)
             assert (tally.located, tally.failed, tally.before) == (3, 0, 0)

@@ -34,6 +34,18 @@ def test_a_folder_is_the_same_photos_on_a_disk_and_at_a_url(photos: Path, kind: 
     assert sorted(each.name for shard in shards for each in shard) == [each.name for each in found]
 
 
+def test_a_photo_s_part_does_not_follow_from_how_its_folder_was_typed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for index in range(16):
+        (tmp_path / f"{index}.jpg").touch()
+    for shard in (Shard(1, 2), Shard(2, 2)):
+        typed = [{each.name for each in stored_photos([place], shard)} for place in (".", str(tmp_path), "*.jpg")]
+        assert typed[0] == typed[1] == typed[2]
+        assert typed[0]
+
+
 @pytest.mark.parametrize("kind", ["", "file://", "fsspec+file://"])
 def test_a_photo_that_is_not_there_says_so_when_it_is_read(tmp_path: Path, kind: str) -> None:
     (gone,) = stored_photos([f"{kind}{tmp_path}/gone.jpg"])
@@ -87,7 +99,7 @@ def test_a_new_part_takes_no_other_part_s_place(tmp_path: Path, monkeypatch: pyt
         second.add(Row("b"))
     assert sorted(pyarrow.parquet.read_table(out)["photo"].to_pylist()) == ["a", "b", "c"]
     (out / "notes.txt").write_text("of somebody else")
-    with pytest.raises(CampusError, match="cannot be gone on with"):
+    with pytest.raises(CampusError, match="cannot be resumed"):
         Parts(str(out), resume=True)
 
 

@@ -119,6 +119,15 @@ def test_a_bundle_is_not_replaced_unless_asked(bundle: Path) -> None:
     assert save_bundle(bundle, renamed, files, force=True).manifest.name == "New"
 
 
+def test_a_manifest_that_no_campus_has_takes_no_good_one_s_place(bundle: Path) -> None:
+    good = Bundle.load(bundle)
+    files = {name: good.read(name) for name in good.manifest.files}
+    nameless = good.manifest.model_copy(update={"name": "x" * 201})
+    with pytest.raises(BundleError, match="name: String should have at most 200 characters"):
+        save_bundle(bundle, nameless, files, force=True)
+    assert Bundle.load(bundle).manifest == good.manifest
+
+
 def test_a_folder_that_is_no_bundle_is_never_replaced(bundle: Path, tmp_path: Path) -> None:
     before = Bundle.load(bundle)
     home = tmp_path / "home"
@@ -142,3 +151,13 @@ def test_a_failed_write_leaves_the_old_one_and_no_litter(bundle: Path) -> None:
         write_half()
     assert Bundle.load(bundle).manifest == before
     assert [path.name for path in bundle.parent.iterdir()] == [bundle.name]
+
+
+def test_a_file_that_may_not_be_read_is_not_called_damaged(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def closed(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", closed)
+    with pytest.raises(BundleError, match=r"cannot be read \(Permission denied\): change its permissions") as caught:
+        Bundle.load(bundle)
+    assert caught.value.kind == ""

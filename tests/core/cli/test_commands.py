@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import argparse
 import sys
+from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 from core.cli.commands import Command, run_command
-from core.errors import MissingDependency
+from core.errors import MissingDependency, OccupiedError
 
 
 def command(monkeypatch: pytest.MonkeyPatch, missing: str) -> dict[str, Command]:
@@ -57,3 +59,33 @@ def test_a_command_typed_by_its_former_name_runs_with_a_note(
     commands = command(monkeypatch, "")
     assert run_command("tool", "A tool.", commands, former_names={"make": "do"}) == 14
     assert capsys.readouterr().err == "note: make is now called do\n"
+
+
+@pytest.mark.parametrize("replaceable", [True, False])
+@pytest.mark.parametrize(
+    ("options", "given", "remedy"),
+    [
+        (["--out", "--force"], ["--out", "there", "--force"], "choose another --out, or replace it with --force"),
+        (["--a-page", "--force"], ["--a-page", "there"], "choose another --a-page, or replace it with --force"),
+        (["--report"], ["--report", "there"], "choose another --report"),
+        (["--report"], [], "choose another place, or replace it"),
+        (["--out", "--force"], [], "choose another --out, or replace it with --force"),  # where it is the default
+    ],
+)  # fmt: skip
+def test_an_occupied_place_is_told_by_the_command_s_own_options(
+    monkeypatch: pytest.MonkeyPatch, options: list[str], given: list[str], remedy: str, replaceable: bool
+) -> None:
+    commands, module = command(monkeypatch, ""), sys.modules["made_up_command"]
+
+    def add_arguments(parser: argparse.ArgumentParser) -> None:
+        for option in options:
+            parser.add_argument(option, **({"action": "store_true"} if option == "--force" else {"type": Path}))  # type: ignore[arg-type]
+
+    def main(_: object) -> int:
+        raise OccupiedError("there", "report", replaceable)
+
+    monkeypatch.setattr(module, "add_arguments", add_arguments)
+    monkeypatch.setattr(module, "main", main)
+    with pytest.raises(OccupiedError) as caught:
+        run(monkeypatch, commands, "do", *given)
+    assert caught.value.remedy == (remedy if replaceable else remedy.partition(",")[0])

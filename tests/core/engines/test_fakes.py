@@ -109,10 +109,10 @@ def used_by(sources: list[ModuleType], prefix: str) -> set[str]:
 
 
 def test_all_that_our_code_takes_from_tensorrt_is_faked_and_so_checked() -> None:
-    import core.engines.tensorrt_engine
+    import core.engines.tensorrt_network
     import edge.device.engine_build
 
-    used = used_by([core.engines.tensorrt_engine, edge.device.engine_build], "trt")
+    used = used_by([core.engines.tensorrt_network, edge.device.engine_build], "trt")
     assert {"Runtime", "Builder", "OnnxParser", "TensorIOMode"} <= used
     assert used <= set(dir(fake_tensorrt)), used - set(dir(fake_tensorrt))
 

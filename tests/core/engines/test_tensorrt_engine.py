@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import logging
 import sys
 from pathlib import Path
@@ -15,7 +16,8 @@ from core.engines.choose import open_engine
 from core.engines.cuda import Cuda, open_cuda
 from core.engines.engine_key import device_model, l4t_release, read_key
 from core.engines.onnx_engine import OnnxEngine
-from core.engines.tensorrt_engine import TensorRtEngine, import_tensorrt
+from core.engines.tensorrt_engine import TensorRtEngine
+from core.engines.tensorrt_network import TensorRtNetwork, import_tensorrt
 from core.errors import EngineError
 from core.locate.localizer import Localizer
 from edge.device.build import build
@@ -80,6 +82,30 @@ def test_closing_gives_everything_back(built: Bundle, device: FakeCuda) -> None:
         engine.run(images(1))
 
 
+def test_an_engine_that_nobody_closed_gives_everything_back_when_it_is_forgotten(
+    built: Bundle, device: FakeCuda
+) -> None:
+    engine = open_engine(built, "tensorrt")
+    assert device.held
+    del engine
+    gc.collect()
+    assert not device.held
+    assert not device.streams
+
+
+def test_closing_waits_for_the_frame_under_way(built: Bundle, device: FakeCuda) -> None:
+    engine = open_engine(built, "tensorrt")
+    assert isinstance(engine, TensorRtEngine)
+    with engine.network._lock:  # as a frame holds it
+        closing = Thread(target=engine.close)
+        closing.start()
+        closing.join(0.2)
+        assert closing.is_alive()
+        assert device.held
+    closing.join()
+    assert not device.held
+
+
 def test_threads_get_their_own_answers(built: Bundle) -> None:
     engine = open_engine(built, "tensorrt")
     wanted = {seed: engine.run(images(1, seed)).offset for seed in range(8)}
@@ -132,7 +158,7 @@ def test_an_engine_of_another_tensorrt_is_not_used(
         assert open_engine(built, "auto").name.startswith("ONNX Runtime")
     assert "is not used" in caplog.text
     with pytest.raises(EngineError, match=r"cannot load model\.engine \(engine of version 10\.3\.0"):
-        TensorRtEngine((built.path / ENGINE).read_bytes())
+        TensorRtNetwork((built.path / ENGINE).read_bytes(), ENGINE)
 
 
 @pytest.mark.parametrize(
@@ -184,7 +210,7 @@ def test_a_missing_library_under_tensorrt_is_named(monkeypatch: pytest.MonkeyPat
     def absent(_: str) -> None:
         raise ImportError("libnvdla_compiler.so: cannot open shared object file")
 
-    monkeypatch.setattr("core.engines.tensorrt_engine.import_module", absent)
+    monkeypatch.setattr("core.engines.tensorrt_network.import_module", absent)
     with pytest.raises(EngineError, match=r"libnvdla_compiler\.so.*reinstall nvidia-jetpack"):
         import_tensorrt()
 

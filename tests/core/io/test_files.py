@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
-import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from core.errors import CampusError
 from core.io import files
 from core.io.files import check_file_writable, check_writable, holds_something, write_atomically, written_atomically
+from tests.killed import killed_at
 
 Content = dict[str, str]
 OLD, NEW = {"one": "old", "two": "old"}, {"one": "new", "deep/two": "new"}
@@ -39,29 +36,6 @@ def content(out: Path) -> Content | None:
     if out.is_file():
         return {"": out.read_text()}
     return {path.relative_to(out).as_posix(): path.read_text() for path in out.rglob("*") if path.is_file()}
-
-
-def killed_at(step: int, write: Callable[[Path], None], out: Path) -> bool:
-    """Run `write` in a process that kills itself at its `step`-th file operation; False where it has fewer."""
-    with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", DeprecationWarning
-        )  # forking beside other threads: the child does next to nothing
-        child = os.fork()
-    if child == 0:
-        steps = 0
-
-        def hear(event: str, _: tuple[Any, ...]) -> None:
-            nonlocal steps
-            if event.startswith(("open", "os.", "shutil.", "tempfile.", "fcntl.", "ctypes.call")):
-                steps += 1
-                if steps == step:
-                    os.kill(os.getpid(), signal.SIGKILL)
-
-        sys.addaudithook(hear)
-        write(out)
-        os._exit(0)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
 
 
 @pytest.mark.parametrize(
@@ -120,7 +94,13 @@ def test_a_writer_at_work_is_not_cleared_away(tmp_path: Path) -> None:
 
 
 def test_what_others_keep_beside_it_is_left_alone(tmp_path: Path) -> None:
-    others = {".out.bak", ".out.kept.temporary.txt", ".out.v2.abc_1234.aside", "out.aside", ".outer.abc_1234.aside"}
+    others = {
+        ".out.bak",
+        ".out.kept.temporary.txt",
+        ".out.v2.abc_1234.temporary",
+        "out.temporary",
+        ".outer.abc_1234.temporary",
+    }
     for name in others:
         (tmp_path / name).mkdir()
     write_file(tmp_path / "out")
@@ -174,6 +154,9 @@ def test_what_a_killed_writer_left_is_nothing(tmp_path: Path) -> None:
     assert not holds_something(run)
     (run / "notes.txt").touch()
     assert holds_something(run)
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / "thesis.temporary").write_text("years of work")
+    assert holds_something(tmp_path / "theirs")
 
 
 def test_writable_is_asked_without_a_trace(tmp_path: Path) -> None:

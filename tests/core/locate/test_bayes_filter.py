@@ -79,6 +79,27 @@ def test_a_camera_that_stands_still_counts_its_picture_once() -> None:
     assert np.array_equal(step.mass, first.mass)
 
 
+def test_a_camera_that_stands_still_has_its_place_again_after_refused_photos() -> None:
+    filtered, view, hand = walk(), thumbnail(picture(1)), thumbnail(picture(2))
+    mass = bump(0, 0, 3)
+    sharp_m = radius68_m(filtered.step(mass, 0.0, view).mass)
+    for second in range(1, 301):
+        lost = filtered.step(mass, float(second), hand, certainty=0.0)
+    assert radius68_m(lost.mass) > 2 * sharp_m
+    again = [filtered.step(mass, 301.0 + second, view) for second in range(20)]
+    assert radius68_m(again[0].mass) == pytest.approx(sharp_m, rel=0.2)
+    assert again[-1].mass is again[0].mass  # seen once more, it is no news
+
+
+def test_a_picture_that_a_moment_s_hand_interrupts_counts_little_anew() -> None:
+    filtered, view, hand = walk(), thumbnail(picture(1)), thumbnail(picture(2))
+    for second in range(600):  # it stands for long
+        filtered.step(bump(0, 0, 8), float(second), view)
+    filtered.step(bump(0, 0, 8), 600.0, hand, certainty=0.0)
+    again = filtered.step(bump(0, 0, 8), 601.0, view)
+    assert again.move.weight < 0.1
+
+
 def test_new_views_of_one_place_shrink_the_circle_and_time_widens_it() -> None:
     filtered = walk()
     radii = [

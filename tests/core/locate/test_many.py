@@ -53,6 +53,7 @@ def test_many_photos_are_located_as_one_by_one(localizer: Localizer, batch: int)
         assert set(fix.timings_ms) == {"decode", "preprocess", "network", "posterior"}
 
 
+@pytest.mark.slow
 @needs_xfeat
 def test_a_second_look_sees_the_same_among_many(tmp_path: Path) -> None:
     localizer = Localizer.load(bundle_with_second_look(tmp_path).path, threads=2)

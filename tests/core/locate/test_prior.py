@@ -62,6 +62,7 @@ def test_buildings_and_their_courtyards_are_read_off_the_map() -> None:
         return {"properties": {"kind": kind}, "geometry": {"type": "Polygon", "coordinates": list(rings)}}
 
     features = [
+        feature("building", ring(-24, -4, -16, 4)),  # within the courtyard of the next
         feature("building", ring(-40, -20, 0, 20), ring(-30, -10, -10, 10)),
         feature("path", ring(10, -20, 40, 20)),
         {"properties": {"kind": "building"}, "geometry": {"type": "Point", "coordinates": [34.8, 31.26]}},
@@ -74,6 +75,7 @@ def test_buildings_and_their_courtyards_are_read_off_the_map() -> None:
     ]
     closed = closed_cells(GRID, {"features": features}, frame)
     assert closed[6, 10]
-    assert not closed[15, 15]  # the courtyard
+    assert not closed[11, 11]  # the courtyard
+    assert closed[15, 14]
     assert not closed[:, 30:].any()
-    assert closed.sum() * 4 == pytest.approx(40 * 40 - 20 * 20, rel=0.15)
+    assert closed.sum() * 4 == pytest.approx(40 * 40 - 20 * 20 + 8 * 8, rel=0.15)

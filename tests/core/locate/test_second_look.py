@@ -10,8 +10,10 @@ import pytest
 
 from core.campus.bundle import Bundle, save_bundle
 from core.campus.file_names import LOCAL_GALLERY, LOCAL_MODEL
+from core.campus.fusion_parameters import Fusion, RadiusFactors, RadiusKind
 from core.engines.choose import open_engine
 from core.errors import BundleError, EngineError
+from core.locate.fix import Fix
 from core.locate.localizer import Localizer
 from core.locate.second_look import share_below
 from tests.bundles import make_bundle
@@ -68,6 +70,31 @@ def test_copies_of_one_photo_are_read_as_sharply_as_it(bundle: Bundle, localizer
     assert _latlon(fix) == _latlon(copies) == again.position(photo)
     assert _latlon(fix) != _latlon(localizer.locate(photo))
     assert (fix.radius68_m, fix.radius95_m) == (copies.radius68_m, copies.radius95_m)
+
+
+def test_photos_that_are_not_looked_at_twice_have_radii_of_their_own(bundle: Bundle, localizer: Localizer) -> None:
+    def factors(factor68: float) -> dict[RadiusKind, RadiusFactors]:
+        one = RadiusFactors(fixes=30, radius_at_m=(1.0,), radius68_factors=(factor68,), radius95_factors=(9.0,))
+        return {"2": one, "walk": one, "smoothed": one}
+
+    twice, once = Fusion(radii=factors(2.0)), Fusion(radii=factors(2.0), first_look_radii=factors(3.0))
+    photos = [facade(place, shift=5, noise=12) for place in (3, 4)]
+
+    def factors_of(fusion: Fusion, second_look: bool) -> list[float]:
+        manifest = bundle.manifest.model_copy(update={"fusion": fusion})
+        campus = Localizer(Bundle(bundle.path, manifest), localizer.engine, second_look=second_look, threads=1)
+        walk = campus.walk()
+        fixes = [campus.locate_together(photos), *(walk.add(photo, float(at)) for at, photo in enumerate(photos))]
+        return [fix.map_radii_m[0] / raw_m(fix) for fix in [*fixes, *walk.smoothed()]]
+
+    def raw_m(fix: Fix) -> float:
+        assert fix.probability is not None
+        at_m = bundle.manifest.frame.to_local(fix.lat, fix.lon)
+        return fix.probability.radii_m(at_m, (0.68,))[0]
+
+    assert factors_of(once, True) == pytest.approx([2.0] * 5, rel=0.01)
+    assert factors_of(once, False) == pytest.approx([3.0] * 5, rel=0.01)
+    assert factors_of(twice, False) == pytest.approx([2.0] * 5, rel=0.01)  # as older bundles have it
 
 
 def _latlon(fix: object) -> tuple[float, float]:

@@ -143,6 +143,16 @@ def test_a_refused_photo_is_obeyed_as_far_as_the_others_confirm_it() -> None:
     assert np.array_equal(fused_mass(own, [False] * 2), without)
 
 
+def test_a_burst_is_refused_where_most_of_it_is_elsewhere(localizer: Localizer) -> None:
+    """One photo that looks like the campus does not let two strangers in, and copies of it count as one."""
+    own, strangers = photo(east_m=20, view=1), [photo("elsewhere", view=view) for view in (2, 3)]
+    assert localizer.locate_together([own, strangers[0]]).on_campus
+    refused = localizer.locate_together([own, *strangers])
+    assert refused.on_campus is False
+    assert refused.radius68_m is None
+    assert localizer.locate_together([own, own, own, *strangers]).on_campus is False
+
+
 def test_a_refused_photo_that_counts_is_named_all_the_same(localizer: Localizer) -> None:
     fusion = Fusion(together=FusionParams(refused_until=2.5))
     manifest = localizer.bundle.manifest.model_copy(update={"fusion": fusion})
@@ -163,20 +173,27 @@ def test_what_photos_have_in_common_is_taken_off_each() -> None:
     posterior = Posterior(grid, Zones(()), gallery, PosteriorParams(0.01, 0.0, 0.97, 0.02, neighbours=4), 100.0)
     seen = (views + 1.2 * light) / np.float32(np.hypot(1, 1.2))
     read = [(Heads(np.zeros((1, 2), np.float32), embedding=one[None]), None) for one in seen]
-    alike, apart = ([one.median_m() for one in maps_of(posterior, read, np.ones(3), weight)] for weight in (0.0, 0.5))
+    ones = np.ones(3)
+    alike, apart = ([one.median_m() for one in maps_of(posterior, read, ones, ones, weight)] for weight in (0.0, 0.5))
     assert all(np.linalg.norm(at - (40, 0)) < 10 for at in alike)
     assert all(np.linalg.norm(at - (-40, 0)) < 10 for at in apart)
     # A copy has nothing in common with its copies that says more than it does, nor a photo of elsewhere with others.
-    (alone,) = maps_of(posterior, read[:1], np.ones(1), 0.5)
-    copy, _ = maps_of(posterior, [read[0], read[0]], np.full(2, 0.5), 0.5)
-    beside, _ = maps_of(posterior, read[:2], np.array([1.0, 0.0]), 0.5)
+    (alone,) = maps_of(posterior, read[:1], ones[:1], ones[:1], 0.5)
+    copy, _ = maps_of(posterior, [read[0], read[0]], np.full(2, 0.5), ones[:2], 0.5)
+    beside, _ = maps_of(posterior, read[:2], ones[:2], np.array([1.0, 0.0]), 0.5)
     assert (alone.mass == copy.mass).all()
     assert (alone.mass == beside.mass).all()
     pair, two = (
-        maps_of(posterior, [read[i] for i in rows], np.array(counted), 0.5)
-        for rows, counted in (((0, 1), (1.0, 1.0)), ((0, 1, 0), (0.5, 1.0, 0.5)))
+        maps_of(posterior, [read[i] for i in rows], np.array(shares), np.ones(len(rows)), 0.5)
+        for rows, shares in (((0, 1), (1.0, 1.0)), ((0, 1, 0), (0.5, 1.0, 0.5)))
     )
     assert two[0].mass == pytest.approx(pair[0].mass, abs=1e-6)
+    # What the others have in common is theirs, however far a photo itself is trusted.
+    trusted = maps_of(posterior, read, ones, ones, 0.5)[2].mass
+    for trust in (0.0, 0.4):
+        assert maps_of(posterior, read, ones, np.array([1.0, 1.0, trust]), 0.5)[2].mass == pytest.approx(
+            trusted, abs=1e-6
+        )
 
 
 def test_no_photo_and_an_unreadable_one_are_photo_errors(localizer: Localizer) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from core.campus.frame import distance_m
 from core.errors import CampusError, PhotoError, TimeReversed
 from core.locate.localizer import Localizer
+from core.photo.capture import Capture
 from tests.bundles import off_m, photo
 
 
@@ -72,6 +74,13 @@ def test_a_walk_may_restart_where_time_runs_backwards(localizer: Localizer) -> N
     assert walk.add_or_restart(readings[0], 6.0).photos == 3
 
 
+def test_a_clock_that_is_put_right_ends_no_walk_where_that_is_allowed(localizer: Localizer) -> None:
+    walk = localizer.walk()
+    readings = [localizer.read(photo(east_m=-50 + 20 * view, view=view)) for view in range(1, 5)]
+    counts = [walk.add_or_restart(readings[i], t, 1.0).photos for i, t in enumerate((10.0, 9.95, 11.0, 10.0))]
+    assert counts == [1, 2, 3, 1]
+
+
 def test_an_unreadable_photo_leaves_the_walk_as_it_was(localizer: Localizer) -> None:
     walk = localizer.walk()
     walk.add(photo(view=1), 0.0)
@@ -117,3 +126,13 @@ def test_motion_can_be_told(localizer: Localizer) -> None:
         localizer.walk(pace=2.0)
     with pytest.raises(CampusError, match="positive"):
         localizer.walk(speed_m_s=float("nan"))
+
+
+def test_a_photo_without_utc_is_dated_by_the_clock_that_an_earlier_one_told(localizer: Localizer) -> None:
+    noon = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
+    clock = datetime(2026, 3, 1, 14)  # the camera's, two hours ahead
+    captures = (Capture(time_utc=noon, local_time=clock), Capture(local_time=clock + timedelta(seconds=10)))
+    reading, walk = localizer.read(photo()), localizer.walk()
+    for capture in captures:
+        walk.add_reading(replace(reading, capture=capture))
+    assert walk._filter.time_s == noon.timestamp() + 10

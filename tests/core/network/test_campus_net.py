@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from core.engines.heads import Heads
 from core.engines.onnx_engine import OnnxEngine
+from core.locate.localizer import DEMO_BUNDLE
 from core.network.campus_net import CampusNet
 from core.network.net_config import NetConfig
 from core.network.onnx_export import export_fp32
@@ -53,6 +54,13 @@ def test_ood_score_is_none_for_what_was_trained_on_and_large_for_what_was_not(ne
     assert outside.min() > 0.9
 
 
+def test_an_export_names_no_folder_of_the_machine_that_made_it(net: CampusNet) -> None:
+    for model in (export_fp32(net), (DEMO_BUNDLE / "model.onnx").read_bytes()):
+        assert b"campus_net.py" not in model
+        assert b"site-packages" not in model
+
+
+@pytest.mark.slow
 def test_ood_score_of_known_photos_is_the_distance_to_the_nearest_in_onnx_too() -> None:
     torch.manual_seed(2)
     plain = CampusNet(NetConfig(backbone=CNN, image_size=64, layout="whitened", pooling="multi", embedding=8)).eval()
@@ -70,6 +78,7 @@ def test_ood_score_of_known_photos_is_the_distance_to_the_nearest_in_onnx_too() 
     assert OnnxEngine(export_fp32(net), "ONNX").run(images).ood_score == pytest.approx(score, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_likeness_to_other_places_adds_to_the_distance_in_onnx_too() -> None:
     torch.manual_seed(2)
     plain = CampusNet(NetConfig(backbone=CNN, image_size=64, layout="whitened", pooling="multi", embedding=8)).eval()
@@ -86,6 +95,7 @@ def test_likeness_to_other_places_adds_to_the_distance_in_onnx_too() -> None:
     assert OnnxEngine(export_fp32(weighed), "ONNX").run(images).ood_score == pytest.approx(after, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_a_network_with_an_ood_score_answers_as_before_and_says_it_in_onnx_too() -> None:
     torch.manual_seed(0)
     net = CampusNet(replace(CONFIG, backbone=CNN)).eval()

@@ -18,6 +18,7 @@ import time
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
@@ -67,31 +68,17 @@ class Soak:
 
 
 def soak(bundle: Path, folder: Path, frames: int, per_s: float, lost_every: int) -> Soak:
-    """Run `python -m edge run --camera 0` on `frames` frames of a camera that gives `per_s` of them, then SIGTERM."""
-    campus = Bundle.load(bundle)
-    picture, delivered, track = folder / "picture.npy", folder / "delivered", folder / "track.geojson"
-    np.save(picture, load_photo(campus.read(campus.samples[0])).rgb[..., ::-1])
-    camera = {
-        "picture": str(picture), "delivered": str(delivered), "frames": frames, "per_s": per_s,
-        "lost_every": lost_every, "broken_every": BROKEN_EVERY,
-    }  # fmt: skip
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(REPOSITORY / "tests" / "edge" / "camera"),
-        "SOAK_CAMERA": json.dumps(camera),
-        "PYTHONUNBUFFERED": "1",
-    }
-    line = [sys.executable, "-m", "edge", "run", "--bundle", str(bundle.resolve()), "--camera", "0"]
-    line += ["--backend", "onnxruntime", "--to", "json", "--to", f"geojson:{track}"]
-    started = time.monotonic()
-    said = folder / "said.txt"
+    """Run `python -m edge run --camera 0` on `frames` frames of a camera that gives `per_s` of them, then SIGTERM.
+
+    Raises RuntimeError where it did not come to its end.
+    """
+    delivered, track, said = folder / "delivered", folder / "track.geojson", folder / "said.txt"
     numbers: list[int] = []
     age_ms: list[float] = []
     memory_mb: list[float] = []
+    started = time.monotonic()
     with said.open("w") as errors:
-        process = subprocess.Popen(
-            line, cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True
-        )
+        process = _start(bundle, folder, delivered, track, errors, (frames, per_s, lost_every))
 
     def read() -> None:
         assert process.stdout is not None
@@ -122,19 +109,34 @@ def soak(bundle: Path, folder: Path, frames: int, per_s: float, lost_every: int)
         raise RuntimeError(f"edge run did not come to its end:\n{text}")
     located, skipped, dropped = (int(count) for count in counts.groups())
     given, openings = (int(count) for count in delivered.read_text().split())
+    tracked = len(json.loads(track.read_text())["features"])
     return Soak(
-        delivered=given,
-        located=located,
-        skipped=skipped,
-        dropped=dropped,
-        openings=openings,
-        numbers=numbers,
-        tracked=len(json.loads(track.read_text())["features"]),
-        age_ms=age_ms,
-        memory_mb=memory_mb,
-        exit_code=exit_code,
+        given, located, skipped, dropped, openings, numbers, tracked, age_ms, memory_mb, exit_code,
         seconds=time.monotonic() - started,
-    )
+    )  # fmt: skip
+
+
+def _start(
+    bundle: Path, folder: Path, delivered: Path, track: Path, errors: IO[str], camera: tuple[int, float, int]
+) -> subprocess.Popen[str]:
+    """The program, in front of the counterfeit camera: `camera` holds its frames, their rate, and after how many it is
+    lost."""
+    frames, per_s, lost_every = camera
+    campus, picture = Bundle.load(bundle), folder / "picture.npy"
+    np.save(picture, load_photo(campus.read(campus.samples[0])).rgb[..., ::-1])
+    told = {
+        "picture": str(picture), "delivered": str(delivered), "frames": frames, "per_s": per_s,
+        "lost_every": lost_every, "broken_every": BROKEN_EVERY,
+    }  # fmt: skip
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(REPOSITORY / "tests" / "edge" / "camera"),
+        "SOAK_CAMERA": json.dumps(told),
+        "PYTHONUNBUFFERED": "1",
+    }
+    line = [sys.executable, "-m", "edge", "run", "--bundle", str(bundle.resolve()), "--camera", "0"]
+    line += ["--backend", "onnxruntime", "--to", "json", "--to", f"geojson:{track}"]
+    return subprocess.Popen(line, cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True)
 
 
 def resident_mb(pid: int) -> float:

@@ -19,7 +19,7 @@ from core.engines.engine_key import key_text, read_key
 from core.errors import CampusError, EngineError, MissingDependency, OccupiedError
 from edge.device import build as build_module
 from edge.device.build import TIMING_CACHE, build
-from edge.device.engine_build import BuildFlags, build_engine
+from edge.device.engine_build import BuildFlags, _check_export, build_engine
 from edge.device.trtexec import arguments, tensorrt_version
 from edge.pack import pack, unpack
 from edge.program import with_command
@@ -150,7 +150,7 @@ def test_a_forced_build_keeps_the_engine_until_the_new_one_is_good(
 def test_a_model_that_tensorrt_refuses_is_said_with_its_reason(device: FakeCuda) -> None:
     assert device.devices
     with pytest.raises(EngineError, match="does not accept the model"):
-        build_engine(b"no model", 64, FLAGS)
+        build_engine(b"no model", FLAGS.shapes(64), FLAGS)
 
 
 @pytest.mark.parametrize("flags", [{"max_batch": 0}, {"workspace_mb": 1}])
@@ -258,7 +258,7 @@ def test_trtexec_versions(line: str, version: str) -> None:
 
 
 def test_trtexec_gets_the_flags() -> None:
-    given = arguments(Path("m"), Path("e"), Path("c"), 224, BuildFlags(8, 512))
+    given = arguments(Path("m"), Path("e"), Path("c"), BuildFlags(8, 512).shapes(224), BuildFlags(8, 512))
     assert "--optShapes=image:1x224x224x3" in given
     assert "--memPoolSize=workspace:512M" in given
 
@@ -333,3 +333,8 @@ def test_unpacking_never_replaces_another_campus_unasked(pristine_pack: Path, tm
     with pytest.raises(OccupiedError, match="no campus bundle"):
         unpack(given, tmp_path / "full")
     assert unpack(given, tmp_path / "taken", force=True).manifest.digest == given.manifest.digest
+
+
+def test_a_check_of_the_export_is_typed_as_this_program_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["/usr/bin/campus-gps"])
+    assert "`campus-gps edge verify`" in _check_export()

@@ -109,3 +109,9 @@ def test_a_power_mode_is_read_from_nvpmodel(tmp_path: Path, monkeypatch: pytest.
     assert machine.power_mode() == ""
     monkeypatch.setenv("PATH", "/nowhere")
     assert machine.power_mode() == ""
+
+
+def test_it_says_what_each_sink_needs() -> None:
+    (missing,) = [fact for fact in examine(None) if fact.name == "pymavlink"]
+    assert missing.state in ("ok", "note")
+    assert {"pynmea2", "paho.mqtt", "rosbags"} <= {fact.name for fact in examine(None)}

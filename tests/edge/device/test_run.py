@@ -3,8 +3,10 @@ from __future__ import annotations
 import io
 import json
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +15,12 @@ import pytest
 from PIL import Image
 
 from core.campus.bundle import Bundle
-from core.errors import TimeReversed
+from core.errors import MissingDependency, TimeReversed
+from core.locate.fix import Fix
 from core.locate.localizer import Localizer
 from edge.device.follow import Follow, single
 from edge.device.nmea_sentences import KNOTS_PER_M_S
-from edge.device.run import Tally, run
+from edge.device.run import Tally, clock_of, run
 from edge.device.sources import Frame
 from edge.manifest import MANIFEST
 from edge.pack import pack, unpack
@@ -37,7 +40,7 @@ def test_a_folder_of_photos_becomes_json_lines(field: Path, photos: Path) -> Non
     assert [Path(line["photo"]).name for line in lines] == ["a.JPG", "b.jpg"]
     assert lines[0]["lon"] < lines[1]["lon"]
     assert lines[0]["radius68_m"] > 0
-    assert done.returncode == 0
+    assert done.returncode == 1
     assert b"skipped: " in done.stderr
     assert b"2 located, 1 unreadable and skipped, 0 dropped while busy" in done.stderr
 
@@ -115,6 +118,55 @@ def test_bad_command_lines_give_one_line_and_code_2(field: Path, arguments: tupl
     assert b"Traceback" not in done.stderr
 
 
+def test_with_a_log_of_json_every_line_is_json(field: Path, tmp_path: Path) -> None:
+    def said(stderr: bytes) -> list[tuple[str, str]]:
+        return [(line["level"], line["message"]) for line in map(json.loads, stderr.splitlines())]
+
+    done = edge_run("--log", "json", "--bundle", str(tmp_path / "gone"), "a.jpg")
+    ((level, message),) = said(done.stderr)
+    assert (level, done.returncode) == ("error", 2)
+    assert message.startswith(str(tmp_path / "gone"))
+    line = [sys.executable, "-m", "edge", "run", "--log", "json", "--bundle", str(field), "--watch", str(tmp_path)]
+    running = subprocess.Popen(line, cwd=REPOSITORY, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    assert running.stderr is not None
+    try:
+        begun = running.stderr.readline()  # the campus is loaded
+        time.sleep(0.5)
+    finally:
+        running.send_signal(signal.SIGTERM)
+        _, rest = running.communicate(timeout=60)
+    assert [level for level, _ in said(begun + rest)] == ["info"]
+    assert running.returncode == 0
+
+
+@pytest.mark.parametrize("as_walk", [False, True])
+def test_a_photo_whose_decoder_is_absent_is_skipped_and_its_remedy_can_be_typed(
+    as_walk: bool,
+    localizer: Localizer,
+    pristine_pack: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    monkeypatch.setattr(sys, "argv", [str(pristine_pack)])
+    heic = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100)
+    frames = [Frame("a.heic", heic, 0.0), Frame("b.jpg", photo(), 1.0)]
+    tally = Tally()
+    run(Follow(localizer) if as_walk else single(localizer), frames, [], tally)
+    assert (tally.located, tally.skipped) == (1, 1)
+    (line,) = (record.getMessage() for record in caplog.records)
+    assert line.startswith("skipped: a.heic: pillow-heif is not installed (needed for HEIC photos)")
+    assert line.endswith(": pip install pillow-heif")
+
+
+def test_a_package_that_every_frame_needs_ends_the_run() -> None:
+    def locate(_: Frame) -> tuple[Frame, Fix]:
+        raise MissingDependency("threadpoolctl", "requirements.txt")
+
+    with pytest.raises(MissingDependency):
+        run(locate, [Frame("a.jpg", photo(), 0.0)], [], Tally())
+
+
 def test_every_thins_a_stream(localizer: Localizer) -> None:
     frames = [Frame(str(number), photo(), 0.0) for number in range(3)]
     tally = Tally()
@@ -134,6 +186,16 @@ def walk_of(folder: Path, count: int = 8) -> Path:
             quality=95,
         )
     return folder
+
+
+def test_every_thins_a_video_by_its_own_time(localizer: Localizer, tmp_path: Path) -> None:
+    (tmp_path / "film.mp4").touch()
+    frames = [Frame(str(number), photo(), 1e9 + number / 4) for number in range(12)]  # three seconds, read in less
+    tally = Tally()
+    run(single(localizer), frames, [], tally, 1.0, clock_s=clock_of(str(tmp_path / "film.mp4")))
+    assert (tally.located, tally.dropped) == (3, 9)
+    for camera in (None, "0", "/dev/video0"):
+        assert clock_of(camera)(frames[0]) == pytest.approx(time.monotonic(), abs=60)
 
 
 def test_a_folder_as_a_walk_carries_its_state_in_every_line(field: Path, tmp_path: Path) -> None:
@@ -180,6 +242,28 @@ def test_a_walk_restarts_where_the_clock_is_set_back(localizer: Localizer, caplo
     fixes = [follow(Frame(str(t), photo(east_m=10, view=t), float(t)))[1] for t in (1, 3, 5, 2, 4)]
     assert [fix.photos for fix in fixes] == [1, 2, 3, 1, 2]
     assert "a new walk begins: a photo is 3.0 s older" in caplog.text
+
+
+def test_a_walk_goes_on_where_the_clock_is_put_right_by_a_little(localizer: Localizer) -> None:
+    follow = Follow(localizer)
+    fixes = [follow(Frame(str(t), photo(east_m=10, view=int(t)), t))[1] for t in (1.0, 3.0, 2.95, 4.0)]
+    assert [fix.photos for fix in fixes][-1] > 2
+
+
+def test_a_walk_s_photo_without_utc_is_dated_by_those_before_it(localizer: Localizer, tmp_path: Path) -> None:
+    follow = Follow(localizer)
+    times = []
+    for number, offset in enumerate(("+03:00", None, None, "+03:00")):
+        exif = Image.Exif()
+        exif.get_ifd(0x8769).update(
+            {0x9003: f"2026:03:01 13:00:{10 * number:02d}"} | ({0x9011: offset} if offset else {})
+        )
+        file = tmp_path / f"{number}.jpg"
+        Image.open(io.BytesIO(photo(east_m=10, view=number + 1))).save(file, exif=exif)
+        frame, fix = follow(Frame(file.name, file, 1e9, undated=True))
+        times.append(frame.taken_s - 1772359200.0)  # 2026-03-01 10:00 UTC
+    assert times == [0.0, 10.0, 20.0, 30.0]
+    assert fix.photos == 4
 
 
 def taken(data: bytes, time: str, path: Path, **save: Any) -> Path:

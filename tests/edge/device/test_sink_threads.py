@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from threading import Event
+from time import sleep
 
 import pytest
 
@@ -63,7 +64,7 @@ def test_all_that_was_put_is_taken_in_order_before_the_end(fix: Fix) -> None:
 def test_a_sink_that_hangs_is_dropped_and_named_and_holds_nobody(
     fix: Fix, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sink_threads, "STANDSTILL_S", 0.3)
+    monkeypatch.setattr(sink_threads, "STANDSTILL_S", 1.5)
     for_ever, kept = Event(), Kept()
     hanging, behind, good = (
         SinkThread("mqtt:nowhere", Kept(waits=for_ever)),
@@ -79,7 +80,7 @@ def test_a_sink_that_hangs_is_dropped_and_named_and_holds_nobody(
             close_all([hanging, behind, good], patient=True)
         assert len(kept.names) == 10
         assert "--to nmea:/dev/line is dropped: it is 3 fixes behind" in caplog.text
-        assert "--to mqtt:nowhere is dropped: it took nothing for 0.3 s" in caplog.text
+        assert "--to mqtt:nowhere is dropped: it took nothing for 1.5 s" in caplog.text
         assert good.failure is None
     finally:
         for_ever.set()
@@ -116,6 +117,23 @@ def test_a_reader_of_standard_output_may_take_its_time_but_not_when_the_run_is_e
         close_all([stuck], patient=False)
     assert ended.value.__cause__ is stuck.failure
     never.set()
+
+
+def test_a_sink_that_names_its_time_to_close_gets_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sink_threads, "STANDSTILL_S", 0.05)
+
+    class SlowToClose(Kept):
+        standstill_s = 60.0
+
+        def close(self) -> None:
+            sleep(0.5)
+            super().close()
+
+    slow = SlowToClose()
+    sink = SinkThread("mcap:bag", slow)
+    close_all([sink], patient=False)
+    assert slow.closed.is_set()
+    assert sink.failure is None
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), ValueError("odd"), EngineError("no")])

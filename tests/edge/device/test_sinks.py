@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 import os
 import resource
-import signal
 import socket
 import sys
 import time
@@ -15,7 +14,7 @@ from typing import Any
 import pynmea2
 import pytest
 
-from core.errors import EngineError, MissingDependency, OccupiedError
+from core.errors import EngineError, MissingDependency
 from core.locate.fix import Fix
 from core.locate.localizer import Localizer
 from edge.device.nmea_sentences import (
@@ -27,7 +26,6 @@ from edge.device.nmea_sentences import (
     sentences,
 )
 from edge.device.sinks import open_sink
-from edge.device.sinks.geojson import GeoJson
 from edge.device.sinks.nmea import MAX_UNSENT_BYTES, NmeaTcp
 from edge.device.sources import Frame
 from tests.bundles import photo
@@ -64,6 +62,11 @@ def test_nmea_says_course_and_speed_of_a_walk(localizer: Localizer) -> None:
     assert float(said["RMC"].true_course) == 123.4
     assert float(said["RMC"].spd_over_grnd) == pytest.approx(2.92, abs=0.01)
     assert float(said["VTG"].spd_over_grnd_kmph) == pytest.approx(5.4)
+
+
+def test_nmea_s_course_is_below_360_degrees(localizer: Localizer) -> None:
+    said = parsed(replace(localizer.locate(photo()), course_deg=359.96, speed_m_s=1.5))
+    assert (float(said["RMC"].true_course), float(said["VTG"].true_track)) == (0.0, 0.0)
 
 
 def test_a_photo_of_a_campus_that_cannot_tell_is_a_position(localizer: Localizer) -> None:
@@ -177,15 +180,48 @@ def test_the_port_takes_clients_again_after_the_process_was_out_of_handles(caplo
         sink.close()
 
 
-def test_no_more_clients_than_there_are_handles_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_more_clients_than_there_are_handles_for(
+    localizer: Localizer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("edge.device.sinks.nmea.MAX_CLIENTS", 3)
+    caplog.set_level("WARNING", "edge")
+    sink = NmeaTcp("127.0.0.1", 0)
+    clients = connected(sink, 3)
+    try:
+        sink._clients[1]._unsent = b"x"  # it has not read all
+        for victim in (1, 0):  # who is behind, else who came first
+            clients.append(socket.create_connection(("127.0.0.1", sink.port)))
+            clients[victim].settimeout(10)
+            assert clients[victim].recv(1) == b""
+        assert sink.clients == 3
+        sink.put(Frame("x", None, NOON), localizer.locate(photo()))
+        for served in (2, 3, 4):
+            clients[served].settimeout(10)
+            assert clients[served].recv(1) == b"$"
+        assert caplog.text.count("3 clients are connected") == 1
+    finally:
+        sink.close()
+        for client in clients:
+            client.close()
+
+
+def test_a_client_that_left_gives_its_place_to_the_next(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr("edge.device.sinks.nmea.MAX_CLIENTS", 2)
+    caplog.set_level("WARNING", "edge")
     sink = NmeaTcp("127.0.0.1", 0)
     clients = connected(sink, 2)
     try:
-        with socket.create_connection(("127.0.0.1", sink.port)) as third:
-            third.settimeout(10)
-            assert third.recv(1) == b""
-        assert sink.clients == 2
+        stays, leaves = sink._clients
+        clients[1].close()
+        while not leaves.gone:
+            time.sleep(0.01)
+        clients.append(socket.create_connection(("127.0.0.1", sink.port)))
+        while leaves in sink._clients or sink.clients < 2:
+            time.sleep(0.01)
+        assert stays in sink._clients
+        assert not caplog.text
     finally:
         sink.close()
         for client in clients:
@@ -199,8 +235,15 @@ def test_a_pipe_without_a_reader_is_said_rather_than_waited_for(tmp_path: Path) 
 
 
 def test_a_taken_port_is_said() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server, pytest.raises(EngineError, match="choose another port"):
+    with socket.create_server(("127.0.0.1", 0)) as server, pytest.raises(EngineError) as caught:
         NmeaTcp("127.0.0.1", server.getsockname()[1])
+    assert str(caught.value).startswith("nmea:tcp:127.0.0.1:")
+    assert caught.value.remedy == "choose another port"
+
+
+def test_an_address_of_another_machine_is_not_told_to_be_the_port_s_fault() -> None:
+    with pytest.raises(EngineError, match=r"^nmea:tcp:192\.0\.2\.1:0: .*: give an address of this machine"):
+        NmeaTcp("192.0.2.1", 0)
 
 
 def test_a_serial_line_gets_the_sentences(localizer: Localizer) -> None:
@@ -219,6 +262,7 @@ def test_a_serial_line_gets_the_sentences(localizer: Localizer) -> None:
         ("nmea:/dev/absent", "No such file"),
         ("nmea:/dev/null", "/dev/null"),
         ("nmea:/dev/null:123", "no such speed"),
+        ("nmea:/dev/null:0", "^nmea:/dev/null:0: no such speed"),
         ("nmea:tcp:99999", "not one of"),
         ("geojson", "not one of"),
         ("nmea:COM1", "not one of"),
@@ -244,50 +288,31 @@ def test_json_goes_on_in_its_file(localizer: Localizer, tmp_path: Path) -> None:
     assert [json.loads(line)["time_utc"] for line in lines] == ["2026-03-01T12:00:00.250Z"] * 2
 
 
-def test_a_track_is_whole_after_each_fix_and_replaces_a_former_one_at_the_first(
-    localizer: Localizer, tmp_path: Path
-) -> None:
-    out, fix = tmp_path / "walks" / "track.geojson", localizer.locate(photo())
-    for names in (("a", "b", "ג"), ("d",)):
-        sink = GeoJson(out)
-        before = out.read_bytes() if out.exists() else None
-        for count, name in enumerate(names, 1):
-            sink.put(Frame(name, None, NOON), fix)
-            track = json.loads(out.read_text(encoding="utf-8"))
-            assert track["type"] == "FeatureCollection"
-            assert [feature["properties"]["photo"] for feature in track["features"]] == list(names[:count])
-        assert out.read_bytes() != before
-        sink.close()
-    GeoJson(out).close()
-    assert json.loads(out.read_text(encoding="utf-8")) == track  # a run without a fix takes nothing away
+def test_json_after_a_line_that_the_power_cut_short_begins_a_new_one(localizer: Localizer, tmp_path: Path) -> None:
+    out = tmp_path / "fixes.jsonl"
+    out.write_text('{"photo": "a", "lat": 47.')
+    sink = open_sink(f"json:{out}")
+    sink.put(Frame("b", None, NOON), localizer.locate(photo()))
+    sink.close()
+    assert json.loads(out.read_text().splitlines()[1])["photo"] == "b"
 
 
-def test_a_track_on_a_disk_that_becomes_full_stays_whole_and_says_so(localizer: Localizer, tmp_path: Path) -> None:
-    out, fix = tmp_path / "track.geojson", localizer.locate(photo())
-    sink, limits = GeoJson(out), resource.getrlimit(resource.RLIMIT_FSIZE)
-    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    try:
-        sink.put(Frame("a", None, NOON), fix)
-        size = out.stat().st_size
-        resource.setrlimit(resource.RLIMIT_FSIZE, (size + 20, limits[1]))
-        for _ in range(2):
-            with pytest.raises(OSError, match=r"No space left|File too large"):
-                sink.put(Frame("b", None, NOON), fix)
-            (feature,) = json.loads(out.read_text(encoding="utf-8"))["features"]
-            assert feature["properties"]["photo"] == "a"
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-        sink.put(Frame("c", None, NOON), fix)
-        assert len(json.loads(out.read_text(encoding="utf-8"))["features"]) == 2
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-        signal.signal(signal.SIGXFSZ, ignored)
-        sink.close()
-
-
-def test_a_file_that_is_no_track_is_not_written_over(tmp_path: Path) -> None:
-    (tmp_path / "thesis.txt").write_text("years of work")
-    with pytest.raises(OccupiedError, match="no track"):
-        open_sink(f"geojson:{tmp_path / 'thesis.txt'}")
-    with pytest.raises(OccupiedError, match="no track"):
-        open_sink(f"geojson:{tmp_path}")
-    assert (tmp_path / "thesis.txt").read_text() == "years of work"
+@pytest.mark.parametrize(
+    "address",
+    [
+        "mqtt:",
+        "mqtt:host",
+        "mqtt:host/#",
+        "mqtt:@host/t",
+        "mqtt:robot:secret@host/t",
+        "mqtt:host:x/t",
+        "mqtt:host:0/t",
+        "mqtt:host:65536/t",
+        "mavlink:udp:h",
+        "mavlink:x",
+        "mcap:",
+    ],
+)
+def test_a_wrong_address_is_one_line(address: str) -> None:
+    with pytest.raises(EngineError, match="not one of geojson:FILE, json, "):
+        open_sink(address)

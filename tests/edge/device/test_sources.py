@@ -7,7 +7,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar
@@ -23,6 +23,23 @@ from edge.device.run import Tally, run
 from edge.device.sink_threads import SinkThread
 from edge.device.sinks import open_sink
 from edge.device.sources import Frame, camera, files, standard_input, watched
+
+
+class Enough(Exception):
+    """Ends a source that never does."""
+
+
+def stepping(steps: Iterable[Callable[[], object]]) -> Callable[[float], None]:
+    """A sleep that takes the next step each time, and raises Enough after the last."""
+    left = iter(steps)
+
+    def sleep(_: float) -> None:
+        step = next(left, None)
+        if step is None:
+            raise Enough
+        step()
+
+    return sleep
 
 
 def test_an_empty_standard_input_is_said() -> None:
@@ -53,8 +70,8 @@ def test_what_is_no_file_is_said_and_the_rest_goes_on(photos: Path, named: bool)
     paths = [photos / "absent.jpg", photos / "a.JPG", *(photos / name for name in odd), photos / "b.jpg"]
     frames = {Path(frame.name).name: frame for frame in files(paths if named else [photos])}
     said = odd | ({"absent.jpg": "no such file"} if named else {})
-    assert [name for name, frame in frames.items() if not frame.no_file] == ["a.JPG", "b.jpg"]
-    assert {name for name, frame in frames.items() if frame.no_file} == set(said)
+    assert [name for name, frame in frames.items() if not frame.unreadable] == ["a.JPG", "b.jpg"]
+    assert {name for name, frame in frames.items() if frame.unreadable} == set(said)
     for name, text in said.items():
         assert text in frames[name].unreadable
         assert frames[name].photo is None
@@ -71,9 +88,6 @@ def test_a_watched_folder_passes_over_what_is_no_file_and_says_it_once(photos: P
     odd = odd_files(photos)
     said: list[str] = []
     looks = 0
-
-    class Enough(Exception):
-        pass
 
     def sleep(_: float) -> None:
         nonlocal looks
@@ -94,7 +108,7 @@ def test_a_watched_folder_passes_over_what_is_no_file_and_says_it_once(photos: P
 
 
 def test_a_watched_folder_gives_new_photos_once_and_only_when_whole(photos: Path) -> None:
-    steps = iter(
+    sleep = stepping(
         [
             lambda: (photos / "new.jpg").write_bytes(b"12"),
             lambda: (photos / "new.jpg").write_bytes(b"1234"),  # still growing
@@ -105,21 +119,33 @@ def test_a_watched_folder_gives_new_photos_once_and_only_when_whole(photos: Path
         ]
     )
 
-    class Enough(Exception):
-        pass
-
-    def sleep(_: float) -> None:
-        step = next(steps, None)
-        if step is None:
-            raise Enough
-        step()
-
     found: list[str] = []
     with pytest.raises(Enough):  # noqa: PT012
         for frame in watched(photos, sleep):
             assert isinstance(frame.photo, Path)
             found.append(f"{frame.photo.name} {frame.photo.stat().st_size}")
     assert found == ["new.jpg 4", "last.jpg 1"]
+
+
+def test_a_watched_folder_that_is_away_for_a_while_is_said_once_and_watched_on(photos: Path, tmp_path: Path) -> None:
+    away, said = tmp_path / "away", list[str]()
+    sleep = stepping(
+        [
+            lambda: photos.rename(away),
+            lambda: None,
+            lambda: (away / "new.jpg").write_bytes(b"12"),
+            lambda: away.rename(photos),
+            lambda: None,
+            lambda: None,
+        ]
+    )
+
+    found: list[str] = []
+    with pytest.raises(Enough):  # noqa: PT012
+        for frame in watched(photos, sleep, said.append):
+            found.append(frame.name)
+    assert found == [str(photos / "new.jpg")]  # and none of those that were there before
+    assert said == [f"skipped: {photos}: cannot be read (No such file or directory); looked for again"]
 
 
 class FakeCapture:
@@ -178,9 +204,6 @@ def test_a_lost_camera_is_opened_again_with_growing_waits(cv2: type[FakeCapture]
     waits: list[float] = []
     said: list[str] = []
 
-    class Enough(Exception):
-        pass
-
     def sleep(seconds: float) -> None:
         waits.append(seconds)
         if len(waits) == 5:
@@ -221,7 +244,7 @@ def test_a_video_ends_and_its_bad_frame_is_skipped_and_counted(
     sink = SinkThread("json", open_sink(f"json:{out}"))
     run(single(localizer), camera(str(tmp_path / "walk.mp4")), [sink], tally)
     sink.close()
-    assert (tally.located, tally.skipped, tally.no_files) == (2, 1, 0)
+    assert (tally.located, tally.skipped) == (2, 1)
     assert [json.loads(line)["photo"][-2:] for line in out.read_text().splitlines()] == ["#1", "#3"]
 
 
@@ -267,7 +290,7 @@ def test_frames_are_dropped_not_queued_when_the_device_falls_behind() -> None:
 
     def source() -> Iterator[Frame]:
         yield Frame("0", b"", 0.0)
-        gate.wait(10)  # the device is busy with frame 0 meanwhile
+        gate.wait(90)  # the device is busy with frame 0 meanwhile
         for number in range(1, 6):
             yield Frame(str(number), b"", 0.0)
         read_all.set()
@@ -276,7 +299,7 @@ def test_frames_are_dropped_not_queued_when_the_device_falls_behind() -> None:
     frames = iter(newest)
     assert next(frames).name == "0"
     gate.set()
-    assert read_all.wait(10)
+    assert read_all.wait(90)
     assert [frame.name for frame in frames] == ["5"]
     assert newest.dropped == 4
 
@@ -288,3 +311,8 @@ def test_a_failing_camera_is_reported_where_frames_are_asked_for() -> None:
 
     with pytest.raises(EngineError, match="gone"):
         list(Newest(source()))
+
+
+def test_a_folder_that_is_not_there_is_said_before_a_photo_is_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(PhotoError, match="not a folder to watch"):
+        watched(tmp_path / "absent")  # and so before a campus is loaded

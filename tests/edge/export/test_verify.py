@@ -212,7 +212,7 @@ def test_a_bundle_that_the_export_is_not_of(exported: Path, tmp_path: Path) -> N
 
 def gate(model: onnx.ModelProto) -> Check:
     pytest.importorskip("tensorrt_rtx", reason="TensorRT for RTX is not installed")
-    return check_with_tensorrt(model.SerializeToString(), IMAGE_SIZE, Profile())[0]
+    return check_with_tensorrt("fp16", model.SerializeToString(), Profile().shapes(IMAGE_SIZE))[0]
 
 
 def test_tensorrt_accepts_the_export(exported: Path) -> None:
@@ -244,7 +244,7 @@ def test_tensorrt_refuses_the_cpu_int8_model(bundle: Bundle) -> None:
 
 def test_without_tensorrt_the_gate_is_skipped_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "tensorrt_rtx", None)
-    check = check_with_tensorrt(b"", IMAGE_SIZE, Profile())[0]
+    check = check_with_tensorrt("fp16", b"", Profile().shapes(IMAGE_SIZE))[0]
     assert check.ok is None
     assert "pip install -r requirements-dev.txt" in check.detail
 

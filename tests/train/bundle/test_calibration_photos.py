@@ -9,7 +9,7 @@ from core.campus.bundle import Bundle, save_bundle
 from core.engines.heads import Heads
 from core.locate.localizer import DEMO_BUNDLE
 from train.bundle.calibration_photos import CALIBRATION, HELD_OUT, CalibrationPhotos
-from train.grow.refresh import _judged
+from train.grow.radii import leave_one_walk_out
 
 
 def test_photos_that_the_network_has_seen_keep_what_was_said_before_it_had() -> None:
@@ -22,7 +22,7 @@ def test_photos_that_the_network_has_seen_keep_what_was_said_before_it_had() -> 
     photos = CalibrationPhotos.held_out(heads, truth_m, np.full(6, np.nan), len(gallery))
     judged = photos.judged.copy()
     judged[:4] = [50.0, 60.0, 120.0]
-    error_m, raw_m = _judged(replace(photos, judged=judged), gallery, bundle.manifest.grid, bundle)
+    error_m, raw_m = leave_one_walk_out(replace(photos, judged=judged), gallery, bundle.manifest.grid, bundle)
     assert (error_m[:4] == 50).all()
     assert (raw_m[:4] == [60, 120]).all()
     assert (error_m[4:] < 50).all()  # found in the gallery that holds them

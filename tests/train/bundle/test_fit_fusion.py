@@ -11,10 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 import train.__main__
 from core.campus.bundle import Bundle, save_bundle
-from core.campus.fusion_parameters import Fusion
+from core.campus.fusion_parameters import Fusion, RadiusKind
 from core.campus.parameters import PosteriorParams
 from core.cli.run import run_cli
 from core.engines.heads import run_all
@@ -63,6 +64,7 @@ def fit(
     posterior: Posterior | None = None,
     evidence: tuple[Evidence | None, ...] = (),
     gain: float = 1.0,
+    closed: NDArray[np.bool_] | None = None,
 ) -> Fusion:
     rows = np.arange(len(dataset))[:count]
     images = decode_images([dataset.image_paths[row] for row in rows], localizer.bundle.manifest.image_size)
@@ -70,7 +72,8 @@ def fit(
     heads = run_all(localizer.engine, images)
     said, calibration = evidence or (None,) * len(rows), localizer.bundle.manifest.calibration
     answered = Answered.by(rows, heads, images, posterior or localizer.posterior, said, calibration, None)
-    return fit_fusion(dataset, local_m, [answered], gain)
+    plain = Answered.by(rows, heads, images, localizer.posterior, (None,) * len(rows), calibration, None)
+    return fit_fusion(dataset, local_m, [answered], gain, closed, [plain] if evidence else [])
 
 
 @pytest.fixture(scope="module")
@@ -137,12 +140,35 @@ def test_a_foreign_photo_without_bursts_is_an_error(
     assert "give --together" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("flag", ["--together", "--walk"])
+def test_photos_without_times_are_found_before_they_are_located(
+    flag: str,
+    localizer: Localizer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    untimed = walk(tmp_path / "untimed", localizer, 1, timed=False)
+    untimed.image_paths[0].write_bytes(b"locating ends here")
+    words = ["train", "evaluate", str(localizer.bundle.path), str(untimed.root), flag]
+    monkeypatch.setattr(sys, "argv", words)
+    assert run_cli(train.__main__.main) == 2
+    assert "no photo has a date and time" in capsys.readouterr().err
+
+
 def test_without_times_or_with_few_bursts_it_is_the_defaults(
     localizer: Localizer, calibration: Dataset, tmp_path: Path
 ) -> None:
     untimed = walk(tmp_path / "untimed", localizer, 1, timed=False)
     assert fit(localizer, untimed) == Fusion()
     assert fit(localizer, calibration, 8) == Fusion()
+
+
+def test_fixes_are_counted_and_not_their_photos(fusion: Fusion, fusion_of_60: Fusion) -> None:
+    """Fifteen bursts of four are thirty pairs; they are only fifteen fixes of three or of four photos."""
+    counted = {kind: radii.fixes for kind, radii in fusion.radii.items()}
+    assert counted == {"2": 2 * BURSTS, "3": BURSTS, "4+": BURSTS, "walk": BURSTS * PHOTOS, "smoothed": BURSTS * PHOTOS}
+    assert set(fusion_of_60.radii) == {"2", "walk", "smoothed"}
 
 
 def test_the_section_survives_the_bundle_s_file(localizer: Localizer, fusion_of_60: Fusion, tmp_path: Path) -> None:
@@ -153,6 +179,7 @@ def test_the_section_survives_the_bundle_s_file(localizer: Localizer, fusion_of_
     assert Bundle.load(bundle.path).manifest.fusion == Fusion()
 
 
+@pytest.mark.slow
 def test_evaluate_prints_and_writes_bursts_and_walks(
     localizer: Localizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -197,6 +224,10 @@ def test_photos_looked_at_twice_are_fused_by_their_second_maps(
     seen_twice = fit(localizer, calibration, posterior=twice, evidence=evidence)
     for kind in ("2", "walk"):
         assert seen_twice.radii[kind].radius_at_m[0] < 0.7 * fusion.radii[kind].radius_at_m[0]
+        # Where no second look is taken their radii are those of first looks, fused by what was fitted to second ones.
+        first_look = seen_twice.first_look_radii[kind].radius_at_m[0]
+        assert first_look == pytest.approx(fusion.radii[kind].radius_at_m[0], rel=0.1)
+    assert fusion.first_look_radii == {}
 
 
 def test_a_further_session_s_gain_narrows_68_radii_alone(
@@ -223,3 +254,37 @@ def test_refused_photos_of_a_burst_are_counted_as_run_time_will(localizer: Local
     manifest = localizer.bundle.manifest
     fusion = fit_fusion(calibration, manifest.frame.to_local(*calibration.latlon.T), [half])
     assert fusion.together.refused_until > 2  # they say where the others are, so they are worth being counted
+
+
+def test_refused_photos_move_no_calibration_walk(
+    localizer: Localizer, calibration: Dataset, fusion_of_60: Fusion
+) -> None:
+    """Every other photo is refused, and says another place: run time passes it by, and so do the walk's radii."""
+    rows = np.arange(60)
+    images = decode_images(calibration.image_paths[:60], localizer.bundle.manifest.image_size)
+    heads, radii = run_all(localizer.engine, images), localizer.bundle.manifest.calibration
+    assert heads.ood_score is not None
+    said = heads.at(np.where(rows % 2, np.roll(rows, 30), rows))
+    strange = replace(said, ood_score=np.where(rows[:, None] % 2, 1.0, heads.ood_score).astype(np.float32))
+    half = Answered.by(rows, strange, images, localizer.posterior, (None,) * len(rows), radii, None)
+    local_m = localizer.bundle.manifest.frame.to_local(*calibration.latlon.T)
+    assert radius68_m(fit_fusion(calibration, local_m, [half]), "walk") < 1.5 * radius68_m(fusion_of_60, "walk")
+
+
+def test_radii_are_fitted_where_the_map_lets_people_stand(
+    localizer: Localizer, calibration: Dataset, fusion_of_60: Fusion
+) -> None:
+    """A map on which buildings stand wherever no training photo was taken draws fixes to those places."""
+    grid, gallery = localizer.bundle.manifest.grid, localizer.posterior.gallery
+    assert gallery is not None
+    closed = np.ones((grid.rows, grid.columns), bool)
+    column, row = ((gallery.local_m - (grid.west_m, grid.south_m)) / grid.cell_m).astype(int).T
+    closed[row, column] = False
+    shut = fit(localizer, calibration, 60, closed=closed)
+    assert radius68_m(shut, "2") < 0.99 * radius68_m(fusion_of_60, "2")
+
+
+def radius68_m(fusion: Fusion, kind: RadiusKind) -> float:
+    """The calibrated 68 % radius of a fix of usual doubt."""
+    radii = fusion.radii[kind]
+    return radii.radius_at_m[0] * radii.radius68_factors[0]

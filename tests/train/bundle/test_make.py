@@ -94,6 +94,17 @@ def test_a_whole_config_of_a_run_leads_to_its_dataset(tmp_path: Path) -> None:
         Run.load(tmp_path)
 
 
+@pytest.mark.parametrize(("flag", "letters"), [("--name", 201), ("--description", 9_001)])
+def test_a_name_or_description_too_long_is_refused_before_the_work(
+    flag: str, letters: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parser = argparse.ArgumentParser()
+    make.add_arguments(parser)
+    with pytest.raises(SystemExit):
+        parser.parse_args([str(tmp_path), "--out", str(tmp_path / "out"), flag, "x" * letters])
+    assert f"argument {flag}: {letters} letters, at most {letters - 1} are possible" in capsys.readouterr().err
+
+
 def test_fewer_than_no_samples_are_refused_before_the_work(tmp_path: Path) -> None:
     parser = argparse.ArgumentParser()
     make.add_arguments(parser)

@@ -14,12 +14,14 @@ from core.campus.bundle import Bundle
 from core.campus.needs import needs_of
 from tests import SLICE
 from tests.small_backbones import CNN, small_backbone
-from tests.train.test_way import train_cli
+from tests.train.harness import train_cli
 from train.dataset.dataset import Dataset
 from train.dataset.split import Splits
 from train.evaluate.breakdown import gallery_rows
 
 DAY, NIGHT = "spring-morning", "winter-night"
+
+pytestmark = pytest.mark.slow  # a bundle from photos on
 
 
 @pytest.fixture(scope="module")
@@ -33,8 +35,10 @@ def one_walk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     dataset, run = folder / "dataset", folder / "run"
     network = (*small_backbone(CNN, 64, folder / "weights.pth"), "--image-size", 64)
     with pytest.MonkeyPatch.context() as patch:
+        assert train_cli(patch, "ingest", folder / "photos", "--out", dataset, "--workers", 1) == 0
+        table = Dataset.load(dataset).table.assign(session="walk")  # `ingest` sees a pause between day and night
+        table.to_csv(dataset / "gt.csv", index=False)
         for words in (
-            ("ingest", folder / "photos", "--out", dataset, "--workers", 1),
             ("split", dataset, "--group-by", "standpoint"),
             ("fit", dataset, "--out", run, *network),
             ("bundle", run, "--out", folder / "bundle", "--no-second-look"),
@@ -67,6 +71,8 @@ def test_the_report_knows_the_photos_of_a_gallery_that_holds_calibration_photos_
     words = ("--json", tmp_path / "metrics.json", "--report", tmp_path / "report")
     assert train_cli(monkeypatch, "evaluate", bundle.path, dataset.root, *words) == 0
     assert 'alt="training photo ' in (tmp_path / "report" / "report.html").read_text()
-    needs = json.loads((tmp_path / "metrics.json").read_text())["photo_needs"]
+    told = json.loads((tmp_path / "metrics.json").read_text())
+    assert told["baselines"].keys() == {"nearest_neighbour"}  # whitened features say nothing by a regression
+    needs = told["photo_needs"]
     assert {need["place"].rpartition(", by ")[2] for need in needs} == {"day", "night"}
     assert {need.light for need in needs_of(bundle)} == {"day", "night"}

@@ -54,6 +54,7 @@ def blind() -> CampusNet:
     return CampusNet(NetConfig(image_size=SIZE, zones=8, embedding=16)).eval()
 
 
+@pytest.mark.slow
 def test_training_that_made_it_worse_is_left_out(task: TrainingData, blind: CampusNet) -> None:
     config = new_config("campus", image_size=SIZE)
     found = nearer_than_trained(held_out_split(blind, task), task, config)
@@ -108,6 +109,7 @@ def told_by(east: bool, north: bool, count: int, seed: int) -> HeldOut:
     return HeldOut(heads(at_m), at_m, gallery_of(heads(known_m), known_m))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("learned", "untrained", "shares"),
     [
@@ -126,6 +128,7 @@ def test_both_embeddings_are_kept_where_each_tells_what_the_other_does_not(
     assert nearest_share(one, other, session, ground) in shares
 
 
+@pytest.mark.slow
 def test_a_bundle_of_both_locates_exports_and_survives_half_precision(
     task: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from core.campus.file_names import LOCAL_MODEL
-from core.engines.local_engine import LocalEngine
+from core.engines.local_engine import OnnxLocalEngine
 from core.errors import EngineError
 from core.locate.local_features import local_features
 from core.photo.canvas import fitted
@@ -40,7 +40,7 @@ def _reference(rgb: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
 def test_descriptors_are_those_of_the_original() -> None:
     canvas = fitted(facade(1), HEIGHT, WIDTH)
     assert canvas.image.shape[:2] == (HEIGHT, WIDTH)
-    found = local_features(LocalEngine(local_model(), HEIGHT, WIDTH, 1).run(canvas.image), canvas, 200)
+    found = local_features(OnnxLocalEngine(local_model(), HEIGHT, WIDTH, 1).run(canvas.image), canvas, 200)
     _, wanted = _reference(canvas.image, 200)
     assert len(found) == len(wanted) > 100
     # Keypoints of nearly the same score may change places.
@@ -56,4 +56,4 @@ def test_the_licence_names_the_network_and_comes_with_its_text() -> None:
 
 def test_a_model_of_another_size_is_refused() -> None:
     with pytest.raises(EngineError, match="none of 64 × 64"):
-        LocalEngine(local_model(), 64, 64)
+        OnnxLocalEngine(local_model(), 64, 64)

@@ -1,4 +1,4 @@
-"""From a folder of photos to a dataset: what comes in, what is left out, and what a killed run leaves."""
+"""From a folder of photos to a dataset: what comes in, and what is left out."""
 
 from __future__ import annotations
 
@@ -6,76 +6,20 @@ import argparse
 import io
 import json
 import os
-import random
-import signal
-import subprocess
-import sys
-import time
-from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from core.archive.photos import Shard
 from core.cli.run import run_cli
-from core.errors import DatasetError, OccupiedError
+from core.errors import DatasetError
 from core.photo.capture import capture_from_tags, tags_of
-from core.photo.load import load_photo
-from tests import REPOSITORY
-from train.dataset.columns import image_names, is_night, sessions
+from tests.train.dataset.walks import LAT, LON, METRE, photo, reasons, walk
 from train.dataset.dataset import BASE_COLUMNS, Dataset
-from train.dataset.ingest import add_arguments, ingest, ingest_part, main
-from train.dataset.ingest_report import MAX_SHOWN, IngestReport, Note
-from train.dataset.zoning import original_labels
-
-LAT, LON = 31.262, 34.803
-METRE = 1 / 111_000  # of latitude, in degrees
-
-
-def photo(
-    path: Path,
-    number: int,
-    *,
-    lat: float | None = LAT,
-    lon: float = LON,
-    size: tuple[int, int] = (64, 48),
-    time_local: str | None = "2024:06:01 12:00:00",
-    **tags: Any,
-) -> Path:
-    """A JPEG unlike every other number's, with GPS unless `lat` is None; Jerusalem summer time."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    exif = Image.Exif()
-    exif[271], exif[272] = "Acme", tags.get("model", "Cam")
-    exif[274] = tags.get("orientation", 1)
-    if time_local:
-        exif.get_ifd(0x8769).update({36867: time_local, 36881: "+03:00"})
-    if lat is not None:
-        gps = {1: "N" if lat >= 0 else "S", 2: (abs(lat), 0.0, 0.0), 3: "E", 4: (lon, 0.0, 0.0)}
-        exif.get_ifd(0x8825).update(gps)
-    pixels = np.random.default_rng(number).integers(0, 255, (4, 5, 3), np.uint8)
-    Image.fromarray(pixels).resize(size).save(path, exif=exif)
-    return path
-
-
-def walk(folder: Path, count: int = 12) -> Path:
-    """A walk of `count` photos, 10 m and a minute apart."""
-    start = datetime(2024, 6, 1, 12)
-    for number in range(count):
-        moment = f"{start + timedelta(minutes=number):%Y:%m:%d %H:%M:%S}"
-        photo(folder / f"IMG_{number:04}.jpg", number, lat=LAT + 10 * number * METRE, time_local=moment)
-    return folder
-
-
-def contents(dataset: Path) -> dict[str, bytes]:
-    """Every file of a dataset and its bytes."""
-    return {p.relative_to(dataset).as_posix(): p.read_bytes() for p in sorted(dataset.rglob("*")) if p.is_file()}
-
-
-def reasons(report: IngestReport) -> dict[str, str]:
-    return {note.file: note.reason for note in report.left_out}
+from train.dataset.ingest import add_arguments, ingest, main
+from train.dataset.ingest_report import IngestReport
+from train.dataset.split import SPLITS, SplitConfig, split_dataset
 
 
 def test_a_photo_called_like_a_formula_is_none_in_the_table_and_is_found_again(tmp_path: Path) -> None:
@@ -194,51 +138,6 @@ def test_wrong_positions_are_kept_where_asked_and_doubtful_ones_marked(
     assert "kept as asked" in capsys.readouterr().out
 
 
-def test_labels_from_a_csv(tmp_path: Path) -> None:
-    photos = walk(tmp_path / "photos", 4)
-    Image.new("RGB", (9, 9), "red").save(photos / "plain.PNG")
-    Image.new("RGB", (9, 9), "blue").save(photos / "extra.png")
-    Image.new("RGB", (9, 9), "lime").save(photos / "unsure.png")
-    csv = tmp_path / "labels.csv"
-    csv.write_text(
-        "IMAGE_NAME, Latitude, Longitude, local_time, contributor, Mood, is_night\n"
-        "img_0000.JPG, 31.5, 34.5, 6:30, 7, good, \n"
-        "sub/IMG_0001.jpeg, 31.5001, 34.5, 18:30, 7, , 0\n"
-        "plain.png, 31.5002, 34.5, 18:30, 8, ,\n"
-        "IMG_0002.jpg, north, 34.5, , 8, ,\n"
-        "unsure.png, 31.5, 34.5, , 8, ,\n"
-        "unsure.png, 31.6, 34.5, , 8, ,\n"
-        "gone.jpg, 31.5, 34.5, , 8, ,\n"
-    )
-    report = ingest(photos, tmp_path / "ds", csv)
-    loaded = Dataset.load(tmp_path / "ds")
-    assert loaded.names == ["IMG_0000.jpg", "IMG_0001.jpg", "plain.jpg"]
-    np.testing.assert_allclose(loaded.latlon, [[31.5, 34.5], [31.5001, 34.5], [31.5002, 34.5]])
-    assert loaded.column("Mood") == ["good", "", ""]
-    assert loaded.column("contributor") == ["7", "7", "8"]
-    # IMG_0000 has a date in its EXIF; is_night of the CSV wins; plain.png has only the clock of the CSV.
-    np.testing.assert_array_equal(loaded.is_night, [False, False, True])
-    assert loaded.column("session")[2] == "8"
-    assert reasons(report) == {
-        "IMG_0002.jpg": "no usable position in the CSV",
-        "IMG_0003.jpg": "not in the CSV",
-        "extra.png": "not in the CSV",
-        "unsure.png": "the CSV has several different positions for it",
-        "gone.jpg": "in the CSV, but there is no such photo",
-    }
-
-
-def test_a_name_that_fits_several_photos_is_not_guessed(tmp_path: Path) -> None:
-    for number, folder in enumerate(("one", "two")):
-        photo(tmp_path / "photos" / folder / "a.jpg", number)
-    photo(tmp_path / "photos" / "one" / "b.jpg", 3)
-    csv = tmp_path / "labels.csv"
-    csv.write_text("image_name,lat,lon\na.jpg,1,2\ntwo/b.jpg,1,2\none\\a.jpg,1,3\n")
-    report = ingest(tmp_path / "photos", tmp_path / "ds", csv)
-    assert Dataset.load(tmp_path / "ds").names == ["one__a.jpg", "one__b.jpg"]
-    assert reasons(report) == {"a.jpg": "the name in the CSV fits several photos"}
-
-
 def test_subfolders_are_sessions_and_names_stay_unique(tmp_path: Path) -> None:
     photos = tmp_path / "photos"
     for number, name in enumerate(["a.jpg", "day1/a.jpg", "day1/a.jpeg", "day2/x/A.JPG", "day2/=b.jpg"]):
@@ -254,6 +153,29 @@ def test_subfolders_are_sessions_and_names_stay_unique(tmp_path: Path) -> None:
         "day2/=b.jpg": ("day2___b.jpg", "day2"),
     }
     assert report.sessions == 4
+
+
+def test_a_phone_s_one_folder_of_three_days_is_three_walks_that_can_be_split(
+    tmp_path: Path,
+) -> None:
+    for number in range(12):
+        time = f"2024:06:{1 + number // 4:02} 12:{number % 4:02}:00"
+        photo(
+            tmp_path / "photos" / "DCIM" / "Camera" / f"{number}.jpg", number, lon=LON + number / 1e4, time_local=time
+        )
+    assert ingest(tmp_path / "photos", tmp_path / "ds").sessions == 3
+    splits = split_dataset(Dataset.load(tmp_path / "ds"), SplitConfig("session"))
+    assert [len(splits.of(split)) for split in SPLITS] == [4, 4, 4]
+
+
+def test_a_long_name_in_hebrew_is_no_longer_than_file_systems_take(tmp_path: Path) -> None:
+    names = [f"{'סיור' * 10}/{'שער' * 38}{end}.jpg" for end in "אב"]
+    for number, name in enumerate(names):
+        photo(tmp_path / "photos" / name, number)
+    ingest(tmp_path / "photos", tmp_path / "ds")
+    loaded = Dataset.load(tmp_path / "ds")
+    assert sorted(loaded.column("source")) == sorted(names)
+    assert all(path.is_file() for path in loaded.image_paths)
 
 
 def test_a_strangers_device_name_is_no_spreadsheet_formula(tmp_path: Path) -> None:
@@ -274,56 +196,6 @@ def test_night_by_the_sun(tmp_path: Path) -> None:
     # Sunset at Beersheba on 1 June 2024: 19:42 summer time; sunrise 05:36.
     np.testing.assert_array_equal(Dataset.load(tmp_path / "ds").is_night, [False, False, True, True, False])
     assert report.night == 2
-
-
-@pytest.mark.parametrize(
-    ("clock", "night"),
-    [("", False), ("noon", False), ("16:59", False), ("17:00", True), ("6:37", False), (" 17:51", True),
-     ("04:59", True), ("00:00", True), ("99:00", False)],
-)  # fmt: skip
-def test_night_by_the_clock(clock: str, night: bool) -> None:
-    assert is_night(LAT, LON, None, clock) is night
-
-
-def test_night_at_the_poles_of_the_year() -> None:
-    midsummer, midwinter = (datetime(2024, month, 21, 12, tzinfo=timezone.utc) for month in (6, 12))
-    assert not is_night(78.2, 15.6, midsummer - timedelta(hours=12))
-    assert is_night(78.2, 15.6, midwinter)
-
-
-def test_sessions_end_with_a_pause() -> None:
-    assert sessions([], [], [], "root") == []
-    times = [datetime(2024, 6, 1, 9, minute, tzinfo=timezone.utc) for minute in (0, 25, 50)]
-    times.append(times[-1] + timedelta(minutes=31))
-    found = sessions(list("abcd"), ["X", "X", "X", "X"], times, "root")
-    assert found == ["X 2024-06-01 09:00"] * 3 + ["X 2024-06-01 10:21"]
-    two = sessions(list("ab"), ["X", "Y"], times[:2], "root")
-    assert two == ["X 2024-06-01 09:00", "Y 2024-06-01 09:25"]
-    assert sessions(["a", "b"], ["X", ""], [None, None], "root") == ["X", ""]
-
-
-@pytest.mark.parametrize(
-    ("sources", "names"),
-    [
-        ([], []),
-        (["a.HEIC"], ["a.jpg"]),
-        (["a.jpg", "A.png"], ["a_jpg.jpg", "A_png.jpg"]),
-        (["a.jpg", "a.png", "a_png.webp"], ["a_jpg.jpg", "a_png.jpg", "a_png_2.jpg"]),
-        (["..x.jpg", "a b,c.jpg", "תמונה.jpg"], ["x.jpg", "a_b_c.jpg", "תמונה.jpg"]),
-        (["bad\udcff.jpg"], ["bad_.jpg"]),
-    ],
-)
-def test_image_names(sources: list[str], names: list[str]) -> None:
-    assert image_names(sources) == names
-
-
-@pytest.mark.parametrize(("count", "zones"), [(1, 1), (3, 1), (8, 2), (40, 10)])
-def test_original_labels_are_few_and_the_same_each_time(count: int, zones: int) -> None:
-    local_m = np.random.default_rng(0).uniform(0, 100, (count, 2))
-    found = original_labels(local_m)
-    assert len(set(found.tolist())) == zones
-    np.testing.assert_array_equal(found, original_labels(local_m))
-    assert set(original_labels(np.zeros((count, 2))).tolist()) == {0}
 
 
 @pytest.mark.parametrize(
@@ -356,221 +228,6 @@ def test_what_cannot_be_imported_leaves_nothing_behind(tmp_path: Path, case: str
     assert set(os.listdir(tmp_path)) == before
 
 
-def test_nothing_is_overwritten_without_force(tmp_path: Path) -> None:
-    photos = walk(tmp_path / "photos", 3)
-    ingest(photos, tmp_path / "ds")
-    before = contents(tmp_path / "ds")
-    photo(photos / "new.jpg", 99)
-    with pytest.raises(OccupiedError, match="exists already"):
-        ingest(photos, tmp_path / "ds")
-    assert contents(tmp_path / "ds") == before
-    (photos / "bad").mkdir()
-    report = ingest(photos, tmp_path / "ds", force=True)
-    assert report.taken_in == len(Dataset.load(tmp_path / "ds")) == 4
-    assert set(os.listdir(tmp_path)) == {"photos", "ds"}
-
-
-def test_force_that_fails_keeps_the_old_dataset(tmp_path: Path) -> None:
-    ingest(walk(tmp_path / "photos", 3), tmp_path / "ds")
-    before = contents(tmp_path / "ds")
-    photo(tmp_path / "other" / "a.jpg", 1, lat=None)
-    with pytest.raises(DatasetError, match="no photo can be used"):
-        ingest(tmp_path / "other", tmp_path / "ds", force=True)
-    assert contents(tmp_path / "ds") == before
-
-
-def test_force_replaces_datasets_only(tmp_path: Path) -> None:
-    photos = walk(tmp_path / "photos", 3)
-    (tmp_path / "home").mkdir()
-    (tmp_path / "home" / "thesis.txt").write_text("years of work")
-    with pytest.raises(OccupiedError, match="no dataset"):
-        ingest(photos, tmp_path / "home", force=True)
-    with pytest.raises(DatasetError, match="lost"):
-        ingest(photos, tmp_path, force=True)
-    (tmp_path / "file").touch()
-    with pytest.raises(OccupiedError, match="no dataset"):
-        ingest(photos, tmp_path / "file", force=True)
-    assert (tmp_path / "home" / "thesis.txt").read_text() == "years of work"
-    assert len(list(photos.iterdir())) == 3
-    (tmp_path / "empty").mkdir()
-    assert ingest(photos, tmp_path / "empty").taken_in == 3
-
-
-def test_the_dataset_may_lie_among_the_photos(tmp_path: Path) -> None:
-    photos = walk(tmp_path / "photos", 3)
-    ingest(photos, photos / "ds")
-    report = ingest(photos, photos / "ds", force=True)
-    assert report.found == 3
-
-
-def test_changed_photos_are_made_anew_after_an_interruption(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    photos = walk(tmp_path / "photos", 3)
-    with monkeypatch.context() as patch:
-        patch.setattr("train.dataset.ingest.select", _interrupt)
-        with pytest.raises(KeyboardInterrupt):
-            ingest(photos, tmp_path / "ds")
-    assert len(list((tmp_path / "ds.partial" / "records").iterdir())) == 3
-    photo(photos / "IMG_0001.jpg", 77, size=(70, 50), lat=LAT + 25 * METRE)
-    (tmp_path / "ds.partial" / "photos" / "stray.jpg.1.tmp").write_bytes(b"half")
-    half = next((tmp_path / "ds.partial" / "photos").glob("*.jpg"))
-    half.write_bytes(half.read_bytes()[:100])
-    ingest(photos, tmp_path / "ds")
-    ingest(photos, tmp_path / "straight")
-    assert contents(tmp_path / "ds") == contents(tmp_path / "straight")
-    assert set(os.listdir(tmp_path)) == {"photos", "ds", "straight"}
-
-
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
-
-
-def test_finished_photos_are_not_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    photos = walk(tmp_path / "photos", 3)
-    with monkeypatch.context() as patch:
-        patch.setattr("train.dataset.ingest.select", _interrupt)
-        with pytest.raises(KeyboardInterrupt):
-            ingest(photos, tmp_path / "ds")
-    monkeypatch.setattr("train.dataset.intake.load_photo", _interrupt)
-    assert ingest(photos, tmp_path / "ds").taken_in == 3
-
-
-@pytest.mark.parametrize("step", ["finished", "swap", "tidy"])
-@pytest.mark.parametrize("force", [False, True])
-def test_killed_at_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, force: bool) -> None:
-    """The moments about the swap, each stopped once: nobody ever sees half a dataset, or none where one was."""
-    photos = walk(tmp_path / "photos", 4)
-    out = tmp_path / "ds"
-    ingest(photos, tmp_path / "straight")
-    if force:
-        ingest(walk(tmp_path / "before", 2), out)
-    replace = Path.replace
-
-    def stop(self: Path, target: Path) -> Path:
-        moved = replace(self, target)
-        if Path(target).name == "finished.json":
-            raise KeyboardInterrupt
-        return moved
-
-    with monkeypatch.context() as patch:
-        if step == "finished":
-            patch.setattr(Path, "replace", stop)
-        elif step == "swap":
-            patch.setattr("core.io.files._settle", _interrupt)
-        else:
-            patch.setattr("train.dataset.ingest.shutil.rmtree", _interrupt_after_dataset)
-        with pytest.raises(KeyboardInterrupt):
-            ingest(photos, out, force=force)
-    assert out.exists() == (force or step == "tidy")
-    if out.exists():
-        assert len(Dataset.load(out)) == (4 if step == "tidy" else 2)
-    report = ingest(photos, out, force=force)
-    assert report.taken_in == 4
-    assert contents(out) == contents(tmp_path / "straight")
-    assert not (tmp_path / "ds.partial").exists()
-
-
-def _interrupt_after_dataset(path: Path, **_: object) -> None:
-    if Path(path).name.endswith(".partial"):
-        raise KeyboardInterrupt
-
-
-def test_killed_at_the_very_last_step(tmp_path: Path) -> None:
-    photos = walk(tmp_path / "photos", 2)
-    ingest(photos, tmp_path / "ds")
-    (tmp_path / "ds.partial").mkdir()  # emptied, not yet removed
-    with pytest.raises(OccupiedError):
-        ingest(photos, tmp_path / "ds")
-    assert not (tmp_path / "ds.partial").exists()
-
-
-def test_a_full_disk_keeps_what_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    photos = walk(tmp_path / "photos", 3)
-    with monkeypatch.context() as patch:
-        patch.setattr("train.dataset.intake.write_atomically", _full)
-        with pytest.raises(OSError, match="No space left on device"):
-            ingest(photos, tmp_path / "ds")
-    assert not (tmp_path / "ds").exists()
-    assert ingest(photos, tmp_path / "ds").taken_in == 3
-
-
-def _full(path: Path, _: bytes) -> None:
-    raise OSError(28, "No space left on device", str(path))
-
-
-def test_processes_give_the_same_as_one(tmp_path: Path) -> None:
-    photos = walk(tmp_path / "photos", 24)
-    (photos / "broken.jpg").write_bytes(b"\xff\xd8\xff")
-    one = ingest(photos, tmp_path / "one", workers=1)
-    two = ingest(photos, tmp_path / "two", workers=2)
-    assert one == two
-    assert contents(tmp_path / "one") == contents(tmp_path / "two")
-
-
-def test_parts_made_ready_apart_give_the_same_dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    photos = walk(tmp_path / "photos", 8)
-    (photos / "broken.jpg").write_bytes(b"\xff\xd8\xff")
-    whole = ingest(photos, tmp_path / "whole", workers=1)
-    counts = [ingest_part(photos, tmp_path / "parts", Shard(part, 3), workers=1) for part in (1, 2, 3)]
-    assert sum(counts) == 9
-    assert max(counts) < 9
-    assert not (tmp_path / "parts").exists()
-    really = load_photo
-    read_again: list[str] = []
-
-    def watched(source: Any, **options: Any) -> Any:
-        read_again.append(source.name)
-        return really(source, **options)
-
-    monkeypatch.setattr("train.dataset.intake.load_photo", watched)
-    assert ingest(photos, tmp_path / "parts", workers=1) == whole
-    assert read_again == ["broken.jpg"]
-    assert contents(tmp_path / "parts") == contents(tmp_path / "whole")
-
-
-def command(*arguments: object) -> list[str]:
-    code = (
-        "import argparse, sys\nfrom core.cli.run import run_cli\nfrom train.dataset.ingest import add_arguments, main\n"
-        "if __name__ == '__main__':\n"
-        "    p = argparse.ArgumentParser(); add_arguments(p); a = p.parse_args()\n"
-        "    sys.exit(run_cli(lambda: main(a)))"
-    )
-    return [sys.executable, "-c", code, *map(str, arguments)]
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL on this system")
-def test_killed_at_random_moments(tmp_path: Path) -> None:
-    photos, out, straight = tmp_path / "photos", tmp_path / "ds", tmp_path / "straight"
-    for number in range(40):
-        photo(photos / f"{number:03}.jpg", number, size=(1200, 900), lat=LAT + 5 * number * METRE)
-    subprocess.run(command(photos, "--out", straight), cwd=REPOSITORY, check=True, capture_output=True)
-    rng = random.Random(0)
-    records = tmp_path / "ds.partial" / "records"
-    kills = 0
-    for done in sorted(rng.randrange(40) for _ in range(5)):
-        run = subprocess.Popen(
-            command(photos, "--out", out),
-            cwd=REPOSITORY,
-            stderr=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-        )
-        while run.poll() is None and not (records.is_dir() and len(list(records.iterdir())) >= done):
-            time.sleep(0.002)
-        time.sleep(rng.uniform(0, 0.05))
-        if run.poll() is None:
-            run.kill()
-            kills += 1
-        run.wait()
-        if out.exists():
-            assert len(Dataset.load(out)) == 40
-    # Whole, and with nothing left to tidy up: a run killed after that had nothing more to do.
-    if not out.exists() or (tmp_path / "ds.partial").exists():
-        subprocess.run(command(photos, "--out", out), cwd=REPOSITORY, check=True, capture_output=True)
-    assert kills > 0
-    assert contents(out) == contents(straight)
-    assert not (tmp_path / "ds.partial").exists()
-
-
 def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     photos = walk(tmp_path / "photos", 3)
     parser = argparse.ArgumentParser()
@@ -585,14 +242,6 @@ def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert printed.out == ""
     assert printed.err.startswith("error: ")
     assert printed.err.count("\n") == 1
-
-
-def test_a_long_report_is_cut_for_the_terminal_only() -> None:
-    notes = tuple(Note(f"{number}.jpg", "unreadable", "why") for number in range(MAX_SHOWN + 5))
-    report = IngestReport(25, 0, 0, 0, 0, 0, 512, False, notes, (), (), 0, ())
-    assert "and 5 more" in report.summary()
-    assert f"{MAX_SHOWN + 4}.jpg" not in report.summary()
-    assert f"{MAX_SHOWN + 4}.jpg" in report.to_json()
 
 
 def test_penn_comes_in_whole(campus_data: Path, tmp_path: Path) -> None:

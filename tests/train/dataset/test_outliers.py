@@ -111,6 +111,29 @@ def test_a_jump_in_a_timed_walk_is_doubtful(row: int) -> None:
     assert "sequence" in found[0].reason
 
 
+def test_a_step_faster_than_anyone_runs_is_doubtful() -> None:
+    local_m = walk()
+    local_m[20, 1] += 110  # 8 s later, of which 50 m may be both positions' error
+    seconds = 8.0 * np.arange(40)
+    assert [s.row for s in find_outliers(degrees(local_m), time_s=seconds, sequences=["walk"] * 40)] == [20]
+    local_m[20, 1] -= 30
+    assert find_outliers(degrees(local_m), time_s=seconds, sequences=["walk"] * 40) == []
+
+
+def test_a_position_that_stays_the_same_for_longer_than_a_standpoint_takes_is_doubtful() -> None:
+    local_m = walk()
+    local_m[10:20] = local_m[10]
+    order = np.random.default_rng(1).permutation(40)
+    latlon, walked = degrees(local_m[order]), ["walk"] * 40
+    found = find_outliers(latlon, time_s=8.0 * np.arange(40)[order], sequences=walked)
+    assert sorted(order[outlier.row] for outlier in found) == list(range(10, 20))
+    assert {(outlier.certain, outlier.reason) for outlier in found} == {
+        (False, "the phone's position did not change for 72 s")
+    }
+    assert find_outliers(latlon, time_s=4.0 * np.arange(40)[order], sequences=walked) == []
+    assert find_outliers(latlon, sequences=walked) == []  # no times, no telling
+
+
 def test_a_pause_or_a_slow_walk_is_no_jump() -> None:
     local_m = walk()
     local_m[20, 1] += 180

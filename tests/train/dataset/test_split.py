@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -124,9 +126,30 @@ def asked_for(*words: str) -> SplitConfig | None:
 def test_flags_ask_for_a_split() -> None:
     assert asked_for() is None
     assert asked_for("--split", "random") == SplitConfig(None)
+    assert asked_for("--split-seed", "0") == SplitConfig()  # not the split that is there, whatever it is
     assert asked_for("--fold", "2/5") == SplitConfig("standpoint", fold=(2, 5))
     named = asked_for("--group-by", "session", "--test", "a,b", "--split-seed", "4")
     assert named == SplitConfig("session", test=("a", "b"), seed=4)
+
+
+def test_a_group_with_a_comma_in_its_name_can_be_named(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By what the error says of one that cannot."""
+
+    def split(test: str) -> int:
+        words = ["train", "split", str(dataset.root), "--group-by", "person", "--test", test]
+        monkeypatch.setattr(sys, "argv", words)
+        return run_cli(train.__main__.main)
+
+    table = dataset.table.assign(person=dataset.table["person"].replace("p1", "Day 1, noon"))
+    table.to_csv(dataset.root / "gt.csv", index=False)
+    assert split("Day 1, noon") == 2
+    (name,) = re.findall(r'"Day.*?"', capsys.readouterr().err)
+    assert split(f"{name},p2") == 0
+    splits = Splits.load(dataset.root)
+    assert splits is not None
+    assert splits.config.test == ("Day 1, noon", "p2")
 
 
 @pytest.mark.parametrize(
@@ -140,6 +163,29 @@ def test_flags_ask_for_a_split() -> None:
 def test_flags_that_cannot_be_say_why(words: tuple[str, ...], said: str) -> None:
     with pytest.raises(DatasetError, match=said):
         asked_for(*words)
+
+
+@pytest.mark.parametrize("seed", ["-1", str(2**32), "0.5"])
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("dataset.split", ("dataset", "--split-seed")),
+        ("fit.fit", ("dataset", "--out", "run", "--seed")),
+        ("compare", ("dataset", "--seed")),
+        ("protocol", ("dataset", "--seed")),
+        ("demo.make", ("--seed",)),
+    ],
+)
+def test_a_seed_that_no_generator_takes_is_refused(
+    command: str, words: tuple[str, ...], seed: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parser = argparse.ArgumentParser()
+    import_module(f"train.{command}").add_arguments(parser)
+    with pytest.raises(SystemExit) as left:
+        parser.parse_args([*words, seed])
+    assert left.value.code == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.endswith(f"error: argument {words[-1]}: {seed} is no whole number from 0 to 4294967295")
 
 
 def test_the_command_prints_the_splits_or_one_line_that_says_why_not(

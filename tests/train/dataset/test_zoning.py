@@ -5,7 +5,7 @@ import pytest
 
 from core.campus.frame import LocalFrame
 from core.campus.zones import Zone, Zones, nearest
-from train.dataset.zoning import MAX_ZONES, fit_zones, name_zones, zone_count
+from train.dataset.zoning import MAX_ZONES, fit_zones, name_zones, original_labels, zone_count
 
 FRAME = LocalFrame.about(47.0, 8.4)
 
@@ -84,3 +84,12 @@ def test_without_a_map_zones_have_numbers() -> None:
 def test_nearest_and_assign_on_nothing() -> None:
     assert nearest(np.zeros((0, 2)), np.zeros((3, 2))).shape == (0,)
     assert Zones(()).centres_m.shape == (0, 2)
+
+
+@pytest.mark.parametrize(("count", "zones"), [(1, 1), (3, 1), (8, 2), (40, 10)])
+def test_original_labels_are_few_and_the_same_each_time(count: int, zones: int) -> None:
+    local_m = np.random.default_rng(0).uniform(0, 100, (count, 2))
+    found = original_labels(local_m)
+    assert len(set(found.tolist())) == zones
+    np.testing.assert_array_equal(found, original_labels(local_m))
+    assert set(original_labels(np.zeros((count, 2))).tolist()) == {0}

@@ -30,6 +30,8 @@ BESIDE_FILES = (
     "\u202e<b>desrever</b>",
 )
 
+pytestmark = pytest.mark.slow  # a report, and Chromium
+
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory, pristine: Path) -> dict[str, Path]:
@@ -43,7 +45,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory, pristine: Path) -> dict[str,
     manifest = plain.manifest.model_copy(update={"name": BESIDE_FILES[-2], "zones": zones, "description": PROBES[0]})
     campus = save_bundle(folder / "campus", manifest, {name: plain.read(name) for name in plain.manifest.files}).path
     photos = write_walks(
-        folder / "photos", {probe: scattered(6, seed, 15.0) for seed, probe in enumerate(PROBES)}, night=True
+        folder / "photos", {probe: scattered(20, seed, 60.0) for seed, probe in enumerate(PROBES)}, night=True
     )
     with (photos / "gt.csv").open(newline="", encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))

@@ -108,7 +108,7 @@ def test_the_json_keeps_the_promised_keys_and_adds_the_breakdown(made: Made, eva
     by_light = {group["name"]: group["coverage68"]["n"] for group in told["groups"] if group["by"] == "light"}
     assert by_light == {"day": 24, "night": 12}
     assert (told["on_campus"]["hits"], told["on_campus"]["n"]) == (35, 36)
-    assert (told["strangers_refused"]["hits"], told["strangers_refused"]["n"]) == (3, 4)
+    assert (told["ood_refused"]["hits"], told["ood_refused"]["n"]) == (3, 4)
     assert told["heading"] is None
     assert told["clear"]["n"] == told["misleading"]["n"] == 36
     assert told["misleading"]["hits"] <= told["clear"]["hits"]
@@ -116,6 +116,12 @@ def test_the_json_keeps_the_promised_keys_and_adds_the_breakdown(made: Made, eva
     assert told["risk_m"]["error"] < told["risk_m"]["similarity"]
     assert any("heading" in reason for reason in told["not_told"])
     assert "photos of other places: 75% of 4 photos" in made.printed
+
+
+def test_intervals_say_what_they_take_for_a_draw(made: Made) -> None:
+    """A burst's photos share their error, and no interval here knows of bursts."""
+    assert "intervals as if photos were drawn alone" in made.printed
+    assert "as if photos were drawn alone" in (made.report / "report.html").read_text(encoding="utf-8")
 
 
 def test_the_curve_s_radii_are_the_fix_s_own_at_the_fix_s_levels(made: Made, evaluation: Evaluation) -> None:

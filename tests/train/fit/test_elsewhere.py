@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
+from core.network.onnx_export import round_weights
 from train.fit.elsewhere import SHRINKAGE, WEIGHT, mean_feature, towards_elsewhere
+from train.fit.recipes.whitened import WhitenedConfig
+from train.fit.whitened_net import pretrained_net, probe_of
 from train.fit.whitening import unit_length
+
+SIZE = 32
 
 
 @pytest.mark.parametrize("photos", [12, 200])  # fewer and more than there are features
@@ -37,3 +43,14 @@ def test_other_places_are_known_for_the_backbone_that_ships_at_the_nearest_size(
     assert np.array_equal(at_288, near)
     assert 0.5 < np.linalg.norm(at_288) < 1  # a mean of unit vectors that differ
     assert mean_feature("resnet50", 224) is None
+
+
+def test_other_places_are_not_known_to_other_weights_of_that_backbone() -> None:
+    net, _ = pretrained_net(WhitenedConfig(image_size=SIZE))
+    assert mean_feature("efficientnet_lite0", SIZE, probe_of(net)) is not None
+    round_weights(net)  # as a bundle's network is
+    assert mean_feature("efficientnet_lite0", SIZE, probe_of(net)) is not None
+    with torch.no_grad():
+        for value in net.backbone.parameters():
+            value.add_(0.2 * value.std(correction=0) * torch.randn_like(value))  # trained on from there
+    assert mean_feature("efficientnet_lite0", SIZE, probe_of(net)) is None

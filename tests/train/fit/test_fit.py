@@ -4,6 +4,7 @@ import argparse
 import json
 import math
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -24,10 +25,11 @@ from core.network.campus_net import CampusNet
 from core.network.net_config import NetConfig
 from core.network.weights import load_state, saved_net_config
 from tests import REPOSITORY
-from tests.small_backbones import CNN, small_backbone
+from tests.small_backbones import CNN, VIT, small_backbone
 from tests.train.fit import two_processes
 from tests.train.fit.training_sets import SIZE, make_task
 from tests.train.fit.two_processes import WEIGHTS
+from train.dataset.dataset import Dataset
 from train.fit import fit as fit_module
 from train.fit.config import EVERY_STAGE, FitConfig
 from train.fit.fit import fit
@@ -37,7 +39,7 @@ from train.fit.recipes.original import OriginalConfig
 from train.fit.recipes.whitened import WhitenedConfig
 from train.fit.run_folder import read_log
 from train.fit.trainer import Trainer
-from train.fit.training_data import TrainingData
+from train.fit.training_data import TrainingData, prepare
 
 RECIPES = {"campus": CampusConfig, "original": OriginalConfig}
 
@@ -56,7 +58,7 @@ def configs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, FitConfig]:
     weights = tmp_path_factory.mktemp("weights") / "weights.pth"
     small_backbone(CNN, SIZE, weights)
     common: dict[str, Any] = {"backbone": CNN, "weights": str(weights), "image_size": SIZE, "epochs": 2, "batch": 32}
-    return {name: config(**common) for name, config in RECIPES.items()}
+    return {name: config(**common, frozen_stages=0) for name, config in RECIPES.items()}
 
 
 @pytest.fixture
@@ -103,6 +105,22 @@ def test_a_run_resumes_only_under_its_own_config(campus: TrainingData, config: F
         fit(campus, run, replace(config, seed=3), resume=True)
     with pytest.raises(OccupiedError, match="exists already"):
         fit(campus, run, config)
+
+
+def test_a_run_is_not_resumed_on_photos_that_it_knows_or_in_another_dataset(
+    campus: TrainingData, config: FitConfig, tmp_path: Path
+) -> None:
+    run = fit(campus, tmp_path / "run", replace(config, minutes=0.0))
+    before = {file: file.read_bytes() for file in run.iterdir()}
+    names = campus.splits.names
+    swapped = {**names, "train": names["train"][8:] + names["test"], "test": names["train"][:8]}
+    anew = replace(campus, splits=replace(campus.splits, names=swapped))
+    with pytest.raises(DatasetError, match=r"under another split of its dataset.*: start again with --force"):
+        fit(anew, run, config, resume=True)
+    other = make_task(tmp_path / "other", config)
+    with pytest.raises(DatasetError, match=rf"was trained on {re.escape(str(tmp_path / 'dataset'))}: "):
+        fit(other, run, config, resume=True)
+    assert {file: file.read_bytes() for file in run.iterdir()} == before
 
 
 def test_training_stops_when_the_calibration_split_no_longer_improves(
@@ -179,10 +197,13 @@ def test_flags_stand_over_the_recipe_s_defaults() -> None:
     assert fit_module._config(given, photos=9) == wanted
 
 
-def test_a_few_photos_get_more_epochs_and_leave_the_backbone_as_it_was() -> None:
+def test_a_few_photos_get_more_epochs() -> None:
     few = fit_module._config(arguments("--recipe", "campus"), photos=154)
-    assert few == replace(CampusConfig(), epochs=60, frozen_stages=EVERY_STAGE)
+    assert few == replace(CampusConfig(), epochs=60)
     assert fit_module._config(arguments("--recipe", "campus", "--epochs", "2"), photos=154) == replace(few, epochs=2)
+
+
+def test_a_backbone_of_which_every_stage_is_frozen_learns_nothing() -> None:
     net = CampusNet(NetConfig(zones=1, image_size=32))
     net.freeze(EVERY_STAGE)
     assert not any(parameter.requires_grad for parameter in net.backbone.parameters())
@@ -193,7 +214,8 @@ def test_a_few_photos_get_more_epochs_and_leave_the_backbone_as_it_was() -> None
 def test_a_config_is_read_back_as_it_was(recipe: str, configs: dict[str, FitConfig]) -> None:
     config = configs[recipe]
     saved = json.loads(json.dumps(asdict(config)))
-    assert saved_config(saved, "run") == saved_config(saved | {"compile": True}, "run") == config  # a former option
+    former = {"compile": True, "few_photos": 500}
+    assert saved_config(saved, "run") == saved_config(saved | former, "run") == config
 
 
 @pytest.mark.parametrize("words", [("--epochs", "0"), ("--batch", "1"), ("--accumulate", "0"), ("--image-size", "8")])
@@ -209,6 +231,7 @@ TRAINING_FLAGS = [
     ("--batch", "8"),
     ("--accumulate", "2"),
     ("--precision", "fp32"),
+    ("--frozen-stages", "3"),
 ]
 
 
@@ -254,6 +277,21 @@ def test_what_is_unknown_is_refused_by_name() -> None:
         new_config("mine")
 
 
+def test_a_transformer_is_pooled_as_asked(tmp_path: Path) -> None:
+    flags = [str(word) for word in small_backbone(VIT, SIZE, tmp_path / "weights.pth")]
+    config = fit_module._config(arguments(*flags, "--image-size", str(SIZE), "--pooling", "token"), photos=64)
+    run = fit(make_task(tmp_path / "dataset", config), tmp_path / "run", config)
+    saved = saved_net_config(json.loads((run / "config.json").read_text())["net"])
+    assert (saved.backbone, saved.pooling) == (VIT, "token")
+    net, images = CampusNet(saved).eval(), torch.rand(2, 3, SIZE, SIZE) * 255
+    load_state(net, load_file(run / "best.safetensors"))
+    vit = net.backbone[0].model
+    with torch.inference_mode():
+        assert torch.allclose(
+            net.features(images), vit.forward_features((images - net.mean) / net.std)[:, 0], atol=1e-4
+        )
+
+
 def test_the_default_recipe_leaves_a_run_of_one_line_whose_network_knows_the_place(tmp_path: Path) -> None:
     config = new_config(DEFAULT_RECIPE, image_size=SIZE)
     task = make_task(tmp_path / "dataset", config)
@@ -269,3 +307,12 @@ def test_the_default_recipe_leaves_a_run_of_one_line_whose_network_knows_the_pla
     error_m = np.linalg.norm(nearest - task.local_m[asked], axis=1).mean()
     assert error_m == pytest.approx(line.score_m, rel=0.02)
     assert error_m < 0.8 * line.regression_m  # always the middle
+
+
+def test_photos_of_two_far_places_are_no_campus_and_are_not_decoded(tmp_path: Path) -> None:
+    task = make_task(tmp_path / "dataset", config := WhitenedConfig(image_size=SIZE))
+    table = task.dataset.table
+    table.loc[::2, "lat"] += 0.5
+    far = Dataset(tmp_path / "dataset", table, tmp_path / "no photo can be read here")
+    with pytest.raises(DatasetError, match=r"photos span \d+ × 5\d{4} m, which is no campus: make a dataset of each"):
+        prepare(far, task.splits, config)

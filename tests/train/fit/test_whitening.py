@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
+import pytest
 import torch
 
 from core.network.backbones import pooled_widths
@@ -8,9 +11,10 @@ from core.network.campus_net import CampusNet
 from core.network.net_config import NetConfig
 from tests.small_backbones import CNN
 from tests.train.fit.training_sets import SIZE
+from train.fit import whitening
 from train.fit.recipes.whitened import WhitenedConfig
 from train.fit.whitened_net import whitened_across
-from train.fit.whitening import cross_session_pairs, fit_whitening
+from train.fit.whitening import cross_session_pairs, fit_whitening, unit_length
 
 PLACES, SESSIONS, AXES = 40, 6, 24
 
@@ -52,6 +56,28 @@ def test_pairs_show_one_place_in_two_sessions() -> None:
     assert (sessions[one] != sessions[other]).all()
     assert (np.linalg.norm(local_m[one] - local_m[other], axis=1) <= 45).all()
     assert not len(cross_session_pairs(features.astype(np.float64), local_m, np.full(len(sessions), "one"))[0])
+
+
+def test_pairs_are_the_same_found_in_parts_and_need_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """20,000 photos compared all with all at once would need 15 GB."""
+    rng = np.random.default_rng(5)
+    unit = unit_length(rng.normal(0, 1, (1500, 16)))
+    local_m, sessions = rng.uniform(0, 400, (1500, 2)), rng.choice(["a", "b", "c"], 1500)
+    whole = cross_session_pairs(unit, local_m, sessions)
+    monkeypatch.setattr(whitening, "MOST_PAIRS_AT_ONCE", 1 << 16)
+    tracemalloc.start()
+    parts = cross_session_pairs(unit, local_m, sessions)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 10e6  # of all pairs the distances alone take 18e6
+    assert np.array_equal(whole, parts)
+    apart_m = np.linalg.norm(local_m[:, None] - local_m[None], axis=2)
+    apart_m[sessions[:, None] == sessions[None]] = np.inf
+    reach_m = np.clip(np.median(np.sort(apart_m, axis=1)[:, 9]), 10, 45)
+    best = np.argsort(-np.where(apart_m <= reach_m, unit @ unit.T, -np.inf), axis=1)[:, :3]
+    near = np.take_along_axis(apart_m, best, axis=1) <= reach_m
+    assert np.array_equal(parts[1], best[near])
+    assert np.array_equal(parts[0], np.nonzero(near)[0])
 
 
 def test_each_part_of_the_features_counts_alike_whatever_its_unit() -> None:

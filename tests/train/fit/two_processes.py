@@ -62,7 +62,7 @@ def curve(trainer: Trainer) -> dict[str, list[float]]:
 
 def main(out: Path) -> None:
     network = {"backbone": CNN, "weights": str(out.parent / WEIGHTS), "image_size": SIZE}
-    common: dict[str, Any] = network | {"epochs": EPOCHS, "batch": 16}
+    common: dict[str, Any] = network | {"epochs": EPOCHS, "batch": 16, "frozen_stages": 0}
     campus, original = CampusConfig(**common), OriginalConfig(**common)
     curves = {}
     for config, recipe in ((campus, PlainCampus), (original, PlainOriginal)):

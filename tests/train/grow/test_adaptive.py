@@ -3,12 +3,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from train.grow.adaptive import STEP, adapted_factor, standpoints
+from train.grow.adaptive import STEP, adapted_factor, stops
 
 
 def test_of_no_photo_there_is_no_curve() -> None:
     assert adapted_factor(np.empty(0), np.empty(0), 0.68).shape == (0,)
-    assert standpoints(np.empty((0, 2)), np.empty(0), np.empty(0, str)).shape == (0,)
+    assert stops(np.empty((0, 2)), np.empty(0), np.empty(0, str)).shape == (0,)
 
 
 def test_a_miss_widens_and_a_hit_narrows_by_hand() -> None:
@@ -35,7 +35,7 @@ def test_in_the_long_run_the_share_of_hits_is_right_whatever_comes() -> None:
 def test_standpoints_end_where_one_walks_on_or_the_walk_ends() -> None:
     at_m = np.array([[0, 0], [3, 0], [30, 0], [31, 0], [0, 0], [0, 0]], float)
     walk = np.array(["a", "a", "a", "a", "a", "b"])
-    assert standpoints(at_m, np.arange(6.0), walk).tolist() == [0, 0, 1, 1, 2, 3]
+    assert stops(at_m, np.arange(6.0), walk).tolist() == [0, 0, 1, 1, 2, 3]
     shuffled = np.array([5, 2, 0, 4, 1, 3])
-    again = standpoints(at_m[shuffled], np.arange(6.0)[shuffled], walk[shuffled])
+    again = stops(at_m[shuffled], np.arange(6.0)[shuffled], walk[shuffled])
     assert again.tolist() == [3, 1, 0, 2, 0, 1]

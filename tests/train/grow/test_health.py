@@ -78,6 +78,8 @@ def test_photos_of_another_place_are_told_as_refused_and_drift(campus: Path, tmp
     found = checkup(Bundle.load(campus), read_arrivals(fence, SIZE), Limits())
     assert {"refused", "drift"} <= {alarm.what for alarm in found.alarms}
     assert found.refused.mean() > 0.9
+    assert sum(need.n for need in found.needs) == int((~found.refused).sum()), "refused photos count in no need"
+    assert not any("train again" in line or "m off" in line for line in found.advice)
 
 
 def test_its_own_photos_say_nothing(campus: Path, tmp_path: Path) -> None:
@@ -136,7 +138,45 @@ def test_the_page_asks_the_network_for_nothing_and_escapes_every_name(
     assert "&lt;script&gt;alert(1)" in text
     assert not re.search(r"(?:src|href|srcset)=\"(?!data:)", text)
     assert text.count("<figure>") == 4
-    assert run(monkeypatch, campus, night, "--html", page) == 2  # without --force
+
+
+@pytest.mark.slow
+def test_a_page_and_json_of_yesterday_are_replaced_and_no_other_file(
+    campus: Path, field: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What cron does each day."""
+    page, table = tmp_path / "health.html", tmp_path / "health.json"
+    both = ("--html", page, "--json", table)
+    assert run(monkeypatch, campus, field["fence"], *both) == 1
+    yesterday = page.read_bytes(), table.read_bytes()
+    assert run(monkeypatch, campus, field["far"], *both) == 1
+    assert page.read_bytes() != yesterday[0]
+    assert table.read_bytes() != yesterday[1]
+    for flag, other in (("--html", tmp_path / "diary.html"), ("--json", tmp_path / "splits.json")):
+        other.write_text("years of work")
+        assert run(monkeypatch, campus, field["far"], flag, other) == 2
+        assert other.read_text() == "years of work"
+        assert run(monkeypatch, campus, field["far"], flag, other, "--force") == 1
+
+
+def test_a_walk_that_was_always_harder_and_six_unlucky_photos_are_no_growth(
+    campus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others = [f"--{name}={value}" for name, value in NEVER.items() if name != "most-growth"]
+    usual, (seen, _) = scattered(60, 21, OFF_M), scattered(26, 22)
+    hard = write_walks(tmp_path / "hard", {"thu": usual, "lawn": (seen[:20], seen[:20] + [70.0, 0.0])})
+    assert run(monkeypatch, campus, hard, *others) == 0
+    off_m = np.array([[70.0], [70.0], [70.0], [70.0], [2.0], [2.0]]) * [1.0, 0.0]
+    assert (
+        run(monkeypatch, campus, write_walks(tmp_path / "six", {"thu": (seen[20:], seen[20:] + off_m)}), *others) == 0
+    )
+
+
+def test_one_walk_is_not_promised_radii_that_were_fitted_to_it(campus: Path, field: dict[str, Path]) -> None:
+    found = checkup(Bundle.load(campus), read_arrivals(field["far"], SIZE), Limits())
+    assert found.after is not None
+    assert found.after.coverage68 < 0.5
+    assert found.advice[0].startswith("refresh with these photos, and ask again with another walk")
 
 
 def test_few_photos_raise_no_alarm_by_chance(campus: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The network's own sense of strangers grows with the photos that join a campus."""
+"""The network's own OOD score grows with the photos that join a campus."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_light_that_only_new_photos_show_is_refused_before_and_not_after(pristin
     after = Localizer.load(grown.path)
     assert not after.locate(night).refused
     assert after.locate(stranger).refused
-    assert not any("strangers" in what for what in result.left)
+    assert not any("(OOD)" in what for what in result.left)
 
 
 def test_what_came_is_judged_without_its_own_walk(pristine: Path, tmp_path: Path) -> None:
@@ -125,10 +125,11 @@ def test_photos_that_an_earlier_version_added_are_told_from_the_first_ones(prist
 def test_a_network_that_knows_no_photos_says_so(pristine: Path, tmp_path: Path) -> None:
     walks = write_walks(tmp_path / "new", {"a": scattered(5, 1)})
     result = refreshed(Bundle.load(pristine), read_arrivals(walks, SIZE))
-    assert any("takes for strangers" in line for line in result.lines())
+    assert any("takes for those of other places (OOD)" in line for line in result.lines())
     assert result.files["model.onnx"] == Bundle.load(pristine).read("model.onnx")
 
 
+@pytest.mark.slow
 def test_the_grown_network_is_the_one_that_a_new_bundle_would_hold(
     pristine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -85,6 +85,21 @@ def test_radii_hold_on_a_walk_that_comes_later(pristine: Path, tmp_path: Path) -
     assert held.coverage95 == pytest.approx(0.95, abs=0.04)
 
 
+def test_a_walk_s_radii_are_told_as_fitted_without_it(pristine: Path, tmp_path: Path) -> None:
+    """Walks of equal photos tell of one another; of one alone, or one unlike the others, its own fit tells nothing."""
+    bundle = Bundle.load(pristine)
+    walks = {name: scattered(80, seed, off_m=25.0) for seed, name in enumerate(("mon", "tue", "wed"))}
+    alone = refreshed(bundle, read_arrivals(write_walks(tmp_path / "one", {"mon": walks["mon"]}), SIZE))
+    assert alone.after.coverage68 == alone.before.coverage68 < 0.3
+    alike = refreshed(bundle, read_arrivals(write_walks(tmp_path / "alike", walks), SIZE))
+    assert alike.after.coverage68 == pytest.approx(0.68, abs=0.08)
+    unlike = refreshed(
+        bundle, read_arrivals(write_walks(tmp_path / "unlike", {"a": scattered(80, 4, 1.0), "b": walks["mon"]}), SIZE)
+    )
+    assert unlike.after.coverage95 < 0.7  # of the radii of all walks 95 %
+    assert unlike.manifest.metrics["refresh"] == unlike.after
+
+
 @pytest.mark.parametrize(("off_m", "gain"), [(25.0, 1.0), (0.5, 0.5)])
 def test_walks_that_outrun_the_radii_take_back_what_was_hoped_of_more_sessions(
     pristine: Path, tmp_path: Path, off_m: float, gain: float
@@ -93,13 +108,16 @@ def test_walks_that_outrun_the_radii_take_back_what_was_hoped_of_more_sessions(
     plain = Bundle.load(pristine)
     bold = plain.manifest.calibration.model_copy(update={"session_gain": 0.5})
     several = RadiusFactors(fixes=30, radius_at_m=(10.0,), radius68_factors=(0.5,), radius95_factors=(2.0,))
-    fusion = plain.manifest.fusion.model_copy(update={"radii": {"walk": several}})
+    fusion = plain.manifest.fusion.model_copy(
+        update={"radii": {"walk": several}, "first_look_radii": {"walk": several}}
+    )
     manifest = plain.manifest.model_copy(update={"calibration": bold, "fusion": fusion})
     bundle = save_bundle(tmp_path / "bold", manifest, {name: plain.read(name) for name in plain.manifest.files})
     walks = write_walks(tmp_path / "walks", {"a": scattered(60, 1, off_m=off_m)})
     found = refreshed(bundle, read_arrivals(walks, SIZE)).manifest
     assert found.calibration.session_gain == gain
     assert found.fusion.radii["walk"].radius68_factors == (gain,)
+    assert found.fusion.first_look_radii["walk"].radius68_factors == (gain,)
     assert found.fusion.radii["walk"].radius95_factors == (2.0,)
 
 
@@ -184,6 +202,26 @@ def test_an_inbox_gives_only_what_was_accepted(tmp_path: Path) -> None:
         sidecar.write_text(sidecar.read_text().replace("accepted", "rejected"))
     with pytest.raises(DatasetError, match="none of its 4 photos is accepted"):
         read_arrivals(inbox, SIZE)
+
+
+def test_an_inbox_of_several_campuses_gives_each_its_own(
+    pristine: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle, inbox = Bundle.load(pristine), tmp_path / "inbox"
+    inbox.mkdir()
+    for index, campus in enumerate((bundle.manifest.name, "Elsewhere", "Elsewhere", "")):
+        lat, lon = FRAME.to_latlon(np.array([10.0 * index, 20.0])).tolist()
+        (inbox / f"{index}.jpg").write_bytes(photo(east_m=10.0 * index, north_m=20.0))
+        (inbox / f"{index}.json").write_text(
+            json.dumps({"lat": lat, "lon": lon, "campus": campus, "review": "accepted"})
+        )
+    arrivals = read_arrivals(inbox, SIZE, bundle)
+    assert set(arrivals.digest.tolist()) == {photo_digest(inbox / "0.jpg"), photo_digest(inbox / "3.jpg")}
+    assert "2 accepted photos are of another campus, and left out" in capsys.readouterr().out
+    for name in ("0", "3"):
+        (inbox / f"{name}.json").write_text(json.dumps({"review": ""}))
+    with pytest.raises(DatasetError, match=f"accepted for {bundle.manifest.name}: 2 accepted photos are of another"):
+        read_arrivals(inbox, SIZE, bundle)
 
 
 def test_geotagged_photos_come_as_they_are(pristine: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What a second look says of strangers grows with new photos."""
+"""What a second look says of photos of other places grows with new photos."""
 
 from __future__ import annotations
 

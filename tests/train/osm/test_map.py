@@ -223,6 +223,17 @@ def test_a_bundle_takes_the_map_and_its_zones_the_names(
     assert "ODbL" in capsys.readouterr().out
 
 
+def test_a_map_with_a_name_as_long_as_a_page_leaves_a_bundle_that_opens(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    osm = write_xml(small_campus(), tmp_path / "campus.osm")
+    osm.write_text(osm.read_text(encoding="utf-8").replace("Engineering", "Engineering " * 40), encoding="utf-8")
+    assert run(monkeypatch, "map", bundle, "--osm", osm) == 0
+    names = [zone.name for zone in Bundle.load(bundle).manifest.zones]
+    assert max(map(len, names)) == 200
+    assert any(name.startswith("Engineering Engineering") and name.endswith(" side") for name in names)
+
+
 def test_a_campus_archive_goes_to_another_file_and_the_old_one_stays(
     pristine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from train.fit.recipe import Recipe
     from train.fit.training_data import TrainingData
 
+FORMER = ("compile", "few_photos")  # fields that earlier runs have
 DEFAULT_RECIPE = "whitened"  # on both real campuses no training did better on sessions never seen
 
 
@@ -45,7 +46,7 @@ def new_config(recipe: str, *, photos: int | None = None, **given: Any) -> FitCo
 
 def saved_config(data: dict[str, Any], where: str) -> FitConfig:
     """A config as `asdict` gave it. Raises DatasetError, naming `where`, when it holds what no recipe has."""
-    data = {name: value for name, value in data.items() if name != "compile"}  # runs before 0.2.0 have it
+    data = {name: value for name, value in data.items() if name not in FORMER}
     recipe = str(data.get("recipe", "campus"))
     if recipe not in recipe_names():
         raise DatasetError(f"recipe {recipe!r} is unknown to this version", path=where, remedy="train again")

@@ -1,4 +1,4 @@
-"""The recipe of this project: each head learns by the likelihood of its own vote in the posterior."""
+"""The recipe of this project: each head learns by the likelihood of its own mixture component."""
 
 from __future__ import annotations
 
@@ -33,10 +33,9 @@ class CampusConfig(FitConfig):
     photos_per_zone: int = 8  # fewer teach a zone's class nothing
     epochs: int = 24
     least_steps: int = 300
-    few_photos: int = 500  # frozen is better by a tenth at 154 (real), worse by as much at 630 (rendered)
     learning_rate: float = 1e-3
     backbone_learning_rate_factor: float = 0.5
-    frozen_stages: int = 3  # a training step on a CPU takes half the time
+    frozen_stages: int | None = None  # all is better by a tenth at 154 photos (real), 3 by as much at 630 (rendered)
     max_gradient_norm: float | None = 5.0
     ema_decay: float = 0.99
     warmup: float = 0.05  # share of the steps

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from core.network.net_config import Pooling
 from train.fit.config import EVERY_STAGE, FitConfig
 
 
@@ -15,13 +16,13 @@ class WhitenedConfig(FitConfig):
     recipe: str = "whitened"
     backbone: str = "efficientnet_lite0"
     layout: Literal["campus", "original", "whitened"] = "whitened"
-    pooling: Literal["mean", "multi"] = "multi"
+    pooling: Pooling = "multi"
     embedding: int = 512  # at most: photos span no more axes than there are of them; 256 to 800 do on the real campus
     photos_per_zone: int = 8
     image_size: int = 288  # 1 to 2 m better than 224 on the real campus, with the second look too
     epochs: int = 1
     learning_rate: float = 0.0
-    frozen_stages: int = EVERY_STAGE
+    frozen_stages: int | None = EVERY_STAGE
 
 
 CONFIG = WhitenedConfig

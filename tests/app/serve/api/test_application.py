@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import base64
+import json
 import math
-import os
-import pickle
-import subprocess
-import sys
+import re
 from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from datetime import datetime, timedelta, timezone
+from email.utils import format_datetime
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import httpx2
@@ -22,13 +25,12 @@ from app.collect.inbox import Inbox
 from app.gate import Gate
 from app.serve.api import bodies
 from app.serve.api.application import RETRY_AFTER_S, Service, api_app
+from app.serve.api.documents import GeoPoseAnswer, GeoPoseDocument
 from app.serve.api.walks import LEFT_ALONE_S, MOST_WALKS, TooManyWalks, Walks
-from app.serve.api.workers import LocateWorkers, _lent
 from campus_gps_client import Campus, Refused
 from core.campus.bundle import Bundle
 from core.locate.fix import Fix
 from core.locate.localizer import DEMO_BUNDLE, Localizer
-from tests import REPOSITORY
 from tests.bundles import make_bundle, photo
 from tests.hostile.fuzz_http import InThisProcess, ask_everything
 
@@ -144,13 +146,37 @@ def test_the_client_waits_as_long_as_a_busy_server_says(campus: Path) -> None:
         assert refusal.value.status == 429
 
 
+def answers(*given: httpx2.Response) -> httpx2.Client:
+    """A client whose server gives these answers, one after the other."""
+    left = iter(given)
+    return httpx2.Client(base_url="http://campus", transport=httpx2.MockTransport(lambda _: next(left)))
+
+
+def test_the_client_waits_until_a_date_too() -> None:
+    date = format_datetime(datetime.now(timezone.utc) + timedelta(seconds=20), usegmt=True)
+    waits: list[float] = []
+    http = answers(httpx2.Response(503, headers={"Retry-After": date}), httpx2.Response(200, json={"name": "x"}))
+    assert Campus("", http=http, sleep=waits.append).campus() == {"name": "x"}
+    assert waits == [pytest.approx(20, abs=15)]
+    with pytest.raises(Refused, match=r"^503: "):
+        Campus("", http=answers(httpx2.Response(503, headers={"Retry-After": "soon"}))).campus()
+
+
+@pytest.mark.parametrize("document", [b"[]", b'{"error": "x"}', b"{", b'"x"'])
+def test_the_client_is_told_of_a_proxy_s_own_refusal(document: bytes) -> None:
+    answer = httpx2.Response(502, content=document, headers={"Content-Type": "application/json"})
+    with pytest.raises(Refused, match=r"^502: Bad Gateway"):
+        Campus("", http=answers(answer)).campus()
+
+
 def test_a_lost_process_is_said_and_not_hidden(campus: Path) -> None:
     class Dying:
         def locate(self, photos: Sequence[bytes]) -> Fix:
             raise BrokenProcessPool(str(len(photos)))
 
     with TestClient(api_app(Bundle.load(campus), Service(Dying(), Walks(campus), Gate()))) as asking:
-        assert send(asking).status_code == 503
+        answer = send(asking)
+    assert (answer.status_code, int(answer.headers["Retry-After"])) == (503, RETRY_AFTER_S)
 
 
 def test_a_fault_of_our_own_is_a_problem_too(campus: Path) -> None:
@@ -188,6 +214,44 @@ def test_the_geopose_protocol_is_answered_with_accuracy(client: TestClient) -> N
 @pytest.mark.parametrize("asked", [{}, {"id": "a", "sensorReadings": {"cameraReadings": []}}, [], 7])
 def test_a_protocol_request_without_photos_is_refused(client: TestClient, asked: Any) -> None:
     assert client.post("/v1/geopose", json=asked).status_code == 422
+
+
+def test_the_description_says_what_geopose_takes_and_gives(client: TestClient) -> None:
+    described = client.get("/openapi.json").json()
+    operation, schemas = described["paths"]["/v1/geopose"]["post"], described["components"]["schemas"]
+    taken = operation["requestBody"]["content"]
+    assert taken["application/json"]["schema"] == {"$ref": "#/components/schemas/GeoPoseRequest"}
+    assert "image/jpeg" in taken
+    assert "application/json" not in described["paths"]["/v1/locate"]["post"]["requestBody"]["content"]
+    given = {kind: one["schema"]["$ref"] for kind, one in operation["responses"]["200"]["content"].items()}
+    assert given == {
+        "application/geopose+json": "#/components/schemas/GeoPoseDocument",
+        "application/json": "#/components/schemas/GeoPoseAnswer",
+    }
+    named = set(re.findall(r'"#/components/schemas/(\w+)"', json.dumps(described)))
+    assert {"SensorReadings", "CameraReading", "QuaternionDocument"} <= named <= set(schemas)
+    assert "$defs" not in json.dumps(described)
+    pose = send(client, "/v1/geopose?h=12.5").json()
+    assert GeoPoseDocument.model_validate(pose).model_dump() == pose
+    asked = {"id": "7", "sensorReadings": {"cameraReadings": [{"imageBytes": base64.b64encode(HERE).decode()}]}}
+    answer = client.post("/v1/geopose", json=asked).json()
+    assert GeoPoseAnswer.model_validate(answer).model_dump() == answer
+
+
+def test_the_description_says_where_the_key_goes(campus: Path, tmp_path: Path) -> None:
+    api = api_app(Bundle.load(campus), Service(InThisProcess(campus), Walks(campus), Gate()), Inbox(tmp_path / "inbox"))
+    with TestClient(api) as asking:
+        described = asking.get("/openapi.json").json()
+        assert asking.get("/v1/campus").status_code == 200  # the description's alone: a guard before it asks
+    assert described["components"]["securitySchemes"]["HTTPBearer"]["scheme"] == "bearer"
+    for path, operations in described["paths"].items():
+        for operation in operations.values():
+            if path == "/healthz":
+                assert operation["security"] == []
+                continue
+            assert operation["security"] == [{"HTTPBearer": []}]
+            for status in ("401", "403"):
+                assert "application/problem+json" in operation["responses"][status]["content"]
 
 
 def test_there_is_no_pose_of_elsewhere(client: TestClient) -> None:
@@ -282,78 +346,36 @@ def test_the_framework_s_own_errors_are_problems_too(client: TestClient) -> None
         assert answer.json()["status"] == answer.status_code
 
 
+@pytest.mark.slow
 def test_no_request_that_the_description_allows_or_forbids_makes_it_fall(
     campus: Path, service: Service, tmp_path: Path
 ) -> None:
     assert ask_everything(api_app(Bundle.load(campus), service, Inbox(tmp_path)), 400).total() >= 400
 
 
-def test_processes_locate_photos_and_are_made_anew_when_one_dies(campus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    workers = LocateWorkers(campus, 2)
-    try:
-        fix = workers.locate([HERE])
-        assert fix.lat == Localizer.load(campus).locate(HERE).lat
-        with monkeypatch.context() as elsewhere:  # than on Linux
-            elsewhere.delattr(os, "memfd_create")
-            assert workers.locate([HERE]).lat == fix.lat
-        pool = workers._running()
-        for process in list(pool._processes.values()):
-            process.kill()
-        with pytest.raises(BrokenProcessPool):
-            workers.locate([HERE])
-        assert workers.locate([HERE]).lat == fix.lat
-    finally:
-        workers.close()
+def test_photos_of_one_walk_in_line_leave_turns_to_others(campus: Path) -> None:
+    gate, walks = Gate(at_once=1, waiting=0), Walks(campus)
+    api = api_app(Bundle.load(campus), Service(InThisProcess(campus), walks, gate))
+    reached, go_on = Event(), Event()
 
+    @contextmanager
+    def slowly() -> Iterator[None]:
+        reached.set()
+        go_on.wait(60)
+        yield
 
-@pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="there photos go through the pipe")
-def test_photos_do_not_go_through_the_pipe_to_a_process_and_leave_nothing_open() -> None:
-    photos, handles = (HERE, photo(), HERE), len(os.listdir("/proc/self/fd"))
-    with _lent(photos) as lent:
-        sent = pickle.dumps(lent)
-        assert len(sent) < 500
-        assert pickle.loads(sent).read() == photos
-    assert len(os.listdir("/proc/self/fd")) == handles
-
-
-ORPHANING = """if True:
-    import os, sys
-    from pathlib import Path
-    from app.serve.api.workers import LocateWorkers
-
-    workers = LocateWorkers(Path(sys.argv[1]), 2)
-    workers.locate([sys.stdin.buffer.read()])
-    os.kill(os.getpid(), 9)
-"""
-
-
-def test_processes_end_with_a_server_that_is_killed(campus: Path) -> None:
-    # They hold its standard output, which is at its end once all of them are gone.
-    line = [sys.executable, "-c", ORPHANING, str(campus)]
-    done = subprocess.run(line, cwd=REPOSITORY, input=HERE, capture_output=True, timeout=60, check=False)
-    assert done.returncode == -9
-
-
-CLOSED = """if True:
-    import ctypes, sys
-    from pathlib import Path
-    from app.serve.api.workers import LocateWorkers
-
-    system = ctypes.CDLL(None)
-    system.prctl(24, 19, 0, 0, 0)  # nor may root's processes trace another: PR_CAPBSET_DROP, CAP_SYS_PTRACE
-    system.prctl(4, 0, 0, 0, 0)  # none may open this one's files: PR_SET_DUMPABLE
-    workers = LocateWorkers(Path(sys.argv[1]), 1)
-    photo = sys.stdin.buffer.read()
-    print(workers.locate([photo]).lat, workers._lends)
-    workers.close()
-"""
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="there photos go through the pipe")
-def test_a_process_that_may_not_open_what_it_is_lent_is_sent_the_photos(campus: Path) -> None:
-    line = [sys.executable, "-c", CLOSED, str(campus)]
-    said = subprocess.run(line, cwd=REPOSITORY, input=HERE, capture_output=True, timeout=120, check=False)
-    assert said.stdout.decode().split() == [str(Localizer.load(campus).locate(HERE).lat), "False"], said.stderr
+    walk = "/v1/walk?session=walker-one"
+    with TestClient(api) as client, ThreadPoolExecutor(6) as phones:
+        first = phones.submit(walks.add, "walker-one", HERE, None, slowly)
+        assert reached.wait(60)
+        # Three wait for the one before them, and the fourth is told to come again.
+        answers = [phones.submit(send, client, walk) for _ in range(4)]
+        (late,) = next(iter(wait(answers, 60, FIRST_COMPLETED)))
+        assert (late.result().status_code, int(late.result().headers["Retry-After"])) == (429, RETRY_AFTER_S)
+        assert send(client).status_code == 200
+        go_on.set()
+        assert first.result().photos == 1
+        assert sorted(one.result().status_code for one in answers) == [200, 200, 200, 429]
 
 
 def test_the_client_sends_one_photo_as_it_is_and_several_as_parts() -> None:

@@ -1,4 +1,4 @@
-"""Photos of other places, by networks that were whitened without whole sessions: how many are refused."""
+"""Out-of-distribution (OOD) photos: how many are refused by networks that were whitened without whole sessions."""
 
 from __future__ import annotations
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from core.network.backbones import pooled_widths
+from core.network.weights import load_imagenet_weights
 from tests.train.bundle.test_held_out import make_net, make_sessions
-from train.bundle.strangers import refusals
+from train.bundle.ood_refusals import refusals
 from train.fit.elsewhere import mean_feature
 
 LITE0 = "efficientnet_lite0"  # what other places look like ships for it
@@ -17,6 +18,7 @@ LITE0 = "efficientnet_lite0"  # what other places look like ships for it
 
 def test_strangers_are_refused_and_most_own_photos_are_not(tmp_path: Path) -> None:
     net, task = make_net(LITE0), make_sessions(tmp_path, 3)
+    load_imagenet_weights(net)
     rng = np.random.default_rng(0)
     width = sum(pooled_widths(net.config))
 

@@ -1,0 +1,43 @@
+"""The lines of the log, and what is done with all of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from app import cards
+from app.language import Lang
+from app.texts import Texts
+from tests import REPOSITORY
+from tests.app.test_lasting_log import sighting
+
+EAST, WEST = timezone(timedelta(hours=14)), timezone(timedelta(hours=-12))
+
+
+@pytest.mark.parametrize("lang", ["en", "he"])
+def test_a_line_of_another_day_has_its_date_in_a_piece_of_its_own(lang: Lang) -> None:
+    texts = Texts(lang)
+    for zone in (timezone.utc, EAST, WEST):
+        now = datetime.now(zone)
+        today = replace(sighting(), time_utc=now.replace(hour=12).astimezone(timezone.utc))
+        earlier = replace(today, time_utc=today.time_utc - timedelta(days=1))
+        assert "<time>12:" in cards.logged(today, texts, zone)
+        date = f"{earlier.time_utc.astimezone(zone):%Y-%m-%d}"
+        assert f"<time><bdi>{date}</bdi> 12:" in cards.logged(earlier, texts, zone)
+
+
+def test_one_tap_clears_no_log(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CAMPUS_BUNDLE", str(bundle))
+    app = AppTest.from_file(REPOSITORY / "streamlit_app.py", default_timeout=30).run()
+    app.session_state["log"] = [sighting(1), sighting(2)]
+    app.button_group(key="page").set_value("log").run()
+    assert "Clear the log" not in [button.label for button in app.button], "it opens the question"
+    assert any("with names and notes, from this browser too: 2." in caption.value for caption in app.caption)
+    assert len(app.session_state["log"]) == 2
+    app.button(key="clear_all").click().run()
+    assert app.session_state["log"] == []
+    assert not app.exception

@@ -1,0 +1,63 @@
+"""rosbags reads the recorded fixes and the path."""
+
+from __future__ import annotations
+
+import math
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.errors import OccupiedError
+from core.locate.fix import Fix
+from edge.device.sinks import open_sink
+from edge.device.sinks.mcap import FIX_TOPIC, PATH_TOPIC, McapSink
+from tests.edge.device.sinks.receivers import frame
+
+
+def test_rosbags_reads_fixes_with_covariance_and_the_path(fix: Fix, refused: Fix, tmp_path: Path) -> None:
+    pytest.importorskip("rosbags")
+    from rosbags.highlevel import AnyReader
+
+    folder = tmp_path / "bag"
+    sink = open_sink(f"mcap:{folder}")
+    assert isinstance(sink, McapSink)
+    with closing(sink):
+        for second, one in enumerate((fix, refused, replace(fix, lat=fix.lat + 1e-4))):
+            sink.put(frame(second), one)
+    with AnyReader([folder]) as reader:
+        read: list[tuple[str, Any]] = [(c.topic, reader.deserialize(raw, c.msgtype)) for c, _, raw in reader.messages()]
+    fixes = [message for topic, message in read if topic == FIX_TOPIC]
+    assert [message.status.status for message in fixes] == [0, -1, 0]
+    assert fixes[0].latitude == fix.lat
+    assert math.isnan(fixes[1].latitude)
+    sigma_m = math.sqrt(fixes[0].position_covariance[0])
+    assert sigma_m * math.sqrt(-2 * math.log(0.32)) == pytest.approx(fix.radius68_m, rel=1e-3)
+    (path,) = [message for topic, message in read if topic == PATH_TOPIC]
+    assert [round(pose.pose.position.y, 1) for pose in path.poses] == [0.0, pytest.approx(11.1, abs=0.1)]
+
+
+def test_a_service_that_starts_anew_keeps_its_bags(fix: Fix, tmp_path: Path) -> None:
+    pytest.importorskip("rosbags")
+    for run in range(3):
+        sink = open_sink(f"mcap:{tmp_path / 'bag'}")
+        sink.put(frame(run), fix)
+        sink.close()
+        if run == 0:
+            (tmp_path / "bag" / "metadata.yaml").unlink()  # as after a kill
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bag", "bag-2", "bag-3"]
+    assert all((tmp_path / name / "metadata.yaml").is_file() for name in ("bag-2", "bag-3"))
+
+
+def test_a_bag_may_fill_an_empty_folder_and_no_other(tmp_path: Path) -> None:
+    pytest.importorskip("rosbags")
+    folder = tmp_path / "bag"
+    folder.mkdir()
+    (folder / "thesis.txt").write_text("years of work")
+    with pytest.raises(OccupiedError, match="no ROS 2 bag"):
+        open_sink(f"mcap:{folder}")
+    (folder / "thesis.txt").unlink()
+    open_sink(f"mcap:{folder}").close()
+    assert (folder / "metadata.yaml").is_file()
