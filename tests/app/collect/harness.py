@@ -14,6 +14,12 @@ from tests.bundles import photo
 FRAME = LocalFrame.about(47.0, 8.4)
 HERE = (47.0001, 8.4003)
 KEPT = "document.documentElement.dataset.kept === 'yes'"
+# The server hears what the page sends to its inbox, and the page hears no answer until `heard` is set.
+LOSE_ANSWERS = (
+    "() => { const real = fetch; window.fetch = async (path, asked) => {"
+    " if (window.heard || path !== '/v1/inbox') return real(path, asked);"
+    " const { status } = await real(path, asked); window.lost ??= status; throw new TypeError('lost'); }; }"
+)
 
 Open = Callable[..., Visit]
 

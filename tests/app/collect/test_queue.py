@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 
 from app.language import LANGUAGES, Lang
 from app.texts import Texts
-from tests.app.collect.harness import FRAME, HERE, KEPT, Open, Site, sent, stop, take, tap_map
+from tests.app.collect.harness import FRAME, HERE, KEPT, LOSE_ANSWERS, Open, Site, sent, stop, take, tap_map
 
 pytestmark = pytest.mark.slow
 
@@ -54,20 +54,18 @@ def test_a_server_killed_while_it_takes_photos_loses_none_and_takes_none_twice(v
     page.wait_for_function(KEPT)
     before = {entry.id for entry in site.inbox.entries()}
     # The first answer is lost on its way: the server has the photo, the phone does not know.
-    page.evaluate(
-        "() => { const real = fetch; window.fetch = async (...asked) => {"
-        " window.lost = (await real(...asked)).status; window.fetch = real; throw new TypeError('lost'); }; }"
-    )
+    page.evaluate(LOSE_ANSWERS)
     first, *others = stop(-30.0)
     take(seen, first)
     page.get_by_text("1 waiting").wait_for()
     page.wait_for_function("queue.trouble === 'offline'")
     assert page.evaluate("lost") == 201
     page.evaluate(
-        "() => { const real = fetch; window.fetch = async () => {"
-        " window.fetch = real; return new Response('{}', { status: 507 }); }; return queue.send(); }"
+        "() => { const real = fetch; window.fetch = async (path, asked) => path === '/v1/inbox' && !window.room"
+        " ? new Response('{}', { status: 507 }) : real(path, asked); return queue.send(); }"
     )
     page.get_by_text("inbox is full").wait_for()
+    page.evaluate("window.room = window.heard = true")
     for data in others:
         take(seen, data)
         site.kill()
@@ -82,17 +80,14 @@ def test_a_photo_placed_while_its_answer_was_lost_is_placed_on_the_server_too(vi
     seen = visit_site("/collect", gps=False)
     page = seen.page
     before = {entry.id for entry in site.inbox.entries()}
-    page.evaluate(
-        "() => { const real = fetch; window.fetch = async (...asked) => {"
-        " window.lost = (await real(...asked)).status; window.fetch = real; throw new TypeError('lost'); }; }"
-    )
+    page.evaluate(LOSE_ANSWERS)
     take(seen, *stop(-12.0, 1))
     page.wait_for_function("window.lost === 201 && queue.trouble === 'offline'")
     page.get_by_role("button", name="Place", exact=True).click()
     tap_map(seen, 25.0, -15.0)
-    page.wait_for_function("records.every(({ state }) => state === 'sent')")
-    page.evaluate("queue.send()")
-    page.wait_for_function("records.every(({ placeDue }) => !placeDue)")
+    page.wait_for_function("records.some(({ about }) => about.source === 'tap')")
+    page.evaluate("() => { window.heard = true; return queue.send(); }")
+    page.wait_for_function("records.every(({ state, placeDue }) => state === 'sent' && !placeDue)")
     (told,) = [entry.sidecar for entry in site.inbox.entries() if entry.id not in before]
     assert told.lat is not None
     assert told.lon is not None

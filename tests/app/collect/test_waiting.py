@@ -10,16 +10,11 @@ import pytest
 from app.collect.waiting import Told, told_of
 from app.map.deck import Place
 from core.campus.inbox import Sidecar
-from tests.app.collect.harness import FRAME, HERE, Open, Site
+from tests.app.collect.harness import FRAME, HERE, LOSE_ANSWERS, Open, Site
 from tests.app.harness import Visit
 from tests.bundles import photo
 
 SENT = {"corrects": "t", "key": "k", "lat": 47.0, "lon": 8.4, "state": "sent", "reason": ""}
-LOSE_FIRST_ANSWER = (
-    "() => { const real = fetch; window.fetch = async (...asked) => {"
-    " if (asked[0] !== '/v1/inbox') return real(...asked);"
-    " window.lost = (await real(...asked)).status; window.fetch = real; throw new TypeError('lost'); }; }"
-)
 
 
 def test_what_a_browser_tells_of_its_corrections() -> None:
@@ -116,12 +111,13 @@ def test_a_correction_outlives_the_server_that_answered(visit_site: Open, site: 
 def test_a_correction_whose_answer_was_lost_comes_once(visit_site: Open, site: Site) -> None:
     data = photo(east_m=20.0, north_m=10.0, size=(420, 300))
     seen, ground = correcting(visit_site, data)
-    seen.page.evaluate(LOSE_FIRST_ANSWER)
+    seen.page.evaluate(LOSE_ANSWERS)
     place = tap_and_store(seen, ground)
     seen.page.wait_for_function("window.lost === 201")
     seen.page.get_by_text("1 waiting. Offline: photos wait on this phone").wait_for()
     seen.screenshot("correct-waiting")
     assert seen.poor_contrast() == []
+    seen.page.evaluate("window.heard = true")
     seen.page.get_by_text("Stored: thank you").wait_for()
     assert_noted_once(seen, site, data, place)
     assert seen.errors == []
