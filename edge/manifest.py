@@ -52,6 +52,9 @@ class Preprocessing(_Frozen):
     std: tuple[float, float, float]
 
 
+Shapes = tuple[tuple[int, int, int, int], tuple[int, int, int, int], tuple[int, int, int, int]]
+
+
 class Profile(_Frozen):
     """Batch sizes that a TensorRT engine is built for; it is tuned for `best`."""
 
@@ -59,9 +62,9 @@ class Profile(_Frozen):
     best: int = Field(default=1, ge=1)  # a camera gives one frame at a time
     most: int = Field(default=16, ge=1, le=1024)
 
-    def shapes(self, size: int) -> tuple[tuple[int, int, int, int], ...]:
+    def shapes(self, size: int) -> Shapes:
         """The least, best and largest (B, size, size, 3) of the network's input."""
-        return tuple((batch, size, size, 3) for batch in (self.least, self.best, self.most))
+        return (self.least, size, size, 3), (self.best, size, size, 3), (self.most, size, size, 3)
 
 
 class Tolerances(_Frozen):

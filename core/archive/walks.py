@@ -17,7 +17,7 @@ from core.locate.fix import Fix
 from core.locate.localizer import Localizer
 from core.locate.many import all_readable
 from core.locate.reading import Reading
-from core.photo.capture import Capture, as_utc, parse_local_time
+from core.photo.capture import Capture, as_utc, parse_iso_time, parse_local_time
 from core.photo.names import as_text
 
 _TIMES = ("time_utc", "local_time")
@@ -102,18 +102,11 @@ def read_times(path: Path) -> dict[str, datetime]:
         name, column = cells.get("image_name", ""), next((one for one in _TIMES if cells.get(one)), "")
         if not name or not (text := cells.get(column, "")):
             continue
-        if (time := _parsed(text)) is None:
+        if (time := parse_iso_time(text) or parse_local_time(text)) is None:
             said = f"row {number} ({in_a_line(name)}): {in_a_line(text)!r} is no time"
             raise CampusError(said, path=path, remedy="write it as 2026-11-29 14:05:00")
         times[Path(name).name] = as_utc(time) if column == "time_utc" else time
     return times
-
-
-def _parsed(text: str) -> datetime | None:
-    try:
-        return datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
-    except ValueError:
-        return parse_local_time(text)
 
 
 def write_track(path: Path, passed: Sequence[Passed]) -> None:

@@ -227,6 +227,14 @@ def parse_local_time(text: str) -> datetime | None:
     return midnight + timedelta(hours=hour, minutes=minute, seconds=second)
 
 
+def parse_iso_time(text: str) -> datetime | None:
+    """A time as ISO 8601 writes it, aware where it tells a zone (`2026-11-29T14:05:00Z`), or None."""
+    try:
+        return datetime.fromisoformat(text.strip().replace("Z", "+00:00"))  # Python 3.10 knows no Z
+    except ValueError:
+        return None
+
+
 def _parse_offset(text: str) -> timedelta | None:
     if text.upper() == "Z":
         return timedelta(0)

@@ -28,9 +28,9 @@ from core.engines.vet import check_model
 from core.errors import EngineError
 from core.io.files import check_writable, written_atomically
 from core.program import running_pack
-from edge.device.engine_build import BuildFlags, Built, Shapes, build_engine
+from edge.device.engine_build import BuildFlags, Built, build_engine
 from edge.device.trtexec import build_with_trtexec, find_trtexec
-from edge.manifest import Export, LocalExport, sha256
+from edge.manifest import Export, LocalExport, Profile, Shapes, sha256
 from edge.pack import SUFFIX, packed_export, unpack
 from edge.parity import head_parity
 from edge.program import edge_program
@@ -56,7 +56,7 @@ class Target:
 def targets(export: Export, flags: BuildFlags) -> list[Target]:
     """The engines that an export asks for: the network's, and that of a second look where it has one."""
     size = export.manifest.preprocessing.size
-    found = [Target(NETWORK, export.fp16, flags.shapes(size), partial(_golden, export))]
+    found = [Target(NETWORK, export.fp16, Profile(most=flags.max_batch).shapes(size), partial(_golden, export))]
     if export.local is not None:
         height, width = export.local.golden.images.shape[1:3]
         canvas = (1, height, width, 3)  # photos come one by one, each where it is in doubt

@@ -9,8 +9,7 @@ from typing import Any
 from core.engines.tensorrt_network import collecting_logger, import_tensorrt, said
 from core.errors import EngineError
 from core.program import typed
-
-Shapes = tuple[tuple[int, int, int, int], tuple[int, int, int, int], tuple[int, int, int, int]]
+from edge.manifest import Shapes
 
 
 @dataclass(frozen=True)
@@ -30,10 +29,6 @@ class BuildFlags:
 
     def as_dict(self) -> dict[str, int]:
         return asdict(self)
-
-    def shapes(self, size: int) -> Shapes:
-        """The least, best and largest shape of the network's input."""
-        return (1, size, size, 3), (1, size, size, 3), (self.max_batch, size, size, 3)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from core.engines.engine_key import device_model, l4t_release
@@ -76,9 +77,12 @@ def library_problem(name: str) -> str:
 
 
 def module_version(name: str) -> str:
-    """The version of a Python module, "?" where it does not say, "" where it cannot be imported."""
+    """The version of a Python module or its package, "?" where none says, "" where it cannot be imported."""
     try:
-        return str(getattr(import_module(name), "__version__", "?"))
+        told = getattr(import_module(name), "__version__", "")
+        return str(told or version(name))
+    except PackageNotFoundError:  # the package has another name than its module
+        return "?"
     except Exception:  # a module with a broken library under it may raise anything
         return ""
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from core.engines.tensorrt_network import OLDEST
 from core.errors import EngineError
-from edge.device.engine_build import BuildFlags, Built, Shapes
+from edge.device.engine_build import BuildFlags, Built
+from edge.manifest import Shapes
 
 PLACES = (Path("/usr/src/tensorrt/bin/trtexec"), Path("/usr/local/tensorrt/bin/trtexec"))
 

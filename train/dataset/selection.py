@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from core.campus.frame import LocalFrame
-from core.photo.capture import parse_local_time, utc_by_place
+from core.photo.capture import as_utc, parse_iso_time, parse_local_time, utc_by_place
 from train.dataset.columns import image_names, is_night, sessions
 from train.dataset.dataset import BASE_COLUMNS, truth
 from train.dataset.ingest_report import Note
@@ -76,11 +76,8 @@ class Candidate:
     @property
     def time_utc(self) -> datetime | None:
         """When it was taken: by the CSV's time_utc or dated local_time, else by the camera."""
-        try:
-            time = datetime.fromisoformat(self.text("time_utc").replace("Z", "+00:00"))
-            return time.astimezone(timezone.utc) if time.tzinfo else time.replace(tzinfo=timezone.utc)
-        except ValueError:
-            pass
+        if (time := parse_iso_time(self.text("time_utc"))) is not None:
+            return as_utc(time).astimezone(timezone.utc)
         local = parse_local_time(self.text("local_time"))
         capture = self.record.capture
         if local is None and capture.time_utc is not None:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import DatasetError
-from core.photo.capture import as_utc, parse_local_time
+from core.photo.capture import as_utc, parse_iso_time, parse_local_time
 from train.dataset.dataset import Dataset
 
 BURST_GAP_S = 12.0  # people who photograph a standpoint take 2 to 6 s a photo, and then walk on
@@ -36,14 +36,8 @@ def times_s(dataset: Dataset) -> Float:
 
 
 def _time(text: str) -> datetime | None:
-    time: datetime | None
-    try:
-        time = datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
-    except ValueError:
-        time = parse_local_time(text)
-    if time is None:
-        return None
-    return as_utc(time)
+    time = parse_iso_time(text) or parse_local_time(text)
+    return None if time is None else as_utc(time)
 
 
 def walks(dataset: Dataset, rows: Rows) -> list[Rows]:

@@ -16,7 +16,7 @@ from core.campus.bundle import Bundle
 from core.campus.inbox import read_sidecar
 from core.campus.seen import photo_digest
 from core.errors import DatasetError
-from core.photo.capture import as_utc, parse_local_time, utc_by_place
+from core.photo.capture import as_utc, parse_iso_time, parse_local_time, utc_by_place
 from train.dataset.columns import is_night
 from train.dataset.dataset import Dataset
 from train.dataset.ingest import find_photos, ingest
@@ -173,12 +173,9 @@ def _times(dataset: Dataset) -> list[datetime | None]:
     utc, clock = (dataset.column(name) if dataset.has(name) else [""] * len(dataset) for name in _TIMES)
     found: list[datetime | None] = []
     for text, local_text, (_, lon) in zip(utc, clock, dataset.latlon.tolist(), strict=True):
-        try:
-            time = datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
-            found.append(as_utc(time))
-        except ValueError:
-            local = parse_local_time(local_text)
-            found.append(None if local is None else utc_by_place(local, lon))
+        time, local = parse_iso_time(text), parse_local_time(local_text)
+        by_place = None if local is None else utc_by_place(local, lon)
+        found.append(by_place if time is None else as_utc(time))
     return found
 
 

@@ -21,6 +21,7 @@ from edge.device import build as build_module
 from edge.device.build import TIMING_CACHE, build
 from edge.device.engine_build import BuildFlags, _check_export, build_engine
 from edge.device.trtexec import arguments, tensorrt_version
+from edge.manifest import Profile
 from edge.pack import pack, unpack
 from edge.program import with_command
 from tests import REPOSITORY
@@ -150,7 +151,7 @@ def test_a_forced_build_keeps_the_engine_until_the_new_one_is_good(
 def test_a_model_that_tensorrt_refuses_is_said_with_its_reason(device: FakeCuda) -> None:
     assert device.devices
     with pytest.raises(EngineError, match="does not accept the model"):
-        build_engine(b"no model", FLAGS.shapes(64), FLAGS)
+        build_engine(b"no model", Profile().shapes(64), FLAGS)
 
 
 @pytest.mark.parametrize("flags", [{"max_batch": 0}, {"workspace_mb": 1}])
@@ -258,7 +259,7 @@ def test_trtexec_versions(line: str, version: str) -> None:
 
 
 def test_trtexec_gets_the_flags() -> None:
-    given = arguments(Path("m"), Path("e"), Path("c"), BuildFlags(8, 512).shapes(224), BuildFlags(8, 512))
+    given = arguments(Path("m"), Path("e"), Path("c"), Profile(most=8).shapes(224), BuildFlags(8, 512))
     assert "--optShapes=image:1x224x224x3" in given
     assert "--memPoolSize=workspace:512M" in given
 
