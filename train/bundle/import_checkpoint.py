@@ -187,7 +187,7 @@ def _calibrated(
     with tempfile.TemporaryDirectory() as cache:
         decoded = cached_images(dataset.image_paths, net.config.image_size, Path(cache))
         task = TrainingData(dataset, splits, decoded, FRAME, local_m, rows, zones)
-        return calibrated_parts(fitted_to(net, task), task, SPLIT_SEED, campus_map, second_look=False)
+        return calibrated_parts(fitted_to(net, task), task, SPLIT_SEED, campus_map, local=None)
 
 
 def _on_the_original_campus(gt: Path, local_m: NDArray[np.float64]) -> NDArray[np.float64]:

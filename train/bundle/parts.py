@@ -33,6 +33,7 @@ from train.fit.training_data import SCALE_M, campus_grid
 if TYPE_CHECKING:  # torch is imported where it works, so that the command tells its options without it
     from core.locate.evidence import Evidence
     from core.network.campus_net import CampusNet
+    from train.bundle.local_files import LocalNetwork
     from train.dataset.dataset import Dataset
     from train.fit.training_data import TrainingData
 
@@ -69,12 +70,12 @@ def fitted_to(net: CampusNet, task: TrainingData) -> Fitted:
 
 
 def calibrated_parts(
-    fitted: Fitted, task: TrainingData, seed: int, campus_map: dict[str, Any], second_look: bool = True
+    fitted: Fitted, task: TrainingData, seed: int, campus_map: dict[str, Any], local: LocalNetwork | None
 ) -> Parts:
     """Gallery, posterior and radii, the last two by photos that the gallery was made without; and the choice of INT8.
 
-    campus_map: GeoJSON, whose buildings and water hold few who take photos. With `second_look`, local features, too,
-    where they pay.
+    campus_map: GeoJSON, whose buildings and water hold few who take photos. With `local`, local features, too, where
+    they pay.
     """
     whitened = fitted.net.config.layout == "whitened"
     ground = ground_of(task, fitted.rows)
@@ -90,8 +91,8 @@ def calibrated_parts(
         calibration = calibrate(chosen, ground, params, task.heading_deg[fitted.asked_rows])
     questioned = _questioned(fitted, fitted.held_out if whitened else chosen, ground, params)
     again = LookedAgain.none(questioned)
-    if second_look:
-        again = look_again(task.dataset.image_paths, questioned, fitted.rows, calibration)
+    if local is not None:
+        again = look_again(task.dataset.image_paths, questioned, fitted.rows, calibration, local)
     return Parts(
         fitted.net,
         ground.grid,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +21,8 @@ from core.io.arrays import read_npz
 from core.locate.evidence import Evidence
 from core.locate.posterior import Posterior
 from tests.second_looks import PLACES_M, facade, needs_xfeat
-from train.bundle.look_again import LookedAgain, Questioned, look_again
+from train.bundle.local_files import LocalNetwork
+from train.bundle.look_again import LookedAgain, Questioned, look_again, network_to_look_again
 from train.bundle.second_look import Asked, cross_fitted_gain, fit_evidence, look_limit_m, sharpest, strength_weight
 
 PLACES = len(PLACES_M)
@@ -110,7 +112,9 @@ def test_a_dataset_gets_its_second_look_and_files(tmp_path: Path, monkeypatch: p
         Image.fromarray(pixels).save(paths[-1])
     gallery_rows, rows = np.arange(PLACES), np.arange(PLACES, PLACES + ASKED)
     asked = Questioned(_posterior(), _heads(ASKED), np.array(PLACES_M)[place], rows, gallery_rows)
-    again = look_again(paths, [asked], gallery_rows, CALIBRATION)
+    with network_to_look_again(paths, gallery_rows, rows) as network:
+        assert network is not None
+        again = look_again(paths, [asked], gallery_rows, CALIBRATION, network)
     look, files = again.look, again.files
     assert look is not None
     assert (look.height, look.width) == (192, 256)
@@ -123,5 +127,19 @@ def test_a_dataset_gets_its_second_look_and_files(tmp_path: Path, monkeypatch: p
     descriptor = read_npz(files[LOCAL_GALLERY], ("descriptor",))["descriptor"]
     assert descriptor.dtype == np.int8
     assert descriptor[0].nbytes <= 16_000
-    few = replace(asked, heads=_heads(5), truth_m=asked.truth_m[:5], rows=rows[:5])
-    assert look_again(paths, [few], gallery_rows, CALIBRATION) == LookedAgain(None, {}, ((None,) * 5,))
+
+
+@needs_xfeat
+def test_few_photos_have_no_second_look_and_hear_why(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    with network_to_look_again([], np.arange(9), np.arange(9, 14)) as network:
+        assert network is None
+    assert "no second look: 5 photos to fit it to, fewer than 20" in caplog.text
+
+
+def test_a_campus_without_a_gallery_has_no_second_look() -> None:
+    plain = _posterior()
+    plain.gallery = None
+    asked = Questioned(plain, _heads(5), np.zeros((5, 2)), np.arange(5), np.arange(0))
+    network = LocalNetwork((64, 64), Future())  # is not asked for
+    assert look_again([], [asked], np.arange(0), CALIBRATION, network) == LookedAgain(None, {}, ((None,) * 5,))
