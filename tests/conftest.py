@@ -33,11 +33,12 @@ def pytest_collection() -> Iterator[None]:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the files with slow tests first, so that none of them is left at the end to one worker alone.
 
-    A test in a real browser that fails is run once more, and told as RERUN: where the machine is busy, a click may meet
-    an element that the page is just putting anew. One that fails twice fails.
+    A slow test or one in a real browser that fails is run once more, and told as RERUN: it drives servers, brokers and
+    pages, and where the machine is busy a click may meet an element that the page is just putting anew. One that fails
+    twice fails.
     """
     for item in items:
-        if "browser" in getattr(item, "fixturenames", ()):
+        if item.get_closest_marker("slow") or "browser" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.flaky(reruns=1))
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
