@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -19,6 +18,7 @@ from edge.device.sources import Frame
 log = logging.getLogger(__name__)
 
 MAX_BEHIND = 4096  # fixes that wait for a sink; without their maps they are a few kB each
+WAIT_S = 0.1
 STANDSTILL_S = 5.0  # a sink that takes nothing for so long at the end of a run is left, unless it names another time
 
 
@@ -56,22 +56,27 @@ class SinkThread:
                 self._drop(EngineError(f"it is {self._queue.maxsize} fixes behind"))
 
     def close(self, patient: bool = False) -> None:
-        """Wait until the sink has taken everything; unless `patient`, not for one that stands still."""
-        taken, since, told = self._taken, time.monotonic(), False
+        """Wait until the sink has taken everything; unless `patient`, not for one that stands still.
+
+        Its time is the sum of our waits and not a clock's: where the whole device stood still, the sink did too.
+        """
+        taken, waits, told = self._taken, 0, False
         while self._thread.is_alive():
             if told:
-                self._thread.join(0.1)
+                self._thread.join(WAIT_S)
+                waits += 1
             else:
                 told = self._tell_end()
+                waits += not told
             if taken != self._taken:
-                taken, since = self._taken, time.monotonic()
-            elif not patient and time.monotonic() - since > self._standstill_s:
+                taken, waits = self._taken, 0
+            elif not patient and waits * WAIT_S > self._standstill_s:
                 self._drop(EngineError(f"it took nothing for {self._standstill_s:g} s"))
                 return
 
     def _tell_end(self) -> bool:
         try:
-            self._queue.put(None, timeout=0.1)
+            self._queue.put(None, timeout=WAIT_S)
         except Full:
             return False
         return True

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from threading import Event
-from time import sleep
+import time
+from itertools import count
+from threading import Event, Timer
 
 import pytest
 
@@ -59,6 +60,20 @@ def test_all_that_was_put_is_taken_in_order_before_the_end(fix: Fix) -> None:
     assert kept.frames[0].photo is None
     assert kept.fixes[0].probability is None
     assert (kept.fixes[0].lat, kept.fixes[0].zones) == (fix.lat, fix.zones)
+
+
+def test_a_device_that_was_suspended_at_the_end_has_not_given_its_sink_the_time(
+    fix: Fix, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock_s, ready = count(0.0, 3600.0), Event()
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock_s))  # at each look, an hour has gone by
+    kept = Kept(waits=ready)
+    sink = SinkThread("mcap:bag", kept)
+    sink.put(Frame("0", None, 0.0), fix)
+    Timer(0.3, ready.set).start()
+    sink.close()
+    assert sink.failure is None
+    assert kept.names == ["0"]
 
 
 def test_a_sink_that_hangs_is_dropped_and_named_and_holds_nobody(
@@ -126,7 +141,7 @@ def test_a_sink_that_names_its_time_to_close_gets_it(monkeypatch: pytest.MonkeyP
         standstill_s = 60.0
 
         def close(self) -> None:
-            sleep(0.5)
+            time.sleep(0.5)
             super().close()
 
     slow = SlowToClose()
