@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -127,15 +129,20 @@ def test_with_a_log_of_json_every_line_is_json(field: Path, tmp_path: Path) -> N
     assert (level, done.returncode) == ("error", 2)
     assert message.startswith(str(tmp_path / "gone"))
     line = [sys.executable, "-m", "edge", "run", "--log", "json", "--bundle", str(field), "--watch", str(tmp_path)]
-    running = subprocess.Popen(line, cwd=REPOSITORY, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    assert running.stderr is not None
-    try:
-        begun = running.stderr.readline()  # the campus is loaded
-        time.sleep(0.5)
-    finally:
-        running.send_signal(signal.SIGTERM)
-        _, rest = running.communicate(timeout=60)
-    assert [level for level, _ in said(begun + rest)] == ["info"]
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(120)
+        environment = os.environ | {"NOTIFY_SOCKET": str(tmp_path / "notify")}
+        running = subprocess.Popen(
+            line, cwd=REPOSITORY, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        )
+        try:
+            while manager.recv(100) != b"READY=1":  # before it, SIGTERM interrupts the start
+                pass
+        finally:
+            running.send_signal(signal.SIGTERM)
+            _, stderr = running.communicate(timeout=60)
+    assert [level for level, _ in said(stderr)] == ["info"]
     assert running.returncode == 0
 
 
