@@ -97,9 +97,13 @@ def test_degrees_and_minutes(degrees: float, digits: int, hemispheres: str, want
     assert degrees_minutes(degrees, digits, hemispheres) == wanted
 
 
-def connected(sink: NmeaTcp, count: int) -> list[socket.socket]:
-    """Clients of a sink, once it has taken them in."""
-    clients = [socket.create_connection(("127.0.0.1", sink.port)) for _ in range(count)]
+def connected(sink: NmeaTcp, count: int, holds_bytes: int | None = None) -> list[socket.socket]:
+    """Clients of a sink, once it has taken them in; the system holds about so much for each that does not read."""
+    clients = [socket.socket() for _ in range(count)]
+    for client in clients:
+        if holds_bytes:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, holds_bytes)
+        client.connect(("127.0.0.1", sink.port))
     while sink.clients < count:
         time.sleep(0.01)
     return clients
@@ -123,9 +127,12 @@ def test_a_tcp_client_gets_the_sentences_and_one_that_left_does_no_harm(localize
 def test_clients_that_never_read_are_let_go_without_a_wait(localizer: Localizer) -> None:
     sink = NmeaTcp("127.0.0.1", 0)
     fix, frame = localizer.locate(photo()), Frame("x", None, NOON)
-    deaf = connected(sink, 100)
+    deaf = connected(sink, 100, holds_bytes=4096)
     try:
-        for _ in range(5):  # as after an hour without reading: what the system holds for them is full
+        # As after an hour without reading: what the system holds for them is full. Of a fixed size, it stays so.
+        for taken in sink._clients:
+            taken._connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        for _ in range(5):
             for taken in sink._clients:
                 with suppress(BlockingIOError):
                     while taken._connection.send(b"x" * 65536):
@@ -157,7 +164,8 @@ def test_the_port_takes_clients_again_after_the_process_was_out_of_handles(caplo
     clients = [socket.socket() for _ in range(3)]
     taken: list[int] = []
     try:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+        most = max(client.fileno() for client in clients)  # whatever else of this process is open
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most + 64, hard))
         with suppress(OSError):
             while True:
                 taken.append(os.dup(0))
@@ -191,12 +199,10 @@ def test_no_more_clients_than_there_are_handles_for(
         sink._clients[1]._unsent = b"x"  # it has not read all
         for victim in (1, 0):  # who is behind, else who came first
             clients.append(socket.create_connection(("127.0.0.1", sink.port)))
-            clients[victim].settimeout(10)
             assert clients[victim].recv(1) == b""
         assert sink.clients == 3
         sink.put(Frame("x", None, NOON), localizer.locate(photo()))
         for served in (2, 3, 4):
-            clients[served].settimeout(10)
             assert clients[served].recv(1) == b"$"
         assert caplog.text.count("3 clients are connected") == 1
     finally:
@@ -250,9 +256,9 @@ def test_a_serial_line_gets_the_sentences(localizer: Localizer) -> None:
     ours, theirs = os.openpty()
     sink = open_sink(f"nmea:{os.ttyname(theirs)}:4800")
     sink.put(Frame("x", None, NOON), localizer.locate(photo()))
-    assert pynmea2.parse(os.read(ours, 200).decode().splitlines()[0]).sentence_type == "RMC"
+    with os.fdopen(ours, "rb") as lines:
+        assert pynmea2.parse(lines.readline().decode()).sentence_type == "RMC"
     sink.close()
-    os.close(ours)
     os.close(theirs)
 
 
