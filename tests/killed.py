@@ -1,13 +1,15 @@
-"""A function in a process of its own that is killed at one of its file operations."""
+"""Processes that kill themselves: at one of their file operations, or when a folder holds so many files."""
 
 from __future__ import annotations
 
 import os
 import signal
 import sys
+import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 
@@ -31,3 +33,18 @@ def killed_at(step: int, write: Callable[[Path], None], out: Path) -> bool:
         write(out)
         os._exit(0)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+
+
+def end_later(folder: str, count: int, seconds: float) -> None:
+    """Kill this process by a thread, `seconds` after `folder` holds `count` files.
+
+    Another process that watched the folder might be held up until there is nothing left to kill.
+    """
+
+    def end() -> None:
+        while not (os.path.isdir(folder) and len(os.listdir(folder)) >= count):
+            time.sleep(0.002)
+        time.sleep(seconds)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    Thread(target=end, daemon=True).start()

@@ -7,7 +7,6 @@ import random
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -193,10 +192,12 @@ def test_parts_made_ready_apart_give_the_same_dataset(tmp_path: Path, monkeypatc
     assert contents(tmp_path / "parts") == contents(tmp_path / "whole")
 
 
-def command(*arguments: object) -> list[str]:
+def command(*arguments: object, before: str = "pass") -> list[str]:
+    """`ingest` as a process of its own, which runs the line `before` first."""
     code = (
         "import argparse, sys\nfrom core.cli.run import run_cli\nfrom train.dataset.ingest import add_arguments, main\n"
         "if __name__ == '__main__':\n"
+        f"    {before}\n"
         "    p = argparse.ArgumentParser(); add_arguments(p); a = p.parse_args()\n"
         "    sys.exit(run_cli(lambda: main(a)))"
     )
@@ -214,19 +215,12 @@ def test_killed_at_random_moments(tmp_path: Path) -> None:
     records = tmp_path / "ds.partial" / "records"
     kills = 0
     for done in sorted(rng.randrange(40) for _ in range(5)):
-        run = subprocess.Popen(
-            command(photos, "--out", out),
-            cwd=REPOSITORY,
-            stderr=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-        )
-        while run.poll() is None and not (records.is_dir() and len(list(records.iterdir())) >= done):
-            time.sleep(0.002)
-        time.sleep(rng.uniform(0, 0.05))
-        if run.poll() is None:
-            run.kill()
-            kills += 1
-        run.wait()
+        ending = f"from tests.killed import end_later; end_later({str(records)!r}, {done}, {rng.uniform(0, 0.05)})"
+        run = subprocess.run(
+            command(photos, "--out", out, before=ending),
+            cwd=REPOSITORY, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False,
+        )  # fmt: skip
+        kills += run.returncode == -signal.SIGKILL
         if out.exists():
             assert len(Dataset.load(out)) == 40
     # Whole, and with nothing left to tidy up: a run killed after that had nothing more to do.
