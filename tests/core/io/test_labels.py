@@ -6,6 +6,7 @@ import os
 import tracemalloc
 from pathlib import Path
 
+import pandas as pd  # noqa: F401 - the 20 MB of its import are not the memory of the first table
 import pytest
 
 from core.errors import DatasetError
