@@ -35,7 +35,8 @@ def test_a_lost_node_costs_time_and_no_photo(bundle: Path, tmp_path: Path, monke
     lost: list[object] = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "object_store_memory": 100 << 20})
+        head = {"num_cpus": 1, "object_store_memory": 100 << 20, "include_dashboard": False}
+        cluster = Cluster(initialize_head=True, head_node_args=head)
         try:
             second = cluster.add_node(num_cpus=1, object_store_memory=100 << 20)
             ray.init(address=cluster.address, log_to_driver=False)
