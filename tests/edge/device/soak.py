@@ -28,7 +28,7 @@ from core.photo.load import load_photo
 from tests import REPOSITORY
 
 BROKEN_EVERY = 40
-SAMPLE_S = 0.25  # between two looks at the memory
+SAMPLES = 48  # of the memory over a run
 
 
 @dataclass(frozen=True)
@@ -72,13 +72,12 @@ def soak(bundle: Path, folder: Path, frames: int, per_s: float, lost_every: int)
 
     Raises RuntimeError where it did not come to its end.
     """
-    delivered, track, said = folder / "delivered", folder / "track.geojson", folder / "said.txt"
+    delivered, go, track, said = (folder / name for name in ("delivered", "go", "track.geojson", "said.txt"))
     numbers: list[int] = []
     age_ms: list[float] = []
-    memory_mb: list[float] = []
     started = time.monotonic()
     with said.open("w") as errors:
-        process = _start(bundle, folder, delivered, track, errors, (frames, per_s, lost_every))
+        process = _start(bundle, folder, track, errors, (frames, per_s, lost_every))
 
     def read() -> None:
         assert process.stdout is not None
@@ -87,20 +86,19 @@ def soak(bundle: Path, folder: Path, frames: int, per_s: float, lost_every: int)
             numbers.append(int(fix["photo"].rpartition("#")[2]))
             taken_s = datetime.fromisoformat(fix["time_utc"].replace("Z", "+00:00")).timestamp()
             age_ms.append(1e3 * (time.time() - taken_s))
+            go.touch()
 
     reader = threading.Thread(target=read)
     reader.start()
     try:
-        while not delivered.exists() and process.poll() is None:
-            if numbers:  # loading is over
-                memory_mb.append(resident_mb(process.pid))
-            time.sleep(SAMPLE_S)
-        time.sleep(1.0)  # the last frame is on its way
+        # The last frame is never dropped: there is none newer.
+        while frames not in numbers[-1:] and f"#{frames}: " not in said.read_text() and process.poll() is None:
+            time.sleep(0.05)
         process.terminate()
-        exit_code = process.wait(30)
+        exit_code = process.wait()
     finally:
         process.kill()
-        reader.join(10)
+        reader.join()
         if process.stdout is not None:
             process.stdout.close()
     text = said.read_text()
@@ -108,16 +106,16 @@ def soak(bundle: Path, folder: Path, frames: int, per_s: float, lost_every: int)
     if counts is None or not delivered.exists():
         raise RuntimeError(f"edge run did not come to its end:\n{text}")
     located, skipped, dropped = (int(count) for count in counts.groups())
-    given, openings = (int(count) for count in delivered.read_text().split())
+    given = json.loads(delivered.read_text())
     tracked = len(json.loads(track.read_text())["features"])
     return Soak(
-        given, located, skipped, dropped, openings, numbers, tracked, age_ms, memory_mb, exit_code,
-        seconds=time.monotonic() - started,
+        given["delivered"], located, skipped, dropped, given["openings"], numbers, tracked, age_ms,
+        given["memory_mb"], exit_code, seconds=time.monotonic() - started,
     )  # fmt: skip
 
 
 def _start(
-    bundle: Path, folder: Path, delivered: Path, track: Path, errors: IO[str], camera: tuple[int, float, int]
+    bundle: Path, folder: Path, track: Path, errors: IO[str], camera: tuple[int, float, int]
 ) -> subprocess.Popen[str]:
     """The program, in front of the counterfeit camera: `camera` holds its frames, their rate, and after how many it is
     lost."""
@@ -125,8 +123,8 @@ def _start(
     campus, picture = Bundle.load(bundle), folder / "picture.npy"
     np.save(picture, load_photo(campus.read(campus.samples[0])).rgb[..., ::-1])
     told = {
-        "picture": str(picture), "delivered": str(delivered), "frames": frames, "per_s": per_s,
-        "lost_every": lost_every, "broken_every": BROKEN_EVERY,
+        "picture": str(picture), "delivered": str(folder / "delivered"), "go": str(folder / "go"), "frames": frames,
+        "per_s": per_s, "lost_every": lost_every, "broken_every": BROKEN_EVERY, "memory_every": frames // SAMPLES,
     }  # fmt: skip
     environment = {
         **os.environ,
@@ -137,12 +135,6 @@ def _start(
     line = [sys.executable, "-m", "edge", "run", "--bundle", str(bundle.resolve()), "--camera", "0"]
     line += ["--backend", "onnxruntime", "--to", "json", "--to", f"geojson:{track}"]
     return subprocess.Popen(line, cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True)
-
-
-def resident_mb(pid: int) -> float:
-    """The memory that a process holds now."""
-    found = re.search(r"^VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text(), re.M)
-    return int(found[1]) / 1024 if found else 0.0
 
 
 def main() -> None:
