@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tests import chromium
-from tests.app.collect.harness import HERE, Open, Site
+from tests.app.collect.harness import GPS_GOES_ON, HERE, Open, Site
 from tests.app.harness import PHONE, Visit
 
 
@@ -23,16 +23,26 @@ def keys_and_campus(tmp_path_factory: pytest.TempPathFactory, bundle: Path) -> t
 
 
 @pytest.fixture(scope="module")
-def site(keys_and_campus: tuple[Path, Path]) -> Iterator[Site]:
+def started(keys_and_campus: tuple[Path, Path]) -> Iterator[Site]:
     running = Site(*keys_and_campus)
     yield running
     running.kill()
 
 
+@pytest.fixture
+def site(started: Site) -> Site:
+    """The server, which runs, with an empty inbox: whatever another test left, or this one at its first try."""
+    if started.served.process.poll() is not None:
+        started.again()
+    for file in started.inbox.folder.iterdir() if started.inbox.folder.exists() else ():
+        file.unlink()
+    return started
+
+
 @pytest.fixture(scope="module")
-def trusting(browser: Any, site: Site) -> Iterator[Any]:
+def trusting(browser: Any, started: Site) -> Iterator[Any]:
     """A browser that trusts the server's certificate, as a phone does after installing the authority."""
-    certificate = x509.load_pem_x509_certificate((site.keys / "server.pem").read_bytes())
+    certificate = x509.load_pem_x509_certificate((started.keys / "server.pem").read_bytes())
     digest = hashes.Hash(hashes.SHA256())
     digest.update(certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
     running = chromium.start(
@@ -68,6 +78,7 @@ def visit_site(trusting: Any, site: Site) -> Iterator[Open]:
         context.set_default_timeout(60_000)
         contexts.append(context)
         seen = Visit(context.new_page())
+        seen.page.add_init_script(GPS_GOES_ON)
         seen.page.on("pageerror", lambda error: seen.errors.append(str(error)))
         seen.page.goto(f"{site.served.home}{path}?lang={lang}&key={site.served.key}")
         seen.page.locator(ready).first.wait_for()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from app.collect.inbox import Inbox
 from benchmarks.serving import Served, free_port, start
@@ -20,6 +21,15 @@ LOSE_ANSWERS = (
     " if (window.heard || path !== '/v1/inbox') return real(path, asked);"
     " const { status } = await real(path, asked); window.lost ??= status; throw new TypeError('lost'); }; }"
 )
+# A phone's GPS tells its place again and again, a browser's stand-in once: after 30 s the page would hold it for lost.
+GPS_GOES_ON = """{
+  const { geolocation } = navigator, real = geolocation?.watchPosition.bind(geolocation);
+  if (geolocation) geolocation.watchPosition = (told, ...others) => {
+    let last = null;
+    setInterval(() => last && !window.gpsLost && told({ coords: last, timestamp: Date.now() }), 1000);
+    return real((position) => { last = position.coords; told(position); }, ...others);
+  };
+}"""
 
 Open = Callable[..., Visit]
 
@@ -71,6 +81,23 @@ def tap_map(seen: Visit, east_m: float, north_m: float) -> None:
         arg={"place": [east_m, -north_m], "last": seen.page.evaluate_handle("({ frames: 0 })")},
     )
     seen.page.mouse.click(*at.json_value())
+
+
+def middle_at_rest(ground: Any) -> tuple[float, float]:
+    """(x, y) of an element's middle on the screen, once it has not moved for some frames."""
+    box = ground.evaluate(
+        """(element) => new Promise((resolve) => {
+          let frames = 0, last = "";
+          const look = () => {
+            const { x, y, width, height } = element.getBoundingClientRect(), now = [x, y, width, height].join();
+            frames = now === last ? frames + 1 : 0;
+            last = now;
+            frames > 10 ? resolve([x + width / 2, y + height / 2]) : requestAnimationFrame(look);
+          };
+          look();
+        })"""
+    )
+    return box[0], box[1]
 
 
 def stop(east_m: float, count: int = 4) -> list[bytes]:

@@ -10,7 +10,7 @@ import pytest
 from app.collect.waiting import Told, told_of
 from app.map.deck import Place
 from core.campus.inbox import Sidecar
-from tests.app.collect.harness import FRAME, HERE, LOSE_ANSWERS, Open, Site
+from tests.app.collect.harness import FRAME, HERE, LOSE_ANSWERS, Open, Site, middle_at_rest
 from tests.app.harness import Visit
 from tests.bundles import photo
 
@@ -43,17 +43,14 @@ def correcting(visit_site: Open, data: bytes, before: str = "") -> tuple[Visit, 
     seen.page.locator(".st-key-not_here button").click()
     ground = seen.page.locator(".correct svg")
     ground.wait_for()
-    seen.page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
+    seen.rests()
     ground.evaluate("map => map.scrollIntoView({ block: 'center' })")  # clear of the bar below
     return seen, ground
 
 
 def tap_and_store(seen: Visit, ground: Any) -> list[float]:
     """Tap the map's middle; gives the tapped place in local metres."""
-    seen.page.wait_for_timeout(500)
-    box = ground.bounding_box()
-    at = [box["x"] + box["width"] / 2, box["y"] + box["height"] / 2]
-    seen.page.mouse.click(*at)
+    seen.page.mouse.click(*middle_at_rest(ground))
     ground.locator("g.mark", has_text="✓").wait_for()
     place = ground.locator("g.mark", has_text="✓").get_attribute("data-at")
     east, south = map(float, place.split())
@@ -81,7 +78,7 @@ def assert_noted_once(seen: Visit, site: Site, data: bytes, place: list[float]) 
     assert FRAME.to_local(told.lat, told.lon).tolist() == pytest.approx(place, abs=0.2)
     assert (told.source, told.campus, told.review) == ("tap", "Testfield", "")
     page = seen.page
-    page.locator(".st-key-nav button").nth(1).click()
+    seen.turn_to(1)
     page.get_by_text("By tapped places").wait_for()
     count = len(site.inbox.entries())
     page.reload()
@@ -117,7 +114,7 @@ def test_a_correction_whose_answer_was_lost_comes_once(visit_site: Open, site: S
     seen.page.get_by_text("1 waiting. Offline: photos wait on this phone").wait_for()
     seen.screenshot("correct-waiting")
     assert seen.poor_contrast() == []
-    seen.page.evaluate("window.heard = true")
+    seen.page.evaluate("() => { window.heard = true; dispatchEvent(new Event('online')); }")
     seen.page.get_by_text("Stored: thank you").wait_for()
     assert_noted_once(seen, site, data, place)
     assert seen.errors == []
