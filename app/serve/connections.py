@@ -43,7 +43,7 @@ _LOG_EVERY_S = 60.0
 
 @dataclass(eq=False)
 class Connection:
-    """One accepted socket. `since_s` on the loop's clock; `protocol` None while the handshake lasts."""
+    """One accepted socket. `since_s` on the clock of `Connections`; `protocol` None while the handshake lasts."""
 
     socket: socket.socket
     address: str
@@ -66,16 +66,17 @@ class Connection:
 class TimedProtocol(H11Protocol):
     """HTTP/1.1 that remembers when it last heard of its client, and when the headers began that are not yet whole."""
 
+    clock: Callable[[], float] = time.monotonic
     heard_s = 0.0
     headers_since_s: float | None = 0.0
     passed_on = False  # to a websocket's protocol, or to nobody
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        self.heard_s = self.headers_since_s = self.loop.time()
+        self.heard_s = self.headers_since_s = self.clock()
         super().connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
-        self.heard_s = self.loop.time()
+        self.heard_s = self.clock()
         if self.headers_since_s is None and self.conn.their_state is h11.IDLE:
             self.headers_since_s = self.heard_s
         super().data_received(data)
@@ -231,6 +232,7 @@ class GuardedServer(uvicorn.Server):
         def protocol() -> asyncio.Protocol:
             state = {**self.lifespan.state, _STATE_KEY: connection}
             connection.protocol = TimedProtocol(config, self.server_state, state, loop)
+            connection.protocol.clock = self._connections.clock
             return connection.protocol
 
         deadlines = {"ssl_handshake_timeout": HANDSHAKE_S, "ssl_shutdown_timeout": GOODBYE_S} if config.ssl else {}

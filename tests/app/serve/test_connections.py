@@ -26,9 +26,12 @@ from tests.bundles import make_bundle
 
 
 class Clock:
-    now_s = 0.0
+    """Stands still until a test sets it, and counts who looks at it, as each sweep does."""
+
+    now_s, looks = 0.0, 0
 
     def __call__(self) -> float:
+        self.looks += 1
         return self.now_s
 
 
@@ -159,12 +162,12 @@ async def greeting(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 @contextmanager
-def running(lock: bool = True, most: int = 100, app: ASGIApp = greeting) -> Iterator[int]:
+def running(held: Connections | None = None, app: ASGIApp = greeting) -> Iterator[int]:
     """A small server with the bounds of the real one, on a thread; its port."""
     opened = threading.Event()
     with listen("127.0.0.1", 0, "--port") as listener:
-        config = uvicorn.Config(app, lifespan="off", log_level="warning", ws="none", timeout_keep_alive=60)
-        server = GuardedServer(config, Connections(most, lock=lock), opened.set)
+        config = uvicorn.Config(app, lifespan="off", log_level="warning", ws="none", timeout_keep_alive=600)
+        server = GuardedServer(config, Connections(100) if held is None else held, opened.set)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:
@@ -175,54 +178,102 @@ def running(lock: bool = True, most: int = 100, app: ASGIApp = greeting) -> Iter
             thread.join(20)
 
 
-def is_closed_in_time(client: socket.socket, drip: bytes = b"") -> bool:
-    """Whether the server ends a connection that sends `drip` again and again."""
-    client.settimeout(0.2)
-    for _ in range(100):
-        with suppress(TimeoutError):
-            try:
-                client.sendall(drip)
-                if client.recv(100) == b"":
-                    return True
-            except (ConnectionResetError, BrokenPipeError):
-                return True
-    return False
+def wait_until(holds: Callable[[], bool]) -> None:
+    until = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
+def peer_of(ours: socket.socket) -> object:
+    with suppress(OSError):  # it is just being ended
+        return ours.getpeername()
+    return None
+
+
+class Watched:
+    """The connections of a server that looks for overdue ones all the time, by a clock that a test sets."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, lock: bool = True, most: int = 100) -> None:
+        monkeypatch.setattr(connections, "SWEEP_S", 0.01)
+        self.clock = Clock()
+        self.held = Connections(most, lock=lock, clock=self.clock)
+
+    def of(self, client: socket.socket) -> Connection:
+        """The server's end of a client's connection, once it is read from."""
+        found: list[Connection] = []
+
+        def read_from() -> bool:
+            found[:] = [one for one in list(self.held._held) if peer_of(one.socket) == client.getsockname()]
+            return bool(found) and found[0].protocol is not None and found[0].protocol.transport is not None
+
+        wait_until(read_from)
+        return found[0]
+
+    def says(self, client: socket.socket, data: bytes) -> None:
+        """Send something, and wait until the server has heard it."""
+        protocol = self.of(client).protocol
+        assert protocol is not None
+        protocol.heard_s = -1.0
+        client.sendall(data)
+        wait_until(lambda: protocol.heard_s == self.clock.now_s)
+
+    def passes(self, seconds: float) -> None:
+        """Let time pass, and the server look for what is overdue by now."""
+        self.clock.now_s += seconds
+        before = self.clock.looks
+        wait_until(lambda: self.clock.looks >= before + 3)  # one may have begun before
+
+
+def is_closed(client: socket.socket) -> bool:
+    """Whether the server ends a connection, on which it says nothing more."""
+    client.settimeout(60)
+    try:
+        return client.recv(100) == b""
+    except ConnectionError:
+        return True
 
 
 @pytest.mark.parametrize("lock", [True, False], ids=["with a key", "open"])
 def test_headers_that_never_end_are_ended(lock: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "STRANGER_S", 1.0)
-    monkeypatch.setattr(connections, "SILENT_S", 1.0)
-    with running(lock) as port, ExitStack() as stack:
+    watched = Watched(monkeypatch, lock)
+    with running(watched.held) as port, ExitStack() as stack:
         silent, dripping = (stack.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(2))
-        dripping.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n")
-        assert is_closed_in_time(dripping, b"x: y\r\n")
-        assert is_closed_in_time(silent)
+        assert watched.of(silent)
+        watched.says(dripping, b"GET / HTTP/1.1\r\nHost: x\r\n")
+        for _ in range(3):
+            watched.passes(connections.STRANGER_S / 3)
+            watched.says(dripping, b"x: y\r\n")
+        assert len(watched.held) == 2
+        watched.passes(1.0)
+        assert is_closed(dripping)
+        assert is_closed(silent)
 
 
 def test_a_body_that_stands_still_is_ended_and_one_that_goes_on_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "STRANGER_S", 1.0)
-    monkeypatch.setattr(connections, "SILENT_S", 3.0)
+    watched = Watched(monkeypatch)
     request = b"POST /key HTTP/1.1\r\nHost: x\r\nContent-Length: 12\r\n\r\n"
-    with running() as port, ExitStack() as stack:
+    with running(watched.held) as port, ExitStack() as stack:
         still, slow = (stack.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(2))
-        still.sendall(request)
-        slow.sendall(request)
+        ends = [watched.of(client) for client in (still, slow)]
+        for client in (still, slow):
+            client.sendall(request)
+        wait_until(lambda: all(end.known for end in ends))
         for byte in b"slow and sure"[:12]:
-            time.sleep(0.3)
-            slow.sendall(bytes([byte]))
-        slow.settimeout(10)
+            watched.passes(0.3 * connections.SILENT_S)
+            watched.says(slow, bytes([byte]))
+        slow.settimeout(60)
         assert answer(slow)
-        assert is_closed_in_time(still)
+        assert is_closed(still)
 
 
 def test_whoever_has_shown_the_key_stays(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "STRANGER_S", 0.5)
-    with running(most=4) as port, ExitStack() as stack:
+    watched = Watched(monkeypatch, most=4)
+    with running(watched.held) as port, ExitStack() as stack:
         phone = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
-        phone.settimeout(10)
-        for pause_s in (0.0, 2.5):
-            time.sleep(pause_s)
+        phone.settimeout(60)
+        for pause_s in (0.0, 5 * connections.STRANGER_S):
+            watched.passes(pause_s)
             phone.sendall(b"GET /key HTTP/1.1\r\nHost: x\r\n\r\n")
             assert answer(phone)
         for _ in range(50):  # more than there is room for, and each is taken in
