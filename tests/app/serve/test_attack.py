@@ -6,6 +6,7 @@ How long that takes is for `python -m benchmarks attack` to say.
 from __future__ import annotations
 
 import asyncio
+import shutil
 import socket
 import threading
 import time
@@ -24,6 +25,7 @@ from benchmarks.serving import Served, start
 from benchmarks.strange_campuses import loop_campus
 from core.campus.bundle import Bundle, save_bundle
 from tests import chromium
+from tests.app.harness import Visit
 from tests.bundles import photo
 
 pytestmark = pytest.mark.slow
@@ -33,29 +35,37 @@ UPLOADED = ".st-key-campus_file-{turn} [data-testid=stFileUploaderDropzoneInput]
 
 
 @pytest.fixture
-def served(bundle: Path, tmp_path: Path) -> Iterator[Served]:
-    running = start(tmp_path / "keys", bundle, "--workers", "1", "--no-inbox")
+def campus(bundle: Path, tmp_path: Path) -> Path:
+    """A copy of the test campus, which other tests open too, to be replaced."""
+    return Path(shutil.copytree(bundle, tmp_path / "field"))
+
+
+@pytest.fixture
+def served(campus: Path, tmp_path: Path) -> Iterator[Served]:
+    running = start(tmp_path / "keys", campus, "--workers", "1", "--no-inbox")
     yield running
     running.stop()
 
 
 @pytest.fixture
-def visitor(browser: Any, served: Served) -> Iterator[Any]:
+def visitor(browser: Any, served: Served) -> Iterator[Visit]:
     """The campus page as a visitor with the key sees it."""
     running = chromium.start(browser.browser_type, "--ignore-certificate-errors")
-    page = running.new_context(ignore_https_errors=True, locale="en-GB").new_page()
-    page.set_default_timeout(180_000)
-    page.goto(f"{served.home}/?key={served.key}&lang=en")
-    page.get_by_role("radio", name="Campus").or_(page.get_by_role("button", name="Campus")).first.click()
-    page.locator(UPLOADED.format(turn=0)).wait_for(state="attached")
-    yield page
+    seen = Visit(running.new_context(ignore_https_errors=True, locale="en-GB").new_page())
+    seen.page.set_default_timeout(180_000)
+    seen.page.goto(f"{served.home}/?key={served.key}&lang=en")
+    seen.page.locator(".st-key-nav button").first.wait_for()
+    seen.turn_to(2)
+    yield seen
     running.close()
 
 
-def upload(visitor: Any, campus: Path, turn: int) -> None:
+def upload(visitor: Visit, campus: Path, turn: int) -> None:
     """Into the field of this turn, until the next one says that the server is done with it."""
-    visitor.locator(UPLOADED.format(turn=turn)).set_input_files(campus)
-    visitor.locator(UPLOADED.format(turn=turn + 1)).wait_for(state="attached")
+    visitor.rests()
+    visitor.page.locator(UPLOADED.format(turn=turn)).set_input_files(campus)
+    visitor.page.locator(UPLOADED.format(turn=turn + 1)).wait_for(state="attached")
+    visitor.rests()
 
 
 class Phones:
@@ -89,9 +99,9 @@ class Phones:
 
 
 def test_phones_go_on_while_loops_are_uploaded_and_strangers_hold_connections(
-    served: Served, visitor: Any, bundle: Path, tmp_path: Path
+    served: Served, visitor: Visit, campus: Path, tmp_path: Path
 ) -> None:
-    loops = [loop_campus(tmp_path / f"{turn}.campus", Bundle.load(bundle)) for turn in range(LOOPS)]
+    loops = [loop_campus(tmp_path / f"{turn}.campus", Bundle.load(campus)) for turn in range(LOOPS)]
     with ExitStack() as stack:
         silent = [stack.enter_context(socket.create_connection(("127.0.0.1", served.port))) for _ in range(SILENT)]
         phones = Phones(served)
@@ -99,7 +109,7 @@ def test_phones_go_on_while_loops_are_uploaded_and_strangers_hold_connections(
             assert phones.opened.wait(180)
             for turn, loop in enumerate(loops):
                 upload(visitor, loop, turn)
-                visitor.get_by_text("a graph within an operator").first.wait_for()
+                visitor.page.get_by_text("a graph within an operator").first.wait_for()
             for client in silent:
                 client.setblocking(False)
             until = time.monotonic() + 4 * STRANGER_S
@@ -114,9 +124,9 @@ def test_phones_go_on_while_loops_are_uploaded_and_strangers_hold_connections(
 
 
 def test_no_phone_sees_a_broken_answer_while_campuses_come_and_the_open_one_is_replaced(
-    served: Served, visitor: Any, bundle: Path, tmp_path: Path
+    served: Served, visitor: Visit, campus: Path, tmp_path: Path
 ) -> None:
-    plain = Bundle.load(bundle)
+    plain = Bundle.load(campus)
     files = {name: plain.read(name) for name in plain.manifest.files}
     phones = Phones(served)
     try:
@@ -125,8 +135,8 @@ def test_no_phone_sees_a_broken_answer_while_campuses_come_and_the_open_one_is_r
             guest = plain.manifest.model_copy(update={"name": f"Guest {turn}"})
             save_bundle(tmp_path / f"{turn}.campus", guest, files)
             upload(visitor, tmp_path / f"{turn}.campus", turn)
-            visitor.get_by_role("heading", name=f"Guest {turn}").wait_for()
-            save_bundle(bundle, plain.manifest.model_copy(update={"description": f"{turn}"}), files, force=True)
+            visitor.page.get_by_role("heading", name=f"Guest {turn}").wait_for()
+            save_bundle(campus, plain.manifest.model_copy(update={"description": f"{turn}"}), files, force=True)
             time.sleep(1.0)
     finally:
         answers = phones.end()
