@@ -64,7 +64,7 @@ class Served:
 
     def stop(self) -> int:
         self.process.terminate()
-        return self.process.wait(15)
+        return self.process.wait(90)
 
 
 @dataclass
@@ -150,4 +150,4 @@ def plain(bundle: Path | None = None) -> Iterator[str]:
         yield url
     finally:
         process.terminate()
-        process.wait(15)
+        process.wait(90)

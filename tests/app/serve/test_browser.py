@@ -126,6 +126,7 @@ def test_the_codes_address_opens_an_app_that_can_be_installed(open_page: OpenPag
     page.locator(".st-key-nav button").first.wait_for()
     assert page.url == f"{served.home}/?lang=he"
     assert served.key not in page.evaluate("JSON.stringify([history.state, document.cookie, document.referrer])")
+    page.wait_for_function(WORKER_READY)
     devtools = page.context.new_cdp_session(page)
     manifest = devtools.send("Page.getAppManifest")
     assert manifest["url"] == f"{served.home}/campus.webmanifest"
@@ -134,7 +135,6 @@ def test_the_codes_address_opens_an_app_that_can_be_installed(open_page: OpenPag
     assert missing <= {"in-incognito"}, "as every page of a test's browser is"
     assert page.locator("link[rel=manifest]").count() == 1
     assert page.locator("link[rel=apple-touch-icon]").count() == 1
-    page.wait_for_function(WORKER_READY)
     seen.clean()
 
 

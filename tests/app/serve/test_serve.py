@@ -34,6 +34,7 @@ from core.locate.localizer import Localizer
 from tests import REPOSITORY
 from tests.bundles import make_bundle, photo
 
+CLOSE = bytes([0x88, 0x82, 0, 0, 0, 0, 0x03, 0xE8])  # a websocket's frame, masked by zeros: status 1000
 SITE = Site("192.168.7.20", 8443, b"der", "AA:BB", "k" * 22)
 
 
@@ -55,7 +56,7 @@ def cookie(served: Served) -> str:
 
 
 def websocket(served: Served, **headers: str) -> tuple[int, bytes]:
-    """Ask for the app's websocket by hand: the status, and what follows."""
+    """Ask for the app's websocket by hand, and take leave of it: the status, and what follows."""
     names = {"Host": f"localhost:{served.port}", "Upgrade": "websocket", "Connection": "Upgrade",
              "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": base64.b64encode(b"0" * 16).decode(),
              "Sec-WebSocket-Protocol": "streamlit", **headers}  # fmt: skip
@@ -66,6 +67,10 @@ def websocket(served: Served, **headers: str) -> tuple[int, bytes]:
     ):
         wire.sendall(f"GET /_stcore/stream HTTP/1.1\r\n{lines}\r\n".encode())
         answer = wire.recv(4096)
+        if answer.startswith(b"HTTP/1.1 101"):
+            wire.sendall(CLOSE)
+            while wire.recv(4096):  # until the server has let go of it
+                pass
     return int(answer.split(b" ", 2)[1]), answer
 
 
