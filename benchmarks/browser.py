@@ -70,7 +70,7 @@ class FirstLoad:
         devtools.on("Network.responseReceived", self._answered)
         devtools.on("Network.loadingFinished", self._finished)
         page.add_init_script(_USABLE)
-        page.goto(url)
+        page.goto(url, wait_until="commit")
         page.wait_for_function("window.usable_ms")
 
     def _answered(self, event: dict[str, Any]) -> None:

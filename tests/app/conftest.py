@@ -12,7 +12,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from tests import REPOSITORY
-from tests.app.harness import PHONE, Open, Server, Start, Visit, start_app
+from tests.app.harness import PHONE, RUN_S, Open, Server, Start, Visit, start_app
 from tests.bundles import make_bundle
 
 
@@ -91,7 +91,7 @@ def start(monkeypatch: pytest.MonkeyPatch, bundle: Path) -> Start:
 
     def run(campus: Path = bundle, lang: str = "en") -> AppTest:
         monkeypatch.setenv("CAMPUS_BUNDLE", str(campus))
-        app = AppTest.from_file(REPOSITORY / "streamlit_app.py", default_timeout=30)
+        app = AppTest.from_file(REPOSITORY / "streamlit_app.py", default_timeout=RUN_S)
         app.query_params["lang"] = lang
         app.run()
         assert not app.exception

@@ -6,9 +6,11 @@ import base64
 import io
 import json
 import re
+import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
@@ -27,7 +29,8 @@ from tests import REPOSITORY
 from tests.bundles import photo
 
 SCREENSHOTS = REPOSITORY / "screenshots"
-GALLERY = ".st-key-gallery input[type=file]"
+RUN_S = 600  # for a run of the app by Streamlit's driver: no test asks how fast it is
+GALLERY, CAMERA = ".st-key-gallery input[type=file]", ".st-key-camera .file[aria-label]"  # named by its own script
 PHONE, SMALL, LANDSCAPE, DESKTOP = (390, 844), (320, 568), (844, 390), (1280, 800)
 
 
@@ -41,6 +44,26 @@ class Server:
     def stop(self) -> None:
         self.process.terminate()
         self.process.wait(90)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Let the app do nothing meanwhile: what the page says while it waits stays until a test has looked."""
+        self.process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
+
+    @contextmanager
+    def held_at(self, page: Any, selector: str) -> Iterator[None]:
+        """Let the app go on in steps that the page has time to draw, and hold it once something is on the page."""
+        while True:
+            with self.held():
+                page.evaluate(_SOME_FRAMES)
+                if page.locator(selector).count():
+                    yield
+                    return
+            time.sleep(0.05)
 
 
 def start_app(environment: dict[str, str], port: int | None = None) -> Server:
@@ -57,7 +80,7 @@ class Visit:
     errors: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.page.add_init_script(_WATCH_RUNS)
+        self.page.add_init_script(_WATCH_RUNS + _PATIENT)
 
     def clean(self) -> None:
         """Assert that nothing left this machine and nothing of ours failed."""
@@ -66,7 +89,7 @@ class Visit:
         assert self.page.locator("[data-testid=stException]").count() == 0
 
     def rests(self) -> None:
-        """Wait until nothing more is to be drawn: no run of the page is asked for or on its way for some frames.
+        """Wait until nothing more is to be drawn: the page's code has come, and no run is asked for or on its way.
 
         Until then a part of the page may be there twice, move under a tap, or take a file that is lost with it.
         """
@@ -75,6 +98,9 @@ class Visit:
     def gallery(self, *photos: bytes | dict[str, Any], name: str = "photo.jpg", kind: str = "image/jpeg") -> None:
         """Give the gallery's field photos, as bytes or as Playwright has files, and do not wait for their answer."""
         self.rests()
+        self._choose(*photos, name=name, kind=kind)
+
+    def _choose(self, *photos: bytes | dict[str, Any], name: str, kind: str) -> None:
         files = [{"name": name, "mimeType": kind, "buffer": one} if isinstance(one, bytes) else one for one in photos]
         self.page.locator(GALLERY).set_input_files(files)
 
@@ -84,7 +110,7 @@ class Visit:
         field = self.page.locator("[class*=st-key-upload-]")
         turn = re.search(r"st-key-(upload-\d+)", field.get_attribute("class"))
         assert turn
-        self.gallery(*photos, name=name, kind=kind)
+        self._choose(*photos, name=name, kind=kind)
         self.page.locator(f".st-key-{turn[1]}").wait_for(state="detached")  # another one is there once they were read
         self.rests()
 
@@ -122,11 +148,12 @@ class Visit:
 
         And switches whose edge, or whose own ground, does by less than 3.
         """
+        self.page.evaluate(_COME_TO_REST)
         return list(self.page.evaluate(_POOR_CONTRAST))
 
     def screenshot(self, name: str) -> None:
         SCREENSHOTS.mkdir(exist_ok=True)
-        self.page.wait_for_timeout(400)
+        self.page.evaluate(_COME_TO_REST)
         self.page.screenshot(path=SCREENSHOTS / f"{name}.png")
 
 
@@ -238,13 +265,30 @@ _WATCH_RUNS = """{
     return send.call(this, message);
   };
 }"""
-# Frames of the screen are counted, and no time: a busy machine may draw none for a second.
+# The app gives a phone's place three seconds; no test asks how fast it is told.
+_PATIENT = """if (window.Geolocation) {
+  const { getCurrentPosition } = Geolocation.prototype;
+  Geolocation.prototype.getCurrentPosition = function (told, refused, options) {
+    return getCurrentPosition.call(this, told, refused, { ...options, timeout: Infinity });
+  };
+}"""
+# The page tells that it runs a frame or two after the message that is counted here, and draws what it was told last in
+# some more. Frames of the screen are counted, and no time: a busy machine may draw none for a second.
 _RESTS = """(looks) => {
   const app = document.querySelector("[data-testid=stApp]")?.dataset;
   const ran = app?.testScriptState === "notRunning" && app.testConnectionState === "CONNECTED";
-  looks.frames = ran && asked && begun === asked ? looks.frames + 1 : 0;
-  return looks.frames > 10;
+  const late = ".campus-loading, [data-testid=stSkeleton]:not(.st-key-stage *)";
+  const whole = !document.querySelector(late) && document.fonts.status === "loaded";
+  looks.frames = ran && asked && begun === asked && whole ? looks.frames + 1 : 0;
+  return looks.frames > 4;
 }"""
+_SOME_FRAMES = "async () => { for (let one = 0; one < 3; one++) await new Promise(requestAnimationFrame); }"
+# Colours and places that change by and by are at their end; what turns for ever is left to turn.
+_COME_TO_REST = f"""async () => {{
+  await ({_SOME_FRAMES})();
+  const ends = (one) => one.playState === "running" && one.effect.getComputedTiming().endTime < Infinity;
+  await Promise.allSettled(document.getAnimations().filter(ends).map((one) => one.finished));
+}}"""
 _STILL = f"""(looks) => {{
   {VIEWPORT}
   const {{ longitude, latitude, zoom, width, height }} = viewport() ?? {{}};

@@ -20,12 +20,12 @@ from core.locate.localizer import DEMO_BUNDLE, Localizer
 from core.photo.capture import Capture
 from core.photo.load import load_photo
 from tests import REPOSITORY, chromium
-from tests.app.harness import DESKTOP, PHONE, Open, Server, Visit, start_app
+from tests.app.harness import CAMERA, DESKTOP, PHONE, Open, Server, Visit, start_app
 
 pytestmark = pytest.mark.slow
 README = REPOSITORY / "README.md"
 SAMPLE = "samples/test-evening-IMG_00263.jpg"
-FILMING = """[...document.querySelectorAll('*')].some(e => e.shadowRoot?.querySelector('video')?.videoWidth > 0)"""
+FILMING = """[...document.querySelectorAll('*')].some(e => e.shadowRoot?.querySelector('video')?.currentTime > 0.5)"""
 
 _TAP_BOTH = """([names, apart_ms]) => {
   const buttons = () => [...document.querySelectorAll(".st-key-in_play *")]
@@ -109,7 +109,7 @@ def test_a_photo_that_is_taken_while_the_one_before_is_on_its_way_comes_after_it
     seen = visit(PHONE, url=demo.url)
     page = seen.page
     seen.rests()
-    page.locator(".camera:not(.another) .file").set_input_files(first)
+    page.locator(CAMERA).set_input_files(first)
     another = page.locator(".camera.another .file")
     another.wait_for(state="attached")
     for photo in others:
@@ -198,7 +198,7 @@ def test_a_photo_from_the_phones_own_camera_is_placed_where_it_was_taken(
     data, _, off_m = sample
     seen = visit(url=demo.url)
     seen.rests()
-    seen.page.locator(".camera .file").set_input_files({"name": "a.jpg", "mimeType": "image/jpeg", "buffer": data})
+    seen.page.locator(CAMERA).set_input_files({"name": "a.jpg", "mimeType": "image/jpeg", "buffer": data})
     assert shown_metres(seen, "photo's own GPS") == pytest.approx(off_m, abs=6)
     seen.clean()
 
@@ -223,11 +223,11 @@ def test_what_the_live_view_films_is_placed_where_it_stands(
     _, capture, off_m = sample
     seen = visit(url=demo.url, browser=filming, at=(capture.lat_deg, capture.lon_deg))
     page = seen.page
+    seen.rests()
     page.get_by_text("Compare with this phone's GPS").click()
     seen.rests()
     page.locator(".camera .live").click()
     page.wait_for_function(FILMING)
-    page.wait_for_timeout(1000)
     seen.screenshot("live-view-demo")
     page.locator(".camera .snap").click()
     assert shown_metres(seen, "phone's GPS") == pytest.approx(off_m, abs=10)

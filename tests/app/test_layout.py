@@ -168,6 +168,7 @@ def test_without_webgl_the_map_is_a_still_picture_with_its_circle(visit: Open, b
         page.wait_for_function("!document.querySelector('[data-testid=stDeckGlJsonChart]')")
         still = page.locator("img.still[src*=stroke-dasharray]")
         assert re.fullmatch(r"Map: .+, within \d+ m", still.get_attribute("alt"))
+        still.evaluate("image => image.decode()")
         picture = page.locator(".st-key-stage").screenshot()
         assert len(Image.open(io.BytesIO(picture)).convert("RGB").getcolors(1 << 20) or []) > 50
         seen.screenshot("layout-no-webgl")
@@ -310,13 +311,11 @@ def test_changes_of_the_page_do_not_make_the_browser_measure_it(visit: Open) -> 
 def test_on_a_desktop_the_layers_open_over_the_map_alone(visit: Open, lang: str, dark: bool) -> None:
     seen = visit(DESKTOP, dark, lang)
     page = seen.page
-    page.locator(".strip button").first.click()
-    page.locator("section.answer").wait_for()
+    seen.sample(0)
     seen.map_drawn()
     page.locator(".st-key-controls [data-testid=stPopover] button").click()
     menu = page.locator("[data-testid=stPopoverBody]")
-    menu.locator("label").nth(2).wait_for()
-    page.wait_for_timeout(600)  # it slides to its place
+    menu.locator("label").nth(2).click(trial=True)  # once it has slid to its place
     seen.screenshot(f"layers-{'dark' if dark else 'light'}-{lang}")
     opened = menu.bounding_box()
     for part in (".st-key-sheet", ".st-key-top", ".st-key-controls"):

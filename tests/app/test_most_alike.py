@@ -16,7 +16,7 @@ from core.campus.bundle import Bundle
 from core.errors import PhotoError
 from core.locate.localizer import Localizer
 from tests import REPOSITORY
-from tests.app.harness import DESKTOP, LANDSCAPE, PHONE, SMALL, Open, Server, give, html, start_app
+from tests.app.harness import DESKTOP, LANDSCAPE, PHONE, RUN_S, SMALL, Open, Server, give, html, start_app
 from tests.bundles import photo
 from tests.thumbnailed import with_thumbnails
 
@@ -56,7 +56,7 @@ def test_it_stands_under_an_answer_and_not_under_a_refusal(
 ) -> None:
     def answered(campus: Path, data: bytes) -> str:
         monkeypatch.setenv("CAMPUS_BUNDLE", str(campus))
-        app = AppTest.from_file(REPOSITORY / "streamlit_app.py", default_timeout=30)
+        app = AppTest.from_file(REPOSITORY / "streamlit_app.py", default_timeout=RUN_S)
         app.query_params["lang"] = lang
         return html(give(app.run(), data))
 

@@ -15,14 +15,14 @@ from app import session_log, widgets
 from app.gate import BusyError, Gate
 from app.map.deck import Place
 from tests import REPOSITORY
-from tests.app.harness import give, give_all, html, two_views
+from tests.app.harness import RUN_S, give, give_all, html, two_views
 from tests.bundles import photo
 
 
 @pytest.fixture
 def app(monkeypatch: pytest.MonkeyPatch, bundle: Path) -> AppTest:
     monkeypatch.setenv("CAMPUS_BUNDLE", str(bundle))
-    return AppTest.from_file(REPOSITORY / "streamlit_app.py", default_timeout=30).run()
+    return AppTest.from_file(REPOSITORY / "streamlit_app.py", default_timeout=RUN_S).run()
 
 
 def two_photos() -> list[tuple[str, bytes, str]]:
@@ -198,20 +198,21 @@ _ROW = """async (script) => {
 @pytest.mark.slow
 def test_a_photo_that_stays_after_its_tap_is_told_again(browser: Any) -> None:
     page = browser.new_page()
+    page.clock.install()
     page.evaluate(_ROW, (REPOSITORY / "app/frontend/play.js").read_text("utf-8"))
     page.evaluate("drawn('a', 'b')")
     button = page.get_by_role("button", name="Remove a")
     assert button.evaluate("(button) => (button.click(), told.map(([key]) => key))") == ["a"]
     page.evaluate("drawn('a', 'b')")  # the run that was to take it out was ended, or the server was busy
-    page.wait_for_function("told.length > 2")
-    assert page.evaluate("told.every(([key]) => key === 'a')")
+    page.clock.run_for(2500)
+    assert page.evaluate("told.map(([key]) => key)") == ["a"] * 3
     state = "document.querySelector('[data-testid=stApp]').dataset.testScriptState"
-    before = page.evaluate(f"{state} = 'running'; told.length")
-    page.wait_for_timeout(1500)
-    assert page.evaluate("told.length") == before, "it is on its way"
+    page.evaluate(f"{state} = 'running'")
+    page.clock.run_for(2500)
+    assert page.evaluate("told.length") == 3, "it is on its way"
     page.evaluate(f"drawn('b'); {state} = 'notRunning'")
-    page.wait_for_timeout(1500)
-    assert page.evaluate("told.length") == before, "it was taken out"
+    page.clock.run_for(2500)
+    assert page.evaluate("told.length") == 3, "it was taken out"
     page.close()
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app.gate import Gate, process_gate
+from app import capture
+from app.gate import Gate
 from app.language import Lang
 from app.texts import Texts
 from tests.app.harness import Start, give, heat, html, layers, maps, position
@@ -206,20 +206,12 @@ def test_the_time_told_is_of_decoding_too(start: Start) -> None:
 
 def test_a_full_queue_says_busy(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     app = start()
-    monkeypatch.setattr(Gate, "__init__", lambda gate: _closed(gate))
-    process_gate.cache_clear()
+    full = Gate(at_once=0)
+    full._waiting = capture.MOST_WAITING
+    monkeypatch.setattr(capture, "process_gate", lambda: full)
     give(app, photo())
     assert len(app.error) == 1
     assert "Busy" in app.error[0].value
-    process_gate.cache_clear()
-
-
-def _closed(gate: Any) -> None:
-    from threading import Condition
-
-    from app.capture import MOST_WAITING
-
-    gate._free, gate._room, gate._waiting, gate._changed = 0, 0, MOST_WAITING, Condition()
 
 
 def test_layers_are_drawn_only_where_asked_for_and_stay(start: Start) -> None:
