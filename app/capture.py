@@ -98,6 +98,7 @@ def from_gallery(localizer: Localizer, texts: Texts) -> None:
     new = take(localizer, texts, readers, kept=True)
     if new is None:
         state.files_kept = True  # in the widget, for the next run
+        st.container(key="gallery_kept")  # by which the page knows that the field is not to be another one
         return
     if left_out := len(files) - len(chosen):
         said = texts.say("photos_left_out", most=MOST_PHOTOS, count=left_out)

@@ -31,6 +31,7 @@ _FRONTEND = Path(__file__).resolve().parent / "frontend"
 _PAGES = Path(__file__).resolve().parent / "collect" / "pages"
 _LABELS_SCRIPT, _MAP_SCRIPT, _PICTURES_SCRIPT = (_PAGES / f"{name}.js" for name in ("labels", "map", "pictures"))
 QUEUE_SCRIPT = _PAGES / "queue.js"
+_GALLERY_SCRIPT = _FRONTEND / "gallery.js"
 _KEPT_SCRIPT, _REST_SCRIPT = _FRONTEND / "kept.js", _FRONTEND / "rest.js"
 MAX_PHOTO_BYTES = 25 * 2**20
 FRAME_PX = 640  # of a live frame: one a second goes over the phone's network
@@ -209,7 +210,8 @@ def page_head(texts: Texts) -> tuple[bool, Room]:
         "room": asdict(Room()),
         "most_mb": {"gallery": MAX_PHOTO_BYTES >> 20, "campus_file": MAX_CAMPUS_MB},
     }
-    seen = component("page")(key="page_head", data=data, on_no_webgl_change=_ignore, on_room_change=_ignore)
+    page = component("page", _GALLERY_SCRIPT)
+    seen = page(key="page_head", data=data, on_no_webgl_change=_ignore, on_room_change=_ignore)
     return not seen.no_webgl, _room(seen.room)
 
 

@@ -1,3 +1,5 @@
+// `gallery.js` stands before this file.
+//
 // What only the document's head and root can carry: language, direction, home-screen manifest and icon.
 // Streamlit marks an upload that failed only by a colour, and then waits; here it becomes a sentence under the
 // uploader, and the failed file is taken out so that the next one counts. The page may be drawn anew in between, so what
@@ -169,7 +171,7 @@ export default function ({ data, setStateValue }) {
   const measure = () => {
     for (const part of document.querySelectorAll(PARTS)) if (!measured.has(part)) measured.add(part), sizes.observe(part);
   };
-  const look = () => (measure(), sayWhyNot(data), watchConnection(data), sayWhatFor(data), nameSkipLink(data));
+  const look = () => (measure(), sayWhyNot(data), watchConnection(data), sayWhatFor(data), nameSkipLink(data), giveNext());
   let next = 0;
   const lookSoon = () => (next ||= requestAnimationFrame(() => ((next = 0), look()))); // once for a frame's many changes
   const watcher = new MutationObserver(lookSoon);
