@@ -37,12 +37,19 @@ class Curve:
     values: NDArray[np.float64]
     allowed: float
 
+    def late(self) -> NDArray[np.bool_]:
+        """Which samples come after the warm-up; the later half of them, where a stall left fewer."""
+        begin, end = self.seconds[0], self.seconds[-1]
+        late: NDArray[np.bool_] = self.seconds >= min(
+            begin + WARM_UP * (end - begin), self.seconds[len(self.seconds) // 2]
+        )
+        return late
+
     def trend(self) -> Trend:
         """Theil and Sen's slope, the median of all pairs' slopes, through the medians of PARTS parts of the time."""
         from scipy.stats import theilslopes
 
-        begin, end = self.seconds[0], self.seconds[-1]
-        late = self.seconds >= begin + WARM_UP * (end - begin)
+        late = self.late()
         seconds, values = self.seconds[late], self.values[late]
         parts = [part for part in np.array_split(np.arange(len(values)), PARTS) if len(part)]
         at_h = np.array([seconds[part].mean() for part in parts]) / 3600
@@ -69,8 +76,7 @@ def picture(curves: Sequence[Curve]) -> bytes:
     for axes, curve in zip(rows, curves, strict=True):
         minutes = curve.seconds / 60
         axes.plot(minutes, curve.values, ".", markersize=2.5, color="#0072b2")
-        trend = curve.trend()
-        late = minutes[minutes >= minutes[0] + WARM_UP * (minutes[-1] - minutes[0])]
+        trend, late = curve.trend(), minutes[curve.late()]
         line = trend.level + trend.slope_per_h * (late - np.median(late)) / 60
         axes.plot(late, line, "-", linewidth=1.2, color="#d55e00")
         axes.set_ylim(0, 1.15 * max(float(np.percentile(curve.values, 99)), 1e-9))

@@ -66,6 +66,11 @@ class Record:
         now = time.monotonic()
         self.waits[kind].append((now - self.started, now - since))
 
+    def shorter_than(self, seconds: float, least: int) -> bool:
+        """Whether it has lasted less than that, or has fewer than `least` samples of a program or waits of a kind."""
+        fewest = min(*map(len, self.held.values()), *map(len, self.waits.values()))
+        return time.monotonic() - self.started < seconds or fewest < least
+
     def curves(self) -> list[Curve]:
         """Every curve, with what it may rise by."""
         found = []
@@ -210,9 +215,10 @@ def feed_edge(walker: Walker, photos: list[bytes], record: Record, over: Callabl
         time.sleep(pause_s)
 
 
-def soak(bundle: Path, seconds: float, pause_s: float = 1.0, every_s: float = 5.0) -> Record:
+def soak(bundle: Path, seconds: float, pause_s: float = 1.0, every_s: float = 5.0, least: int = 12) -> Record:
     """Run all three for so long; `pause_s` after each answer, a look at memory and handles each `every_s`.
 
+    Longer where a machine is so slow that there are fewer than `least` answers of a kind, or looks, by then.
     Raises what a client raises: nothing may fail. Linux only, where processes tell what they hold.
     """
     photos = phone_photos(Bundle.load(bundle), PHONE_PX, 8)
@@ -231,7 +237,7 @@ def soak(bundle: Path, seconds: float, pause_s: float = 1.0, every_s: float = 5.
                     pool.submit(feed_edge, walker, photos, record, over, pause_s),
                 ]
                 try:
-                    while time.monotonic() - record.started < seconds and not any(one.done() for one in work):
+                    while record.shorter_than(seconds, least) and not any(one.done() for one in work):
                         record.held[APP].append(look(served.process.pid, record.started))
                         record.held[EDGE].append(look(walker.process.pid, record.started))
                         time.sleep(every_s)

@@ -4,38 +4,48 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 
 import pytest
 
 from app.gate import BusyError, Gate
+
+PATIENT_S = 3600.0  # nobody's patience ends where a machine stalls
+
+
+def until(happened: Callable[[], object]) -> None:
+    while not happened():
+        time.sleep(0.005)
+
+
+def started(enter: Callable[..., None], *args: int) -> threading.Thread:
+    """A thread that no failed test has to wait for."""
+    thread = threading.Thread(target=enter, args=args, daemon=True)
+    thread.start()
+    return thread
 
 
 def test_gate_lets_few_in_keeps_some_waiting_and_turns_the_rest_away() -> None:
     gate, release, inside = Gate(at_once=1, waiting=1), threading.Event(), []
 
     def enter(waiting: int | None = None) -> None:
-        with gate.turn(waiting=waiting):
+        with gate.turn(PATIENT_S, waiting):
             inside.append(threading.current_thread().name)
-            release.wait(5)
+            release.wait()
 
-    first, second = threading.Thread(target=enter), threading.Thread(target=enter)
-    patient = threading.Thread(target=enter, args=(2,))
-    first.start()
-    while not inside:
-        time.sleep(0.005)
-    second.start()
-    while not gate._waiting:
-        time.sleep(0.005)
+    first = started(enter)
+    until(lambda: inside)
+    second = started(enter)
+    until(lambda: gate._waiting)
     with pytest.raises(BusyError) as busy, gate.turn():
         pass
     assert busy.value.waiting == 1
     assert len(inside) == 1
-    patient.start()  # where it waits, two may stand in line
-    while gate._waiting < 2:
-        time.sleep(0.005)
+    patient = started(enter, 2)  # where it waits, two may stand in line
+    until(lambda: gate._waiting == 2)
     release.set()
     for thread in (first, second, patient):
-        thread.join(5)
+        thread.join()
     assert len(inside) == 3
     with gate.turn():
         pass
@@ -55,17 +65,15 @@ def test_a_gate_that_is_widened_lets_one_in_that_waits_and_is_never_narrowed() -
     gate, inside = Gate(at_once=1, waiting=5), threading.Event()
 
     def enter() -> None:
-        with gate.turn(timeout_s=5):
+        with gate.turn(PATIENT_S):
             inside.set()
 
-    second = threading.Thread(target=enter)
     with gate.turn():
-        second.start()
-        while not gate._waiting:
-            time.sleep(0.005)
+        second = started(enter)
+        until(lambda: gate._waiting)
         gate.widen(2)
-        assert inside.wait(5)
-        second.join(5)
+        inside.wait()
+        second.join()
         gate.widen(1)
         with gate.turn(timeout_s=0.02), pytest.raises(BusyError), gate.turn(timeout_s=0.02):
             pass

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import socket
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from queue import Queue
+from types import SimpleNamespace
 
 import pytest
 
 from app.trial import check_campus
+from benchmarks import attack
 from benchmarks.app_load import Answer
-from benchmarks.attack import ALONE, LOOPS, SILENT, Attack, Phase, nmea_waits, silent_until_gone, tell_app
+from benchmarks.attack import ALONE, LOOPS, SILENT, Attack, Phase, ended, nmea_waits, silent_until_gone, tell_app
 from benchmarks.strange_campuses import loop_campus
 from benchmarks.timing import Section
 from core.campus.bundle import Bundle
@@ -27,18 +29,31 @@ def test_the_looping_campus_is_small_and_refused(tmp_path: Path) -> None:
         check_campus(campus)
 
 
-def test_a_silent_connection_is_as_old_as_when_it_was_ended() -> None:
+def test_a_silent_connection_is_as_old_as_when_it_was_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    now_s, looks = [0.0], Queue[bool]()
+
+    def look(client: socket.socket) -> bool:
+        looks.put(gone := ended(client))
+        return gone
+
+    monkeypatch.setattr(attack, "time", SimpleNamespace(monotonic=lambda: now_s[0]))
+    monkeypatch.setattr(attack, "ended", look)
     with ThreadPoolExecutor(1) as pool, socket.create_server(("127.0.0.1", 0)) as server:
         watched = pool.submit(silent_until_gone, server.getsockname()[1], 2, None, 1.0)
         (first, _), (second, _) = server.accept(), server.accept()
-        with second:
-            second.send(b"words change nothing")
-            time.sleep(0.3)
-            first.close()
-            gone, stays = watched.result(30)
-    assert gone is not None
-    assert 0.25 < gone < 1.0
-    assert stays is None
+        try:
+            with second:
+                second.send(b"words change nothing")
+                assert not looks.get()
+                now_s[0] = 0.3
+                first.close()
+                assert looks.get()
+                second.send(b"nor do more words")
+                assert not looks.get()  # and by now the first one's age has been told
+                now_s[0] = 1.5
+                assert watched.result() == [0.3, None]
+        finally:
+            now_s[0] = 1.5  # or it would be watched for ever
 
 
 def test_clients_that_never_read_are_counted_as_they_are_let_go(tmp_path: Path) -> None:

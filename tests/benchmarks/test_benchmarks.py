@@ -4,7 +4,6 @@ import json
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -115,17 +114,30 @@ def test_ways_are_timed_in_turn_and_none_always_follows_the_same() -> None:
     assert [len(value.seconds) for value in times.values()] == [20, 20, 20]
 
 
+class _Clock:
+    """Time that passes only where somebody lets it."""
+
+    now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+    def passes(self, seconds: float) -> None:
+        self.now_s += seconds
+
+
 def test_only_the_second_of_two_calls_counts() -> None:
-    took = iter([0.0] + [0.5, 0.0] * 3)  # the first call of all is in no round
-    [times] = interleaved({"warm": lambda: time.sleep(next(took))}, Effort(0.0, 3, 3), again=True).values()
-    assert max(times.seconds) < 0.5
+    clock, took = _Clock(), iter([0.0] + [0.5, 0.25] * 3)  # the first call of all is in no round
+    [times] = interleaved({"warm": lambda: clock.passes(next(took))}, Effort(0.0, 3, 3), clock, again=True).values()
+    assert times.seconds == (0.25, 0.25, 0.25)
     assert next(took, None) is None
 
 
 def test_a_slower_way_measures_slower() -> None:
-    times = interleaved({"slow": lambda: time.sleep(0.2), "fast": lambda: None}, Effort(0.0, 3, 3))
-    assert times["slow"].median > times["fast"].median
-    assert times["slow"].median >= 0.2
+    clock = _Clock()
+    ways = {"slow": lambda: clock.passes(0.25), "fast": lambda: None}
+    times = interleaved(ways, Effort(0.0, 3, 3), clock)
+    assert (times["slow"].median, times["fast"].median) == (0.25, 0.0)
 
 
 def test_spread_is_from_the_10th_to_the_90th_percentile() -> None:
