@@ -95,10 +95,11 @@ def test_the_dot_follows_the_camera_until_it_is_switched_off(visit: Open, walkin
     seen.screenshot("following")
     assert np.ptp([x for x, _ in places]) >= 12, places
     assert {max(size) for size in frames.sizes} == {FRAME_PX}
-    assert frames.at_s[-1] - frames.at_s[1] >= 0.9 * (len(frames.at_s) - 2), "no more than one a second"
+    # A frame that a stall held back is followed by the next one sooner.
+    assert np.median(np.diff(frames.at_s[1:])) >= 0.9, "no more than one a second"
     assert page.locator(".st-key-bar").bounding_box()["height"] < 300, "the map is in view"
     switch.uncheck()
-    page.wait_for_timeout(1500)
+    seen.rests()  # the last frame has been answered
     sent = len(frames.sizes)
     page.wait_for_timeout(2500)
     assert len(frames.sizes) == sent
@@ -115,7 +116,7 @@ def test_a_page_that_nobody_sees_films_nothing(visit: Open, walking: Any) -> Non
     follow(seen)
     page.evaluate("Object.defineProperty(document, 'hidden', { value: true })")
     page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
-    page.wait_for_timeout(1500)
+    seen.rests()  # the last frame has been answered
     sent = len(frames.sizes)
     page.wait_for_timeout(2500)
     assert len(frames.sizes) == sent

@@ -69,7 +69,7 @@ def test_while_and_after_a_first_upload_the_buttons_are_as_readable_as_before(vi
     button.wait_for()
     devtools = page.context.new_cdp_session(page)
     devtools.send("Network.enable")
-    throttle(devtools, 0.2, 400)
+    throttle(devtools, 0.001, 400)  # so that the upload lasts until everything has been looked at
     seen.gallery(photo(east_m=-52, north_m=68, size=(4000, 3000)), name="first.jpg")
     page.locator(".st-key-gallery [data-testid=stFileChip]").wait_for(state="attached")
     assert seen.poor_contrast() == []

