@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone, tzinfo
 from pathlib import Path
+from typing import Self
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -18,11 +19,22 @@ from tests.app.test_lasting_log import sighting
 EAST, WEST = timezone(timedelta(hours=14)), timezone(timedelta(hours=-12))
 
 
+class _Stopped(datetime):
+    """A clock that no midnight passes on."""
+
+    _stopped = datetime.now(timezone.utc)
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> Self:
+        return cls.fromtimestamp(cls._stopped.timestamp(), tz)
+
+
 @pytest.mark.parametrize("lang", ["en", "he"])
-def test_a_line_of_another_day_has_its_date_in_a_piece_of_its_own(lang: Lang) -> None:
+def test_a_line_of_another_day_has_its_date_in_a_piece_of_its_own(lang: Lang, monkeypatch: pytest.MonkeyPatch) -> None:
     texts = Texts(lang)
+    monkeypatch.setattr(cards, "datetime", _Stopped)
     for zone in (timezone.utc, EAST, WEST):
-        now = datetime.now(zone)
+        now = _Stopped.now(zone)
         today = replace(sighting(), time_utc=now.replace(hour=12).astimezone(timezone.utc))
         earlier = replace(today, time_utc=today.time_utc - timedelta(days=1))
         assert "<time>12:" in cards.logged(today, texts, zone)
