@@ -46,6 +46,11 @@ def reading_model(path: str) -> bytes:
     return bytes(parsed.SerializeToString())
 
 
+def trying(work: str) -> list[str]:
+    """The command of a process that does some of a trial's work, and gives way to no other as a trial does."""
+    return [sys.executable, "-c", f"import os; os.nice = int; from app import trial; {work}"]
+
+
 def test_a_stranger_s_plain_campus_is_taken_in(tmp_path: Path) -> None:
     path = campus_with(tmp_path, model__onnx=model([]))
     assert campuses.taken_in(path.read_bytes(), "stranger.campus").is_file()
@@ -98,8 +103,7 @@ def test_a_campus_whose_map_takes_too_long_is_refused(tmp_path: Path) -> None:
     data = json.dumps({"type": "FeatureCollection", "features": features}).encode()
     path = campus_with(tmp_path, map__geojson=data)
     work = f"import sys; from pathlib import Path; trial.CPU_S = 6; sys.exit(trial.main(Path({str(path)!r})))"
-    line = [sys.executable, "-c", f"from app import trial; {work}"]
-    assert subprocess.run(line, cwd=REPOSITORY, capture_output=True, check=False).returncode != 0
+    assert subprocess.run(trying(work), cwd=REPOSITORY, capture_output=True, check=False).returncode != 0
 
 
 def test_only_samples_that_were_tried_are_shown(tmp_path: Path) -> None:
@@ -162,8 +166,7 @@ def test_a_campus_that_puts_all_its_samples_elsewhere_is_refused(tmp_path: Path,
     ids=["time", "memory"],
 )
 def test_the_limits_end_a_process(work: str) -> None:
-    line = [sys.executable, "-c", f"from app import trial; {work}"]
-    assert subprocess.run(line, cwd=REPOSITORY, capture_output=True, check=False, timeout=60).returncode != 0
+    assert subprocess.run(trying(work), cwd=REPOSITORY, capture_output=True, check=False).returncode != 0
 
 
 def test_the_folder_of_campuses_may_be_cleaned_away(tmp_path: Path) -> None:
