@@ -63,8 +63,9 @@ class Served:
         return self.ask(f"/?key={self.key}").headers["set-cookie"].partition(";")[0]
 
     def stop(self) -> int:
+        """End it, however long that takes where the machine is busy; gives its exit code."""
         self.process.terminate()
-        return self.process.wait(90)
+        return self.process.wait()
 
 
 @dataclass
@@ -108,12 +109,30 @@ def start(folder: Path, bundle: Path, *options: str) -> Served:
 
 
 def free_port() -> int:
-    """A port of this machine that nothing listens on, and that the system gives no connection as its own end."""
+    """A port of this machine that nothing listens on, and that the system gives no connection as its own end.
+
+    No other process is given it here as long as this one lives: a server takes seconds until it listens.
+    """
     while True:
         port = 20_000 + secrets.randbelow(12_000)
         with socket.socket() as free, suppress(OSError):
             free.bind(("127.0.0.1", port))
-            return port
+            if _reserved(port):
+                return port
+
+
+def _reserved(port: int) -> bool:
+    """Whether this process is the first to ask for a port: it takes a name for it, as only Linux has them."""
+    if sys.platform != "linux":
+        return True
+    name = socket.socket(socket.AF_UNIX)
+    try:
+        name.bind(f"\0campus-gps-port-{port}")
+    except OSError:
+        name.close()
+        return False
+    name.detach()  # open until the process ends
+    return True
 
 
 def start_plain(environment: Mapping[str, str], port: int | None = None) -> tuple[str, subprocess.Popen[bytes]]:
@@ -150,4 +169,4 @@ def plain(bundle: Path | None = None) -> Iterator[str]:
         yield url
     finally:
         process.terminate()
-        process.wait(90)
+        process.wait()
