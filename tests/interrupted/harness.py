@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests import REPOSITORY
-from tests.interrupted.forks import Request, encoded
+from tests.interrupted.forks import LONGEST_S, Request, encoded
 
 KILLED = -9
 
@@ -103,9 +103,12 @@ class Forks:
         return stream.readline().strip()
 
 
-def _wait_for_the_end_of(group: int, seconds: float = 30.0) -> None:
-    """Wait until no process of a group lives; workers must end with the command that started them."""
-    end = time.monotonic() + seconds
+def _wait_for_the_end_of(group: int) -> None:
+    """Wait until no process of a group lives; workers must end with the command that started them.
+
+    One that was only being started by then may first have much to import.
+    """
+    end = time.monotonic() + LONGEST_S
     with suppress(ProcessLookupError):
         while time.monotonic() < end:
             os.killpg(group, 0)
