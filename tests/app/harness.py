@@ -93,6 +93,8 @@ class Visit:
 
         Until then a part of the page may be there twice, move under a tap, or take a file that is lost with it.
         """
+        # A tap is sent by a timer, which a browser that is busy with drawing holds back for any number of frames.
+        self.page.evaluate("new Promise((sent) => setTimeout(sent))")
         self.page.wait_for_function(_RESTS, arg=self.page.evaluate_handle("({ frames: 0 })"))
 
     def gallery(self, *photos: bytes | dict[str, Any], name: str = "photo.jpg", kind: str = "image/jpeg") -> None:
