@@ -86,12 +86,15 @@ class Record:
 
 
 def family(pid: int) -> list[int]:
-    """A process and all that descend from it (Linux)."""
+    """A process and all that descend from it (Linux). A process or a thread that ends meanwhile has none."""
     found = [pid]
     for parent in found:  # grows on the way
-        for task in Path(f"/proc/{parent}/task").glob("*/children"):
+        tasks: list[str] = []
+        with suppress(OSError):
+            tasks = os.listdir(f"/proc/{parent}/task")
+        for task in tasks:
             with suppress(OSError):
-                found += [int(child) for child in task.read_text().split()]
+                found += map(int, Path(f"/proc/{parent}/task/{task}/children").read_text().split())
     return found
 
 
