@@ -102,8 +102,8 @@ def test_a_campus_whose_map_takes_too_long_is_refused(tmp_path: Path) -> None:
     features = [{"type": "Feature", "properties": {"kind": "building"}, "geometry": shape}]
     data = json.dumps({"type": "FeatureCollection", "features": features}).encode()
     path = campus_with(tmp_path, map__geojson=data)
-    work = f"import sys; from pathlib import Path; trial.CPU_S = 6; sys.exit(trial.main(Path({str(path)!r})))"
-    assert subprocess.run(trying(work), cwd=REPOSITORY, capture_output=True, check=False).returncode != 0
+    work = f"import sys; from pathlib import Path; trial.CPU_S = 3; sys.exit(trial.main(Path({str(path)!r})))"
+    assert subprocess.run(trying(work), cwd=REPOSITORY, capture_output=True, check=False).returncode in trial._ENDED
 
 
 def test_only_samples_that_were_tried_are_shown(tmp_path: Path) -> None:
