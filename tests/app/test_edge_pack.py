@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 from app import campuses
 from core.campus.bundle import Bundle, save_bundle
 from edge.pack import pack
-from tests import REPOSITORY
+from tests.app.harness import Start
 from tests.bundles import make_bundle
 from tests.edge.networks import small_shelf
 
@@ -22,11 +22,8 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return small_shelf(tmp_path_factory)
 
 
-def campus_page(path: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:
-    monkeypatch.setenv("CAMPUS_BUNDLE", str(path))
-    app = AppTest.from_file(REPOSITORY / "streamlit_app.py", default_timeout=30)
-    app.query_params["lang"] = "en"
-    app.run()
+def campus_page(path: Path, start: Start) -> AppTest:
+    app = start(path)
     app.button_group(key="page").set_value("campus").run()
     assert not app.exception
     return app
@@ -36,10 +33,10 @@ def downloads(app: AppTest) -> list[str]:
     return [button.proto.label for button in app.get("download_button")]
 
 
-def test_a_pack_beside_its_bundle_can_be_downloaded(shelf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pack_beside_its_bundle_can_be_downloaded(shelf: Path, start: Start) -> None:
     bundle = Bundle.load(shelf / "small")
     assert campuses.edge_packs(bundle) == [shelf / "small.campus-edge"]
-    assert "Download the edge pack for a Jetson" in downloads(campus_page(shelf / "small", monkeypatch))
+    assert "Download the edge pack for a Jetson" in downloads(campus_page(shelf / "small", start))
     opened = Bundle.load(shelf / "small.campus-edge")
     assert campuses.edge_packs(opened) == [opened.path], "a pack opened as a campus is its own"
     assert campuses.is_pack_of(opened.path, opened)
@@ -60,11 +57,9 @@ def test_only_a_whole_pack_of_this_very_bundle_is_offered(shelf: Path, tmp_path:
     assert not campuses.is_pack_of(beside, bundle)
 
 
-def test_without_a_pack_the_page_says_what_to_type(
-    shelf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_a_pack_the_page_says_what_to_type(shelf: Path, tmp_path: Path, start: Start) -> None:
     alone = Path(shutil.copytree(shelf / "small", tmp_path / "alone"))
-    app = campus_page(alone, monkeypatch)
+    app = campus_page(alone, start)
     assert downloads(app) == ["Download this campus"]
     # The bundle lies outside the project, so the commands take the file that the button above gives.
     assert app.code[-1].value.splitlines() == [
@@ -91,7 +86,7 @@ def test_the_commands_make_a_pack_that_the_page_then_offers(
     assert campuses.pack_commands(bundle)[-1].endswith(".campus-edge' --force")
 
 
-def test_a_bundle_without_weights_cannot_be_exported(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    app = campus_page(bundle, monkeypatch)
+def test_a_bundle_without_weights_cannot_be_exported(bundle: Path, start: Start) -> None:
+    app = campus_page(bundle, start)
     assert any("carries no weights" in caption.value for caption in app.caption)
     assert not app.code

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -15,7 +14,7 @@ from app.map.deck import Place
 from app.session_log import MAX_ENTRIES, to_csv
 from app.sighting import Sighting
 from core.locate.fix import Candidate, Fix, ZoneOdds
-from tests import REPOSITORY
+from tests.app.harness import Start
 
 
 def sighting(minute: int = 0) -> Sighting:
@@ -104,10 +103,9 @@ def lines_sent(app: AppTest) -> set[str]:
 
 
 def test_a_line_of_a_run_that_was_ended_goes_with_the_next_one_and_so_does_one_that_was_changed(
-    bundle: Path, monkeypatch: pytest.MonkeyPatch
+    start: Start,
 ) -> None:
-    monkeypatch.setenv("CAMPUS_BUNDLE", str(bundle))
-    app = AppTest.from_file(REPOSITORY / "streamlit_app.py", default_timeout=30).run()
+    app = start()
     unsent, last = sighting(1), sighting(2)
     app.session_state["log"] = [unsent, last]  # as a tap leaves it that comes before the end of the run
     assert lines_sent(app.run()) == {unsent.key, last.key}

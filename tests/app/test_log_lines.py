@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone, tzinfo
-from pathlib import Path
 from typing import Self
 
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from app import cards
 from app.language import Lang
 from app.texts import Texts
-from tests import REPOSITORY
+from tests.app.harness import Start
 from tests.app.test_lasting_log import sighting
 
 EAST, WEST = timezone(timedelta(hours=14)), timezone(timedelta(hours=-12))
@@ -42,9 +40,8 @@ def test_a_line_of_another_day_has_its_date_in_a_piece_of_its_own(lang: Lang, mo
         assert f"<time><bdi>{date}</bdi> 12:" in cards.logged(earlier, texts, zone)
 
 
-def test_one_tap_clears_no_log(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CAMPUS_BUNDLE", str(bundle))
-    app = AppTest.from_file(REPOSITORY / "streamlit_app.py", default_timeout=30).run()
+def test_one_tap_clears_no_log(start: Start) -> None:
+    app = start()
     app.session_state["log"] = [sighting(1), sighting(2)]
     app.button_group(key="page").set_value("log").run()
     assert "Clear the log" not in [button.label for button in app.button], "it opens the question"

@@ -19,8 +19,7 @@ from core.campus.frame import distance_m
 from core.locate.fix import Fix
 from core.locate.localizer import Localizer
 from core.locate.reading import Reading
-from tests import REPOSITORY
-from tests.app.harness import two_views
+from tests.app.harness import Start, two_views
 from tests.bundles import Kind, photo
 
 
@@ -113,9 +112,8 @@ def drawn_track(app: AppTest) -> list[list[float]]:
     return [row["at"] for layer in shown["layers"] if layer["id"] == "track" for row in layer["data"]]
 
 
-def test_the_page_draws_and_exports_the_filtered_track(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CAMPUS_BUNDLE", str(bundle))
-    app = AppTest.from_file(REPOSITORY / "streamlit_app.py", default_timeout=30).run()
+def test_the_page_draws_and_exports_the_filtered_track(start: Start) -> None:
+    app = start()
     for view, (east, north) in enumerate(((-52, 68), (50, -34)), start=1):
         data = photo(east_m=east, north_m=north, format="PNG", view=view)
         app.file_uploader[0].set_value([("a.png", data, "image/png")]).run()
@@ -134,9 +132,8 @@ def test_the_page_draws_and_exports_the_filtered_track(bundle: Path, monkeypatch
     assert f"{leap.walked.lat:.7f}".rstrip("0") in session_log.to_csv(log)
 
 
-def test_what_is_taken_out_of_an_answer_leaves_the_track(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CAMPUS_BUNDLE", str(bundle))
-    app = AppTest.from_file(REPOSITORY / "streamlit_app.py", default_timeout=30).run()
+def test_what_is_taken_out_of_an_answer_leaves_the_track(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = start()
     photos = [(name, data, "image/png") for name, data in zip(("a.png", "b.png"), two_views(-52, 68), strict=True)]
     app.file_uploader[0].set_value(photos).run()
     together = app.session_state["log"][-1].walked
@@ -149,10 +146,9 @@ def test_what_is_taken_out_of_an_answer_leaves_the_track(bundle: Path, monkeypat
     assert alone.error_m > together.error_m, "one photo says less than two"
 
 
-def test_a_sample_is_in_no_track(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sample_is_in_no_track(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not even where what was taken beside it is taken out again."""
-    monkeypatch.setenv("CAMPUS_BUNDLE", str(bundle))
-    app = AppTest.from_file(REPOSITORY / "streamlit_app.py", default_timeout=30).run()
+    app = start()
     photos = [(name, data, "image/png") for name, data in zip(("a.png", "b.png"), two_views(-52, 68), strict=True)]
     app.file_uploader[0].set_value(photos).run()
     sample, own = app.session_state["play"]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.campus.bundle import Bundle
-from tests import REPOSITORY
+from tests.app.harness import Start
 from tests.bundles import make_bundle
 
 
@@ -17,17 +18,25 @@ def campus(tmp_path: Path) -> Path:
     return make_bundle(tmp_path / "mine")
 
 
-def open_campus_page(monkeypatch: pytest.MonkeyPatch, campus: Path, allowed: str) -> AppTest:
-    monkeypatch.setenv("CAMPUS_BUNDLE", str(campus))
-    monkeypatch.setenv("CAMPUS_NAME_ZONES", allowed)
-    app = AppTest.from_file(REPOSITORY / "streamlit_app.py", default_timeout=30).run()
-    app.button_group(key="page").set_value("campus").run()
-    assert not app.exception
-    return app
+CampusPage = Callable[[str], AppTest]
 
 
-def test_a_zone_is_named_on_the_campus_page(campus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    app = open_campus_page(monkeypatch, campus, "1")
+@pytest.fixture
+def campus_page(start: Start, campus: Path, monkeypatch: pytest.MonkeyPatch) -> CampusPage:
+    """Open the campus page where the operator says so of names: campus_page(allowed)."""
+
+    def opened(allowed: str) -> AppTest:
+        monkeypatch.setenv("CAMPUS_NAME_ZONES", allowed)
+        app = start(campus)
+        app.button_group(key="page").set_value("campus").run()
+        assert not app.exception
+        return app
+
+    return opened
+
+
+def test_a_zone_is_named_on_the_campus_page(campus: Path, campus_page: CampusPage) -> None:
+    app = campus_page("1")
     before = Bundle.load(campus).manifest
     app.selectbox[1].set_value(2)
     app.text_input[0].set_value("  Bus   stop ")
@@ -39,8 +48,8 @@ def test_a_zone_is_named_on_the_campus_page(campus: Path, monkeypatch: pytest.Mo
     assert any("2 · Bus stop" in option for option in app.selectbox[1].options)
 
 
-def test_what_is_no_name_is_refused_and_changes_nothing(campus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    app = open_campus_page(monkeypatch, campus, "1")
+def test_what_is_no_name_is_refused_and_changes_nothing(campus: Path, campus_page: CampusPage) -> None:
+    app = campus_page("1")
     before = Bundle.load(campus).manifest.digest
     app.text_input[0].set_value("   ")
     app.button(key="FormSubmitter:name_zones-Save the name").click().run()
@@ -49,21 +58,15 @@ def test_what_is_no_name_is_refused_and_changes_nothing(campus: Path, monkeypatc
 
 
 @pytest.mark.parametrize("allowed", ["", "0"])
-def test_nobody_names_zones_unless_the_operator_says_so(
-    campus: Path, monkeypatch: pytest.MonkeyPatch, allowed: str
-) -> None:
-    app = open_campus_page(monkeypatch, campus, allowed)
-    assert not app.text_input
+def test_nobody_names_zones_unless_the_operator_says_so(campus_page: CampusPage, allowed: str) -> None:
+    assert not campus_page(allowed).text_input
 
 
-def test_names_in_an_uploaded_campus_are_not_another_visitor_s(
-    campus: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_names_in_an_uploaded_campus_are_not_another_visitor_s(campus_page: CampusPage, tmp_path: Path) -> None:
     hill = make_bundle(tmp_path / "hill.campus", name="Hillside").read_bytes()
 
     def visitor() -> AppTest:
-        app = open_campus_page(monkeypatch, campus, "1")
-        return app.file_uploader[0].set_value(("hill.campus", hill, "application/zip")).run()
+        return campus_page("1").file_uploader[0].set_value(("hill.campus", hill, "application/zip")).run()
 
     def zones(app: AppTest) -> list[str]:
         return list(app.selectbox[1].options)
