@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from core.network.backbones import pooled_widths
@@ -29,6 +30,7 @@ def net() -> CampusNet:
 
 def make_net(backbone: str = CNN) -> CampusNet:
     config = NetConfig(backbone=backbone, image_size=SIZE, layout="whitened", pooling="multi", embedding=1)
+    torch.manual_seed(0)
     return CampusNet(config).eval()
 
 
