@@ -87,8 +87,12 @@ def test_the_dot_follows_the_camera_until_it_is_switched_off(visit: Open, walkin
     frames = Frames(page)
     switch = follow(seen)
     places: list[tuple[float, float]] = []
+
+    def followed() -> bool:
+        return len(places) >= 4 and np.ptp([x for x, _ in places]) >= 12 and len(frames.at_s) >= 6
+
     until = time.monotonic() + 180  # the walk comes round twice; a busy machine answers few of its frames
-    while time.monotonic() < until and (len(places) < 4 or np.ptp([x for x, _ in places]) < 12):
+    while time.monotonic() < until and not followed():
         page.wait_for_timeout(1000)
         if (at := dot(seen)) is not None:
             places.append(at)
