@@ -85,8 +85,9 @@ def test_a_photo_placed_while_its_answer_was_lost_is_placed_on_the_server_too(vi
     page.wait_for_function("records.some(({ about }) => about.source === 'tap')")
     page.evaluate("window.heard = true")
     # One that is being sent as it is heard again may be lost all the same, and another begins only after it.
-    page.wait_for_function(
-        "queue.send().then(() => records.every(({ state, placeDue }) => state === 'sent' && !placeDue))"
+    page.evaluate(
+        "async () => { while (!records.every(({ state, placeDue }) => state === 'sent' && !placeDue))"
+        " { await queue.send(); await new Promise(requestAnimationFrame); } }"
     )
     (told,) = [entry.sidecar for entry in site.inbox.entries()]
     assert told.lat is not None
