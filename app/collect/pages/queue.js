@@ -92,7 +92,7 @@ class Queue {
     try {
       const signal = AbortSignal.timeout?.(PATIENCE_MS + (record.blob?.size ?? 0) / LEAST_BYTES_PER_MS);
       answer = await fetch(record.state === "waiting" ? "/v1/inbox" : `/v1/inbox/${record.server}`, { ...this.asked(record), signal });
-      said = await answer.json().catch(() => ({}));
+      said = await answer.json().catch((cut) => (answer.ok ? Promise.reject(cut) : {})); // without its id the photo is not sent
     } catch {
       this.trouble = "offline";
       return false;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from typing import Any
 
 import pytest
 from playwright.sync_api import expect
@@ -122,10 +123,15 @@ def test_a_photo_that_cannot_be_read_is_refused_in_the_reader_s_language(visit_s
     assert seen.errors == []
 
 
-def test_a_server_that_has_no_inbox_for_a_while_refuses_no_photo(visit_site: Open) -> None:
+@pytest.mark.parametrize(
+    "answer",
+    [{"status": 404, "json": {"detail": "no such page"}}, {"status": 200, "body": '{"id": "'}],
+    ids=["no inbox", "cut short"],
+)
+def test_an_answer_that_does_not_say_what_became_of_a_photo_leaves_it_waiting(visit_site: Open, answer: Any) -> None:
     seen = visit_site("/collect")
     page = seen.page
-    page.context.route("**/v1/inbox", lambda route: route.fulfill(status=404, json={"detail": "no such page"}))
+    page.context.route("**/v1/inbox", lambda route: route.fulfill(**answer))
     take(seen, *stop(-30.0, 1))
     page.get_by_text("Offline: photos wait").wait_for()
     page.get_by_text("1 waiting · 0 sent").wait_for()
