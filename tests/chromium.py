@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+from pathlib import Path
 from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from benchmarks.browser import launch
 
@@ -18,3 +24,11 @@ _SPARING = (
 def start(kind: Any, *flags: str) -> Any:
     """As `benchmarks.browser.launch`."""
     return launch(kind, *_SPARING, *flags)
+
+
+def trusting(kind: Any, certificate: Path) -> Any:
+    """As `start`, with a server's certificate trusted, as a phone does after installing its authority."""
+    digest = hashes.Hash(hashes.SHA256())
+    key = x509.load_pem_x509_certificate(certificate.read_bytes()).public_key()
+    digest.update(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
+    return start(kind, f"--ignore-certificate-errors-spki-list={base64.b64encode(digest.finalize()).decode()}")

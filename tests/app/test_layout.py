@@ -16,7 +16,8 @@ from playwright.sync_api import expect
 from core.campus.bundle import Bundle
 from core.campus.frame import LocalFrame
 from tests import chromium
-from tests.app.harness import DESKTOP, LANDSCAPE, PHONE, SMALL, VIEWPORT, Open, Visit, two_views
+from tests.app.harness import DESKTOP, LANDSCAPE, PHONE, SMALL, Open, Visit, two_views
+from tests.app.page_scripts import VIEWPORT
 from tests.bundles import CENTRE, TWINS_M, photo
 
 pytestmark = pytest.mark.slow

@@ -13,7 +13,7 @@ from playwright.sync_api import expect
 
 from app.language import Lang
 from app.texts import Texts
-from tests.app.harness import DESKTOP, PHONE, SMALL, Open, start_app, two_views
+from tests.app.harness import CAMERA, DESKTOP, PHONE, SMALL, Open, start_app, two_views
 from tests.bundles import photo
 
 pytestmark = pytest.mark.slow
@@ -128,7 +128,7 @@ def test_photos_of_a_standpoint_are_one_line_on_a_first_visit_too(visit: Open) -
     page = seen.page
     views = [{"name": f"{n}.png", "mimeType": "image/png", "buffer": data} for n, data in enumerate(two_views(-52, 68))]
     seen.rests()
-    page.locator(".camera:not(.another) .file").set_input_files(views[0])
+    page.locator(CAMERA).set_input_files(views[0])
     page.locator("section.answer").wait_for()
     page.wait_for_function(f"{KEPT}.length === 1")
     another = page.locator(".camera.another .file")

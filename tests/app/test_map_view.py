@@ -18,7 +18,8 @@ from app.map.still import HEIGHT_PX, WIDTH_PX, still_map
 from core.campus.bundle import Bundle
 from core.locate.localizer import DEMO_BUNDLE
 from tests import chromium
-from tests.app.harness import DESKTOP, KEPT_SCRIPT, PHONE, Open, Server, Visit, start_app
+from tests.app.harness import DESKTOP, PHONE, Open, Server, Visit, start_app
+from tests.app.page_scripts import KEPT_SCRIPT
 from tests.bundles import make_bundle, photo
 
 pytestmark = pytest.mark.slow

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tests import chromium
 from tests.app.collect.harness import GPS_GOES_ON, HERE, Open, Site
@@ -41,13 +37,7 @@ def site(started: Site) -> Site:
 
 @pytest.fixture(scope="module")
 def trusting(browser: Any, started: Site) -> Iterator[Any]:
-    """A browser that trusts the server's certificate, as a phone does after installing the authority."""
-    certificate = x509.load_pem_x509_certificate((started.keys / "server.pem").read_bytes())
-    digest = hashes.Hash(hashes.SHA256())
-    digest.update(certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
-    running = chromium.start(
-        browser.browser_type, f"--ignore-certificate-errors-spki-list={base64.b64encode(digest.finalize()).decode()}"
-    )
+    running = chromium.trusting(browser.browser_type, started.keys / "server.pem")
     yield running
     running.close()
 

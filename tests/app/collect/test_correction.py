@@ -18,7 +18,7 @@ from app.texts import Texts
 from core.campus.frame import LocalFrame, distance_m
 from core.locate.localizer import Localizer
 from tests import REPOSITORY
-from tests.app.harness import DESKTOP, PHONE, Open, Server, assert_nothing_cuts_a_name_of_a_small_map, start_app
+from tests.app.harness import DESKTOP, PHONE, RUN_S, Open, Server, assert_nothing_cuts_a_name_of_a_small_map, start_app
 from tests.bundles import photo
 
 FRAME = LocalFrame.about(47.0, 8.4)
@@ -30,7 +30,7 @@ def test_only_ones_own_photo_can_be_corrected_and_only_where_there_is_an_inbox(
 ) -> None:
     monkeypatch.setenv("CAMPUS_BUNDLE", str(bundle))
     monkeypatch.setenv("CAMPUS_INBOX", str(tmp_path / "inbox") if inbox else "")
-    app = AppTest.from_file(REPOSITORY / "streamlit_app.py", default_timeout=30).run()
+    app = AppTest.from_file(REPOSITORY / "streamlit_app.py", default_timeout=RUN_S).run()
     app.file_uploader[0].set_value([("a.jpg", photo(east_m=20.0), "image/jpeg")]).run()
     if not own:  # as a sample leaves it
         app.session_state.play = [type(taken)(**{**vars(taken), "photo": b""}) for taken in app.session_state.play]
@@ -45,7 +45,7 @@ def test_an_answer_whose_line_was_cleared_from_the_log_can_be_corrected(
 ) -> None:
     monkeypatch.setenv("CAMPUS_BUNDLE", str(bundle))
     monkeypatch.setenv("CAMPUS_INBOX", str(tmp_path / "inbox"))
-    app = AppTest.from_file(REPOSITORY / "streamlit_app.py", default_timeout=30).run()
+    app = AppTest.from_file(REPOSITORY / "streamlit_app.py", default_timeout=RUN_S).run()
     app.file_uploader[0].set_value([("a.jpg", photo(east_m=20.0), "image/jpeg")]).run()
     app.session_state["log"] = []
     there = Place(47.0001, 8.4001)
@@ -63,7 +63,7 @@ def corrected(
     """Locate a photo; gives what taps the same place as its true one, each time it is called."""
     monkeypatch.setenv("CAMPUS_BUNDLE", str(bundle))
     monkeypatch.setenv("CAMPUS_INBOX", str(inbox))
-    app = AppTest.from_file(REPOSITORY / "streamlit_app.py", default_timeout=30)
+    app = AppTest.from_file(REPOSITORY / "streamlit_app.py", default_timeout=RUN_S)
     app.query_params["lang"] = lang
     app.run().file_uploader[0].set_value([("a.jpg", data, "image/jpeg")]).run()
     monkeypatch.setattr(widgets, "place_on_map", lambda *_, **__: Place(47.0001, 8.4001))
@@ -115,7 +115,7 @@ def test_a_photo_that_is_too_large_to_be_held_says_so(
 ) -> None:
     monkeypatch.setenv("CAMPUS_BUNDLE", str(bundle))
     monkeypatch.setenv("CAMPUS_INBOX", str(tmp_path / "inbox"))
-    app = AppTest.from_file(REPOSITORY / "streamlit_app.py", default_timeout=30).run()
+    app = AppTest.from_file(REPOSITORY / "streamlit_app.py", default_timeout=RUN_S).run()
     app.file_uploader[0].set_value([("a.jpg", photo(east_m=20.0) + bytes(9 << 20), "image/jpeg")]).run()
     assert "cannot be corrected: over 8 MB" in captions(app)
     assert "not_here" not in [button.key for button in app.button]
@@ -123,7 +123,7 @@ def test_a_photo_that_is_too_large_to_be_held_says_so(
 
 def test_of_several_photos_only_the_last_ones_file_is_held(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CAMPUS_BUNDLE", str(bundle))
-    app = AppTest.from_file(REPOSITORY / "streamlit_app.py", default_timeout=30).run()
+    app = AppTest.from_file(REPOSITORY / "streamlit_app.py", default_timeout=RUN_S).run()
     files = [(f"{view}.jpg", photo(east_m=20.0, view=view), "image/jpeg") for view in (1, 2, 3)]
     app.file_uploader[0].set_value(files).run()
     assert [bool(taken.photo) for taken in app.session_state.play] == [False, False, True]

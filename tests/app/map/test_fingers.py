@@ -6,7 +6,8 @@ import math
 
 import pytest
 
-from tests.app.harness import LANDSCAPE, PHONE, VIEWPORT, Hand, Open, Point, Visit
+from tests.app.harness import LANDSCAPE, PHONE, Hand, Open, Point, Visit
+from tests.app.page_scripts import VIEWPORT
 from tests.bundles import photo
 
 pytestmark = pytest.mark.slow

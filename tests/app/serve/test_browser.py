@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from benchmarks.browser import FirstLoad
 from benchmarks.serving import Served, start
 from tests import chromium
-from tests.app.harness import PHONE, Visit
+from tests.app.harness import CAMERA, PHONE, Visit
 from tests.bundles import make_bundle, photo
 
 pytestmark = pytest.mark.slow
@@ -34,12 +30,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 @pytest.fixture(scope="module")
 def phone(browser: Any, served: Served) -> Iterator[Any]:
-    """A browser that trusts the server's certificate, as a phone does after installing the authority."""
-    certificate = x509.load_pem_x509_certificate((served.folder / "server.pem").read_bytes())
-    digest = hashes.Hash(hashes.SHA256())
-    digest.update(certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
-    trust = f"--ignore-certificate-errors-spki-list={base64.b64encode(digest.finalize()).decode()}"
-    running = chromium.start(browser.browser_type, trust)
+    running = chromium.trusting(browser.browser_type, served.folder / "server.pem")
     yield running
     running.close()
 
@@ -111,9 +102,7 @@ def test_a_typed_key_opens_the_app_which_locates_a_photo(open_page: OpenPage, se
     seen.upload(large)
     page.locator("section.answer", has_text="Library").wait_for()
     gymnasium = photo(east_m=50, north_m=-34, size=(4000, 3000))
-    page.locator(".camera:not(.another) .file").set_input_files(
-        {"name": "a.jpg", "mimeType": "image/jpeg", "buffer": gymnasium}
-    )
+    page.locator(CAMERA).set_input_files({"name": "a.jpg", "mimeType": "image/jpeg", "buffer": gymnasium})
     page.locator("section.answer", has_text="Gymnasium").wait_for()
     seen.map_drawn()
     seen.screenshot("serve-answer")
