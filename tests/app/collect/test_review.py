@@ -65,6 +65,20 @@ def test_a_tap_counts_for_the_photo_on_which_the_finger_went_down(visit_site: Op
     assert seen.errors == []
 
 
+def test_a_photo_without_a_place_is_seen_to_be_no_photo_to_accept(visit_site: Open, site: Site) -> None:
+    (photo,) = (site.inbox.add(data, Sidecar())[0].id for data in stop(-91.0, 1))
+    seen = visit_site("/review", size=PHONE)
+    accept, move = (button(seen.page, photo, name) for name in ("Accept", "Move"))
+    expect(accept).to_be_disabled()
+    look = "(one) => [getComputedStyle(one).color, getComputedStyle(one).borderStyle]"
+    (soft, dashed), (strong, solid) = accept.evaluate(look), move.evaluate(look)
+    assert (dashed, solid) == ("dashed", "solid")
+    assert soft != strong
+    seen.screenshot("review-unplaced")
+    assert seen.poor_contrast() == []
+    assert seen.errors == []
+
+
 def test_the_keyboard_stays_where_it_is(visit_site: Open, site: Site) -> None:
     seen, (first, second, third, last) = reviewing(visit_site, site, -87.0)
     page = seen.page
