@@ -30,8 +30,10 @@ def site(started: Site) -> Site:
     """The server, which runs, with an empty inbox: whatever another test left, or this one at its first try."""
     if started.served.process.poll() is not None:
         started.again()
-    for file in started.inbox.folder.iterdir() if started.inbox.folder.exists() else ():
-        file.unlink()
+    folder = started.inbox.folder
+    while files := list(folder.iterdir()) if folder.exists() else []:  # what a closed page sent may still be coming
+        for file in files:
+            file.unlink(missing_ok=True)
     return started
 
 
