@@ -99,7 +99,7 @@ def look_again(
         log.info("no second look: the campus has no gallery")
         return LookedAgain.none(held_out)
     every = [gallery_rows, *(rows for part in held_out for rows in (part.rows, part.gallery_rows))]
-    features = LocalFeatures.of(paths, np.unique(np.concatenate(every)), network)
+    features = LocalFeatures.of(paths, np.concatenate(every), network)
     asked = [
         Asked.of(part.posterior, part.heads, part.truth_m, features.gallery(part.gallery_rows), features.at(part.rows))
         for part in held_out
