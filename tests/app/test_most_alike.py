@@ -8,15 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from app.most_alike import most_alike
 from app.standpoint import read, sighted
 from core.campus.bundle import Bundle
 from core.errors import PhotoError
 from core.locate.localizer import Localizer
-from tests import REPOSITORY
-from tests.app.harness import DESKTOP, LANDSCAPE, PHONE, RUN_S, SMALL, Open, Server, give, html, start_app
+from tests.app.harness import DESKTOP, LANDSCAPE, PHONE, SMALL, Open, Server, Start, give, html, start_app
 from tests.bundles import photo
 from tests.thumbnailed import with_thumbnails
 
@@ -52,13 +50,10 @@ def test_a_picture_that_is_none_is_said(pictured: Bundle) -> None:
 
 @pytest.mark.parametrize(("lang", "said"), [("en", r"taken .+ from this answer"), ("he", "תמונת האימון")])
 def test_it_stands_under_an_answer_and_not_under_a_refusal(
-    pictured: Bundle, bundle: Path, monkeypatch: pytest.MonkeyPatch, lang: str, said: str
+    pictured: Bundle, bundle: Path, start: Start, lang: str, said: str
 ) -> None:
     def answered(campus: Path, data: bytes) -> str:
-        monkeypatch.setenv("CAMPUS_BUNDLE", str(campus))
-        app = AppTest.from_file(REPOSITORY / "streamlit_app.py", default_timeout=RUN_S)
-        app.query_params["lang"] = lang
-        return html(give(app.run(), data))
+        return html(give(start(campus, lang), data))
 
     shown = answered(pictured.path, photo(east_m=20.0))
     assert "class='alike'" in shown

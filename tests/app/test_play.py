@@ -15,14 +15,13 @@ from app import session_log, widgets
 from app.gate import BusyError, Gate
 from app.map.deck import Place
 from tests import REPOSITORY
-from tests.app.harness import RUN_S, give, give_all, html, two_views
+from tests.app.harness import Start, give, give_all, html, two_views
 from tests.bundles import photo
 
 
 @pytest.fixture
-def app(monkeypatch: pytest.MonkeyPatch, bundle: Path) -> AppTest:
-    monkeypatch.setenv("CAMPUS_BUNDLE", str(bundle))
-    return AppTest.from_file(REPOSITORY / "streamlit_app.py", default_timeout=RUN_S).run()
+def app(start: Start) -> AppTest:
+    return start()
 
 
 def two_photos() -> list[tuple[str, bytes, str]]:

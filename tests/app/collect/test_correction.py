@@ -17,8 +17,16 @@ from app.map.deck import Place
 from app.texts import Texts
 from core.campus.frame import LocalFrame, distance_m
 from core.locate.localizer import Localizer
-from tests import REPOSITORY
-from tests.app.harness import DESKTOP, PHONE, RUN_S, Open, Server, assert_nothing_cuts_a_name_of_a_small_map, start_app
+from tests.app.harness import (
+    DESKTOP,
+    PHONE,
+    Open,
+    Server,
+    Start,
+    assert_nothing_cuts_a_name_of_a_small_map,
+    give,
+    start_app,
+)
 from tests.bundles import photo
 
 FRAME = LocalFrame.about(47.0, 8.4)
@@ -26,11 +34,10 @@ FRAME = LocalFrame.about(47.0, 8.4)
 
 @pytest.mark.parametrize(("inbox", "own", "offered"), [(True, True, True), (True, False, False), (False, True, False)])
 def test_only_ones_own_photo_can_be_corrected_and_only_where_there_is_an_inbox(
-    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inbox: bool, own: bool, offered: bool
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inbox: bool, own: bool, offered: bool
 ) -> None:
-    monkeypatch.setenv("CAMPUS_BUNDLE", str(bundle))
     monkeypatch.setenv("CAMPUS_INBOX", str(tmp_path / "inbox") if inbox else "")
-    app = AppTest.from_file(REPOSITORY / "streamlit_app.py", default_timeout=RUN_S).run()
+    app = start()
     app.file_uploader[0].set_value([("a.jpg", photo(east_m=20.0), "image/jpeg")]).run()
     if not own:  # as a sample leaves it
         app.session_state.play = [type(taken)(**{**vars(taken), "photo": b""}) for taken in app.session_state.play]
@@ -41,11 +48,10 @@ def test_only_ones_own_photo_can_be_corrected_and_only_where_there_is_an_inbox(
 
 
 def test_an_answer_whose_line_was_cleared_from_the_log_can_be_corrected(
-    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("CAMPUS_BUNDLE", str(bundle))
     monkeypatch.setenv("CAMPUS_INBOX", str(tmp_path / "inbox"))
-    app = AppTest.from_file(REPOSITORY / "streamlit_app.py", default_timeout=RUN_S).run()
+    app = start()
     app.file_uploader[0].set_value([("a.jpg", photo(east_m=20.0), "image/jpeg")]).run()
     app.session_state["log"] = []
     there = Place(47.0001, 8.4001)
@@ -58,14 +64,11 @@ def test_an_answer_whose_line_was_cleared_from_the_log_can_be_corrected(
 
 
 def corrected(
-    bundle: Path, inbox: Path, monkeypatch: pytest.MonkeyPatch, data: bytes, lang: str = "en"
+    start: Start, inbox: Path, monkeypatch: pytest.MonkeyPatch, data: bytes, lang: str = "en"
 ) -> Callable[[], AppTest]:
     """Locate a photo; gives what taps the same place as its true one, each time it is called."""
-    monkeypatch.setenv("CAMPUS_BUNDLE", str(bundle))
     monkeypatch.setenv("CAMPUS_INBOX", str(inbox))
-    app = AppTest.from_file(REPOSITORY / "streamlit_app.py", default_timeout=RUN_S)
-    app.query_params["lang"] = lang
-    app.run().file_uploader[0].set_value([("a.jpg", data, "image/jpeg")]).run()
+    app = give(start(lang=lang), data, "a.jpg")
     monkeypatch.setattr(widgets, "place_on_map", lambda *_, **__: Place(47.0001, 8.4001))
 
     def tap() -> AppTest:
@@ -81,9 +84,9 @@ def captions(app: AppTest) -> str:
 
 
 def test_what_is_said_of_a_correction_is_what_became_of_it(
-    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tap = corrected(bundle, tmp_path / "inbox", monkeypatch, photo(east_m=20.0))
+    tap = corrected(start, tmp_path / "inbox", monkeypatch, photo(east_m=20.0))
     assert "Stored: thank you. The field test counts it." in captions(tap())
     inbox = Inbox(tmp_path / "inbox")
     (entry,) = inbox.entries()
@@ -93,15 +96,15 @@ def test_what_is_said_of_a_correction_is_what_became_of_it(
     assert "reviewed already: the inbox keeps it as it was. The field test counts it." in said
     assert "Stored" not in said
     assert inbox.entries()[0].sidecar.lat == 47.0001
-    tap = corrected(bundle, tmp_path / "inbox", monkeypatch, photo("elsewhere", east_m=20.0))
+    tap = corrected(start, tmp_path / "inbox", monkeypatch, photo("elsewhere", east_m=20.0))
     assert "Stored: thank you. The field test leaves it out." in captions(tap())
 
 
 @pytest.mark.parametrize("lang", ["en", "he"])
 def test_a_full_inbox_is_a_sentence_without_the_server_s_folder(
-    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lang: Lang
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lang: Lang
 ) -> None:
-    tap = corrected(bundle, tmp_path / "inbox", monkeypatch, photo(east_m=20.0), lang)
+    tap = corrected(start, tmp_path / "inbox", monkeypatch, photo(east_m=20.0), lang)
     inbox = process_inbox()
     assert inbox is not None
     inbox.most_bytes = 0
@@ -111,19 +114,17 @@ def test_a_full_inbox_is_a_sentence_without_the_server_s_folder(
 
 
 def test_a_photo_that_is_too_large_to_be_held_says_so(
-    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("CAMPUS_BUNDLE", str(bundle))
     monkeypatch.setenv("CAMPUS_INBOX", str(tmp_path / "inbox"))
-    app = AppTest.from_file(REPOSITORY / "streamlit_app.py", default_timeout=RUN_S).run()
+    app = start()
     app.file_uploader[0].set_value([("a.jpg", photo(east_m=20.0) + bytes(9 << 20), "image/jpeg")]).run()
     assert "cannot be corrected: over 8 MB" in captions(app)
     assert "not_here" not in [button.key for button in app.button]
 
 
-def test_of_several_photos_only_the_last_ones_file_is_held(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CAMPUS_BUNDLE", str(bundle))
-    app = AppTest.from_file(REPOSITORY / "streamlit_app.py", default_timeout=RUN_S).run()
+def test_of_several_photos_only_the_last_ones_file_is_held(start: Start) -> None:
+    app = start()
     files = [(f"{view}.jpg", photo(east_m=20.0, view=view), "image/jpeg") for view in (1, 2, 3)]
     app.file_uploader[0].set_value(files).run()
     assert [bool(taken.photo) for taken in app.session_state.play] == [False, False, True]

@@ -70,10 +70,7 @@ def test_the_dataset_may_lie_among_the_photos(tmp_path: Path) -> None:
 
 def test_changed_photos_are_made_anew_after_an_interruption(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     photos = walk(tmp_path / "photos", 3)
-    with monkeypatch.context() as patch:
-        patch.setattr("train.dataset.ingest.select", _interrupt)
-        with pytest.raises(KeyboardInterrupt):
-            ingest(photos, tmp_path / "ds")
+    interrupted(photos, tmp_path / "ds", monkeypatch)
     assert len(list((tmp_path / "ds.partial" / "records").iterdir())) == 3
     photo(photos / "IMG_0001.jpg", 77, size=(70, 50), lat=LAT + 25 * METRE)
     (tmp_path / "ds.partial" / "photos" / "stray.jpg.1.tmp").write_bytes(b"half")
@@ -89,12 +86,17 @@ def _interrupt(*_: object) -> None:
     raise KeyboardInterrupt
 
 
-def test_finished_photos_are_not_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    photos = walk(tmp_path / "photos", 3)
+def interrupted(photos: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Begin an import that ends once every photo is read, before any of them is chosen."""
     with monkeypatch.context() as patch:
         patch.setattr("train.dataset.ingest.select", _interrupt)
         with pytest.raises(KeyboardInterrupt):
-            ingest(photos, tmp_path / "ds")
+            ingest(photos, out)
+
+
+def test_finished_photos_are_not_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    photos = walk(tmp_path / "photos", 3)
+    interrupted(photos, tmp_path / "ds", monkeypatch)
     monkeypatch.setattr("train.dataset.intake.load_photo", _interrupt)
     assert ingest(photos, tmp_path / "ds").taken_in == 3
 
