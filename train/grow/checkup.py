@@ -141,7 +141,7 @@ def checkup(bundle: Bundle, arrivals: Arrivals, limits: Limits) -> Checkup:
         adapted_factor(error_m[accepted], radii_m[accepted, 1], 0.95),
         int((~new).sum()), _groups(where, error_m, radii_m, accepted), alarms, needs, measured, when,
         None if refresh is None else refresh.after,
-        _advice(alarms, needs, error_m[accepted], measured, refresh),
+        _advice(alarms, needs, error_m[accepted], measured, refresh, _unproven(photos, limits)),
     )  # fmt: skip
 
 
@@ -206,6 +206,18 @@ class _Photos:
             merged[key] = (by, name, rows) if first is None else (first[0], f"{first[1]}, {name}", rows)
         return [part for part in merged.values() if len(np.unique(self.stands[part[2]])) >= LEAST_STANDPOINTS]
 
+    @property
+    def confidence(self) -> float:
+        """Of each group's interval, all groups together (Bonferroni)."""
+        return 1 - (1 - CONFIDENCE) / max(1, len(self.groups()))
+
+    def radii(self, limits: Limits) -> tuple[tuple[str, float, float, NDArray[np.bool_]], ...]:
+        """Of both radii: name, the share promised, the least that raises no alarm, and (N,) which photos it holds."""
+        return (
+            ("68 % radius", 0.68, limits.coverage68, self.hit68),
+            ("95 % radius", 0.95, limits.coverage95, self.hit95),
+        )
+
     def share(
         self, hit: NDArray[np.bool_], rows: NDArray[np.bool_], confidence: float
     ) -> tuple[float, float, float, int]:
@@ -220,15 +232,11 @@ class _Photos:
 
 
 def _alarms(photos: _Photos, limits: Limits, measured: Metrics | None, when: str) -> tuple[Alarm, ...]:
-    """The limits that are passed by more than chance allows, all groups together (Bonferroni)."""
-    out, groups = [], photos.groups()
-    confidence = 1 - (1 - CONFIDENCE) / max(1, len(groups))
-    for by, name, rows in groups:
+    """The limits that are passed by more than chance allows."""
+    out, confidence = [], photos.confidence
+    for by, name, rows in photos.groups():
         accepted = rows & ~photos.refused
-        for label, promised, least, held in (
-            ("68 % radius", 0.68, limits.coverage68, photos.hit68),
-            ("95 % radius", 0.95, limits.coverage95, photos.hit95),
-        ):
+        for label, promised, least, held in photos.radii(limits):
             if accepted.any():
                 share, _, high, number = photos.share(held, accepted, confidence)
                 if share < least and high < promised:
@@ -255,6 +263,18 @@ def _alarms(photos: _Photos, limits: Limits, measured: Metrics | None, when: str
     return tuple(out)
 
 
+def _unproven(photos: _Photos, limits: Limits) -> tuple[str, ...]:
+    """What raises no alarm since so few standpoints may be chance: the radii of all photos, below their limits."""
+    out, accepted = [], ~photos.refused
+    for label, _, least, held in photos.radii(limits):
+        if accepted.any():
+            share, _, high, number = photos.share(held, accepted, photos.confidence)
+            if share < least:
+                found = f"the {label} holds {share:.0%}, below {least:.0%}, which {number} standpoints leave to chance"
+                out.append(f"not certain yet: {found} (up to {high:.0%}): ask again with photos of more standpoints")
+    return tuple(out)
+
+
 def _refreshed(bundle: Bundle, arrivals: Arrivals, engine: Engine) -> Refreshed | None:
     """What a refresh with these photos would give; None where the bundle cannot be refreshed."""
     try:
@@ -269,10 +289,11 @@ def _advice(
     error_m: Float,
     measured: Metrics | None,
     refresh: Refreshed | None,
+    unproven: tuple[str, ...],
 ) -> tuple[str, ...]:
     """What to do, the cheapest first; `error_m` are those of the photos that were not refused."""
     if not alarms:
-        return ("nothing to do: the radii hold",)
+        return unproven or ("nothing to do: the radii hold",)
     out = []
     nights = any("night" in alarm.name.split(", ") for alarm in alarms)
     if refresh is not None and refresh.after.coverage68 >= 0.62:

@@ -63,6 +63,21 @@ def test_a_night_that_it_does_not_know_raises_the_alarm_and_is_named(
     assert {alarm["what"] for alarm in told["alarms"]} >= {"68 % radius", "error"}
 
 
+def test_radii_that_may_be_wrong_by_chance_raise_no_alarm_and_are_not_called_right(
+    campus: Path, tmp_path: Path
+) -> None:
+    far = write_walks(tmp_path / "far", {"thu": scattered(4, 5, 80.0)})
+    found = checkup(Bundle.load(campus), read_arrivals(far, SIZE), Limits())
+    assert found.well
+    said = (
+        r"not certain yet: the 68 % radius holds \d+%, below 60%, which 4 standpoints leave to chance \(up to \d+%\): "
+    )
+    assert re.match(said + "ask again", found.advice[0])
+    many = write_walks(tmp_path / "many", {"thu": scattered(60, 11, OFF_M), "fri": scattered(60, 88, OFF_M)})
+    held = checkup(Bundle.load(campus), read_arrivals(many, SIZE), Limits())
+    assert held.advice == ("nothing to do: the radii hold",)
+
+
 def test_only_the_light_that_is_wrong_is_named(campus: Path, tmp_path: Path) -> None:
     bundle = Bundle.load(campus)
     day = read_arrivals(write_walks(tmp_path / "day", {"thu": scattered(90, 6, OFF_M)}), SIZE)
