@@ -36,19 +36,40 @@ def test_gate_lets_few_in_keeps_some_waiting_and_turns_the_rest_away() -> None:
     first = started(enter)
     until(lambda: inside)
     second = started(enter)
-    until(lambda: gate._waiting)
+    until(lambda: gate._line)
     with pytest.raises(BusyError) as busy, gate.turn():
         pass
     assert busy.value.waiting == 1
     assert len(inside) == 1
     patient = started(enter, 2)  # where it waits, two may stand in line
-    until(lambda: gate._waiting == 2)
+    until(lambda: len(gate._line) == 2)
     release.set()
     for thread in (first, second, patient):
         thread.join()
     assert len(inside) == 3
     with gate.turn():
         pass
+
+
+def test_whoever_came_first_is_let_in_first_and_no_newcomer_before() -> None:
+    gate, release, inside = Gate(at_once=1, waiting=5), threading.Event(), []
+
+    def enter(number: int) -> None:
+        with gate.turn(PATIENT_S):
+            inside.append(number)
+            release.wait()
+
+    threads: list[threading.Thread] = []
+    with gate.turn():
+        for number in range(4):
+            threads.append(started(enter, number))
+            until(lambda: len(gate._line) == len(threads))
+    with pytest.raises(BusyError), gate.turn(timeout_s=0.0, waiting=0):  # though the first is hardly awake
+        pass
+    release.set()
+    for thread in threads:
+        thread.join()
+    assert inside == [0, 1, 2, 3]
 
 
 def test_gate_gives_up_after_a_while_and_frees_its_turn_after_an_error() -> None:
@@ -70,7 +91,7 @@ def test_a_gate_that_is_widened_lets_one_in_that_waits_and_is_never_narrowed() -
 
     with gate.turn():
         second = started(enter)
-        until(lambda: gate._waiting)
+        until(lambda: gate._line)
         gate.widen(2)
         inside.wait()
         second.join()

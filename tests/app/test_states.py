@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -207,7 +208,7 @@ def test_the_time_told_is_of_decoding_too(start: Start) -> None:
 def test_a_full_queue_says_busy(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     app = start()
     full = Gate(at_once=0)
-    full._waiting = capture.MOST_WAITING
+    full._line.extend(Event() for _ in range(capture.MOST_WAITING))
     monkeypatch.setattr(capture, "process_gate", lambda: full)
     give(app, photo())
     assert len(app.error) == 1
