@@ -128,11 +128,11 @@ def test_cells_of_one_name_are_one_zone_everywhere(bundle: Path) -> None:
     zones = tuple(ZoneOdds(n, name, odds) for n, (name, odds) in enumerate([("A", 0.3), ("B", 0.25), ("A", 0.2)]))
     fix = replace(sighting().fix, zones=zones)
     table = cards.zone_table(fix, Texts("en"))
-    assert re.findall(r"(\d+) %.*?<bdi>(\w)</bdi>", table) == [("50", "A"), ("25", "B")]
+    assert re.findall(r"(\d+)\u00a0%.*?<bdi>(\w)</bdi>", table) == [("50", "A"), ("25", "B")]
     row = next(csv.DictReader(io.StringIO(session_log.to_csv([replace(sighting(), fix=fix)]))))
     assert (row["zone"], row["zone_probability"]) == ("A", "0.5")
     wide = replace(sighting(), fix=replace(fix, radius68_m=60.0))
-    assert "Perhaps A (50 %)" in shown_answer(wide, bundle)
+    assert "Perhaps A (50\u00a0%)" in shown_answer(wide, bundle)
 
 
 def test_names_from_a_bundle_cannot_become_markup(bundle: Path) -> None:

@@ -57,7 +57,7 @@ def test_a_clear_answer(start: Start) -> None:
 def test_a_wide_answer_says_so(start: Start) -> None:
     said = html(give(start(), photo("wide")))
     assert "Wide: anywhere in the circle" in said
-    assert "Perhaps Cafeteria (16 %)" in said
+    assert "Perhaps Cafeteria (16\u00a0%)" in said
     assert "Step back" in said
 
 
@@ -65,7 +65,7 @@ def test_a_split_answer_lists_the_places_and_claims_none(start: Start) -> None:
     app = give(start(), photo("split"))
     said = html(app)
     assert "2 places fit" in said
-    assert "39 %" in said
+    assert "39\u00a0%" in said
     assert said.count("<li><span class='number'") == 2
     assert "class='position'" not in said, "nobody stands between them"
     assert "class='position'" in html(give(start(), photo()))

@@ -115,11 +115,11 @@ def test_a_file_on_its_way_says_how_much_of_it_is_sent(visit: Open, lang: str) -
     devtools = slowed(page, 1)
     large = photo(east_m=-52, north_m=68) + bytes(3_000_000)  # no pause of the machine is long enough for all of it
     seen.gallery(large)
-    page.wait_for_function("said.filter((text) => /(?<![0-9])[1-9][0-9]? %/.test(text)).length >= 2")
+    page.wait_for_function("said.filter((text) => /(?<![0-9])[1-9][0-9]?\\s%/.test(text)).length >= 2")
     throttle(devtools, 1000, 0)
     page.locator("section.answer").wait_for()
     said = page.evaluate("said")
-    shares = [int(share) for share in re.findall(rf"{'שולח' if lang == 'he' else 'Sending'}… (\d+) %", " ".join(said))]
+    shares = [int(share) for share in re.findall(rf"{'שולח' if lang == 'he' else 'Sending'}… (\d+)\s%", " ".join(said))]
     assert shares == sorted(set(shares)), said
     assert len([share for share in shares if 0 < share < 100]) >= 2, said
     seen.clean()
@@ -138,7 +138,7 @@ def test_a_connection_lost_while_a_campus_is_sent_is_a_sentence_and_it_can_be_se
         with (tmp_path / "usual.campus").open("wb") as file:
             file.truncate(33_000_000)
         field.set_input_files(tmp_path / "usual.campus")
-        page.get_by_text(re.compile(r"Sending… \d+ %")).wait_for()
+        page.get_by_text(re.compile(r"Sending… \d+\s%")).wait_for()
         running.process.kill()
         running.process.wait(10)
         page.get_by_role("alert").get_by_text(LOST).wait_for()
