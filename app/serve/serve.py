@@ -8,6 +8,7 @@ import io
 import ipaddress
 import logging
 import os
+import signal
 import socket
 import sys
 import threading
@@ -113,6 +114,8 @@ def _workers(text: str) -> int:
 
 def main(args: argparse.Namespace) -> int:
     use_log(args.log)
+    # A service is stopped by SIGTERM: it ends as by Ctrl-C, and what waits to be kept is kept.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     default = Settings.from_environment()
     inbox = None if args.no_inbox else args.inbox or default.inbox
     chosen = Settings(

@@ -251,8 +251,7 @@ def test_open_has_no_lock_and_says_so(campus: Path, tmp_path: Path) -> None:
         assert websocket(running, Origin="https://evil.example")[0] == 403
         assert json.loads(running.ask("/campus.webmanifest", User_Agent="iPhone").body)["start_url"] == "/"
         assert not (tmp_path / "keys" / "access-key").exists()
-        # Ctrl-C, as the terminal says.
-        running.process.send_signal(signal.SIGINT)
+        running.process.send_signal(signal.SIGINT)  # Ctrl-C, as the terminal says
         assert running.process.wait(20) == 0
         ended = running.folder.with_suffix(".said").read_text("utf-8").partition("Ctrl-C stops it.\n")[2]
         assert ended == "stopped\n"
@@ -261,11 +260,13 @@ def test_open_has_no_lock_and_says_so(campus: Path, tmp_path: Path) -> None:
         running.process.wait(20)
 
 
-def test_with_a_log_in_json_its_end_is_a_line_of_json(campus: Path, tmp_path: Path) -> None:
+def test_a_stopped_service_ends_as_by_ctrl_c_and_says_so_in_json(campus: Path, tmp_path: Path) -> None:
     running = start(tmp_path / "keys", campus, "--open", "--log", "json")
     try:
-        running.process.send_signal(signal.SIGINT)
-        assert running.process.wait(20) == 0
+        with Campus(running.home, "none", running.folder / "ca.pem") as asked:
+            assert asked.locate(photo())["on_campus"]  # its processes have begun
+        running.process.send_signal(signal.SIGTERM)
+        assert running.process.wait(60) == 0
         ended = running.folder.with_suffix(".said").read_text("utf-8").partition("Ctrl-C stops it.\n")[2]
         (line,) = map(json.loads, ended.splitlines())
         assert (line["level"], line["message"]) == ("info", "stopped")
