@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +13,23 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from benchmarks.browser import launch
 
-# Chromium's software for WebGL draws pages as well unless told otherwise, which doubles what a visit costs it; it
-# builds the map's programs, seconds of work, for each page anew unless they are kept in one place; and it draws each
-# of the map's pixels several times for smooth edges, which is two fifths of the map.
+# Chromium's software for WebGL draws pages as well unless told otherwise, which doubles what a visit costs it; and
+# it builds the map's programs, seconds of work, for each page anew unless they are kept in one place.
 _SPARING = (
-    "--webgl-antialiasing-mode=none",
     "--disable-gpu-rasterization",
     "--disable-gpu-compositing",
     "--enable-angle-features=preferGlobalPipelineCache",
 )
 
 
+# It draws each of the map's pixels several times for smooth edges, two fifths of its work on a map.
+_ROUGH = "--webgl-antialiasing-mode=none"
+
+
 def start(kind: Any, *flags: str) -> Any:
-    """As `benchmarks.browser.launch`."""
-    return launch(kind, *_SPARING, *flags)
+    """As `benchmarks.browser.launch`; with smooth edges where pictures are taken to be looked at, at a scale."""
+    sparing = _SPARING if "SCREENSHOT_SCALE" in os.environ else (*_SPARING, _ROUGH)
+    return launch(kind, *sparing, *flags)
 
 
 def trusting(kind: Any, certificate: Path) -> Any:
