@@ -20,9 +20,7 @@ _SPARING = (
     "--disable-gpu-compositing",
     "--enable-angle-features=preferGlobalPipelineCache",
 )
-
-
-# It draws each of the map's pixels several times for smooth edges, two fifths of its work on a map.
+# The same software draws each of the map's pixels several times for smooth edges, two fifths of its work on a map.
 _ROUGH = "--webgl-antialiasing-mode=none"
 
 

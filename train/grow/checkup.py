@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -141,7 +142,7 @@ def checkup(bundle: Bundle, arrivals: Arrivals, limits: Limits) -> Checkup:
         adapted_factor(error_m[accepted], radii_m[accepted, 1], 0.95),
         int((~new).sum()), _groups(where, error_m, radii_m, accepted), alarms, needs, measured, when,
         None if refresh is None else refresh.after,
-        _advice(alarms, needs, error_m[accepted], measured, refresh, _unproven(photos, limits)),
+        _advice(alarms, needs, error_m[accepted], measured, refresh) if alarms else _unproven(photos, limits),
     )  # fmt: skip
 
 
@@ -192,6 +193,7 @@ class _Photos:
     unlike: NDArray[np.bool_]
     error_m: Float
 
+    @cached_property
     def groups(self) -> list[tuple[str, str, NDArray[np.bool_]]]:
         """All photos and each group of enough standpoints: what it is by, its name, and its (N,) photos.
 
@@ -209,7 +211,7 @@ class _Photos:
     @property
     def confidence(self) -> float:
         """Of each group's interval, all groups together (Bonferroni)."""
-        return 1 - (1 - CONFIDENCE) / max(1, len(self.groups()))
+        return 1 - (1 - CONFIDENCE) / max(1, len(self.groups))
 
     def radii(self, limits: Limits) -> tuple[tuple[str, float, float, NDArray[np.bool_]], ...]:
         """Of both radii: name, the share promised, the least that raises no alarm, and (N,) which photos it holds."""
@@ -234,7 +236,7 @@ class _Photos:
 def _alarms(photos: _Photos, limits: Limits, measured: Metrics | None, when: str) -> tuple[Alarm, ...]:
     """The limits that are passed by more than chance allows."""
     out, confidence = [], photos.confidence
-    for by, name, rows in photos.groups():
+    for by, name, rows in photos.groups:
         accepted = rows & ~photos.refused
         for label, promised, least, held in photos.radii(limits):
             if accepted.any():
@@ -264,15 +266,14 @@ def _alarms(photos: _Photos, limits: Limits, measured: Metrics | None, when: str
 
 
 def _unproven(photos: _Photos, limits: Limits) -> tuple[str, ...]:
-    """What raises no alarm since so few standpoints may be chance: the radii of all photos, below their limits."""
+    """What to do without an alarm: ask again where the radii of all photos are below their limits, maybe by chance."""
     out, accepted = [], ~photos.refused
-    for label, _, least, held in photos.radii(limits):
-        if accepted.any():
-            share, _, high, number = photos.share(held, accepted, photos.confidence)
-            if share < least:
-                found = f"the {label} holds {share:.0%}, below {least:.0%}, which {number} standpoints leave to chance"
-                out.append(f"not certain yet: {found} (up to {high:.0%}): ask again with photos of more standpoints")
-    return tuple(out)
+    for label, _, least, held in photos.radii(limits) if accepted.any() else ():
+        share, _, high, number = photos.share(held, accepted, photos.confidence)
+        if share < least:
+            found = f"the {label} holds {share:.0%}, below {least:.0%}, which {number} standpoints leave to chance"
+            out.append(f"not certain yet: {found} (up to {high:.0%}): ask again with photos of more standpoints")
+    return tuple(out) or ("nothing to do: the radii hold",)
 
 
 def _refreshed(bundle: Bundle, arrivals: Arrivals, engine: Engine) -> Refreshed | None:
@@ -289,11 +290,8 @@ def _advice(
     error_m: Float,
     measured: Metrics | None,
     refresh: Refreshed | None,
-    unproven: tuple[str, ...],
 ) -> tuple[str, ...]:
-    """What to do, the cheapest first; `error_m` are those of the photos that were not refused."""
-    if not alarms:
-        return unproven or ("nothing to do: the radii hold",)
+    """What to do about alarms, the cheapest first; `error_m` are those of the photos that were not refused."""
     out = []
     nights = any("night" in alarm.name.split(", ") for alarm in alarms)
     if refresh is not None and refresh.after.coverage68 >= 0.62:
