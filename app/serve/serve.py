@@ -8,7 +8,6 @@ import io
 import ipaddress
 import logging
 import os
-import signal
 import socket
 import sys
 import threading
@@ -36,7 +35,7 @@ from app.serve.web import INSTALL_PATH, Site, field_app, redirect_app
 from app.settings import Settings, give, settings
 from core.campus.bundle import Bundle
 from core.cli.log_lines import add_log_argument, in_json, use_log
-from core.cli.service_manager import ServiceManager
+from core.cli.service_manager import ServiceManager, stops_as_by_ctrl_c
 from core.errors import CampusError
 from core.io.files import check_writable
 from core.io.private_files import data_folder
@@ -114,8 +113,7 @@ def _workers(text: str) -> int:
 
 def main(args: argparse.Namespace) -> int:
     use_log(args.log)
-    # A service is stopped by SIGTERM: it ends as by Ctrl-C, and what waits to be kept is kept.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    stops_as_by_ctrl_c()
     default = Settings.from_environment()
     inbox = None if args.no_inbox else args.inbox or default.inbox
     chosen = Settings(

@@ -1,14 +1,20 @@
-"""What systemd is told of a service: that it is ready, alive, stopping."""
+"""What systemd is told of a service, that it is ready, alive, stopping; and how it stops one."""
 
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
 
 LEAST_APART_S = 1.0  # between two signs of life, however often a loop gives them
+
+
+def stops_as_by_ctrl_c() -> None:
+    """Let SIGTERM, by which a service is stopped, end this program as Ctrl-C does: what is open is closed first."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 class ServiceManager:

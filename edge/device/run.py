@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -15,7 +14,7 @@ from pathlib import Path
 from core.cli.campus import chosen_bundle
 from core.cli.log_lines import add_log_argument, use_log
 from core.cli.run import run_cli
-from core.cli.service_manager import ServiceManager
+from core.cli.service_manager import ServiceManager, stops_as_by_ctrl_c
 from core.engines.choose import backends
 from core.errors import EngineError, OccupiedError, PhotoError
 from core.locate.localizer import Localizer
@@ -148,8 +147,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     use_log(args.log)
     tally = Tally()
-    # A service is stopped by SIGTERM: it ends as by Ctrl-C, with its sinks closed and its counts said.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    stops_as_by_ctrl_c()
     code = run_cli(lambda: _run(args, tally))  # what went wrong is said first, and what came of it after
     if tally.frames:
         log.info("%s", tally)
