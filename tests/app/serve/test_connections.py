@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import resource
 import socket
 import ssl
@@ -214,7 +215,7 @@ class Watched:
         """Send something, and wait until the server has heard it."""
         protocol = self.of(client).protocol
         assert protocol is not None
-        protocol.heard_s = -1.0
+        protocol.heard_s = math.inf  # not in the past, or the server might end it for its silence before it hears
         client.sendall(data)
         wait_until(lambda: protocol.heard_s == self.clock.now_s)
 
