@@ -9,7 +9,7 @@ import base64
 import binascii
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -93,11 +93,11 @@ def camera(texts: Texts, *, share_location: bool, another: bool = False) -> Shot
     value = seen.frame if seen.photo is None else seen.photo
     if value is None:
         return None
-    number = str(value.get("number"))[:20] if isinstance(value, Mapping) else ""
+    number = _number(value)
     if number and number == st.session_state.get("answered"):
         return None  # it was sent again before the camera was told
     try:
-        return replace(shot_from(value, live=seen.photo is None), number=number)
+        return shot_from(value, live=seen.photo is None)
     except PhotoError:
         note_answered(number)
         raise
@@ -121,9 +121,17 @@ def shot_from(value: Any, *, live: bool = False) -> Shot:
     photo = _from_base64(str(value.get("url", "")).partition(",")[2])
     if not photo:
         raise PhotoError("the camera sent an empty photo", remedy="try again", kind="incomplete")
+    if not (number := _number(value)):
+        raise PhotoError("the camera sent a photo without its number", remedy="try again", kind="incomplete")
     exif = _from_base64(str(value.get("exif") or ""))
     recorded = capture_from_tags(read_tags(exif)) if exif else None
-    return Shot(photo, str(value.get("name") or ""), recorded, _phone(value.get("phone")), live)
+    return Shot(photo, str(value.get("name") or ""), recorded, _phone(value.get("phone")), live, number)
+
+
+def _number(value: Any) -> str:
+    """The number of a photo, by which the camera waits for its answer; "" where there is none."""
+    number = value.get("number") if isinstance(value, Mapping) else None
+    return str(number)[:20] if isinstance(number, int) else ""
 
 
 def _from_base64(text: str) -> bytes:

@@ -67,6 +67,7 @@ class Phone:
     cookie: str
     trust: ssl.SSLContext
     camera: str = field(default="", init=False)
+    _number: int = field(default=0, init=False)
     _wire: Any = field(default=None, init=False, repr=False)
 
     async def __aenter__(self) -> Self:
@@ -95,11 +96,13 @@ class Phone:
         await self._wire.close()
 
     def message(self, photo: bytes) -> bytes:
-        """What the page sends when its camera took this photo."""
+        """What the page sends when its camera took this photo, which is the next to be sent."""
+        self._number += 1
         # Streamlit's name for what a component triggers.
         trigger = f"$$STREAMLIT_INTERNAL_KEY_{self.camera}__events"
         url = "data:image/jpeg;base64," + base64.b64encode(photo).decode()
-        shot = json.dumps([{"event": "photo", "value": {"url": url, "exif": None, "phone": None}}])
+        value = {"url": url, "exif": None, "phone": None, "number": self._number}
+        shot = json.dumps([{"event": "photo", "value": value}])
         return self._asking({trigger: shot})
 
     async def send(self, message: bytes) -> Answer:
@@ -115,13 +118,17 @@ class Phone:
         if texts["exception"]:
             return Answer("failed", seconds, said=texts["exception"])
         if texts["alert"]:
-            busy = texts["alert"].startswith("**Busy")
-            return Answer("failed" if busy else "refused", seconds, said=texts["alert"])
+            refused = self._answered(texts)  # else it is kept for another try, as where too many wait
+            return Answer("refused" if refused else "failed", seconds, said=texts["alert"])
         timing = _TIMING.search(texts["markdown"])
-        if "class='answer" not in texts["html"]:
-            return Answer("failed", seconds, said="the page came back without an answer")
+        if "class='answer" not in texts["html"] or not self._answered(texts):
+            return Answer("failed", seconds, said="the page came back without an answer to this photo")
         # A photo that does not look like this campus gets an answer without details.
         return Answer("place", seconds, float(timing[1]) if timing else None, texts["html"])
+
+    def _answered(self, texts: dict[str, str]) -> bool:
+        """Whether the page tells its camera that the last photo was answered, and not another one."""
+        return texts["answered"] == str(self._number)
 
     def heard(self, told: Any) -> None:
         """Called with each message of the server while the page runs, for what is more than a phone."""
@@ -148,7 +155,7 @@ class Phone:
         """Wait until a run of the page ends; gives the texts of its elements by kind."""
         from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
-        texts = {"html": "", "alert": "", "markdown": "", "exception": ""}
+        texts = {"html": "", "alert": "", "markdown": "", "exception": "", "answered": ""}
         while True:
             told = ForwardMsg.FromString(await self._wire.recv())
             self.heard(told)
@@ -159,13 +166,19 @@ class Phone:
                 continue
             element = told.delta.new_element
             part = element.WhichOneof("type")
-            if part == "bidi_component" and "campus_camera" in element.bidi_component.component_name:
-                if not element.bidi_component.id.endswith("camera_another"):  # that one's photos join those before
-                    self.camera = element.bidi_component.id
+            if part == "bidi_component":
+                self._component(element.bidi_component, texts)
             elif part == "exception":
                 texts[part] += element.exception.message
             elif part in texts:
                 texts[part] += getattr(element, part).body
+
+    def _component(self, component: Any, texts: dict[str, str]) -> None:
+        """Note the camera, and which of its photos the page says was answered."""
+        if "campus_answered" in component.component_name:
+            texts["answered"] = json.loads(component.json)["number"]
+        elif "campus_camera" in component.component_name and not component.id.endswith("camera_another"):
+            self.camera = component.id  # the other one's photos join those before
 
 
 async def open_phones(served: Served, count: int, stack: AsyncExitStack) -> list[Phone]:
@@ -266,8 +279,8 @@ async def measure(served: Served, args: argparse.Namespace, bundle: Bundle) -> N
             await phones[0].send(phones[0].message(photo))
         opened = rss_mb(served.process)
 
-        messages = [phones[0].message(photo) for photo in taken]
-        single = [await phones[0].send(messages[turn % len(messages)]) for turn in range(args.singles)]
+        turns = range(args.singles)
+        single = [await phones[0].send(phones[0].message(taken[turn % len(taken)])) for turn in turns]
         ms = [answer.server_ms for answer in single if answer.server_ms is not None]
         if not ms:
             raise SystemExit("error: no camera photo looked like this campus: give one that does with --photo")

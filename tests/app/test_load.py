@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any, TypeVar
 
 import pytest
 
 from benchmarks.app_load import Answer, broken_photos, mixed, open_phones, rss_mb, soak
 from benchmarks.serving import Served, start
+from core.locate.localizer import Localizer
 from tests.bundles import photo
 
 pytestmark = pytest.mark.slow
 
 PHONES, WARM_UP, MEASURED = 20, 40, 60
+T = TypeVar("T")
 GROWTH_MB = 25.0  # a photo leaked at each turn, decoded or as sent, would be several times more
 
 
@@ -27,10 +31,20 @@ def served(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
     running.stop()
 
 
+def good_photos() -> list[bytes]:
+    """Of four places, at a phone's size."""
+    return [photo(east_m=east, north_m=20, size=(1600, 1200)) for east in (-70, -30, 10, 50)]
+
+
+def apart(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """What it gives, from a thread of its own: where browser tests ran before, this one has their event loop."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(lambda: asyncio.run(work())).result()
+
+
 async def walk(served: Served) -> tuple[list[Answer], float]:
     """Every answer, and by how many MB the server grew once it was warm."""
-    size = (1600, 1200)
-    good = [photo(east_m=east, north_m=20, size=size) for east in (-70, -30, 10, 50)]
+    good = good_photos()
     broken = broken_photos(good[0])
     async with AsyncExitStack() as stack:
         phones = await open_phones(served, PHONES, stack)
@@ -41,8 +55,7 @@ async def walk(served: Served) -> tuple[list[Answer], float]:
 
 
 def test_twenty_phones_at_once_all_get_answers_and_memory_stays_flat(served: Served) -> None:
-    with ThreadPoolExecutor(1) as apart:  # where browser tests ran before, this thread has their event loop
-        answers, grown_mb = apart.submit(lambda: asyncio.run(walk(served))).result()
+    answers, grown_mb = apart(lambda: walk(served))
     failed = [answer.said for answer in answers if answer.outcome == "failed"]
     assert failed == []
     refused = [answer.said for answer in answers if answer.outcome == "refused"]
@@ -50,3 +63,25 @@ def test_twenty_phones_at_once_all_get_answers_and_memory_stays_flat(served: Ser
     assert all("This photo cannot be used." in said for said in refused)
     assert len(answers) == WARM_UP + MEASURED
     assert grown_mb < GROWTH_MB
+
+
+def test_each_photo_of_a_phone_gets_an_answer_of_its_own(served: Served, bundle: Path) -> None:
+    async def send_each() -> list[Answer]:
+        async with AsyncExitStack() as stack:
+            [phone] = await open_phones(served, 1, stack)
+            return [await phone.send(phone.message(one)) for one in good_photos()]
+
+    localizer = Localizer.load(bundle)
+    places = [re.findall(r"<h2>(.*?)</h2>", answer.said) for answer in apart(send_each)]
+    assert places == [[localizer.locate(one).zone.name] for one in good_photos()]
+
+
+def test_a_photo_that_the_page_passes_over_is_a_failure(served: Served) -> None:
+    async def send_another() -> Answer:
+        async with AsyncExitStack() as stack:
+            [phone] = await open_phones(served, 1, stack)
+            before = phone.message(photo())
+            phone.message(photo())
+            return await phone.send(before)
+
+    assert apart(send_another).outcome == "failed"

@@ -14,7 +14,8 @@ from tests.bundles import photo
 
 
 def message(data: bytes, **more: Any) -> dict[str, Any]:
-    return {"url": "data:image/jpeg;base64," + base64.b64encode(data).decode(), "exif": None, "phone": None} | more
+    url = "data:image/jpeg;base64," + base64.b64encode(data).decode()
+    return {"url": url, "exif": None, "phone": None, "number": 1} | more
 
 
 def test_a_shot_brings_photo_exif_and_position() -> None:
@@ -26,6 +27,7 @@ def test_a_shot_brings_photo_exif_and_position() -> None:
     assert shot.recorded is not None
     assert shot.recorded.lat_deg == pytest.approx(47.1, abs=1e-5)
     assert shot.phone == Place(47.0, 8.4, 12.0)
+    assert shot.number == "1"
 
 
 @pytest.mark.parametrize(
@@ -35,6 +37,13 @@ def test_a_shot_brings_photo_exif_and_position() -> None:
 def test_a_broken_message_is_a_photo_error(value: Any) -> None:
     with pytest.raises(PhotoError):
         shot_from(value)
+
+
+@pytest.mark.parametrize("number", [None, "", "none", [], 1.5])
+def test_a_photo_without_its_number_is_refused(number: Any) -> None:
+    """The camera would wait for its answer, and the page would take it for the one before."""
+    with pytest.raises(PhotoError, match="without its number"):
+        shot_from(message(photo(), number=number))
 
 
 @pytest.mark.parametrize(
