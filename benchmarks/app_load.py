@@ -26,7 +26,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 import numpy as np
 from PIL import Image
@@ -37,7 +37,7 @@ from core.campus.bundle import Bundle
 from core.cli.campus import chosen_bundle
 from core.locate.localizer import DEMO_BUNDLE
 
-Outcome = Literal["place", "refused", "failed"]
+Outcome = Literal["place", "elsewhere", "refused", "failed"]
 
 PHONE_PX = (1600, 1200)  # what the page makes of a phone's photo before it sends it
 CAMERA_PX = (4032, 3024)  # 12 megapixels, as the phone took it
@@ -49,8 +49,8 @@ _TIMING = re.compile(r"(\d+) ms on the server")
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back for a photo: after how long (s), as an answer, a refusal in words or a failure, and in how many
-    milliseconds the server says it made the fix, where it says so.
+    """What came back for a photo: after how long (s), as a place, an answer that it is of no place of this campus, a
+    refusal in words or a failure, and in how many milliseconds the server says it made the fix, where it says so.
     """
 
     outcome: Outcome
@@ -123,7 +123,8 @@ class Phone:
         timing = _TIMING.search(texts["markdown"])
         if "class='answer" not in texts["html"] or not self._answered(texts):
             return Answer("failed", seconds, said="the page came back without an answer to this photo")
-        # A photo that does not look like this campus gets an answer without details.
+        if "class='answer elsewhere" in texts["html"]:  # and then without details
+            return Answer("elsewhere", seconds, said=texts["html"])
         return Answer("place", seconds, float(timing[1]) if timing else None, texts["html"])
 
     def _answered(self, texts: dict[str, str]) -> bool:
@@ -315,9 +316,10 @@ async def measure(served: Served, args: argparse.Namespace, bundle: Bundle) -> N
 def report(what: str, answers: Sequence[Answer]) -> None:
     """A line on these answers."""
     seconds = sorted(answer.seconds for answer in answers)
-    count = {kind: sum(answer.outcome == kind for answer in answers) for kind in ("place", "refused", "failed")}
+    count = {kind: sum(answer.outcome == kind for answer in answers) for kind in get_args(Outcome)}
     print(
-        f"{what}: {count['place']} answered, {count['refused']} refused, {count['failed']} failed; "
+        f"{what}: {count['place']} with a place, {count['elsewhere']} not of this campus, {count['refused']} refused, "
+        f"{count['failed']} failed; "
         f"median {statistics.median(seconds):.2f} s, 95 % within {seconds[int(0.95 * (len(seconds) - 1))]:.2f} s, "
         f"slowest {seconds[-1]:.2f} s"
     )

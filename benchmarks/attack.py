@@ -188,6 +188,13 @@ def nmea_waits(fix: Fix, deaf: int, least: int) -> tuple[list[float], int]:
         return waits, sink.clients - 1
 
 
+def photos_with_a_place(bundle: Bundle, px: tuple[int, int], most: int) -> list[bytes]:
+    """Phone photos, without those that do not look like the campus: for want of a place a photo counts as lost."""
+    localizer = Localizer.load(bundle.path)
+    photos = phone_photos(bundle, px, len(bundle.samples))
+    return [photo for photo in photos if localizer.locate(photo).on_campus is not False][:most]
+
+
 async def attacked(
     served: Served, bundle: Bundle, campus: bytes, size: Attack, px: tuple[int, int]
 ) -> tuple[dict[str, Phase], list[float | None], list[float]]:
@@ -195,7 +202,7 @@ async def attacked(
 
     Also the ages at which silent connections ended, and the seconds until each upload was refused.
     """
-    photos, trust = phone_photos(bundle, px, 4), served.trusting
+    photos, trust = photos_with_a_place(bundle, px, 4), served.trusting
     async with AsyncExitStack() as stack:
         phones = await open_phones(served, size.phones, stack)
         visitor = await stack.enter_async_context(Visitor(served.home, served.cookie(), trust))

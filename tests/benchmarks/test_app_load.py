@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import cast
 
 import pytest
 
+from app import cards
+from app.texts import Texts
 from benchmarks import app_load
-from benchmarks.app_load import Answer, Phone, mixed, soak, tenth
+from benchmarks.app_load import Answer, Phone, mixed, report, soak, tenth
+from core.locate.localizer import Localizer
+from tests.app.harness import locate
+from tests.bundles import Kind, make_bundle, photo
 
 
 class _Quick:
@@ -31,6 +38,28 @@ def test_a_soak_of_a_few_photos_is_noted_too(count: int, notes: list[int]) -> No
     with ThreadPoolExecutor(1) as pool:  # the browser of other tests keeps a loop in this thread
         answers = pool.submit(lambda: asyncio.run(soak([phone], photos, noted.append, tenth(count)))).result()
     assert (len(answers), noted) == (count, notes)
+
+
+@pytest.mark.parametrize(("kind", "outcome"), [("good", "place"), ("split", "place"), ("elsewhere", "elsewhere")])
+def test_an_answer_that_tells_no_place_is_none(
+    tmp_path: Path, kind: Kind, outcome: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    localizer = Localizer.load(make_bundle(tmp_path / "field"))
+    seen = locate(localizer, photo(kind=kind))
+    told = {"html": cards.headline(seen, localizer.bundle, Texts("en")), "answered": "0"}
+
+    async def page(_phone: Phone, _message: bytes) -> dict[str, str]:
+        return {"alert": "", "markdown": "", "exception": ""} | told
+
+    monkeypatch.setattr(Phone, "_run", page)
+    with ThreadPoolExecutor(1) as pool:
+        phone = Phone("https://localhost", "", ssl.create_default_context())
+        answer = pool.submit(lambda: asyncio.run(phone.send(b""))).result()
+    assert answer.outcome == outcome
+    report("one", [answer])
+    said = capsys.readouterr().out
+    assert ("1 with a place, 0 not of" in said) == (outcome == "place")
+    assert ("0 with a place, 1 not of" in said) == (outcome == "elsewhere")
 
 
 @pytest.mark.parametrize(("flag", "number"), [("--phones", 0), ("--rounds", 0), ("--singles", -1), ("--soak", -5)])

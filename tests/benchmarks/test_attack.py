@@ -13,12 +13,23 @@ import pytest
 from app.trial import check_campus
 from benchmarks import attack
 from benchmarks.app_load import Answer
-from benchmarks.attack import ALONE, LOOPS, SILENT, Attack, Phase, ended, nmea_waits, silent_until_gone, tell_app
+from benchmarks.attack import (
+    ALONE,
+    LOOPS,
+    SILENT,
+    Attack,
+    Phase,
+    ended,
+    nmea_waits,
+    photos_with_a_place,
+    silent_until_gone,
+    tell_app,
+)
 from benchmarks.strange_campuses import loop_campus
 from benchmarks.timing import Section
 from core.campus.bundle import Bundle
 from core.errors import EngineError
-from core.locate.localizer import Localizer
+from core.locate.localizer import DEMO_BUNDLE, Localizer
 from tests.bundles import make_bundle, photo
 
 
@@ -64,16 +75,23 @@ def test_clients_that_never_read_are_counted_as_they_are_let_go(tmp_path: Path) 
     assert nmea_waits(fix, deaf=0, least=5)[1] == 0
 
 
+def test_each_photo_of_the_phones_has_a_place_to_be_told() -> None:
+    """The demo has a sample that does not look like it."""
+    photos = photos_with_a_place(Bundle.load(DEMO_BUNDLE), (320, 240), 4)
+    localizer = Localizer.load(DEMO_BUNDLE)
+    assert [localizer.locate(one).on_campus for one in photos] == [True] * 4
+
+
 def test_what_honest_ones_lost_falls_short() -> None:
     """A photo without a place, a connection that stays, a wait and a refusal that take long: none of it passes."""
     good = Phase([Answer("place", 0.1)], [0.05])
-    bad = Phase([Answer("place", 0.2), Answer("failed", 0.3, said="Busy")], [3.0])
+    bad = Phase([Answer("place", 0.2), Answer("failed", 0.3, said="Busy"), Answer("elsewhere", 0.1)], [3.0])
     fine, poor = Section("", ""), Section("", "")
     tell_app(fine, {ALONE: good, SILENT: good, LOOPS: good}, [10.0, 29.9], [0.4], Attack(), 2700)
     tell_app(poor, {ALONE: good, SILENT: bad, LOOPS: bad}, [10.0, None], [0.4, 2.1], Attack(), 2700)
     assert [target.met for target in fine.targets] == [True] * 5
     assert [target.met for target in poor.targets] == [False] * 5
-    assert poor.targets[1].measured == "1 of 2 without"
+    assert poor.targets[1].measured == "2 of 3 without"
     assert "1 still there" in poor.targets[2].measured
     late = Section("", "")
     tell_app(late, {ALONE: good, SILENT: good, LOOPS: good}, [10.0, 30.1], [0.4], Attack(), 2700)
