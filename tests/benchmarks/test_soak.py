@@ -2,18 +2,41 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
+import json
 import os
+import ssl
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from queue import Queue
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
 from PIL import Image
 
+import benchmarks.soak
 from benchmarks.__main__ import length_s
+from benchmarks.app_load import Answer, Phone
 from benchmarks.curves import Curve, picture
-from benchmarks.soak import APP, EDGE, FRAME, HTTP, PAGE, soak
+from benchmarks.serving import Served
+from benchmarks.soak import (
+    APP,
+    EDGE,
+    FRAME,
+    HTTP,
+    PAGE,
+    VISIT,
+    Record,
+    Walker,
+    ask_over_http,
+    feed_edge,
+    soak,
+    visit_pages,
+)
 
 
 def curve(rise_an_hour: float, noise: float = 3.0, hours: float = 1.0, first: float = 0.0) -> Curve:
@@ -56,6 +79,71 @@ def test_the_picture_shows_every_curve() -> None:
 
 def test_a_soak_takes_ten_minutes_where_nothing_is_said() -> None:
     assert (length_s("soak"), length_s("predicting")) == (600.0, 30.0)
+
+
+def test_a_photo_that_is_refused_on_the_page_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each that is sent is a good one."""
+    answers = iter([Answer("place", 0.1), Answer("elsewhere", 0.1), Answer("refused", 0.1, said="unreadable")])
+
+    async def answered(_phone: Phone, _message: bytes = b"") -> Any:
+        return next(answers)
+
+    async def opened(phone: Phone, *_: object) -> Phone:
+        return phone
+
+    monkeypatch.setattr(Phone, "__aenter__", opened)
+    monkeypatch.setattr(Phone, "__aexit__", opened)
+    monkeypatch.setattr(Phone, "send", answered)
+    served = SimpleNamespace(home="https://localhost", cookie=str, trusting=ssl.create_default_context())
+    record = Record()
+
+    def over() -> bool:
+        return len(record.waits[PAGE]) == 3
+
+    with ThreadPoolExecutor(1) as pool:  # the browser of other tests keeps a loop in this thread
+        pool.submit(lambda: asyncio.run(visit_pages(cast(Served, served), [b"one"], record, over, 0.0))).result()
+    assert record.failures == [f"{PAGE}: unreadable"]
+
+
+def test_each_photo_is_located_over_http_alone_and_in_a_walk(monkeypatch: pytest.MonkeyPatch) -> None:
+    alone: list[bytes] = []
+    walks: dict[str, list[bytes]] = {}
+
+    class Program:
+        def __init__(self, *_: object, **__: object) -> None: ...
+
+        def __enter__(self) -> Program:
+            return self
+
+        def __exit__(self, *_: object) -> None: ...
+
+        def locate(self, photo: bytes) -> None:
+            alone.append(photo)
+
+        def walk(self, name: str, photo: bytes) -> None:
+            walks.setdefault(name, []).append(photo)
+
+    monkeypatch.setattr(benchmarks.soak, "Campus", Program)
+    record = Record()
+
+    def over() -> bool:
+        return len(record.waits[HTTP]) == 4 * VISIT
+
+    photos, served = [b"a", b"b", b"c", b"d"], SimpleNamespace(home="", key="")
+    ask_over_http(cast(Served, served), Path(), photos, record, over, 0.0)
+    assert set(alone) == set(photos)
+    assert [len(photos) for photos in walks.values()] == [VISIT, VISIT]
+    assert all(set(walked) == set(photos) for walked in walks.values())
+
+
+def test_a_photo_of_edge_run_takes_what_its_fix_says_and_no_look_into_the_folder(tmp_path: Path) -> None:
+    lines, record = Queue[str](), Record()
+    for number in range(3):
+        photo = {"photo": f"{tmp_path}/{number:07d}.jpg", "timings_ms": {"decode": 20.0, "network": 10.0 * number}}
+        lines.put(json.dumps(photo))
+    feed_edge(Walker(cast(Any, None), tmp_path, lines), [b"one"], record, lines.empty, 0.0)
+    assert [took_s for _, took_s in record.waits[FRAME]] == pytest.approx([0.02, 0.03, 0.04])
+    assert record.failures == []
 
 
 @pytest.mark.slow
