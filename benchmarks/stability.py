@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageEnhance, ImageFilter
+from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 
 from core.campus.bundle import Bundle
 from core.campus.frame import distance_m
@@ -57,11 +57,16 @@ def photos_of(bundle: Bundle, folder: Path | None) -> list[bytes]:
     return files
 
 
+def _upright(file: bytes) -> Picture:
+    """The picture as `locate` sees the file: an array has no tag that says how the phone was held."""
+    return ImageOps.exif_transpose(Image.open(io.BytesIO(file))).convert("RGB")
+
+
 def shifts_m(localizer: Localizer, files: list[bytes]) -> Iterator[tuple[str, np.ndarray]]:
     """Each change, and by how many metres (N,) it moves the fixes of N photos. Raises PhotoError for what is none."""
     fixes = [localizer.locate(file) for file in files]
     for name, change in CHANGES.items():
-        changed = [localizer.locate(np.asarray(change(Image.open(io.BytesIO(file)).convert("RGB")))) for file in files]
+        changed = [localizer.locate(np.asarray(change(_upright(file)))) for file in files]
         pairs = zip(fixes, changed, strict=True)
         yield name, np.array([distance_m(one.lat, one.lon, other.lat, other.lon) for one, other in pairs])
 
