@@ -19,6 +19,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from benchmarks.many_photos import two_nodes
 from benchmarks.timing import ROOT, machine
@@ -43,8 +44,9 @@ def linked_photos(folder: Path, count: int) -> list[str]:
 
 
 def killed_and_resumed(photos: Path, out: Path, kills: int, after_s: float) -> tuple[list[str], int]:
-    """The photos of all rows that the shards left, and how often a process was killed before its end."""
-    rng, killed, rows = random.Random(0), 0, []
+    """The photos that the shards located, and how often a process was killed before its end."""
+    rng, killed = random.Random(0), 0
+    rows: list[str] = []
     for shard in range(1, SHARDS + 1):
         file = out / f"{shard}.jsonl"
         line = [
@@ -70,12 +72,12 @@ def killed_and_resumed(photos: Path, out: Path, kills: int, after_s: float) -> t
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
                 left, killed = left - 1, killed + 1
-        rows += [json.loads(row)["photo"] for row in file.read_text("utf-8").splitlines()]
+        rows += located(json.loads(row) for row in file.read_text("utf-8").splitlines())
     return rows, killed
 
 
 def on_ray_with_a_node_lost(photos: Path, out: Path, after_s: float) -> list[str]:
-    """The photos of all rows that the cluster wrote."""
+    """The photos that the cluster located."""
     import pyarrow.parquet
 
     from core.archive.ray_cluster import locate_on_cluster
@@ -86,14 +88,19 @@ def on_ray_with_a_node_lost(photos: Path, out: Path, after_s: float) -> list[str
         locate_on_cluster([str(photos)], DEMO_BUNDLE, str(out / "rows.parquet"), None)
         if killer.is_alive():
             raise SystemExit(f"error: done within {after_s:.0f} s, before a node was lost: give a smaller --after")
-    return [str(name) for name in pyarrow.parquet.read_table(out / "rows.parquet")["photo"].to_pylist()]
+    return located(pyarrow.parquet.read_table(out / "rows.parquet").to_pylist())
+
+
+def located(rows: Iterable[dict[str, Any]]) -> list[str]:
+    """The photos of the rows that have a place: one with a reason instead, as of a lost process, is a photo lost."""
+    return [str(row["photo"]) for row in rows if row["error"] is None]
 
 
 def report(expected: Iterable[str], rows: list[str], seconds: float) -> int:
     """Print what became of the photos; 1 where one was lost or came twice."""
     wanted, found = {Path(name).name for name in expected}, Counter(Path(name).name for name in rows)
     lost, twice = wanted - found.keys(), sum(count > 1 for count in found.values())
-    print(f"{len(wanted)} photos, {len(rows)} rows: {len(lost)} lost, {twice} twice; {seconds:.0f} s; {machine()}")
+    print(f"{len(wanted)} photos, {len(rows)} located: {len(lost)} lost, {twice} twice; {seconds:.0f} s; {machine()}")
     return 1 if lost or twice or len(found) != len(wanted) else 0
 
 

@@ -11,8 +11,10 @@ import pytest
 import benchmarks.__main__
 from benchmarks.__main__ import NAMES, RESULTS, measure, page, results, save_pyperf
 from benchmarks.large_archive import killed_and_resumed, linked_photos, report
+from benchmarks.many_photos import JOBS, LOOP, MANY, archive_ways
 from benchmarks.timing import TINY, Effort, Times, interleaved
-from core.errors import CampusError
+from core.errors import CampusError, PhotoError
+from core.locate.localizer import DEMO_BUNDLE, Localizer
 
 QUICK = "photo_to_fix"
 
@@ -92,6 +94,32 @@ def test_a_stale_page_takes_the_place_of_no_newer_one(tmp_path: Path, monkeypatc
     assert "`python -m benchmarks training`, now: here." in after
     assert "long ago" not in after
     assert after.count("## ") == before.count("## ")
+
+
+@pytest.mark.slow
+def test_a_photo_that_has_a_reason_in_place_of_a_place_is_lost(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = linked_photos(tmp_path / "photos", 4)
+    (tmp_path / "out").mkdir()
+    Path(names[2]).unlink()
+    Path(names[2]).write_bytes(b"no photo")
+    with pytest.raises(SystemExit, match="ended with 1"):  # and what goes on there passes over its row
+        killed_and_resumed(tmp_path / "photos", tmp_path / "out", kills=0, after_s=1.0)
+    rows, _ = killed_and_resumed(tmp_path / "photos", tmp_path / "out", kills=0, after_s=1.0)
+    assert report(names, rows, 1.0) == 1
+    assert "1 lost" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", [LOOP, MANY, JOBS])
+def test_no_way_over_many_photos_is_timed_where_one_is_not_located(tmp_path: Path, way: str) -> None:
+    names = linked_photos(tmp_path / "photos", 3)
+    Path(names[1]).unlink()
+    Path(names[1]).write_bytes(b"no photo")
+    ways = archive_ways(Localizer.load(DEMO_BUNDLE), [Path(name) for name in names], tmp_path, with_ray=False)
+    with pytest.raises((RuntimeError, PhotoError)):
+        ways[way]()
 
 
 @pytest.mark.slow
