@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import original
-from benchmarks.timing import Effort, Section, Target, Times, interleaved, run_program
+from benchmarks.timing import ROOT, Effort, Section, Target, Times, interleaved
 from core.engines.onnx_engine import OnnxEngine
 from core.locate.localizer import DEMO_BUNDLE, Localizer, shared_localizer
 from core.photo.load import load_photo
@@ -69,6 +70,11 @@ def run(effort: Effort) -> Section:
     return section
 
 
+def new_process(*words: object) -> None:
+    """Python with such words, from start to end; a process between, to measure it, would be another start of Python."""
+    subprocess.run([sys.executable, *map(str, words)], cwd=ROOT, check=True)
+
+
 def _measured(localizer: Localizer, engine: OnnxEngine, pixels: NDArray[np.uint8], effort: Effort) -> Measured:
     bundle, size = localizer.bundle, localizer.bundle.manifest.image_size
     ready = network_image(pixels, size)
@@ -89,10 +95,8 @@ def _measured(localizer: Localizer, engine: OnnxEngine, pixels: NDArray[np.uint8
         photo.write_bytes(bundle.read(bundle.samples[0]))
         cold = interleaved(
             {
-                "predict_gps": lambda: run_program(sys.executable, "-c", COLD, photo),
-                "the original's way": lambda: run_program(
-                    sys.executable, "-m", "benchmarks.original", checkpoint, photo
-                ),
+                "predict_gps": lambda: new_process("-c", COLD, photo),
+                "the original's way": lambda: new_process("-m", "benchmarks.original", checkpoint, photo),
             },
             Effort(effort.seconds, min(effort.least, 5), 10, effort.tiny),
         )

@@ -1,17 +1,22 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import benchmarks.__main__
+from benchmarks import photo_to_fix, training
 from benchmarks.__main__ import NAMES, RESULTS, measure, page, results, save_pyperf
 from benchmarks.large_archive import killed_and_resumed, linked_photos, report
 from benchmarks.many_photos import JOBS, LOOP, MANY, archive_ways
+from benchmarks.predicting import new_process
 from benchmarks.timing import TINY, Effort, Times, interleaved
 from core.errors import CampusError, PhotoError
 from core.locate.localizer import DEMO_BUNDLE, Localizer
@@ -159,6 +164,34 @@ def test_only_the_second_of_two_calls_counts() -> None:
     [times] = interleaved({"warm": lambda: clock.passes(next(took))}, Effort(0.0, 3, 3), clock, again=True).values()
     assert times.seconds == (0.25, 0.25, 0.25)
     assert next(took, None) is None
+
+
+def test_both_sides_of_training_compute_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its page says FP32, and a GPU would choose another precision by itself."""
+    asked: dict[str, str] = {}
+
+    def epochs(_folder: Path, _effort: Effort, precisions: dict[str, str]) -> tuple[dict[str, Any], int]:
+        asked.update(precisions)
+        return dict.fromkeys((*precisions, training.ORIGINAL), time.perf_counter), 1
+
+    monkeypatch.setattr(training, "epochs", epochs)
+    assert "FP32" in training.run(TINY).what
+    assert set(asked.values()) == {"fp32"}
+
+
+def test_stages_are_those_of_the_calls_that_count() -> None:
+    took = iter([9.0] + [5.0, 1.0] * 3)  # the first call of all, then two a round
+    noted: list[float] = []
+    times = interleaved({"a": lambda: noted.append(next(took))}, Effort(0.0, 3, 3), again=True)["a"]
+    assert photo_to_fix.counted(noted, times) == [1.0, 1.0, 1.0]
+    assert photo_to_fix.counted([2.0], Times((0.1,))) == [2.0]
+
+
+def test_a_new_process_is_one_and_not_two() -> None:
+    """Its parent is this one: a process between would be timed with it."""
+    new_process("-c", "import os, sys; sys.exit(os.getppid() != int(sys.argv[1]))", os.getpid())
+    with pytest.raises(subprocess.CalledProcessError):
+        new_process("-c", "raise SystemExit(1)")
 
 
 def test_a_slower_way_measures_slower() -> None:
