@@ -11,6 +11,7 @@ import onnxruntime as ort
 import torch
 from safetensors.torch import save
 
+from benchmarks import original
 from benchmarks.timing import Effort, Section, Target, interleaved
 from core.campus.bundle import Bundle, save_bundle
 from core.campus.file_names import MODEL_SAFETENSORS
@@ -67,9 +68,7 @@ def run(effort: Effort) -> Section:
         rgb = load_photo(photo, min_side=size).rgb
         image = network_image(rgb, size)[None]
         heads = engine.run(image)
-        before = torch.get_num_threads()
-        torch.set_num_threads(options.intra_op_num_threads)
-        try:
+        with original.on_threads(options.intra_op_num_threads):
             times = interleaved(
                 {
                     "eager torch, FP32": lambda: eager.run(image),
@@ -82,8 +81,6 @@ def run(effort: Effort) -> Section:
                 effort,
                 again=True,
             )
-        finally:
-            torch.set_num_threads(before)
     section.keep("edge", times)
     ours = times["this program, INT8"].median
     section.tables.append(

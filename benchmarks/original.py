@@ -7,6 +7,8 @@ Pillow for two differently augmented views. Weights are untrained: speed is the 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +64,20 @@ def _head(features: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(
         nn.Linear(features, 512), nn.BatchNorm1d(512), nn.ReLU(), nn.Dropout(0.3), nn.Linear(512, outputs)
     )
+
+
+@contextmanager
+def on_threads(count: int) -> Iterator[None]:
+    """Within it torch has so many threads, as what it is compared with.
+
+    Its own number is another where OMP_NUM_THREADS says one, where two threads share a core, and on many cores.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def save_checkpoint(path: Path) -> Path:

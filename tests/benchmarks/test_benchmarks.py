@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 import benchmarks.__main__
 from benchmarks import photo_to_fix, training
@@ -18,6 +19,7 @@ from benchmarks.large_archive import killed_and_resumed, linked_photos, report
 from benchmarks.many_photos import JOBS, LOOP, MANY, archive_ways
 from benchmarks.predicting import new_process
 from benchmarks.timing import TINY, Effort, Times, interleaved
+from core.engines.onnx_engine import OnnxEngine
 from core.errors import CampusError, PhotoError
 from core.locate.localizer import DEMO_BUNDLE, Localizer
 
@@ -164,6 +166,23 @@ def test_only_the_second_of_two_calls_counts() -> None:
     [times] = interleaved({"warm": lambda: clock.passes(next(took))}, Effort(0.0, 3, 3), clock, again=True).values()
     assert times.seconds == (0.25, 0.25, 0.25)
     assert next(took, None) is None
+
+
+@pytest.mark.parametrize("name", ["photo_to_fix", pytest.param("predicting", marks=pytest.mark.slow)])
+def test_torch_has_as_many_threads_as_what_it_is_compared_with(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    seen: set[int] = set()
+    monkeypatch.setenv("CAMPUS_BUNDLE", "")
+    monkeypatch.setattr("benchmarks.original.answer", lambda *_: seen.add(torch.get_num_threads()))
+    engine, before = Localizer.load(DEMO_BUNDLE).engine, torch.get_num_threads()
+    assert isinstance(engine, OnnxEngine)
+    threads = engine.session.get_session_options().intra_op_num_threads
+    torch.set_num_threads(threads + 1)
+    try:
+        measure(name, TINY)
+        assert torch.get_num_threads() == threads + 1
+    finally:
+        torch.set_num_threads(before)
+    assert seen == {threads}
 
 
 def test_both_sides_of_training_compute_alike(monkeypatch: pytest.MonkeyPatch) -> None:
