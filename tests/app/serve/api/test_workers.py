@@ -39,6 +39,9 @@ def test_processes_locate_photos_and_are_made_anew_when_one_dies(campus: Path, m
         with monkeypatch.context() as elsewhere:  # than on Linux
             elsewhere.delattr(os, "memfd_create")
             assert workers.locate([HERE]).lat == fix.lat
+        views = [photo(east_m=20.0 + view, view=view) for view in (1, 2, 3)]
+        one, other = workers.locate(views), Localizer.load(campus).locate_together(views)
+        assert (one.photos, one.lat, one.radius68_m) == (3, other.lat, other.radius68_m)
         pool = workers._running()
         for process in list(pool._processes.values()):
             process.kill()
