@@ -6,7 +6,9 @@ import errno
 import hashlib
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import pytest
 from pydantic import ValidationError
@@ -101,6 +103,7 @@ def test_a_disk_that_refuses_leaves_no_photo_without_its_sidecar(
     with pytest.raises(OSError, match="No space"):
         inbox.add(HERE, PLACED)
     assert inbox.entries() == []
+    assert not list(inbox.folder.glob("*.jpg"))  # one without a sidecar would be a photo that nobody reviewed
     entry, new = inbox.add(HERE, PLACED)
     assert new
     assert inbox.entries() == [entry]
@@ -139,6 +142,47 @@ def test_what_is_no_photo_or_too_much_is_refused(inbox: Inbox, tmp_path: Path, m
     monkeypatch.setattr(module, "LEAST_FREE_BYTES", 10**18)
     with pytest.raises(InboxFull, match="are free on its disk"):
         inbox.add(HERE, PLACED)
+
+
+def test_two_that_are_sent_at_once_do_not_both_take_the_last_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inbox, write = Inbox(tmp_path / "inbox", most_bytes=len(HERE) + 1000), module._write
+    writes, other_is_in = Event(), Event()
+
+    def slowly(path: Path, data: bytes) -> None:
+        writes.set()
+        other_is_in.wait(0.2)  # which it is not while this one is being written
+        write(path, data)
+
+    def other() -> None:
+        assert writes.wait(60)
+        try:
+            inbox.add(photo(east_m=21.0), PLACED)
+        finally:
+            other_is_in.set()
+
+    monkeypatch.setattr(module, "_write", slowly)
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(other)
+        entry, _ = inbox.add(HERE, PLACED)
+        with pytest.raises(InboxFull, match="holds its"):
+            asked.result()
+    assert inbox.entries() == [entry]
+
+
+def test_a_photo_that_is_sent_again_while_it_is_blurred_stays_as_it_was_reviewed(tmp_path: Path) -> None:
+    folder = tmp_path / "inbox"
+
+    class Slow:
+        def photo(self, data: bytes) -> bytes:
+            take_and_accept(folder)
+            return data
+
+    entry, new = Inbox(folder, blur=Slow()).add(HERE, PLACED.changed(who="someone else"))  # type: ignore[arg-type]
+    assert not new
+    assert Inbox(folder).entries() == [entry]
+    assert (entry.sidecar.who, entry.sidecar.review) == ("Ada", "accepted")
 
 
 def test_a_sidecar_says_nothing_impossible() -> None:

@@ -79,6 +79,19 @@ def test_a_photo_is_seen_placed_and_accepted(client: TestClient, inbox: Inbox) -
     assert (entry.sidecar.review, entry.sidecar.campus) == ("accepted", "Testfield")
 
 
+def test_a_place_that_a_reviewer_taps_has_no_error_of_the_phone_s_gps(client: TestClient) -> None:
+    told = send(client).json()
+    assert (told["source"], told["error_m"]) == ("gps", 6.0)
+    tapped = client.post(f"/v1/inbox/{told['id']}", json={"lat": 47.0, "lon": 8.4}).json()
+    assert (tapped["source"], tapped["error_m"]) == ("tap", None)
+
+
+def test_a_camera_without_a_zone_is_dated_by_the_phone_s(client: TestClient) -> None:
+    exif = base64.b64encode(exif_of(Capture(local_time=datetime(2026, 5, 6, 12, 0))).tobytes()).decode()
+    told = send(client, about={"exif": exif, "utc_offset_min": 180}).json()
+    assert told["time_utc"] == "2026-05-06T09:00:00Z"
+
+
 def test_a_photo_that_lost_its_exif_is_sent_with_it(client: TestClient) -> None:
     then = Capture(lat_deg=46.9, lon_deg=8.3, local_time=datetime(2026, 5, 6, 12, 0))
     exif = base64.b64encode(exif_of(then).tobytes()).decode()

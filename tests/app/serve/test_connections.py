@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import uvicorn
@@ -163,11 +164,13 @@ async def greeting(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 @contextmanager
-def running(held: Connections | None = None, app: ASGIApp = greeting) -> Iterator[int]:
+def running(
+    held: Connections | None = None, app: ASGIApp = greeting, ws: Literal["none", "websockets-sansio"] = "none"
+) -> Iterator[int]:
     """A small server with the bounds of the real one, on a thread; its port."""
     opened = threading.Event()
     with listen("127.0.0.1", 0, "--port") as listener:
-        config = uvicorn.Config(app, lifespan="off", log_level="warning", ws="none", timeout_keep_alive=600)
+        config = uvicorn.Config(app, lifespan="off", log_level="warning", ws=ws, timeout_keep_alive=600)
         server = GuardedServer(config, Connections(100) if held is None else held, opened.set)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
