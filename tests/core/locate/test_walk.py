@@ -8,7 +8,9 @@ from datetime import datetime, timedelta, timezone
 import numpy as np
 import pytest
 
+from core.campus.bundle import Bundle
 from core.campus.frame import distance_m
+from core.campus.fusion_parameters import Fusion, RadiusFactors
 from core.errors import CampusError, PhotoError, TimeReversed
 from core.locate.localizer import Localizer
 from core.photo.capture import Capture
@@ -113,6 +115,36 @@ def test_a_standing_camera_counts_its_picture_once(localizer: Localizer) -> None
     assert fixes[-1].photos == 1
     assert fixes[-1].radius68_m == fixes[0].radius68_m
     assert fixes[-1].speed_m_s == 0.0
+
+
+def test_a_walk_and_its_smoothing_have_radii_of_their_own(localizer: Localizer) -> None:
+    def radii_m(**factors: float) -> list[float]:
+        """The 68 % radius of a walk's last fix, and of its last smoothed one, by factors of these kinds."""
+        kinds = {
+            kind: RadiusFactors(fixes=50, radius_at_m=(10.0,), radius68_factors=(one,), radius95_factors=(9.0,))
+            for kind, one in factors.items()
+        }
+        fusion = Fusion.model_validate({"radii": kinds})
+        manifest = localizer.bundle.manifest.model_copy(update={"fusion": fusion})
+        walk = Localizer(Bundle(localizer.bundle.path, manifest), localizer.engine).walk()
+        fixes = [walk.add(photo(east_m=20.0 + view, view=view), float(view)) for view in (1, 2)]
+        return [found[-1].map_radii_m[0] for found in (fixes, walk.smoothed())]
+
+    walked_m, smoothed_m = radii_m(walk=1.0, smoothed=1.0)
+    assert radii_m(walk=2.0, smoothed=3.0) == pytest.approx([2 * walked_m, 3 * smoothed_m])
+
+
+def test_a_walk_tells_where_the_last_photo_s_camera_looked(localizer: Localizer) -> None:
+    told = localizer.bundle.manifest
+    manifest = told.model_copy(update={"calibration": told.calibration.model_copy(update={"heading_factor": 1.0})})
+    walk = Localizer(Bundle(localizer.bundle.path, manifest), localizer.engine).walk()
+    reading = localizer.read(photo())
+    for second, (heading, wanted_deg) in enumerate((((3.0, 0.0), 90.0), ((0.0, -3.0), 180.0))):
+        heads = replace(reading.heads, heading=np.array([heading], np.float32))
+        fix = walk.add_reading(replace(reading, heads=heads), float(second))
+        assert fix.heading_deg == pytest.approx(wanted_deg)
+        assert fix.heading_spread_deg is not None
+    assert [one.heading_deg for one in walk.smoothed()] == pytest.approx([90.0, 180.0])
 
 
 def test_motion_can_be_told(localizer: Localizer) -> None:

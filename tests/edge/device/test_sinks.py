@@ -5,6 +5,7 @@ import os
 import resource
 import socket
 import sys
+import termios
 import time
 from contextlib import suppress
 from dataclasses import replace
@@ -25,6 +26,7 @@ from edge.device.nmea_sentences import (
     degrees_minutes,
     sentences,
 )
+from edge.device.sink import SinkOptions
 from edge.device.sinks import open_sink
 from edge.device.sinks.nmea import MAX_UNSENT_BYTES, NmeaTcp
 from edge.device.sources import Frame
@@ -255,6 +257,7 @@ def test_an_address_of_another_machine_is_not_told_to_be_the_port_s_fault() -> N
 def test_a_serial_line_gets_the_sentences(localizer: Localizer) -> None:
     ours, theirs = os.openpty()
     sink = open_sink(f"nmea:{os.ttyname(theirs)}:4800")
+    assert termios.tcgetattr(theirs)[4:6] == [termios.B4800] * 2
     sink.put(Frame("x", None, NOON), localizer.locate(photo()))
     with os.fdopen(ours, "rb") as lines:
         assert pynmea2.parse(lines.readline().decode()).sentence_type == "RMC"
@@ -283,6 +286,26 @@ def test_without_pynmea2_the_remedy_is_said_before_the_first_photo(monkeypatch: 
     monkeypatch.setitem(sys.modules, "pynmea2", None)
     with pytest.raises(MissingDependency, match=r"requirements-jetson\.txt"):
         open_sink("nmea")
+
+
+@pytest.mark.parametrize("to", ["nmea", "nmea:tcp:0", "nmea:{line}"])
+def test_the_quality_that_is_asked_for_goes_to_every_sink_of_nmea(
+    localizer: Localizer, capfd: pytest.CaptureFixture[str], to: str
+) -> None:
+    ours, theirs = os.openpty()
+    sink = open_sink(to.format(line=os.ttyname(theirs)), SinkOptions(nmea_quality=ESTIMATED))
+    clients = connected(sink, 2) if isinstance(sink, NmeaTcp) else []
+    sink.put(Frame("x", None, NOON), localizer.locate(photo()))
+    said = [client.recv(4096).decode() for client in clients] if clients else [capfd.readouterr().out]
+    if "line" in to:
+        said = [os.read(ours, 4096).decode()]
+    for one in said:
+        assert [pynmea2.parse(line).gps_qual for line in one.splitlines() if "GGA" in line] == [ESTIMATED]
+    sink.close()
+    for client in clients:
+        client.close()
+    os.close(ours)
+    os.close(theirs)
 
 
 def test_json_goes_on_in_its_file(localizer: Localizer, tmp_path: Path) -> None:

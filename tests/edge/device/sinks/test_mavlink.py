@@ -11,10 +11,14 @@ import pytest
 from benchmarks.serving import free_port
 from core.errors import EngineError
 from core.locate.fix import Fix
+from edge.device.nmea_sentences import METRES_PER_HDOP
 from edge.device.sinks import open_sink
 from edge.device.sinks.mavlink import MavlinkSink, gps_input
 from edge.device.sources import Frame
-from tests.edge.device.sinks.receivers import frame
+from tests.edge.device.sinks.receivers import START_S, frame
+
+# GPS_INPUT_IGNORE_FLAGS of common.xml: altitude, VDOP, vertical velocity and accuracy; horizontal velocity and its.
+UNKNOWN, VELOCITY = 1 | 4 | 16 | 128, 8 | 32
 
 
 def test_pymavlink_decodes_what_an_autopilot_is_sent(fix: Fix, refused: Fix) -> None:
@@ -31,10 +35,14 @@ def test_pymavlink_decodes_what_an_autopilot_is_sent(fix: Fix, refused: Fix) -> 
     assert (held.lat, held.lon) == (round(fix.lat * 1e7), round(fix.lon * 1e7))
     assert held.horiz_accuracy == pytest.approx(fix.radius68_m, abs=1e-3)
     assert held.fix_type == 3  # ArduPilot's filter takes nothing below
-    assert held.ignore_flags & 1  # the height
+    assert held.hdop * METRES_PER_HDOP == pytest.approx(fix.radius68_m, abs=1e-3)
+    assert held.time_usec == START_S * 1e6
     assert (held.vn, held.ve) == (pytest.approx(0, abs=1e-6), pytest.approx(1.25))
-    assert held.ignore_flags & 8 == 0
-    assert (lost.fix_type, lost.lat, lost.satellites_visible) == (1, 0, 0)
+    assert held.ignore_flags == UNKNOWN
+    # Of a refused photo an autopilot that looks at no more than one field must not take a position either.
+    assert (lost.fix_type, lost.lat, lost.lon, lost.satellites_visible) == (1, 0, 0, 0)
+    assert (lost.horiz_accuracy, lost.hdop) == (9999.0, 99.0)
+    assert lost.ignore_flags == UNKNOWN | VELOCITY
 
 
 @pytest.mark.parametrize("host", ["::1", "[::1]", "autopilot.invalid", "a" * 64])

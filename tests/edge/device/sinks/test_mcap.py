@@ -8,13 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from core.errors import OccupiedError
 from core.locate.fix import Fix
-from edge.device.sinks import open_sink
+from edge.device.sinks import mcap, open_sink
 from edge.device.sinks.mcap import FIX_TOPIC, PATH_TOPIC, McapSink
-from tests.edge.device.sinks.receivers import frame
+from tests.edge.device.sinks.receivers import START_S, frame
 
 
 def test_rosbags_reads_fixes_with_covariance_and_the_path(fix: Fix, refused: Fix, tmp_path: Path) -> None:
@@ -31,12 +32,33 @@ def test_rosbags_reads_fixes_with_covariance_and_the_path(fix: Fix, refused: Fix
         read: list[tuple[str, Any]] = [(c.topic, reader.deserialize(raw, c.msgtype)) for c, _, raw in reader.messages()]
     fixes = [message for topic, message in read if topic == FIX_TOPIC]
     assert [message.status.status for message in fixes] == [0, -1, 0]
-    assert fixes[0].latitude == fix.lat
+    assert (fixes[0].latitude, fixes[0].longitude) == (fix.lat, fix.lon)
     assert math.isnan(fixes[1].latitude)
-    sigma_m = math.sqrt(fixes[0].position_covariance[0])
+    assert math.isnan(fixes[1].longitude)
+    assert [message.header.stamp.sec for message in fixes] == [START_S + second for second in range(3)]
+    assert [message.position_covariance_type for message in fixes] == [1, 0, 1]
+    assert not fixes[1].position_covariance.any()
+    covariance = fixes[0].position_covariance.reshape(3, 3)
+    assert covariance.tolist() == np.diag(covariance.diagonal()).tolist()
+    assert covariance[0, 0] == covariance[1, 1] < covariance[2, 2]
+    sigma_m = math.sqrt(covariance[0, 0])
     assert sigma_m * math.sqrt(-2 * math.log(0.32)) == pytest.approx(fix.radius68_m, rel=1e-3)
     (path,) = [message for topic, message in read if topic == PATH_TOPIC]
     assert [round(pose.pose.position.y, 1) for pose in path.poses] == [0.0, pytest.approx(11.1, abs=0.1)]
+    assert [pose.pose.position.x for pose in path.poses] == pytest.approx([0.0, 0.0], abs=0.2)  # UTM's north
+    assert [pose.header.stamp.sec for pose in path.poses] == [START_S, START_S + 2]
+
+
+def test_a_path_grows_no_further_than_memory_is_meant_for(
+    fix: Fix, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("rosbags")
+    monkeypatch.setattr(mcap, "MOST_POSES", 2)
+    sink = McapSink(tmp_path / "bag")
+    with closing(sink):
+        for second in range(4):
+            sink.put(frame(second), fix)
+    assert len(sink._poses) == 2
 
 
 def test_a_service_that_starts_anew_keeps_its_bags(fix: Fix, tmp_path: Path) -> None:

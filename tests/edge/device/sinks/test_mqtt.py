@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,20 @@ def _time_for_the_broker(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test asks how fast a broker is: on a busy machine it may stand still for seconds."""
     monkeypatch.setattr("edge.device.sinks.mqtt.CONNECT_S", 90.0)
     monkeypatch.setattr("edge.device.sinks.mqtt.CLOSING_S", 90.0)
+
+
+def test_owntracks_and_home_assistant_are_told_the_place_and_its_error(fix: Fix, refused: Fix) -> None:
+    told = location(frame(7), replace(fix, radius68_m=12.4, radius95_m=31.0))
+    assert told is not None
+    assert (told["lat"], told["lon"]) == pytest.approx((fix.lat, fix.lon), abs=1e-7)
+    assert (told["latitude"], told["longitude"]) == (told["lat"], told["lon"])
+    assert told["acc"] == told["gps_accuracy"] == 12
+    assert (told["tst"], told["inregions"]) == (START_S + 7, [fix.zone.name])
+    still = location(frame(), replace(fix, radius68_m=0.2, speed_m_s=None, course_deg=None))
+    assert still is not None
+    assert still["acc"] == 1
+    assert not {"vel", "cog"} & still.keys()
+    assert location(frame(), refused) is None
 
 
 def stop(broker: subprocess.Popen[bytes]) -> None:
