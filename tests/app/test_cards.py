@@ -148,6 +148,7 @@ def test_names_from_a_bundle_cannot_become_markup(bundle: Path) -> None:
         cards.page_title(HOSTILE, HOSTILE),
     ):
         assert "<script" not in said
+        assert "&lt;script" in said
 
 
 @pytest.mark.parametrize(

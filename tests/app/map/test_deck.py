@@ -346,6 +346,7 @@ def test_before_an_answer_each_kind_of_shape_that_it_draws_is_drawn_once_unseen(
 def test_the_still_picture_is_seen_until_the_map_s_own_features_are_drawn(localizer: Localizer) -> None:
     """A ground of the style's own is drawn at once, and for a moment nothing would stand on it."""
     drawn = style_of(spec(campus_deck(localizer.bundle))["mapStyle"])["layers"]
+    assert "fill" in {layer["type"] for layer in drawn}
     assert "background" not in {layer["type"] for layer in drawn}
 
 

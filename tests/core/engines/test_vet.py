@@ -189,6 +189,24 @@ def padded_picture(model: Any) -> None:
     model.graph.node.insert(1, helper.make_node("Conv", ["numbers", "kernel"], ["extra"], pads=pads))
 
 
+def each_photo_with_each(model: Any) -> None:
+    """Little of one photo, and of a batch the square of it."""
+    first(model, "MatMul", ["pixels", "colours"])
+    for name, sides in (("pixels", [-1, 3]), ("colours", [3, -1])):
+        constant(model, f"{name} sides", sides)
+        model.graph.node.insert(0, helper.make_node("Reshape", ["numbers", f"{name} sides"], [name]))
+    model.graph.node.insert(0, helper.make_node("Cast", ["image"], ["numbers"], to=TensorProto.FLOAT))
+
+
+def held_until_later(model: Any) -> None:
+    """Tensors of which each is small enough, and that are all used after the last of them."""
+    constant(model, "size", [7000, 7000])
+    for index in range(5):
+        use = helper.make_node("ReduceMax", [f"held{index}"], [f"used{index}"], keepdims=0)
+        model.graph.node.insert(index, use)
+        model.graph.node.insert(0, helper.make_node("Expand", ["half", "size"], [f"held{index}"]))
+
+
 IMAGE = 64
 
 
@@ -298,6 +316,8 @@ def negative_stride(model: Any) -> None:
         (outer_product, "more than 768 MB"),
         (blown_up_picture, "more than 768 MB"),
         (padded_picture, "more than 768 MB"),
+        (each_photo_with_each, "more than 768 MB"),
+        (held_until_later, "more than 768 MB"),
         (hours_of_work, "computes longer"),
         (shape_of_the_picture, "Expand gives is not known"),
         (sides_unknown, "not fixed"),
@@ -354,6 +374,11 @@ def test_an_engine_is_not_made_of_a_refused_model(
 
 def test_a_file_cut_into_millions_of_pieces_is_not_read_to_its_end(plain: bytes) -> None:
     assert "many pieces" in refusal(plain + b"\x72\x00" * (MAX_FIELDS + 1))  # empty metadata
+
+    def many_numbers(model: Any) -> None:
+        model.graph.node[0].attribute.append(helper.make_attribute("more", [0] * (MAX_FIELDS + 1)))
+
+    assert "many pieces" in refusal(changed(plain, many_numbers))
 
 
 def test_no_damage_ends_in_anything_but_a_refusal(plain: bytes) -> None:

@@ -234,6 +234,7 @@ def test_a_further_session_s_gain_narrows_68_radii_alone(
     localizer: Localizer, calibration: Dataset, fusion_of_60: Fusion
 ) -> None:
     gained = fit(localizer, calibration, 60, gain=0.8)
+    assert {"2", "walk", "smoothed"} <= gained.radii.keys() == fusion_of_60.radii.keys()
     for kind, radii in fusion_of_60.radii.items():
         assert gained.radii[kind].radius68_factors == pytest.approx([0.8 * factor for factor in radii.radius68_factors])
         assert gained.radii[kind].radius95_factors == radii.radius95_factors

@@ -59,6 +59,10 @@ def test_a_night_that_it_does_not_know_raises_the_alarm_and_is_named(
     assert re.search(r"ALARM .*night: the 68 % radius holds", said)
     assert "by night" in said
     told = json.loads(out.read_text())
+    (overall,) = (part for part in told["groups"] if part["by"] == "all")
+    assert overall["coverage68"]["share"] < overall["coverage95"]["share"]
+    for radius in ("68", "95"):
+        assert f"the {radius} % radius holds {overall[f'coverage{radius}']['share']:.0%} (" in said
     assert told["factor68"] > 1.5
     assert {alarm["what"] for alarm in told["alarms"]} >= {"68 % radius", "error"}
 

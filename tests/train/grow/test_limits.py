@@ -1,0 +1,87 @@
+"""Which limits a campus's field photos pass: each by as much as it says, and by more than chance allows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from core.campus.manifest import Metrics
+from train.grow.checkup import Limits, _alarms, _Photos
+
+COUNT = 1000
+MEDIAN_M = 10.0
+MEASURED = Metrics(
+    n=40, mean_m=12.0, median_m=MEDIAN_M, p90_m=20.0, p95_m=30.0, max_m=40.0,
+    within_5m=0.2, within_10m=0.5, within_25m=0.9,
+    coverage68=0.70, coverage95=0.96, mean_radius68_m=12.0,
+)  # fmt: skip
+
+
+def some(share: float) -> NDArray[np.bool_]:
+    """That share of the photos, the last ones."""
+    return np.arange(COUNT) >= COUNT - round(share * COUNT)
+
+
+def photos(
+    *,
+    hit68: float = 0.68,
+    hit95: float = 0.95,
+    refused: float = 0.0,
+    unlike: float = 0.1,
+    grown: float = 1.0,
+    **more: Any,
+) -> _Photos:
+    """Photos as often within their radii, refused and unlike the campus as is said, `grown` times as far off."""
+    told = {"where": {}, "stands": np.arange(COUNT), **more}
+    error_m = np.full(COUNT, grown * MEDIAN_M)
+    return _Photos(
+        hit68=some(hit68), hit95=some(hit95), refused=~some(1 - refused), unlike=some(unlike), error_m=error_m, **told
+    )
+
+
+def alarms(seen: _Photos) -> list[tuple[str, str, str]]:
+    return [(alarm.by, alarm.name, alarm.what) for alarm in _alarms(seen, Limits(), MEASURED, "before")]
+
+
+@pytest.mark.parametrize(
+    ("within", "beyond", "what"),
+    [
+        ({"hit68": 0.62}, {"hit68": 0.55}, "68 % radius"),
+        ({"hit95": 0.90}, {"hit95": 0.86}, "95 % radius"),
+        ({"refused": 0.08}, {"refused": 0.13}, "refused"),
+        ({"unlike": 0.22}, {"unlike": 0.28}, "drift"),
+        ({"grown": 1.9}, {"grown": 2.1}, "error"),
+    ],
+)
+def test_an_alarm_is_raised_beyond_its_limit_alone(
+    within: dict[str, float], beyond: dict[str, float], what: str
+) -> None:
+    assert alarms(photos(**within)) == []
+    assert alarms(photos(**beyond)) == [("all", "all photos", what)]
+
+
+def test_refused_photos_have_no_radius_that_could_fail() -> None:
+    assert alarms(photos(hit68=0.58, hit95=0.87, refused=0.09)) == []
+
+
+def test_photos_of_one_standpoint_are_one_observation() -> None:
+    assert alarms(photos(hit68=0.5, stands=np.arange(COUNT) % 8)) == []
+
+
+def test_the_light_that_is_wrong_is_named_and_the_other_is_not() -> None:
+    light = np.where(np.arange(COUNT) < 300, "night", "day")  # whose radii fail first
+    assert alarms(photos(hit68=0.75, hit95=1.0, where={"light": light})) == [("light", "night", "68 % radius")]
+
+
+def test_a_few_groups_more_make_no_alarm_of_chance() -> None:
+    """Of forty groups of a campus that is well, some are unlucky."""
+    rng = np.random.default_rng(0)
+    walk = np.array([f"walk {index % 40:02}" for index in range(COUNT)])
+    for _ in range(2):
+        seen = photos(where={"walk": walk})
+        seen.hit68[:] = rng.random(COUNT) < 0.68
+        seen.hit95[:] = rng.random(COUNT) < 0.95
+        assert alarms(seen) == []
