@@ -126,21 +126,25 @@ NEVER = {"least-coverage68": 0, "least-coverage95": 0, "most-refused": 1, "most-
 
 
 @pytest.mark.parametrize(
-    ("limit", "passed_by"),
+    ("limit", "passed_by", "says"),
     [
-        ("least-coverage68", "far"),
-        ("least-coverage95", "far"),
-        ("most-refused", "fence"),
-        ("most-unlike", "fence"),
-        ("most-growth", "far"),
+        ("least-coverage68", "far", "the 68 % radius holds"),
+        ("least-coverage95", "far", "the 95 % radius holds"),
+        ("most-refused", "fence", "are refused as another place"),
+        ("most-unlike", "fence", "look unlike what the campus was made of"),
+        ("most-growth", "far", "the median error is"),
     ],
 )
 def test_each_limit_raises_the_alarm_by_itself(
-    campus: Path, field: dict[str, Path], monkeypatch: pytest.MonkeyPatch, limit: str, passed_by: str
-) -> None:
+    campus: Path, field: dict[str, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    limit: str, passed_by: str, says: str,
+) -> None:  # fmt: skip
     """As it is by default, and not where the caller moves it away."""
     others = [f"--{name}={value}" for name, value in NEVER.items() if name != limit]
     assert run(monkeypatch, campus, field[passed_by], *others) == 1
+    alarms = [line for line in capsys.readouterr().out.splitlines() if line.startswith("ALARM")]
+    assert alarms
+    assert all(says in alarm for alarm in alarms), "another limit was moved"
     assert run(monkeypatch, campus, field[passed_by], *others, f"--{limit}={NEVER[limit]}") == 0
 
 

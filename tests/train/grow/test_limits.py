@@ -76,12 +76,12 @@ def test_the_light_that_is_wrong_is_named_and_the_other_is_not() -> None:
     assert alarms(photos(hit68=0.75, hit95=1.0, where={"light": light})) == [("light", "night", "68 % radius")]
 
 
-def test_a_few_groups_more_make_no_alarm_of_chance() -> None:
-    """Of forty groups of a campus that is well, some are unlucky."""
-    rng = np.random.default_rng(0)
-    walk = np.array([f"walk {index % 40:02}" for index in range(COUNT)])
-    for _ in range(2):
-        seen = photos(where={"walk": walk})
-        seen.hit68[:] = rng.random(COUNT) < 0.68
-        seen.hit95[:] = rng.random(COUNT) < 0.95
-        assert alarms(seen) == []
+def test_a_walk_that_alone_would_be_an_alarm_is_none_as_the_unluckiest_of_forty() -> None:
+    """Of so many groups of a campus that is well, some are that unlucky by chance."""
+    number = np.arange(COUNT)
+    walk = number // 25
+    hit = np.where(walk == 7, number % 25 < 10, number % 10 < 7)
+    for names, found in ((walk.astype(str), []), (np.where(walk == 7, "7", "rest"), [("walk", "7", "68 % radius")])):
+        seen = photos(hit95=1.0, unlike=0.0, where={"walk": names})
+        seen.hit68[:] = hit
+        assert alarms(seen) == found
