@@ -295,6 +295,8 @@ def test_the_quality_that_is_asked_for_goes_to_every_sink_of_nmea(
     ours, theirs = os.openpty()
     sink = open_sink(to.format(line=os.ttyname(theirs)), SinkOptions(nmea_quality=ESTIMATED))
     clients = connected(sink, 2) if isinstance(sink, NmeaTcp) else []
+    for client in clients:
+        client.settimeout(60)
     sink.put(Frame("x", None, NOON), localizer.locate(photo()))
     said = [client.recv(4096).decode() for client in clients] if clients else [capfd.readouterr().out]
     if "line" in to:

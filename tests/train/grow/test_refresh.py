@@ -97,7 +97,8 @@ def test_a_walk_s_radii_are_told_as_fitted_without_it(pristine: Path, tmp_path: 
         bundle, read_arrivals(write_walks(tmp_path / "unlike", {"a": scattered(80, 4, 1.0), "b": walks["mon"]}), SIZE)
     )
     assert unlike.after.coverage95 < 0.7  # of the radii of all walks 95 %
-    assert unlike.manifest.metrics["refresh"] == unlike.after
+    assert "test" in bundle.manifest.metrics  # which is of the campus as it was
+    assert unlike.manifest.metrics == {"refresh": unlike.after}
 
 
 @pytest.mark.parametrize(("off_m", "gain"), [(25.0, 1.0), (0.5, 0.5)])
@@ -151,6 +152,10 @@ def test_a_second_refresh_still_judges_the_first_s_walks_without_themselves(pris
     assert (photos.gallery_walk == HELD_OUT).sum() == len(two.gallery) - 25
     assert len(photos.gallery_without(0, two.gallery)) == len(two.gallery) - 15
     assert len(photos.gallery_without(HELD_OUT, two.gallery)) == len(two.gallery)
+    newest = photos.newest(12)  # as where there are more than a bundle carries
+    assert newest.walk.tolist() == [0] * 2 + [1] * 10
+    assert np.array_equal(newest.truth_m, photos.truth_m[-12:])
+    assert newest.gallery_row.tolist() == photos.gallery_row[-12:].tolist()
 
 
 def test_dry_run_says_what_would_change_and_writes_nothing(
