@@ -80,10 +80,12 @@ def test_a_walk_is_in_the_order_of_its_exif_and_becomes_a_track(field: Path, pho
     assert [line["lon"] for line in lines] == sorted(line["lon"] for line in lines)
     features = json.loads((tmp_path / "walk.geojson").read_text())["features"]
     assert [feature["geometry"]["type"] for feature in features] == ["Point"] * 6 + ["LineString"]
+    places = [pytest.approx([line["lon"], line["lat"]], abs=1e-6) for line in lines]  # GeoJSON's order
+    assert [feature["geometry"]["coordinates"] for feature in features] == [*places, places]
     assert features[0]["properties"]["time"] == "2026-03-01T10:00:00+00:00"
     points = ElementTree.parse(tmp_path / "walk.gpx").getroot().findall(f".//{GPX}trkpt")
     assert [point.findtext(f"{GPX}time") for point in points][-1] == "2026-03-01T10:00:50Z"
-    assert float(points[0].attrib["lon"]) == pytest.approx(lines[0]["lon"], abs=1e-6)
+    assert [[float(point.attrib["lon"]), float(point.attrib["lat"])] for point in points] == places
 
 
 def test_times_of_a_csv_go_before_exif(predict: Predict, field: Path, photos: Path, tmp_path: Path) -> None:

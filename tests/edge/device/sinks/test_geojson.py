@@ -41,6 +41,21 @@ def test_a_track_is_whole_after_each_fix_and_a_former_one_is_gone_on_with(locali
     assert json.loads(out.read_text(encoding="utf-8")) == track  # a run without a fix takes nothing away
 
 
+def test_a_point_of_a_track_is_east_before_north_and_tells_its_time_and_errors(
+    localizer: Localizer, tmp_path: Path
+) -> None:
+    out, fix = tmp_path / "track.geojson", localizer.locate(photo(east_m=-30, north_m=10))
+    sink = GeoJson(out)
+    sink.put(Frame("a", None, NOON), fix)
+    sink.close()
+    (feature,) = json.loads(out.read_text(encoding="utf-8"))["features"]
+    assert feature["geometry"]["type"] == "Point"
+    assert feature["geometry"]["coordinates"] == pytest.approx([fix.lon, fix.lat], abs=1e-7)
+    told = feature["properties"]
+    assert (told["radius68_m"], told["radius95_m"], told["zone"]) == (fix.radius68_m, fix.radius95_m, fix.zone.name)
+    assert told["time_utc"] == "2026-03-01T12:00:00.250Z"
+
+
 def test_a_refused_photo_is_no_point_of_a_track(localizer: Localizer, tmp_path: Path) -> None:
     sink = GeoJson(tmp_path / "track.geojson")
     for name, picture in (("a", photo()), ("b", photo("elsewhere")), ("c", photo())):
