@@ -212,7 +212,8 @@ def test_evaluate_measures_calibration_photos_where_they_are_asked_for(
 ) -> None:
     out = tmp_path / "metrics.json"
     words = ("--split", "calibration", "--json", out)
-    assert train_cli(monkeypatch, "evaluate", way / "bundle", way / "dataset", *words) == 0
+    told = told_by(monkeypatch, "evaluate", way / "bundle", way / "dataset", *words)
+    assert "calibrated on these very photos: these figures say nothing of new ones" in told
     assert (json.loads(out.read_text())["n"], json.loads(out.read_text())["known"]) == (24, 0)
 
 

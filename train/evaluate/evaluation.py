@@ -204,6 +204,14 @@ def left_out(known: int) -> str:
     return f"{known} photos that the campus was made of are left out"
 
 
+def known_split(split: str) -> str | None:
+    """In words, that a split's figures say nothing of new photos; None for a split that was held out."""
+    learned = {"train": "trained", "calibration": "calibrated"}
+    if split not in learned:
+        return None
+    return f"The model was {learned[split]} on these very photos: these figures say nothing of new ones."
+
+
 def describe(evaluation: Evaluation, localizer: Localizer) -> str:
     """The metrics as a few readable lines, with the split and the engine named."""
     m, manifest = evaluation.metrics, localizer.bundle.manifest
@@ -211,6 +219,7 @@ def describe(evaluation: Evaluation, localizer: Localizer) -> str:
         f"{manifest.name}: {m.n} photos, split `{evaluation.split}` ({manifest.training.split}), "
         f"{localizer.engine.name}" + (", rendered photos" if manifest.rendered else ""),
         *([f"  {left_out(evaluation.known)}"] if evaluation.known else []),
+        *([f"  {warning}"] if (warning := known_split(evaluation.split)) else []),
         f"  error    mean {m.mean_m:.1f} m, median {m.median_m:.1f} m, P90 {m.p90_m:.1f} m, P95 {m.p95_m:.1f} m, "
         f"worst {m.max_m:.1f} m",
         f"  within   5 m {m.within_5m:.0%}, 10 m {m.within_10m:.0%}, 25 m {m.within_25m:.0%}",

@@ -33,7 +33,7 @@ from train.evaluate.breakdown import (
     risk_curves,
 )
 from train.evaluate.coverage import MISLEADING, Proportion
-from train.evaluate.evaluation import NEIGHBOURS, Evaluation, left_out
+from train.evaluate.evaluation import NEIGHBOURS, Evaluation, known_split, left_out
 from train.evaluate.fused import Fused
 from train.evaluate.fused_plots import error_by_photos, first_walk, walk_map, worst_bursts
 from train.evaluate.map_plots import error_map, needs_map, zone_error_map
@@ -294,11 +294,8 @@ def _notices(breakdown: Breakdown) -> list[str]:
         )
     if breakdown.known:
         notices.append(f"{left_out(breakdown.known)}: these figures are of photos that are new to it.")
-    if breakdown.split in ("train", "calibration"):
-        notices.append(
-            f"The model was {'trained' if breakdown.split == 'train' else 'calibrated'} on these very photos: "
-            "these figures say nothing of new ones."
-        )
+    if warning := known_split(breakdown.split):
+        notices.append(warning)
     return notices
 
 
