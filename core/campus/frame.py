@@ -112,6 +112,19 @@ class LocalFrame:
                 out[mask] = np.stack([lat, (lon + 180.0) % 360.0 - 180.0], axis=-1)
         return out.reshape(local.shape)
 
+    @property
+    def convergence_deg(self) -> float:
+        """How far the grid's north lies clockwise of true north at the centre: this and a course on the grid make a
+        true course.
+
+        Snyder (1987), Map Projections: A Working Manual, USGS Professional Paper 1395, of the sphere: its tangent is
+        that of the longitude from the zone's middle, times the sine of the latitude. The ellipsoid's differs by less
+        than 0.01 degrees within a zone.
+        """
+        lat, lon = np.radians(self.to_latlon([0.0, 0.0]))
+        middle = np.radians(6 * self.zone - 183)
+        return float(np.degrees(np.arctan(np.tan(lon - middle) * np.sin(lat))))
+
     def utm(self, local_m: ArrayLike) -> Float:
         """(..., 2) local metres -> (..., 2) UTM easting and northing as they are written (false northing added)."""
         absolute = np.asarray(local_m, np.float64) + (self.easting_m, self.northing_m)

@@ -36,7 +36,7 @@ class Velocity:
 
     @property
     def course_deg(self) -> float | None:
-        """Clockwise from true north, 0 to 360; None while the walker stands."""
+        """Clockwise from the grid's north, 0 to 360; None while the walker stands."""
         return degrees(atan2(self.east_m_s, self.north_m_s)) % 360 if self.moving else None
 
 

@@ -76,7 +76,9 @@ class Walk:
     def course_deg(self) -> float | None:
         """Where the walk leads, clockwise from true north, 0 to 360; None while standing or not known."""
         velocity = self._filter.velocity
-        return None if velocity is None else velocity.course_deg
+        if velocity is None or velocity.course_deg is None:
+            return None
+        return (velocity.course_deg + self._campus.bundle.manifest.frame.convergence_deg) % 360
 
     @property
     def speed_m_s(self) -> float | None:

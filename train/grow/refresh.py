@@ -55,9 +55,10 @@ class Refreshed:
     """A bundle that is to be written, and what is new about it.
 
     `before` are the new photos by the bundle as it was; `after` the same photos by the new one, each walk by a gallery
-    and by radii that were made without its own photos. Both are of the first look alone. `refused` is the share of the
-    new photos that the bundle as it was took for another place, `left` what stays as it was, since the bundle does not
-    hold what it rests on.
+    and by radii that were made without its own photos. Both are of the first look alone. `fp32`: they are of the FP32
+    network, which knows the campus's photos, though the campus runs in INT8. `refused` is the share of the new photos
+    that the bundle as it was took for another place, `left` what stays as it was, since the bundle does not hold what
+    it rests on.
     """
 
     manifest: CampusManifest
@@ -72,12 +73,14 @@ class Refreshed:
     gallery: tuple[int, int]
     calibration: tuple[int, int]
     left: tuple[str, ...]
+    fp32: bool
 
     @property
     def how(self) -> str:
         """How `after` was measured."""
+        network = ", by the FP32 network" if self.fp32 else ""
         look = ", by the first look alone" if self.manifest.second_look else ""
-        return f"each walk without its own photos in the gallery and the radii{look}"
+        return f"each walk without its own photos in the gallery and the radii{network}{look}"
 
     def lines(self) -> list[str]:
         """What changes, in words."""
@@ -159,6 +162,7 @@ def refreshed(bundle: Bundle, arrivals: Arrivals, engine: Engine | None = None) 
         manifest.model_copy(update=changes), files, len(rows), len(walks), known, far, refused, before, after,
         (len(bundle.gallery), len(gallery)), (manifest.calibration.photos, calibration.photos),
         (*((_OOD,) if known_photos is None else ()), *((_MATCHES,) if local is not None and not told else ())),
+        known_photos is not None and manifest.cpu_model == "model.int8.onnx",
     )  # fmt: skip
 
 

@@ -40,6 +40,25 @@ def test_utm_equals_the_published_grid_coordinates(point: tuple[float, float], e
     assert frame.utm(frame.to_local(*point)) == pytest.approx([easting, northing], abs=0.01)
 
 
+def test_a_course_on_the_grid_and_the_convergence_make_a_published_azimuth() -> None:
+    """Of the Geocentric Datum of Australia's technical manual, to the two points' arc against their chord."""
+    frame = LocalFrame.about(*FLINDERS)
+    east, north = frame.to_local(*BUNINYONG)
+    course_deg = float(np.degrees(np.arctan2(east, north)))
+    assert (course_deg + frame.convergence_deg) % 360 == pytest.approx(306 + 52 / 60 + 5.37 / 3600, abs=0.01)
+
+
+@pytest.mark.parametrize(("lat", "lon"), [(31.26, 34.80), (0.0, 36.0), (-33.9, 18.4), (60.0, 5.99), (47.0, 12.0)])
+def test_true_north_lies_the_convergence_from_the_grid_s(lat: float, lon: float) -> None:
+    frame = LocalFrame.about(lat, lon)
+    (south_deg, west_deg), (north_deg, east_deg) = frame.to_latlon([[0.0, -500.0], [0.0, 500.0]])
+    east = (east_deg - west_deg) * np.cos(np.radians(lat))
+    # Metres of a degree east and north differ on the ellipsoid (WGS84's eccentricity).
+    scale = (1 - 0.00669438) / (1 - 0.00669438 * np.sin(np.radians(lat)) ** 2)
+    true_deg = np.degrees(np.arctan2(east, (north_deg - south_deg) * scale))
+    assert frame.convergence_deg == pytest.approx(true_deg, abs=0.01)
+
+
 @pytest.mark.parametrize(
     ("lat", "lon"),
     [

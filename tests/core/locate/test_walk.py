@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from core.campus.fusion_parameters import Fusion, RadiusFactors
 from core.errors import CampusError, PhotoError, TimeReversed
 from core.locate.localizer import Localizer
 from core.photo.capture import Capture
-from tests.bundles import off_m, photo
+from tests.bundles import make_bundle, off_m, photo
 
 
 def test_a_walk_has_a_course_a_speed_and_a_smaller_circle(localizer: Localizer) -> None:
@@ -26,6 +27,20 @@ def test_a_walk_has_a_course_a_speed_and_a_smaller_circle(localizer: Localizer) 
     assert walk.course_deg == pytest.approx(90, abs=25)
     assert walk.speed_m_s == pytest.approx(1.4, abs=0.7)
     assert (fixes[-1].course_deg, fixes[-1].speed_m_s) == (walk.course_deg, walk.speed_m_s)
+
+
+def test_a_course_is_from_true_north(tmp_path: Path) -> None:
+    """The same walk on two campuses, whose grids' norths differ from true north."""
+    norths, courses = [], []
+    for lat, lon in ((47.0, 8.4), (68.0, 12.1)):
+        localizer = Localizer.load(make_bundle(tmp_path / f"{lat:.0f}", lat=lat, lon=lon))
+        walk = localizer.walk()
+        for s in range(0, 30, 3):
+            walk.add(photo(east_m=-60 + 1.4 * s, view=s + 1), float(s))
+        norths.append(localizer.bundle.manifest.frame.convergence_deg)
+        courses.append(walk.course_deg)
+    assert norths == pytest.approx([-0.44, -2.69], abs=0.01)
+    assert np.diff(np.array(courses, np.float64)) == pytest.approx(np.diff(norths), abs=1e-6)
 
 
 def test_a_smoothed_walk_is_as_long_and_nearer(localizer: Localizer) -> None:
