@@ -70,7 +70,7 @@ def test_photos_by_day_meet_no_need_by_night(bundle: Path, tmp_path: Path) -> No
     refreshed = need.model_copy(update={"near": near - STOP_PHOTOS})  # the gallery has as many more
     assert not wanted(refreshed)
     assert wanted(refreshed, *[noon.changed(review="accepted")] * STOP_PHOTOS), "they are those that it has more"
-    begin, end = plan(old)["nights"][0]
+    begin, end = plan(old)["nights"][1]  # the first may have begun before the plan does
     assert 4 * 3.6e6 < end - begin < 20 * 3.6e6
 
 
