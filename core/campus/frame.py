@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -112,7 +113,7 @@ class LocalFrame:
                 out[mask] = np.stack([lat, (lon + 180.0) % 360.0 - 180.0], axis=-1)
         return out.reshape(local.shape)
 
-    @property
+    @cached_property
     def convergence_deg(self) -> float:
         """How far the grid's north lies clockwise of true north at the centre: this and a course on the grid make a
         true course.
