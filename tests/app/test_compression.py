@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import gzip
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from starlette.applications import Starlette
@@ -15,6 +13,7 @@ from starlette.testclient import TestClient
 from starlette.types import Message, Receive, Scope, Send
 
 from app.compression import Compression, compressed
+from tests.event_loop import run_apart
 
 TEXT = b"let campus = 1;\n" * 1000
 
@@ -90,8 +89,7 @@ def test_an_answer_that_broke_off_is_not_kept(asked: list[str]) -> None:
 
     packing = Compression(breaks_off_once)
     scope = {"type": "http", "method": "GET", "path": "/static/js/a.js", "headers": [(b"accept-encoding", b"gzip")]}
-    with ThreadPoolExecutor(1) as pool:
-        answers = [pool.submit(lambda: asyncio.run(ask())).result() for _ in range(3)]
+    answers = [run_apart(ask()) for _ in range(3)]
     assert asked == ["/static/js/a.js"] * 2, "the second is whole, and kept"
     bodies = [b"".join(message.get("body", b"") for message in answer) for answer in answers]
     assert gzip.decompress(bodies[1]) == gzip.decompress(bodies[2]) == TEXT

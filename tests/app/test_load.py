@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
-from collections.abc import Callable, Coroutine, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any, TypeVar
 
 import pytest
 
@@ -16,11 +13,11 @@ from benchmarks.app_load import Answer, broken_photos, mixed, open_phones, rss_m
 from benchmarks.serving import Served, start
 from core.locate.localizer import Localizer
 from tests.bundles import photo
+from tests.event_loop import run_apart
 
 pytestmark = pytest.mark.slow
 
 PHONES, WARM_UP, MEASURED = 20, 40, 60
-T = TypeVar("T")
 GROWTH_MB = 25.0  # a photo leaked at each turn, decoded or as sent, would be several times more
 
 
@@ -36,12 +33,6 @@ def good_photos() -> list[bytes]:
     return [photo(east_m=east, north_m=20, size=(1600, 1200)) for east in (-70, -30, 10, 50)]
 
 
-def apart(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """What it gives, from a thread of its own: where browser tests ran before, this one has their event loop."""
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(lambda: asyncio.run(work())).result()
-
-
 async def walk(served: Served) -> tuple[list[Answer], float]:
     """Every answer, and by how many MB the server grew once it was warm."""
     good = good_photos()
@@ -55,7 +46,7 @@ async def walk(served: Served) -> tuple[list[Answer], float]:
 
 
 def test_twenty_phones_at_once_all_get_answers_and_memory_stays_flat(served: Served) -> None:
-    answers, grown_mb = apart(lambda: walk(served))
+    answers, grown_mb = run_apart(walk(served))
     failed = [answer.said for answer in answers if answer.outcome == "failed"]
     assert failed == []
     refused = [answer.said for answer in answers if answer.outcome == "refused"]
@@ -72,7 +63,7 @@ def test_each_photo_of_a_phone_gets_an_answer_of_its_own(served: Served, bundle:
             return [await phone.send(phone.message(one)) for one in good_photos()]
 
     localizer = Localizer.load(bundle)
-    places = [re.findall(r"<h2>(.*?)</h2>", answer.said) for answer in apart(send_each)]
+    places = [re.findall(r"<h2>(.*?)</h2>", answer.said) for answer in run_apart(send_each())]
     assert places == [[localizer.locate(one).zone.name] for one in good_photos()]
 
 
@@ -84,4 +75,4 @@ def test_a_photo_that_the_page_passes_over_is_a_failure(served: Served) -> None:
             phone.message(photo())
             return await phone.send(before)
 
-    assert apart(send_another).outcome == "failed"
+    assert run_apart(send_another()).outcome == "failed"

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import ssl
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import cast
 
@@ -18,6 +16,7 @@ from benchmarks.app_load import Answer, Phone, mixed, report, soak, tenth
 from core.locate.localizer import Localizer
 from tests.app.harness import locate
 from tests.bundles import Kind, make_bundle, photo
+from tests.event_loop import run_apart
 
 
 class _Quick:
@@ -35,8 +34,7 @@ def test_a_soak_of_a_few_photos_is_noted_too(count: int, notes: list[int]) -> No
     noted: list[int] = []
     phone = cast(Phone, _Quick())
     photos = mixed([b"good"], [b"broken"], count)
-    with ThreadPoolExecutor(1) as pool:  # the browser of other tests keeps a loop in this thread
-        answers = pool.submit(lambda: asyncio.run(soak([phone], photos, noted.append, tenth(count)))).result()
+    answers = run_apart(soak([phone], photos, noted.append, tenth(count)))
     assert (len(answers), noted) == (count, notes)
 
 
@@ -52,9 +50,7 @@ def test_an_answer_that_tells_no_place_is_none(
         return {"alert": "", "markdown": "", "exception": ""} | told
 
     monkeypatch.setattr(Phone, "_run", page)
-    with ThreadPoolExecutor(1) as pool:
-        phone = Phone("https://localhost", "", ssl.create_default_context())
-        answer = pool.submit(lambda: asyncio.run(phone.send(b""))).result()
+    answer = run_apart(Phone("https://localhost", "", ssl.create_default_context()).send(b""))
     assert answer.outcome == outcome
     report("one", [answer])
     said = capsys.readouterr().out

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import json
 import os
 import ssl
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import Queue
 from types import SimpleNamespace
@@ -37,6 +35,7 @@ from benchmarks.soak import (
     soak,
     visit_pages,
 )
+from tests.event_loop import run_apart
 
 
 def curve(rise_an_hour: float, noise: float = 3.0, hours: float = 1.0, first: float = 0.0) -> Curve:
@@ -100,8 +99,7 @@ def test_a_photo_that_is_refused_on_the_page_has_failed(monkeypatch: pytest.Monk
     def over() -> bool:
         return len(record.waits[PAGE]) == 3
 
-    with ThreadPoolExecutor(1) as pool:  # the browser of other tests keeps a loop in this thread
-        pool.submit(lambda: asyncio.run(visit_pages(cast(Served, served), [b"one"], record, over, 0.0))).result()
+    run_apart(visit_pages(cast(Served, served), [b"one"], record, over, 0.0))
     assert record.failures == [f"{PAGE}: unreadable"]
 
 

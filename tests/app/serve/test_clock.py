@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 import socket
 import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -33,6 +31,7 @@ from core.errors import TimeReversed
 from core.io.files import write_atomically
 from tests.app.serve.test_connections import greeting
 from tests.bundles import photo
+from tests.event_loop import run_apart
 
 JUMPS_S = (365 * 86_400, -3600, 0)
 
@@ -83,8 +82,7 @@ def test_phones_programs_and_locks_of_a_running_server_do_not_mind(
                 answer = await phone.send(phone.message(here))
                 assert answer.outcome == "place", answer
 
-    with ThreadPoolExecutor(1) as apart:
-        apart.submit(lambda: asyncio.run(a_phone_goes_on())).result()
+    run_apart(a_phone_goes_on())
     with Campus(served.home, served.key, authority) as program:
         for off_s in (0, *JUMPS_S):
             wait_s, since_s = guess_until_told_to_wait(served), time.monotonic()

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import tempfile
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +22,7 @@ from core.campus.bundle import Bundle
 from core.locate.fix import Fix
 from core.locate.localizer import Localizer
 from tests.bundles import photo
+from tests.event_loop import run_apart
 
 HERE, THERE = photo(east_m=20.0, view=1), photo(east_m=22.0, view=2)
 
@@ -53,12 +52,6 @@ def noting(fix: Fix) -> Noting:
 def client(pristine: Path, noting: Noting) -> Iterator[TestClient]:
     with TestClient(api_app(Bundle.load(pristine), Service(noting, Walks(pristine), Gate()))) as asking:
         yield asking
-
-
-def read(request: Request) -> None:
-    """Read its body on a thread of its own: where browser tests ran before, this one has their event loop."""
-    with ThreadPoolExecutor(1) as pool:
-        pool.submit(lambda: asyncio.run(bodies.photos_of(request, protocol=True))).result()
 
 
 def parts(*photos: bytes) -> list[tuple[str, tuple[str, bytes, str]]]:
@@ -112,7 +105,7 @@ def test_a_body_that_says_it_is_too_large_is_refused_before_it_is_read(kind: str
 
     said = [(b"content-type", kind.encode()), (b"content-length", str(bodies.MAX_BODY_BYTES + 1).encode())]
     with pytest.raises(Problem) as refusal:
-        read(Request({"type": "http", "headers": said}, receive))
+        run_apart(bodies.photos_of(Request({"type": "http", "headers": said}, receive), protocol=True))
     assert refusal.value.status == 413
 
 
@@ -129,5 +122,5 @@ def test_a_body_that_does_not_say_its_length_is_read_no_further_than_it_may_go(
 
     said = [(b"content-type", kind.encode())]
     with pytest.raises(Problem) as refusal:
-        read(Request({"type": "http", "headers": said}, receive))
+        run_apart(bodies.photos_of(Request({"type": "http", "headers": said}, receive), protocol=True))
     assert refusal.value.status == 413
