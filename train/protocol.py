@@ -2,8 +2,8 @@
 
 `python -m train protocol DATASET --hold-out A-1223-morning --hold-out B-1224-morning,B-1224-noon …` tests each fold in
 turn, calibrated on other sessions of the rest, and prints Markdown: every way on all folds together, fold by fold, by
-day and night, by phone, and how often the radii hold. Intervals come from resampling bursts, since the photos of one
-burst are one draw.
+day and night, by phone, and how often the radii hold. Intervals come from resampling chains, the photos of one walker
+that follow each other within seconds: they share their light, their place and their error, so they are one draw.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from core.errors import DatasetError
@@ -28,7 +28,7 @@ from train.dataset.dataset import Dataset
 from train.dataset.ingest import find_photos
 from train.dataset.split import SplitConfig, Splits, groups_of, names_in, seed_number, split_dataset
 from train.evaluate.coverage import MISLEADING, Proportion, misleading
-from train.evaluate.sequences import BURST_GAP_S
+from train.evaluate.sequences import BURST_GAP_S, chains, times_s, walkers
 from train.fit.recipes.whitened import WhitenedConfig
 
 Float = NDArray[np.float64]
@@ -42,6 +42,7 @@ FOLDS = 5  # where no flag says how many
 INTERVAL = (2.5, 97.5)  # percentiles of the resampled figures
 DEVICE_COLUMNS = ("phone", "device")
 TIME_COLUMNS = ("time_utc", "local_time")
+_TIME_OF_DAY = re.compile(r"\s*(\d{1,2}):(\d{2})(?::(\d{2}))?\s*$")
 
 
 @dataclass(frozen=True)
@@ -54,33 +55,44 @@ class Measured:
     answers: Answers
 
 
-def burst_numbers(dataset: Dataset, group: NDArray[np.str_]) -> NDArray[np.int64]:
-    """(N,) the burst of each photo: of one group, at most BURST_GAP_S apart; without times, the whole group."""
-    order = np.lexsort((_seconds(dataset), group))
-    seconds = _seconds(dataset)[order]
-    new = np.concatenate([[True], (group[order][1:] != group[order][:-1]) | (np.diff(seconds) > BURST_GAP_S)])
-    number = np.empty(len(order), np.int64)
-    number[order] = np.cumsum(new) - 1
+def chain_numbers(dataset: Dataset, group: NDArray[np.str_]) -> NDArray[np.int64]:
+    """(N,) the chain of each photo: of one group and walker, at most BURST_GAP_S after the one before.
+
+    A chain lasts for as long as photos come; without times it is the whole group. Bursts are shorter
+    (`sequences.bursts`).
+    """
+    seconds = _seconds(dataset)
+    members: dict[tuple[str, ...], list[int]] = {}
+    for row, (name, walker) in enumerate(zip(group.tolist(), walkers(dataset), strict=True)):
+        members.setdefault((name, *walker), []).append(row)
+    number, first = np.empty(len(group), np.int64), 0
+    for _, found in sorted(members.items()):
+        rows = np.array(found)
+        rows = rows[np.argsort(seconds[rows], kind="stable")]
+        for part in chains(seconds[rows], BURST_GAP_S):
+            number[rows[part]] = first
+            first += 1
     return number
 
 
 def _seconds(dataset: Dataset) -> Float:
     """(N,) when each photo was taken, 0 where unknown.
 
-    A time of day without a date, which tells no walk (`sequences.times_s`), is of today: bursts are within minutes.
+    A time of day without a date tells no walk (`times_s`), but which photos are seconds apart.
     """
+    seconds = times_s(dataset)
     column = next((name for name in TIME_COLUMNS if dataset.has(name)), None)
-    if column is None:
-        return np.zeros(len(dataset))
-    time = pd.to_datetime(pd.Series(dataset.column(column)), errors="coerce", utc=True, format="mixed")
-    seconds = (time - pd.Timestamp(0, tz="UTC")).dt.total_seconds()
-    return np.asarray(seconds.fillna(0.0).to_numpy(np.float64))
+    for row in np.flatnonzero(np.isnan(seconds)):
+        hours = None if column is None else _TIME_OF_DAY.match(dataset.column(column)[row])
+        parts = () if hours is None else hours.groups()
+        seconds[row] = sum(int(part or 0) * unit for part, unit in zip(parts, (3600, 60, 1), strict=False))
+    return seconds
 
 
-def resampled(error_m: Float, burst: NDArray[np.int64]) -> tuple[tuple[float, float], ...]:
-    """The 95 % intervals of mean and median error, bursts drawn anew with replacement (cluster bootstrap)."""
+def resampled(error_m: Float, chain: NDArray[np.int64]) -> tuple[tuple[float, float], ...]:
+    """The 95 % intervals of mean and median error, chains drawn anew with replacement (cluster bootstrap)."""
     rng = np.random.default_rng(0)
-    members = [error_m[burst == one] for one in np.unique(burst)]
+    members = [error_m[chain == one] for one in np.unique(chain)]
     figures = np.empty((RESAMPLES, 2))
     for index in range(RESAMPLES):
         drawn = np.concatenate([members[one] for one in rng.integers(0, len(members), len(members))])
@@ -142,15 +154,15 @@ def breakdown(dataset: Dataset, folds: Sequence[str], measured: Measured) -> dic
 
 def report(dataset: Dataset, folds: Sequence[str], group: NDArray[np.str_], ways: Sequence[Measured]) -> dict[str, Any]:
     """Every figure of the protocol, ready for JSON."""
-    burst = burst_numbers(dataset, group)
+    chain = chain_numbers(dataset, group)
     rows = []
     for measured in ways:
         parts = {
             name: figures(measured.answers, chosen) for name, chosen in breakdown(dataset, folds, measured).items()
         }
-        mean, median = resampled(measured.answers.error_m, burst[measured.rows])
+        mean, median = resampled(measured.answers.error_m, chain[measured.rows])
         rows.append({"way": measured.way, "mean_interval_m": mean, "median_interval_m": median, "parts": parts})
-    return {"photos": len(dataset), "bursts": int(burst.max()) + 1, "folds": list(folds), "ways": rows}
+    return {"photos": len(dataset), "chains": int(chain.max()) + 1, "folds": list(folds), "ways": rows}
 
 
 def markdown(found: dict[str, Any]) -> str:
@@ -174,7 +186,7 @@ def markdown(found: dict[str, Any]) -> str:
     with_radii = [way for way in found["ways"] if way["parts"]["all"]["coverage68"] is not None]
     return "\n\n".join(
         (
-            "Mean / median error, m; the last column is their 95 % intervals, by bursts.",
+            "Mean / median error, m; the last column is their 95 % intervals, by chains.",
             _table(["way", *counts, "interval, all"], map(error_row, found["ways"])),
             "Photos within their 68 % / 95 % radius; the median 68 % radius; answers that claim one clear place; "
             f"misleading ones, which claim it and are off by over {MISLEADING:g} radii.",
@@ -303,7 +315,10 @@ def main(args: argparse.Namespace) -> int:
         log.info("%s: %s", way, figures(ways[-1].answers, np.ones(len(ways[-1].rows), np.bool_)))
     found = report(dataset, list(configs), groups_of(dataset, args.group_by), ways)
     _save(found, args.json)  # a photo of another place that cannot be read must not cost the figures of the ways
-    print(f"{args.dataset}: {found['photos']} photos, {found['bursts']} bursts, held out by {args.group_by}")
+    print(
+        f"{args.dataset}: {found['photos']} photos, {found['chains']} chains (of one walker, at most {BURST_GAP_S:g} s "
+        f"apart), held out by {args.group_by}"
+    )
     print(markdown(found))
     if args.ood:
         refused = refused_shares(dataset, folds, args.ood, common)

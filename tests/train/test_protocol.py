@@ -3,6 +3,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -17,25 +18,53 @@ from tests import SLICE
 from tests.train.harness import train_cli
 from train.compare import Answers
 from train.dataset.dataset import Dataset
+from train.evaluate.sequences import BURST_GAP_S, bursts, times_s
 from train.fit.recipes import DEFAULT_RECIPE, new_config
-from train.protocol import Measured, add_arguments, burst_numbers, figures, fold_configs, markdown, report, resampled
+from train.protocol import Measured, add_arguments, chain_numbers, figures, fold_configs, markdown, report, resampled
 
 
-def test_photos_of_a_session_within_seconds_are_one_burst() -> None:
+def test_photos_of_a_session_within_seconds_are_one_chain() -> None:
     seconds = [0, 5, 16, 60, 61, 5]
     times = [f"2025-01-01T10:{second // 60:02d}:{second % 60:02d}" for second in seconds]
     dataset = Dataset(Path(), pd.DataFrame({"image_name": list("abcdef"), "local_time": times}), Path())
-    found = burst_numbers(dataset, np.array(["s", "s", "s", "s", "s", "t"]))
+    found = chain_numbers(dataset, np.array(["s", "s", "s", "s", "s", "t"]))
     assert len(set(found[:3])) == 1  # 5 and 11 s apart
     assert len({found[0], found[3], found[5]}) == 3
     assert found[3] == found[4]
     timeless = Dataset(Path(), pd.DataFrame({"image_name": list("abc")}), Path())
-    assert burst_numbers(timeless, np.array(["s", "t", "s"])).tolist() == [0, 1, 0]
+    assert chain_numbers(timeless, np.array(["s", "t", "s"])).tolist() == [0, 1, 0]
 
 
-def test_intervals_are_as_wide_as_there_are_few_bursts() -> None:
+def of_times(times: Sequence[str], **columns: Sequence[str]) -> Dataset:
+    names = [f"{row}.jpg" for row in range(len(times))]
+    table = pd.DataFrame({"image_name": names, "is_night": 0, "local_time": times, **columns})
+    return Dataset(Path(), table, Path())
+
+
+def test_a_chain_is_one_walker_s_and_no_burst_that_ends_after_half_a_minute() -> None:
+    """The unit of the intervals: photos of one walk share their error for as long as they follow each other."""
+    times = [f"2025-01-01T10:00:{second:02d}" for second in range(0, 60, 10)]
+    dataset, group = of_times(times), np.full(6, "s")
+    assert len(set(chain_numbers(dataset, group))) == 1
+    assert len(bursts(times_s(dataset), BURST_GAP_S)) == 2
+    answers = Answers.of(np.ones(6), np.zeros(6, np.bool_))
+    found = report(dataset, ["s"], group, [Measured("middle", np.arange(6), np.zeros(6, np.int64), answers)])
+    assert found["chains"] == 1
+    assert "intervals, by chains." in markdown(found)
+    two = of_times(times, phone=["A", "B"] * 3)  # at once, each every 20 s
+    assert len(set(chain_numbers(two, group))) == 6
+
+
+def test_an_hour_without_a_date_tells_chains_also_after_a_space() -> None:
+    """Times that people typed into a table: pandas took one of them for the year 1, which is out of its range."""
+    found = chain_numbers(of_times([" 17:51", "7:51", "17:51:09", "", "17:52"]), np.full(5, "s"))
+    assert found[0] == found[2]
+    assert len(set(found)) == 4
+
+
+def test_intervals_are_as_wide_as_there_are_few_chains() -> None:
     error_m = np.repeat(np.random.default_rng(0).exponential(20, 40), 5)
-    few, many = (resampled(error_m, burst)[0] for burst in (np.repeat(np.arange(40), 5), np.arange(200)))
+    few, many = (resampled(error_m, chain)[0] for chain in (np.repeat(np.arange(40), 5), np.arange(200)))
     assert few[0] < error_m.mean() < few[1]
     assert few[1] - few[0] > 1.7 * (many[1] - many[0])  # 5 copies: the root of 5 wider
 

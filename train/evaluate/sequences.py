@@ -1,9 +1,10 @@
-"""Which photos of a dataset one person took one after another: walks, and bursts within them."""
+"""Which photos of a dataset one person took one after another: walks, chains within them, and bursts within those."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from itertools import pairwise
+from math import inf
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +41,12 @@ def _time(text: str) -> datetime | None:
     return None if time is None else as_utc(time)
 
 
+def walkers(dataset: Dataset) -> list[tuple[str, ...]]:
+    """(N,) whose walk each photo is of: device and session, as far as the dataset tells them."""
+    names = [dataset.column(name) for name in _WALKERS if dataset.has(name)]
+    return list(zip(*names, strict=True)) if names else [()] * len(dataset)
+
+
 def walks(dataset: Dataset, rows: Rows) -> list[Rows]:
     """The photos in `rows` by device and session, each in the order of time; those without a time are left out.
 
@@ -52,23 +59,28 @@ def walks(dataset: Dataset, rows: Rows) -> list[Rows]:
             path=dataset.root / "gt.csv",
             remedy="add a column local_time, such as 2025-12-22T09:47:11, or ingest photos with EXIF",
         )
-    names = [dataset.column(name) for name in _WALKERS if dataset.has(name)]
-    walkers: dict[tuple[str, ...], list[int]] = {}
+    names = walkers(dataset)
+    by_walker: dict[tuple[str, ...], list[int]] = {}
     for row in rows[np.isfinite(time_s[rows])]:
-        walkers.setdefault(tuple(name[row] for name in names), []).append(int(row))
-    found = [np.array(photos, np.int64) for photos in walkers.values()]
+        by_walker.setdefault(names[row], []).append(int(row))
+    found = [np.array(photos, np.int64) for photos in by_walker.values()]
     return [photos[np.argsort(time_s[photos], kind="stable")] for photos in found]
 
 
-def bursts(time_s: Float, gap_s: float) -> list[slice]:
-    """The bursts of a walk whose photos were taken at (N,) ascending times: no gap in one is longer than `gap_s`, and
-    none lasts longer than BURST_LASTS_GAPS of them."""
+def chains(time_s: Float, gap_s: float, most_s: float = inf) -> list[slice]:
+    """The chains of a walk whose photos were taken at (N,) ascending times: no gap in one is longer than `gap_s`, and
+    none lasts longer than `most_s`."""
     starts = [0]
     for index in range(1, len(time_s)):
         gap, lasted = time_s[index] - time_s[[index - 1, starts[-1]]]
-        if gap > gap_s or lasted > BURST_LASTS_GAPS * gap_s:
+        if gap > gap_s or lasted > most_s:
             starts.append(index)
     return [slice(first, last) for first, last in pairwise([*starts, len(time_s)]) if first < last]
+
+
+def bursts(time_s: Float, gap_s: float) -> list[slice]:
+    """The photos of one standpoint each: chains that are cut after BURST_LASTS_GAPS gaps."""
+    return chains(time_s, gap_s, BURST_LASTS_GAPS * gap_s)
 
 
 def windows(burst: slice, photos: int) -> list[slice]:
