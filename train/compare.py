@@ -61,7 +61,7 @@ WAYS_HELP = f"{', '.join(UNTRAINED)}, a recipe, or RECIPE:FIELD=VALUE,…; defau
 class Answers:
     """What one way says of N photos: errors in metres; radii and heading errors NaN where it gives none.
 
-    clear: whether it claims one clear place.
+    clear: whether it claims one clear place, as no photo does that it refuses as of elsewhere.
     """
 
     error_m: Float
@@ -131,10 +131,13 @@ def trained_answers(run: Run, on: str) -> Answers:
     """
     from core.engines.heads import run_all
     from core.network.torch_engine import TorchEngine
+    from train.bundle.held_out import with_ood_score
     from train.fit.training_data import SCALE_M
 
-    task, rows = run.task, run.task.rows[on]
-    heads = run_all(TorchEngine(run.net), task.images, batch=64)
+    task, rows, net = run.task, run.task.rows[on], run.net
+    if run.fit.recipe != "original":
+        net, _ = with_ood_score(net, task)
+    heads = run_all(TorchEngine(net), task.images, batch=64)
     if run.fit.recipe == "original":
         error_m = np.linalg.norm(heads.at(rows).offset * SCALE_M - task.local_m[rows], axis=1)
         return Answers.of(error_m, task.dataset.is_night[rows])
@@ -203,11 +206,14 @@ def _answers(
     found: HeldOut, ground: Ground, params: PosteriorParams, factors: Calibration, task: TrainingData, rows: Rows
 ) -> Answers:
     """What a calibrated posterior says of some photos."""
+    from core.locate.second_look import ood_score
     from train.bundle.calibrate import readings
 
     error_m, raw_m, rival = readings(found, ground, params)
     radius68_m, radius95_m = np.array([factors.radii_m(tuple(raw)) for raw in raw_m]).T
-    clear = is_clear(radius68_m, radius95_m, rival)
+    scores = [ood_score(factors, own) for own in found.heads.own_ood_score.tolist()]
+    on_campus = np.array([factors.on_campus(score) is True for score in scores])
+    clear = is_clear(radius68_m, radius95_m, rival, on_campus)
     off = {}
     if found.heads.heading is not None:
         off["heading_off_deg"] = angle_between_deg(direction_deg(found.heads.heading), task.heading_deg[rows])

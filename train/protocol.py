@@ -188,8 +188,8 @@ def markdown(found: dict[str, Any]) -> str:
         (
             "Mean / median error, m; the last column is their 95 % intervals, by chains.",
             _table(["way", *counts, "interval, all"], map(error_row, found["ways"])),
-            "Photos within their 68 % / 95 % radius; the median 68 % radius; answers that claim one clear place; "
-            f"misleading ones, which claim it and are off by over {MISLEADING:g} radii.",
+            "Photos within their 68 % / 95 % radius; the median 68 % radius; answers that claim one clear place, as "
+            f"refused photos do not; misleading ones, which claim it and are off by over {MISLEADING:g} radii.",
             _table(["way", *parts, "radius", "clear", "misleading"], map(radius_row, with_radii)),
         )
     )

@@ -111,6 +111,12 @@ class Calibration(RadiusCurve):
         """Whether there are photos enough to tell this campus from other places."""
         return bool(self.ood_quantiles) and self.photos >= LEAST_TO_TELL
 
+    def on_campus(self, ood_score: float) -> bool | None:
+        """Whether a photo of this OOD score, 0 to 1, looks like this campus; None where that cannot be told."""
+        if ood_score > 1 - self.off_campus_share:
+            return False
+        return True if self.can_tell_ood else None
+
 
 class SecondLook(_Frozen):
     """How photos are matched with the gallery by local features (`core/locate/verification.py`), and when.

@@ -28,19 +28,20 @@ def confidence(fix: Fix) -> Confidence:
         return "elsewhere"
     radius68_m, radius95_m = fix.radii_m
     rival = fix.candidates[1].mass if len(fix.candidates) > 1 else 0.0
-    if is_clear(radius68_m, radius95_m, rival):
-        return "likely" if fix.on_campus is None else "good"
+    if is_clear(radius68_m, radius95_m, rival, fix.on_campus is True):
+        return "good"
     if rival >= SPLIT_SHARE:
         return "split"
     return "wide" if radius68_m > WIDE_M else "likely"
 
 
-def is_clear(radius68_m: Any, radius95_m: Any, rival: Any) -> Any:
-    """Whether an answer is one clear place, given that the photo is of this campus; numbers or arrays alike.
+def is_clear(radius68_m: Any, radius95_m: Any, rival: Any, on_campus: Any) -> Any:
+    """Whether an answer claims one clear place; numbers or arrays alike.
 
-    Both radii are in metres, `rival` is the share of the probability that the second place holds.
+    Both radii are in metres, `rival` is the share of the probability that the second place holds, and `on_campus` is
+    whether the photo is known to be of this campus: a refused one claims nothing.
     """
-    return (radius68_m <= WIDE_M) & (radius95_m <= CLEAR95_M) & (rival < SPLIT_SHARE)
+    return on_campus & (radius68_m <= WIDE_M) & (radius95_m <= CLEAR95_M) & (rival < SPLIT_SHARE)
 
 
 def places_to_name(fix: Fix) -> list[Candidate]:

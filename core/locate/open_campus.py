@@ -159,10 +159,7 @@ class OpenCampus:
 
     def on_campus(self, ood_score: float) -> bool | None:
         """Whether a photo of this OOD score looks like this campus at all; None where that cannot be told."""
-        calibration = self.bundle.manifest.calibration
-        if ood_score > 1 - calibration.off_campus_share:
-            return False
-        return True if calibration.can_tell_ood else None
+        return self.bundle.manifest.calibration.on_campus(ood_score)
 
     def _zones(self, odds: NDArray[np.float64]) -> tuple[ZoneOdds, ...]:
         if not len(odds):

@@ -4,23 +4,43 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
 
+from core.campus.manifest import Calibration
+from core.campus.parameters import PosteriorParams
+from core.engines.heads import Heads
 from core.errors import CampusError
 from core.network.backbones import pooled_widths
+from core.network.campus_net import CampusNet
+from core.network.net_config import NetConfig
 from tests import SLICE
 from tests.small_backbones import CNN, small_backbone
 from tests.train.bundle.test_held_out import make_net, make_sessions, of_sessions
+from tests.train.fit.training_sets import SIZE
 from tests.train.harness import train_cli
 from train.bundle.calibrate import positions_off_m
-from train.bundle.held_out import cross_fitted
-from train.bundle.parts import fitted_and_calibrated, ground_of
-from train.compare import Answers, halves, row, table, untrained_answers, way_config, whitened_answers
+from train.bundle.held_out import HeldOut, cross_fitted, held_out_split
+from train.bundle.make import Run
+from train.bundle.parts import OFF_CAMPUS_SHARE, fitted_and_calibrated, ground_of
+from train.compare import (
+    Answers,
+    _answers,
+    halves,
+    row,
+    table,
+    trained_answers,
+    untrained_answers,
+    way_config,
+    whitened_answers,
+)
 from train.dataset.dataset import Dataset
 from train.dataset.split import SplitConfig, groups_of, split_dataset
 from train.fit.recipes.campus import CampusConfig
+from train.protocol import figures
 
 
 def test_a_way_is_a_recipe_with_constants_changed() -> None:
@@ -62,6 +82,49 @@ def test_whitened_and_soft_answer_calibration_photos_alone_as_other_ways_do(whit
     params, _ = fitted_and_calibrated(fitted, ground, task)
     all_m = np.concatenate([positions_off_m(part, ground, params) for part in fitted.held_out])
     assert np.sort(answers.error_m) == pytest.approx(np.sort(all_m[np.isin(fitted.asked_rows, asked)]))
+
+
+@pytest.mark.parametrize(("calibrated", "told"), [(60, [True, False, False]), (10, [False, False, False])])
+def test_a_refused_photo_claims_no_place_and_one_that_may_be_of_elsewhere_no_clear_one(
+    calibrated: int, told: list[bool], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in the app and in `evaluate`: a photo unlike its campus claims nothing, however narrow."""
+    read = np.array([1.0, 90.0, 90.0]), np.full((3, 2), 5.0), np.zeros(3)
+    monkeypatch.setattr("train.bundle.calibrate.readings", lambda *_: read)
+    scores = np.array([[0.5], [2.0], [3.0]], np.float32)
+    found = HeldOut(Heads(np.zeros((3, 2), np.float32), ood_score=scores), np.zeros((3, 2)), None)
+    calibration = Calibration(
+        photos=calibrated,
+        radius_at_m=(5.0,),
+        radius68_factors=(1.0,),
+        radius95_factors=(2.0,),
+        ood_quantiles=tuple(np.linspace(0, 1, 101)),
+    )
+    task = make_sessions(tmp_path, 3)
+    answers = _answers(found, ground_of(task, task.rows["train"]), PosteriorParams(), calibration, task, np.arange(3))
+    assert answers.clear.tolist() == told
+    known = figures(answers, np.ones(3, np.bool_))
+    assert (known["clear"], known["misleading"]) == (sum(told) / 3, 0.0)
+
+
+def test_a_trained_way_tells_other_places_as_its_bundle_would(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = make_sessions(tmp_path, 3)
+    asked: list[Heads] = []
+    monkeypatch.setattr("train.compare._calibrated_answers", lambda _task, heads, *_rows: asked.append(heads))
+    net = CampusNet(NetConfig(backbone=CNN, image_size=SIZE, embedding=8)).eval()
+    trained_answers(cast(Run, SimpleNamespace(task=task, net=net, fit=SimpleNamespace(recipe="campus"))), "test")
+    (heads,) = asked
+    known = held_out_split(net, task).held_out[0].heads
+    assert heads.ood_score is not None
+    assert heads.at(task.rows["calibration"]).own_ood_score == pytest.approx(known.own_ood_score, abs=1e-4)
+
+
+def test_a_whitened_network_is_calibrated_to_refuse_as_many_as_its_bundle(tmp_path: Path) -> None:
+    task, net = make_sessions(tmp_path, 3), make_net()
+    features = np.random.default_rng(0).normal(0, 1, (88, sum(pooled_widths(net.config)))).astype(np.float32)
+    fitted = cross_fitted(net, task, features)
+    _, calibration = fitted_and_calibrated(fitted, ground_of(task, fitted.rows), task)
+    assert calibration.off_campus_share == OFF_CAMPUS_SHARE
 
 
 def test_a_session_without_calibration_photos_answers_nothing(tmp_path: Path) -> None:

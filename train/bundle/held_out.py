@@ -156,17 +156,23 @@ def cross_fitted(
     return Fitted(whole, rows, gallery, asked_rows, held_out, nets[largest(asked_rows)], tuple(fewer))
 
 
-def held_out_split(net: CampusNet, task: TrainingData) -> Fitted:
-    """A trained network has seen its training photos: it is calibrated on the calibration split alone."""
+def with_ood_score(net: CampusNet, task: TrainingData) -> tuple[CampusNet, NDArray[np.float32]]:
+    """A trained network that tells other places by its training photos, and the (N, F) features of these."""
     import torch
 
-    from core.engines.heads import run_all
-    from core.network.torch_engine import TorchEngine
     from train.fit.whitened_net import pooled_features
 
+    features = pooled_features(net, task.images[task.rows["train"]])
+    return net.with_ood_score(torch.from_numpy(features)), features
+
+
+def held_out_split(net: CampusNet, task: TrainingData) -> Fitted:
+    """A trained network has seen its training photos: it is calibrated on the calibration split alone."""
+    from core.engines.heads import run_all
+    from core.network.torch_engine import TorchEngine
+
     training, calibration = task.rows["train"], task.rows["calibration"]
-    features = pooled_features(net, task.images[training])
-    net = net.with_ood_score(torch.from_numpy(features))
+    net, features = with_ood_score(net, task)
     gallery = gallery_of(heads_of(net, features), task.local_m[training])
     heads = run_all(TorchEngine(net), task.images[calibration])
     return Fitted(net, training, gallery, (calibration,), (HeldOut(heads, task.local_m[calibration], gallery),), net)

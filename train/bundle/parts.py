@@ -85,9 +85,7 @@ def calibrated_parts(
     parity = parity_apart(fitted, models, ground, params, task, seed)
     int8 = int8_pays(parity, len(fitted.asked[largest(fitted.asked)]))
     chosen = answered(models.int8 if int8 else models.fp32, fitted, task)
-    if whitened:
-        calibration = calibration.model_copy(update={"off_campus_share": OFF_CAMPUS_SHARE})
-    else:  # the radii are those of the model that will be run
+    if not whitened:  # the radii are those of the model that will be run
         calibration = calibrate(chosen, ground, params, task.heading_deg[fitted.asked_rows])
     questioned = _questioned(fitted, fitted.held_out if whitened else chosen, ground, params)
     again = LookedAgain.none(questioned)
@@ -211,7 +209,10 @@ def fitted_and_calibrated(fitted: Fitted, ground: Ground, task: TrainingData) ->
     params = posterior_parameters(fitted.held_out, ground)
     gain = session_gain(fitted.held_out, fitted.fewer, ground, params)
     log.info("68 %% radii: %.2f of what sessions left out need, for a gallery of all of them", gain)
-    return params, calibrate(fitted.held_out, ground, params, task.heading_deg[fitted.asked_rows], gain)
+    calibration = calibrate(fitted.held_out, ground, params, task.heading_deg[fitted.asked_rows], gain)
+    if fitted.net.config.layout == "whitened":
+        calibration = calibration.model_copy(update={"off_campus_share": OFF_CAMPUS_SHARE})
+    return params, calibration
 
 
 def answered(model: bytes, fitted: Fitted, task: TrainingData) -> list[HeldOut]:
