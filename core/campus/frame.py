@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 LEAST_LAT, MOST_LAT = -80.0, 84.0  # degrees: where UTM ends
 EARTH_RADIUS_M = 6_371_008.8  # mean radius of WGS84, Moritz (2000), Geodetic Reference System 1980
 _UTM_FALSE_NORTHING_M = 10_000_000.0
+_UTM_FALSE_EASTING_M, _UTM_SCALE = 500_000.0, 0.9996  # the scale along a zone's middle
 
 
 def _forward(lat_deg: Float, lon_deg: Float, zone: int) -> tuple[Float, Float]:
@@ -125,6 +126,17 @@ class LocalFrame:
         lat, lon = np.radians(self.to_latlon([0.0, 0.0]))
         middle = np.radians(6 * self.zone - 183)
         return float(np.degrees(np.arctan(np.tan(lon - middle) * np.sin(lat))))
+
+    def to_enu(self, lat_deg: ArrayLike, lon_deg: ArrayLike) -> Float:
+        """(...,) degrees -> (..., 2) float64 metres true east and true north of the centre, on its tangent plane.
+
+        The grid is turned by its convergence at the centre, and its scale there (Snyder 1987, of the
+        sphere) is taken off: right to 0.2 m within a kilometre. Raises CampusError outside UTM.
+        """
+        turn, off_middle = np.radians(self.convergence_deg), (self.easting_m - _UTM_FALSE_EASTING_M) / EARTH_RADIUS_M
+        scale = _UTM_SCALE + off_middle**2 / (2 * _UTM_SCALE)
+        rows = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
+        return np.asarray(self.to_local(lat_deg, lon_deg) @ rows.T / scale)
 
     def utm(self, local_m: ArrayLike) -> Float:
         """(..., 2) local metres -> (..., 2) UTM easting and northing as they are written (false northing added)."""

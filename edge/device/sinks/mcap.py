@@ -1,4 +1,8 @@
-"""Fixes as a ROS 2 bag in MCAP: sensor_msgs/NavSatFix for each, and nav_msgs/Path of the whole way."""
+"""Fixes as a ROS 2 bag in MCAP: sensor_msgs/NavSatFix for each, and nav_msgs/Path of the whole way.
+
+The path is in the frame `map`, metres true east (x) and true north (y) of the first fix (REP 103 and 105). Where that
+frame's origin lies on Earth a NavSatFix of its own tells.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +22,7 @@ from edge.device.sink import SinkOptions
 from edge.device.sources import Frame
 
 ADDRESSES = "mcap:FOLDER"
-FIX_TOPIC, PATH_TOPIC = "/campus_gps/fix", "/campus_gps/path"
+FIX_TOPIC, PATH_TOPIC, ORIGIN_TOPIC = "/campus_gps/fix", "/campus_gps/path", "/campus_gps/origin"
 FRAME_ID, MAP_ID = "camera", "map"
 MOST_POSES = 100_000  # of the path: a day at one a second
 FORMAT_VERSION = 9  # of rosbag2's metadata
@@ -50,19 +54,23 @@ class McapSink:
         self._writer.open()
         self._fixes = self._writer.add_connection(FIX_TOPIC, "sensor_msgs/msg/NavSatFix", typestore=self._store)
         self._frame: LocalFrame | None = None
-        self._poses: list[tuple[float, float, float]] = []  # seconds, east and north of the first fix in metres
+        self._origin: Any = None  # the message of the first fix that has a place
+        self._poses: list[tuple[float, float, float]] = []  # seconds, true east and north of the first fix in metres
 
     def put(self, frame: Frame, fix: Fix) -> None:
         self._write(self._fixes, self._nav_sat_fix(frame, fix), frame.taken_s)
         if not fix.refused and len(self._poses) < MOST_POSES:
             if self._frame is None:
                 self._frame = LocalFrame.about(fix.lat, fix.lon)
-            east_m, north_m = self._frame.to_local(fix.lat, fix.lon)
+                self._origin = self._nav_sat_fix(frame, fix, MAP_ID)
+            east_m, north_m = self._frame.to_enu(fix.lat, fix.lon)
             self._poses.append((frame.taken_s, float(east_m), float(north_m)))
 
     def close(self) -> None:
         if self._poses:
+            origin = self._writer.add_connection(ORIGIN_TOPIC, "sensor_msgs/msg/NavSatFix", typestore=self._store)
             path = self._writer.add_connection(PATH_TOPIC, "nav_msgs/msg/Path", typestore=self._store)
+            self._write(origin, self._origin, self._poses[0][0])
             self._write(path, self._path(), self._poses[-1][0])
         self._writer.close()
 
@@ -78,13 +86,13 @@ class McapSink:
         stamp = self._type("builtin_interfaces/msg/Time")(sec=second, nanosec=rest)
         return self._type("std_msgs/msg/Header")(stamp=stamp, frame_id=frame_id)
 
-    def _nav_sat_fix(self, frame: Frame, fix: Fix) -> Any:
+    def _nav_sat_fix(self, frame: Frame, fix: Fix, frame_id: str = FRAME_ID) -> Any:
         """A refused photo has status NO_FIX, no position and no covariance."""
         kind, status = self._type("sensor_msgs/msg/NavSatFix"), self._type("sensor_msgs/msg/NavSatStatus")
         held = not fix.refused
         variance = ((fix.radius68_m or 0.0) / RADIUS68_PER_SIGMA) ** 2
         return kind(
-            header=self._header(frame.taken_s, FRAME_ID),
+            header=self._header(frame.taken_s, frame_id),
             status=status(status=status.STATUS_FIX if held else status.STATUS_NO_FIX, service=status.SERVICE_GPS),
             latitude=fix.lat if held else float("nan"),
             longitude=fix.lon if held else float("nan"),
