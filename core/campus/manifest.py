@@ -62,8 +62,20 @@ def _a_mixture(params: PosteriorParams) -> PosteriorParams:
 Mixture = Annotated[PosteriorParams, AfterValidator(_a_mixture)]
 
 
+class AcceptedErrors(_Frozen):
+    """Errors in metres of those of the photos that were not refused, the only ones whose fix anybody is shown."""
+
+    n: int
+    mean_m: float
+    median_m: float
+
+
 class Metrics(_Frozen):
-    """Errors of held-out photos in metres, shares as fractions; the JSON keys of `python -m train evaluate`."""
+    """Errors of held-out photos in metres, shares as fractions; the JSON keys of `python -m train evaluate`.
+
+    All are of all photos, refused ones included, but `accepted`: None where it was not measured (bundles of earlier
+    versions, a refresh) or every photo was refused.
+    """
 
     n: int
     mean_m: float
@@ -78,6 +90,7 @@ class Metrics(_Frozen):
     coverage95: float
     mean_radius68_m: float
     baselines: dict[str, dict[str, float]] = Field(default_factory=dict)
+    accepted: AcceptedErrors | None = None
 
 
 # Of fewer, no threshold holds: a share of 2 % is less than one photo.

@@ -16,6 +16,7 @@ from train.evaluate.breakdown import Breakdown, break_down
 from train.evaluate.evaluation import Evaluation, describe, evaluate_rows, refused, rows_to_evaluate
 from train.evaluate.fused import Fused, evaluate_fused, lines
 from train.evaluate.fused import as_json as fused_json
+from train.evaluate.metrics import ALL_PHOTOS
 from train.evaluate.sequences import BURST_GAP_S, BURST_LASTS_GAPS, walks
 
 
@@ -81,5 +82,9 @@ def main(args: argparse.Namespace) -> int:
 
 
 def as_json(evaluation: Evaluation, breakdown: Breakdown, fused: Fused | None = None) -> dict[str, Any]:
-    """The metrics, and beside them what `Breakdown` holds, and bursts and walks where they were asked for."""
-    return {**evaluation.metrics.model_dump(), **asdict(breakdown), **fused_json(fused or Fused())}
+    """The metrics, and beside them what `Breakdown` holds, and bursts and walks where they were asked for.
+
+    `errors_of` says of which photos errors are wherever they are not those of `accepted` ones.
+    """
+    metrics = evaluation.metrics.model_dump()
+    return {"errors_of": ALL_PHOTOS, **metrics, **asdict(breakdown), **fused_json(fused or Fused())}

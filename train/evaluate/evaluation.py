@@ -25,7 +25,7 @@ from train.dataset.dataset import Dataset
 from train.dataset.ingest import find_photos
 from train.dataset.split import Splits
 from train.evaluate.coverage import LEVELS
-from train.evaluate.metrics import summarise
+from train.evaluate.metrics import ALL_PHOTOS, accepted_words, summarise
 
 NEIGHBOURS = 3  # gallery photos kept for each evaluated one, to look at
 
@@ -153,7 +153,7 @@ def evaluate_rows(
         baseline_error_m=baselines,
         neighbours=neighbours,
         similarity=similarity,
-        metrics=summarise(error, radius68, radius95, baselines),
+        metrics=summarise(error, radius68, radius95, baselines, np.array([fix.refused for fix in fixes])),
         known=known,
     )
 
@@ -221,7 +221,8 @@ def describe(evaluation: Evaluation, localizer: Localizer) -> str:
         *([f"  {left_out(evaluation.known)}"] if evaluation.known else []),
         *([f"  {warning}"] if (warning := known_split(evaluation.split)) else []),
         f"  error    mean {m.mean_m:.1f} m, median {m.median_m:.1f} m, P90 {m.p90_m:.1f} m, P95 {m.p95_m:.1f} m, "
-        f"worst {m.max_m:.1f} m",
+        f"worst {m.max_m:.1f} m ({ALL_PHOTOS})",
+        *([f"  accepted {accepted_words(m.accepted)}"] if m.accepted else []),
         f"  within   5 m {m.within_5m:.0%}, 10 m {m.within_10m:.0%}, 25 m {m.within_25m:.0%}",
         f"  radius   68 % covers {m.coverage68:.0%}, 95 % covers {m.coverage95:.0%}; mean 68 % radius "
         f"{m.mean_radius68_m:.1f} m",

@@ -15,7 +15,7 @@ from core.locate.localizer import Localizer
 from core.locate.many import all_readable
 from core.locate.several import fix_together
 from train.dataset.dataset import Dataset
-from train.evaluate.metrics import summarise
+from train.evaluate.metrics import ALL_PHOTOS, accepted_words, summarise
 from train.evaluate.sequences import BURST_LASTS_GAPS, Rows, bursts, times_s, walks, windows
 
 Float = NDArray[np.float64]
@@ -45,7 +45,8 @@ class Judged:
 
     @property
     def metrics(self) -> Metrics:
-        return summarise(self.error_m, self.radius68_m, self.radius95_m, {})
+        refused = np.array([self.fixes[index].refused for index in self.fix])
+        return summarise(self.error_m, self.radius68_m, self.radius95_m, {}, refused)
 
 
 @dataclass(frozen=True)
@@ -133,6 +134,7 @@ def lines(fused: Fused) -> list[str]:
     found = [
         f"  {_NAMES.get(name, name + ' photos'):<16} mean {m.mean_m:5.1f} m, median {m.median_m:5.1f} m, "
         f"68 % radius {m.mean_radius68_m:5.1f} m holds {m.coverage68:.0%}, 95 % holds {m.coverage95:.0%}, n = {m.n}"
+        f"{_accepted(m)}"
         for name, judged in named.items()
         if judged is not None
         for m in [judged.metrics]
@@ -141,7 +143,14 @@ def lines(fused: Fused) -> list[str]:
         found += _foreign_lines(fused)
         lasts_s = BURST_LASTS_GAPS * fused.gap_s
         found.insert(0, f"together, bursts of photos at most {fused.gap_s:g} s apart, {lasts_s:g} s in all:")
-    return found
+    return [*found, f"  these are of {ALL_PHOTOS}"] if found else []
+
+
+def _accepted(metrics: Metrics) -> str:
+    """Beside the figures of all photos those of the accepted ones, where these are fewer."""
+    if metrics.accepted is None or metrics.accepted.n == metrics.n:
+        return ""
+    return f"; accepted {accepted_words(metrics.accepted)}"
 
 
 def _foreign_lines(fused: Fused) -> list[str]:

@@ -5,14 +5,25 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from core.campus.manifest import Metrics
+from core.campus.manifest import AcceptedErrors, Metrics
 from core.errors import DatasetError
 
 Float = NDArray[np.float64]
 
+ALL_PHOTOS = "all photos, refused ones included"  # what errors and radii are of where nothing else is said
 
-def summarise(error_m: Float, radius68_m: Float, radius95_m: Float, baselines: dict[str, Float]) -> Metrics:
-    """(N,) errors and radii in metres -> Metrics; `baselines` are (N,) errors of other ways on the same photos."""
+
+def summarise(
+    error_m: Float,
+    radius68_m: Float,
+    radius95_m: Float,
+    baselines: dict[str, Float],
+    refused: NDArray[np.bool_] | None = None,
+) -> Metrics:
+    """(N,) errors and radii in metres -> Metrics; `baselines` are (N,) errors of other ways on the same photos.
+
+    `refused` (N,): which photos are refused, where that is known. They count in all but `Metrics.accepted`.
+    """
     if not len(error_m):
         raise DatasetError("there is no photo to evaluate")
     return Metrics(
@@ -32,7 +43,19 @@ def summarise(error_m: Float, radius68_m: Float, radius95_m: Float, baselines: d
             name: {"mean_m": float(error.mean()), "median_m": float(np.median(error))}
             for name, error in baselines.items()
         },
+        accepted=None if refused is None else _accepted(error_m[~refused]),
     )
+
+
+def _accepted(error_m: Float) -> AcceptedErrors | None:
+    if not len(error_m):
+        return None
+    return AcceptedErrors(n=len(error_m), mean_m=float(error_m.mean()), median_m=float(np.median(error_m)))
+
+
+def accepted_words(accepted: AcceptedErrors) -> str:
+    """In words, the errors of the photos that are not refused."""
+    return f"mean {accepted.mean_m:.1f} m, median {accepted.median_m:.1f} m, n = {accepted.n}"
 
 
 def conformal_factor(error_m: Float, radius_m: Float, share: float) -> float:

@@ -37,6 +37,7 @@ from train.evaluate.evaluation import NEIGHBOURS, Evaluation, known_split, left_
 from train.evaluate.fused import Fused
 from train.evaluate.fused_plots import error_by_photos, first_walk, walk_map, worst_bursts
 from train.evaluate.map_plots import error_map, needs_map, zone_error_map
+from train.evaluate.metrics import ALL_PHOTOS
 from train.evaluate.page import data_url, render_page
 from train.evaluate.photo_needs import NEAR_M
 from train.evaluate.plots import (
@@ -257,6 +258,7 @@ def _page(
         recipe=manifest.training.recipe,
         notices=_notices(breakdown),
         metrics=evaluation.metrics,
+        all_photos=ALL_PHOTOS,
         tiles=_tiles(evaluation, breakdown),
         ways=[
             {
@@ -310,13 +312,16 @@ def _tiles(evaluation: Evaluation, breakdown: Breakdown) -> list[dict[str, str]]
         return tile(name, _percent(of.share), f"{100 * of.low:.0f} to {_percent(of.high)}, n = {of.n}")
 
     tiles = [
-        tile("median error", _metres(m.median_m), f"mean {_metres(m.mean_m)}"),
+        tile("median error", _metres(m.median_m), f"mean {_metres(m.mean_m)}; {ALL_PHOTOS}"),
         tile("90 % are within", _metres(m.p90_m), f"95 % within {_metres(m.p95_m)}"),
         tile("within 10 m", _percent(m.within_10m), f"5 m {_percent(m.within_5m)}, 25 m {_percent(m.within_25m)}"),
         tile("68 % radius, mean", _metres(m.mean_radius68_m)),
         share("in their 68 % radius", breakdown.overall.coverage68),
         share("in their 95 % radius", breakdown.overall.coverage95),
     ]
+    if m.accepted:
+        note = f"mean {_metres(m.accepted.mean_m)}; n = {m.accepted.n}"
+        tiles.insert(1, tile("median error of accepted photos", _metres(m.accepted.median_m), note))
     share_clear, wrong = _percent(breakdown.clear.share), breakdown.misleading
     tiles.append(
         tile("misleading", f"{100 * wrong.share:.1f} %", f"{wrong.hits} of {wrong.n}; {share_clear} claim to be clear")

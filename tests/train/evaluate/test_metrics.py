@@ -18,6 +18,16 @@ def test_a_hand_computed_case() -> None:
     assert metrics.baselines == {"zone": {"mean_m": 16.5, "median_m": 12.0}}
 
 
+def test_refused_photos_count_in_all_figures_but_those_of_accepted_ones() -> None:
+    error = np.array([1.0, 4.0, 9.0, 200.0])
+    metrics = summarise(error, error, error, {}, np.array([False, False, False, True]))
+    assert (metrics.n, metrics.mean_m, metrics.median_m) == (4, 53.5, 6.5)
+    assert metrics.accepted is not None
+    assert metrics.accepted.model_dump() == {"n": 3, "mean_m": pytest.approx(14 / 3), "median_m": 4.0}
+    assert summarise(error, error, error, {}).accepted is None
+    assert summarise(error, error, error, {}, np.ones(4, np.bool_)).accepted is None
+
+
 def test_nothing_to_evaluate() -> None:
     with pytest.raises(DatasetError, match="no photo"):
         summarise(np.zeros(0), np.zeros(0), np.zeros(0), {})

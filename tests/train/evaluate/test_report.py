@@ -26,6 +26,7 @@ from train.dataset.split import SplitConfig, Splits
 from train.evaluate.breakdown import break_down, gallery_rows, heading_errors
 from train.evaluate.coverage import LEVELS
 from train.evaluate.evaluation import Evaluation, evaluate
+from train.evaluate.fused import Fused, Judged, lines
 from train.evaluate.plots import LIGHT, Scope, png
 from train.evaluate.report import draw_all
 
@@ -116,6 +117,28 @@ def test_the_json_keeps_the_promised_keys_and_adds_the_breakdown(made: Made, eva
     assert told["risk_m"]["error"] < told["risk_m"]["similarity"]
     assert any("heading" in reason for reason in told["not_told"])
     assert "photos of other places: 75% of 4 photos" in made.printed
+
+
+def test_errors_say_that_refused_photos_count_and_stand_beside_those_of_accepted_ones(
+    made: Made, evaluation: Evaluation
+) -> None:
+    accepted_m = evaluation.error_m[[not fix.refused for fix in evaluation.fixes]]
+    assert len(accepted_m) == 35
+    assert made.json["accepted"] == {
+        "n": 35, "mean_m": pytest.approx(accepted_m.mean()), "median_m": pytest.approx(np.median(accepted_m)),
+    }  # fmt: skip
+    assert made.json["n"] == 36
+    said = "all photos, refused ones included"
+    assert made.json["errors_of"] == said
+    figures = f"mean {accepted_m.mean():.1f} m, median {np.median(accepted_m):.1f} m, n = 35"
+    assert re.search(rf"error    mean .* \({said}\)\n  accepted {figures}", made.printed)
+    page = (made.report / "report.html").read_text(encoding="utf-8")
+    assert "median error of accepted photos" in page
+    assert page.count(said) >= 3
+    refused = next(fix for fix in evaluation.fixes if fix.refused)
+    both = Judged((evaluation.fixes[0], refused), np.array([0, 1]), np.array([0, 1]), np.array([2.0, 80.0]))
+    assert any("accepted mean 2.0 m, median 2.0 m, n = 1" in line for line in lines(Fused(walk=both)))
+    assert said in lines(Fused(walk=both))[-1]
 
 
 def test_intervals_say_what_they_take_for_a_draw(made: Made) -> None:
