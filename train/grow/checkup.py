@@ -23,6 +23,7 @@ from train.evaluate.coverage import CONFIDENCE, Group, group
 from train.evaluate.photo_needs import Need, by_light, photo_needs, photos_near
 from train.grow.adaptive import adapted_factor, stops
 from train.grow.arrivals import Arrivals
+from train.grow.growth import Growth, compared, growth
 from train.grow.refresh import Refreshed, refreshed
 
 Float = NDArray[np.float64]
@@ -39,7 +40,7 @@ class Limits:
     coverage95: float = 0.88
     refused: float = 0.10
     unlike: float = 0.25  # of the photos, whose OOD score is above that of USUAL of the campus's own
-    error_growth: float = 2.0  # times the median error that was measured when the bundle was made, of all photos
+    error_growth: float = 2.0  # times the median error that was measured when the bundle was made, of all groups
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class Checkup:
 
     truth_m, fix_m (N, 2) local metres; error_m, radius68_m, radius95_m, refused (N,); factor68 and factor95 (M,) of the
     M photos that are not refused: how much larger their radii would have had to be, so far. `walk`, `light` and
-    `place` (N,) name groups. `measured`: the held-out figures that the campus keeps, `when` says of when and of what.
+    `place` (N,) name groups. `growth`: beside the held-out figure that the campus keeps; `when` says when that was.
     """
 
     names: tuple[str, ...]
@@ -74,7 +75,7 @@ class Checkup:
     groups: tuple[Group, ...]
     alarms: tuple[Alarm, ...]
     needs: tuple[Need, ...]
-    measured: Metrics | None
+    growth: Growth | None
     when: str
     after: Metrics | None
     advice: tuple[str, ...]
@@ -86,7 +87,7 @@ class Checkup:
 
     def as_json(self) -> dict[str, Any]:
         """What is worth keeping, as JSON."""
-        kept = ("known", "groups", "alarms", "needs", "advice")
+        kept = ("known", "groups", "alarms", "needs", "growth", "when", "advice")
         return {
             "photos": len(self.names),
             "refused": float(self.refused.mean()),
@@ -136,13 +137,14 @@ def checkup(bundle: Bundle, arrivals: Arrivals, limits: Limits) -> Checkup:
     near = photos_near(truth_m[accepted], gallery_m)
     needs = photo_needs(_by_light(place[accepted], light[accepted]), truth_m[accepted], error_m[accepted], near)
     refresh = _refreshed(bundle, arrivals, engine)
+    grown = growth(error_m, refused, measured)
     return Checkup(
         arrivals.names, truth_m, fix_m, error_m, radii_m[:, 0], radii_m[:, 1], refused,
         adapted_factor(error_m[accepted], radii_m[accepted, 0], 0.68),
         adapted_factor(error_m[accepted], radii_m[accepted, 1], 0.95),
-        int((~new).sum()), _groups(where, error_m, radii_m, accepted), alarms, needs, measured, when,
+        int((~new).sum()), _groups(where, error_m, radii_m, accepted), alarms, needs, grown, when,
         None if refresh is None else refresh.after,
-        _advice(alarms, needs, error_m[accepted], measured, refresh) if alarms else _unproven(photos, limits),
+        _advice(alarms, needs, error_m[accepted], grown, refresh) if alarms else _unproven(photos, limits),
     )  # fmt: skip
 
 
@@ -255,14 +257,22 @@ def _alarms(photos: _Photos, limits: Limits, measured: Metrics | None, when: str
             )
             out.append(Alarm(by, name, "drift", message))
         # One place or walk may always have been harder than all photos together, of which alone it is known how it was.
-        if by == "all" and measured is not None and accepted.any():
-            median_m = float(np.median(photos.error_m[accepted]))
-            _, low, _, number = photos.share(photos.error_m > measured.median_m, accepted, confidence)
-            if median_m > limits.error_growth * measured.median_m and low > 0.5:
-                grown = f"{median_m / measured.median_m:.1f} times what it was {when}"
-                message = f"the median error is {median_m:.0f} m, {grown} ({number} standpoints)"
-                out.append(Alarm(by, name, "error", message))
+        if by == "all":
+            out += _grown(photos, limits, measured, when, name)
     return tuple(out)
+
+
+def _grown(photos: _Photos, limits: Limits, measured: Metrics | None, when: str, name: str) -> list[Alarm]:
+    """The alarm that the median error of all groups has grown, called `name`, where it has."""
+    found = growth(photos.error_m, photos.refused, measured)
+    if measured is None or found is None:
+        return []
+    rows, was_m, of = compared(photos.refused, measured)
+    _, low, _, number = photos.share(photos.error_m > was_m, rows, photos.confidence)
+    if found.now_m <= limits.error_growth * was_m or low <= 0.5:
+        return []
+    grown = f"{found.times:.1f} times what it was {when}, both of {of}"
+    return [Alarm("all", name, "error", f"the median error is {found.now_m:.0f} m, {grown} ({number} standpoints)")]
 
 
 def _unproven(photos: _Photos, limits: Limits) -> tuple[str, ...]:
@@ -288,7 +298,7 @@ def _advice(
     alarms: tuple[Alarm, ...],
     needs: tuple[Need, ...],
     error_m: Float,
-    measured: Metrics | None,
+    grown: Growth | None,
     refresh: Refreshed | None,
 ) -> tuple[str, ...]:
     """What to do about alarms, the cheapest first; `error_m` are those of the photos that were not refused."""
@@ -308,6 +318,7 @@ def _advice(
         out.append(
             f"photograph these places{' by night' if nights else ''}, four photos at each stop, turning: {places}"
         )
-    if measured is not None and len(error_m) and np.median(error_m) > 2 * measured.median_m:
+    # Refused photos may be of another place, which no training mends: accepted ones alone must be far off, too.
+    if grown is not None and len(error_m) and min(grown.now_m, float(np.median(error_m))) > 2 * grown.was_m:
         out.append("train again with these photos once there are several walks of them: errors have grown twofold")
     return tuple(out) or ("take more photos of the places and the light that the alarms name, then refresh",)

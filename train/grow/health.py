@@ -27,7 +27,7 @@ def lines(found: Checkup, bundle: Bundle) -> list[str]:
         out.append(f"  {found.known} photos that the campus was made of are left out")
     if overall is not None:
         out += [
-            f"  error    mean {overall.mean_m:.1f} m, median {overall.median_m:.1f} m",
+            f"  error    mean {overall.mean_m:.1f} m, median {overall.median_m:.1f} m (accepted photos)",
             f"  radius   68 % holds {overall.coverage68.share:.0%}, 95 % holds {overall.coverage95.share:.0%}",
             f"  radii would have to be {found.factor68[-1]:.2f} and {found.factor95[-1]:.2f} times as large now "
             "(adaptive conformal prediction)",
@@ -50,7 +50,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         (
             "most-growth",
             limits.error_growth,
-            "alarm where the median error of all photos is more than so many times what it was",
+            "alarm where the median error is more than so many times what it was: of accepted photos, or of all where "
+            "the bundle keeps no figure of accepted ones",
         ),
     ):
         parser.add_argument(f"--{name}", type=float, default=value, metavar="X", help=f"{help_} (default: %(default)s)")

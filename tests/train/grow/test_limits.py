@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from core.campus.manifest import Metrics
+from core.campus.manifest import AcceptedErrors, Metrics
 from train.grow.checkup import Limits, _alarms, _Photos
 
 COUNT = 1000
@@ -61,6 +61,35 @@ def test_an_alarm_is_raised_beyond_its_limit_alone(
 ) -> None:
     assert alarms(photos(**within)) == []
     assert alarms(photos(**beyond)) == [("all", "all photos", what)]
+
+
+@pytest.mark.parametrize(
+    ("kept_m", "accepted_m", "refused_m", "passed"),
+    [
+        (6.0, 13.0, 13.0, "accepted photos"),  # 1.3 times the median of all, whose refused photos are far off
+        (6.0, 11.0, 500.0, None),
+        (None, 13.0, 500.0, None),
+        (None, 21.0, 1.0, "all photos, refused ones included"),
+    ],
+)
+def test_errors_have_grown_beside_those_of_the_same_kind_of_photos(
+    kept_m: float | None, accepted_m: float, refused_m: float, passed: str | None
+) -> None:
+    kept = None if kept_m is None else AcceptedErrors(n=36, mean_m=7.0, median_m=kept_m)
+    seen = photos(refused=0.09)
+    seen.error_m[:] = np.where(seen.refused, refused_m, accepted_m)
+    found = _alarms(seen, Limits(), MEASURED.model_copy(update={"accepted": kept}), "before")
+    assert [alarm.what for alarm in found] == ([] if passed is None else ["error"])
+    assert all(f"what it was before, both of {passed} (" in alarm.message for alarm in found)
+
+
+def test_all_photos_are_compared_with_all_where_a_campus_keeps_no_other_figure() -> None:
+    """Of the accepted photos half are 19 m off; with the refused ones, as in the campus's own figure, half are 25 m."""
+    seen = photos(refused=0.09)
+    seen.error_m[:] = np.where(seen.refused, 500.0, np.where(np.arange(COUNT) % 100 < 52, 19.0, 25.0))
+    assert np.median(seen.error_m[~seen.refused]) == 19.0
+    assert np.median(seen.error_m) == 25.0
+    assert alarms(seen) == [("all", "all photos", "error")]
 
 
 def test_refused_photos_have_no_radius_that_could_fail() -> None:
