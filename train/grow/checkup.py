@@ -23,6 +23,7 @@ from train.evaluate.coverage import CONFIDENCE, Group, group
 from train.evaluate.photo_needs import Need, by_light, photo_needs, photos_near
 from train.grow.adaptive import adapted_factor, stops
 from train.grow.arrivals import Arrivals
+from train.grow.figures import beside, exact, percent_beside
 from train.grow.growth import Growth, compared, growth
 from train.grow.refresh import Refreshed, refreshed
 
@@ -244,17 +245,18 @@ def _alarms(photos: _Photos, limits: Limits, measured: Metrics | None, when: str
             if accepted.any():
                 share, _, high, number = photos.share(held, accepted, confidence)
                 if share < least and high < promised:
-                    message = f"the {label} holds {share:.0%} (at most {high:.0%}, {number} standpoints)"
+                    most = percent_beside(high, promised)
+                    message = f"the {label} holds {percent_beside(share, least)} (at most {most}, {number} standpoints)"
                     out.append(Alarm(by, name, label, message))
         share, low, _, number = photos.share(photos.refused, rows, confidence)
         if share > limits.refused and low > limits.refused / 2:
-            message = f"{share:.0%} are refused as another place (at least {low:.0%}, {number} standpoints)"
+            found = percent_beside(share, limits.refused)
+            message = f"{found} are refused as another place (at least {low:.0%}, {number} standpoints)"
             out.append(Alarm(by, name, "refused", message))
         share, low, _, number = photos.share(photos.unlike, rows, confidence)
         if share > limits.unlike and low > 1 - USUAL:
-            message = (
-                f"{share:.0%} look unlike what the campus was made of, where {1 - USUAL:.0%} did ({number} standpoints)"
-            )
+            found = f"{percent_beside(share, limits.unlike)} look unlike what the campus was made of"
+            message = f"{found}, where {1 - USUAL:.0%} did ({number} standpoints)"
             out.append(Alarm(by, name, "drift", message))
         # One place or walk may always have been harder than all photos together, of which alone it is known how it was.
         if by == "all":
@@ -271,18 +273,20 @@ def _grown(photos: _Photos, limits: Limits, measured: Metrics | None, when: str,
     _, low, _, number = photos.share(photos.error_m > was_m, rows, photos.confidence)
     if found.now_m <= limits.error_growth * was_m or low <= 0.5:
         return []
-    grown = f"{found.times:.1f} times what it was {when}, both of {of}"
+    grown = f"{beside(found.times, limits.error_growth, 1)} times what it was {when}, both of {of}"
     return [Alarm("all", name, "error", f"the median error is {found.now_m:.0f} m, {grown} ({number} standpoints)")]
 
 
 def _unproven(photos: _Photos, limits: Limits) -> tuple[str, ...]:
     """What to do without an alarm: ask again where the radii of all photos are below their limits, maybe by chance."""
     out, accepted = [], ~photos.refused
-    for label, _, least, held in photos.radii(limits) if accepted.any() else ():
+    for label, promised, least, held in photos.radii(limits) if accepted.any() else ():
         share, _, high, number = photos.share(held, accepted, photos.confidence)
         if share < least:
-            found = f"the {label} holds {share:.0%}, below {least:.0%}, which {number} standpoints leave to chance"
-            out.append(f"not certain yet: {found} (up to {high:.0%}): ask again with photos of more standpoints")
+            below = f"{percent_beside(share, least)}, below {exact(100 * least)}%"
+            found = f"the {label} holds {below}, which {number} standpoints leave to chance"
+            most = percent_beside(high, promised)
+            out.append(f"not certain yet: {found} (up to {most}): ask again with photos of more standpoints")
     return tuple(out) or ("nothing to do: the radii hold",)
 
 

@@ -13,6 +13,7 @@ from train.evaluate.map_plots import error_map, needs_map
 from train.evaluate.page import data_url, render_page
 from train.evaluate.plots import DARK, LIGHT, Scope, Theme, coverage_plot, framed, png
 from train.grow.checkup import Checkup, Limits
+from train.grow.figures import exact
 
 NEEDS = 8  # places named
 _LEAST_PHOTOS = 10  # of a group in the figure
@@ -29,7 +30,7 @@ def health_page(found: Checkup, bundle: Bundle, limits: Limits) -> str:
     return render_page(
         Path(__file__).with_name("health.html"),
         campus=bundle.manifest.name, found=found, overall=overall, limits=limits, figures=figures,
-        refused=float(found.refused.mean()), needs=found.needs[:NEEDS],
+        refused=float(found.refused.mean()), needs=found.needs[:NEEDS], exact=exact,
     )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from core.campus.manifest import AcceptedErrors, Metrics
-from train.grow.checkup import Limits, _alarms, _Photos
+from train.grow.checkup import Limits, _alarms, _Photos, _unproven
 
 COUNT = 1000
 MEDIAN_M = 10.0
@@ -61,6 +61,31 @@ def test_an_alarm_is_raised_beyond_its_limit_alone(
 ) -> None:
     assert alarms(photos(**within)) == []
     assert alarms(photos(**beyond)) == [("all", "all photos", what)]
+
+
+@pytest.mark.parametrize(
+    ("seen", "found"),
+    [
+        ({"hit68": 0.597}, "the 68 % radius holds 59.7% ("),
+        ({"hit68": 0.594}, "the 68 % radius holds 59% ("),
+        ({"hit95": 0.876}, "the 95 % radius holds 87.6% ("),
+        ({"refused": 0.103}, "10.3% are refused"),
+        ({"unlike": 0.253}, "25.3% look unlike"),
+        ({"grown": 2.0003}, "2.0003 times what it was before"),
+    ],
+)
+def test_a_figure_beyond_its_limit_is_not_rounded_to_it(seen: dict[str, float], found: str) -> None:
+    (alarm,) = _alarms(photos(**seen), Limits(), MEASURED, "before")
+    assert found in alarm.message
+
+
+def test_a_radius_in_doubt_is_said_to_hold_less_than_its_limit() -> None:
+    few = photos(hit68=0.597, stands=np.arange(COUNT) % 40)
+    assert _alarms(few, Limits(), MEASURED, "before") == ()
+    (advice,) = _unproven(few, Limits())
+    assert "holds 59.7%, below 60%," in advice
+    (advice,) = _unproven(few, Limits(coverage68=0.605))
+    assert "holds 60%, below 60.5%," in advice
 
 
 @pytest.mark.parametrize(
