@@ -1,20 +1,24 @@
 """An archive located by a Ray cluster: addresses travel to its cores, which read and locate; rows come back.
 
-Ray carries what this program leaves to it: scheduling, and the retries after a lost node. Photos do not pass its object
-store, nor does Ray Data stand between (docs/decisions.md).
+Ray Data schedules a pool of actors, one a core, and retries for ever what a lost node held. Photos do not pass its
+object store.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
+import logging
+import os
+import pickle
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from core.archive.child import Child, Locate
 from core.archive.parts import Parts
 from core.archive.photos import Shard
-from core.archive.rows import ArchiveTally, Row
-from core.archive.run import located, opened, with_progress
+from core.archive.rows import ArchiveTally, Row, schema
+from core.archive.run import located_alone, with_progress
 from core.archive.stores import StoredPhoto, stored_photos
 from core.errors import CampusError, MissingDependency, reason_of
 from core.locate.many import BATCH
@@ -24,8 +28,7 @@ Photos = list[StoredPhoto]
 
 _READERS = 4  # threads of a core that read and decode: while one waits for a far store, others keep it busy
 _LARGEST, _TURNS = 256, 16  # photos of a task; tasks of each core at least, so that all end at about the same time
-_AHEAD = 1000  # tasks given to Ray before it asks: what its autoscaler sees
-_RETRIES = 3  # of a task whose node or process is lost, before its photos are tried one by one
+_TASK = "photos"  # the column of Ray Data that holds them
 
 
 def locate_on_cluster(
@@ -44,8 +47,10 @@ def locate_on_cluster(
     left = [photo for photo in photos if as_text(photo.name) not in parts.before]
     rows: Iterator[Row] = iter(())
     if left:
-        size = max(BATCH, min(_LARGEST, len(left) // (_TURNS * _cores(address))))
-        rows = on_cores((left[at : at + size] for at in range(0, len(left), size)), _locate, str(bundle))
+        cores = _cores(address)
+        size = max(BATCH, min(_LARGEST, len(left) // (_TURNS * cores)))
+        tasks = [left[at : at + size] for at in range(0, len(left), size)]
+        rows = by_ray_data(tasks, partial(located_alone, str(bundle), _READERS), min(cores, len(tasks)))
     failed = 0
     with parts:
         for row in with_progress(rows, len(photos), len(photos) - len(left)):
@@ -72,36 +77,51 @@ def _cores(address: str | None) -> int:
         ) from error
 
 
-def on_cores(tasks: Iterable[Photos], locate: Callable[[Photos, str], Sequence[Row]], bundle: str) -> Iterator[Row]:
-    """The rows that `locate` makes of each task on a core of the cluster, as they come.
+def by_ray_data(tasks: Sequence[Photos], locate: Locate, cores: int) -> Iterator[Row]:
+    """The rows that `locate` makes of each task, as they come, by an actor on each of so many cores and of later ones.
 
-    A photo whose process is lost each time becomes a row that says so. Raises what `locate` raises.
+    A photo that kills its process is a row that says so. Raises what `locate` raises.
     """
-    import ray
-    from ray.exceptions import RayError, RayTaskError
+    import ray.data
+    from ray.exceptions import RayTaskError
 
-    remote = ray.remote(num_cpus=1, max_retries=_RETRIES)(locate)
-    waiting, running = iter(tasks), dict[Any, Photos]()
-    while True:
-        for task in islice(waiting, max(0, _AHEAD - len(running))):  # a lost task runs on as many
-            running[remote.remote(task, bundle)] = task
-        if not running:
-            return
-        (done,), _ = ray.wait(list(running))
-        task = running.pop(done)
-        try:
-            yield from ray.get(done)
-        except RayTaskError as error:
-            if isinstance(error.cause, CampusError):
-                raise error.cause from None
-            raise
-        except RayError:
-            if len(task) == 1:
-                yield Row(task[0].name, error=f"the process that located this photo was lost, {_RETRIES + 1} times")
-            else:
-                running |= {remote.remote([photo], bundle): [photo] for photo in task}
+    _quiet(ray.data.DataContext.get_current())
+    items = [{_TASK: pickle.dumps(task)} for task in tasks]  # Arrow has no texts for names that are no UTF-8
+    found = ray.data.from_items(items, override_num_blocks=len(items)).map_batches(
+        _Core,
+        fn_constructor_args=(locate,),
+        batch_size=None,  # a block, which is a task
+        num_cpus=1,
+        compute=ray.data.ActorPoolStrategy(min_size=1, initial_size=cores),
+    )
+    try:
+        for rows in found.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
+            yield from (Row(**row) for row in rows.to_pylist())
+    except RayTaskError as error:
+        if isinstance(error.cause, CampusError):
+            raise error.cause from None
+        raise
 
 
-def _locate(photos: Photos, bundle: str) -> list[Row]:
-    names, sources = [photo.name for photo in photos], [photo.source for photo in photos]
-    return list(located(opened(Path(bundle)), names, sources, _READERS))
+def _quiet(context: Any) -> None:
+    """Let Ray Data neither draw nor log, since rows have a bar and errors a line, nor give up where nodes are late."""
+    os.environ.setdefault("RAY_DATA_USAGE_DISABLED", "1")  # what runs here is nobody else's to count
+    context.enable_progress_bars = context.print_on_execution_start = False
+    context.execution_no_progress_timeout_s = -1
+    context.raise_original_map_exception = True
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)
+
+
+class _Core:
+    """An actor of Ray Data, whose child locates: a photo that ended the actor itself would be tried for ever."""
+
+    def __init__(self, locate: Locate) -> None:
+        self._child = Child(locate)
+
+    def __call__(self, batch: dict[str, Any]) -> Any:
+        """The rows of the batch's photos, a pyarrow.Table."""
+        import pyarrow
+
+        photos: Photos = [photo for task in batch[_TASK] for photo in pickle.loads(task)]
+        rows = self._child.located([photo.name for photo in photos], [photo.source for photo in photos])
+        return pyarrow.Table.from_pylist([row.as_dict() for row in rows], schema())

@@ -252,17 +252,17 @@ def test_options_that_lack_another_are_one_line(tmp_path: Path, line: str, error
     assert not any(tmp_path.iterdir())
 
 
-def deadly(photos: list[str], _: Path) -> list[Row]:
+def deadly(_: str, __: int, names: list[str], ___: list[Path]) -> list[Row]:
     """Kills its process as a photo might that breaks a decoder."""
-    if "deadly" in photos:
+    if "deadly" in names:
         os.kill(os.getpid(), signal.SIGKILL)
-    return [Row(name) for name in photos]
+    return [Row(name) for name in names]
 
 
 def test_only_the_photo_that_kills_its_process_is_a_row_with_a_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run, "_located", deadly)
+    monkeypatch.setattr(run, "located_alone", deadly)
     names = ["first", "deadly", "last"]
     with Journal(tmp_path / "out.jsonl") as journal:
         locate_archive(names, tmp_path, journal, 2)

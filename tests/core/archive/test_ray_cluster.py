@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 import signal
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from core.archive import ray_cluster
 from core.archive.parts import Parts
-from core.archive.ray_cluster import locate_on_cluster, on_cores
+from core.archive.ray_cluster import by_ray_data, locate_on_cluster
 from core.archive.rows import COLUMNS, Row
+from core.archive.run import located_alone
 from core.archive.stores import StoredPhoto, store_of
 from core.errors import BundleError, CampusError
 from tests.bundles import photo
@@ -22,7 +23,21 @@ ray = pytest.importorskip("ray", reason="ray is not installed: pip install -r re
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # Ray's own warnings are not ours to mend
 
 
-def test_a_lost_node_costs_time_and_no_photo(bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def fatal(names: Sequence[str], _: Sequence[object]) -> list[Row]:
+    """What a photo does that kills the process which decodes it."""
+    if any(name.endswith("fatal.jpg") for name in names):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return [Row(name) for name in names]
+
+
+def located_or_fatal(where: str, threads: int, names: Sequence[str], sources: Sequence[object]) -> list[Row]:
+    fatal(names, sources)
+    return located_alone(where, threads, names, sources)
+
+
+def test_a_lost_node_costs_time_and_a_fatal_photo_its_row(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import pyarrow.parquet
     from ray.cluster_utils import Cluster
 
@@ -32,6 +47,7 @@ def test_a_lost_node_costs_time_and_no_photo(bundle: Path, tmp_path: Path, monke
     for index in range(400):
         (folder / f"{index}.jpg").write_bytes(pictures[index % len(pictures)])
     (folder / "broken.jpg").write_bytes(b"\xff\xd8no photo")
+    (folder / "fatal.jpg").write_bytes(pictures[0])
     lost: list[object] = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -49,15 +65,19 @@ def test_a_lost_node_costs_time_and_no_photo(bundle: Path, tmp_path: Path, monke
                     yield row
 
             monkeypatch.setattr(ray_cluster, "with_progress", killing)
+            monkeypatch.setattr(ray_cluster, "located_alone", located_or_fatal)
             tally = locate_on_cluster([str(folder)], bundle, str(tmp_path / "out.parquet"), None)
         finally:
             ray.shutdown()
             cluster.shutdown()
     assert lost
-    assert (tally.located, tally.failed) == (400, 1)
+    assert (tally.located, tally.failed) == (400, 2)
     table = pyarrow.parquet.read_table(tmp_path / "out.parquet")
     assert table.column_names == list(COLUMNS)
-    assert len(set(table["photo"].to_pylist())) == table.num_rows == 401
+    assert len(set(table["photo"].to_pylist())) == table.num_rows == 402
+    reasons = {Path(row["photo"]).name: row["error"] for row in table.to_pylist() if row["error"] is not None}
+    assert sorted(reasons) == ["broken.jpg", "fatal.jpg"]
+    assert reasons["fatal.jpg"] == "the process that located this photo was lost, 3 times"
 
 
 def test_a_ray_that_does_not_start_is_one_line_and_is_not_asked_for_nothing(
@@ -78,20 +98,9 @@ def test_a_ray_that_does_not_start_is_one_line_and_is_not_asked_for_nothing(
     assert (tally.located, tally.failed, tally.before) == (0, 0, 1)
 
 
-def fatal(photos: list[StoredPhoto], _: str) -> list[Row]:
-    """What a photo does that kills the process which decodes it."""
-    if any(each.name == "fatal.jpg" for each in photos):
-        os.kill(os.getpid(), signal.SIGKILL)
-    return [Row(each.name) for each in photos]
-
-
-def test_a_cluster_reads_urls_goes_on_and_outlives_what_kills_it(
-    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_cluster_reads_urls_goes_on_and_outlives_what_kills_it(bundle: Path, tmp_path: Path) -> None:
     import pyarrow.parquet
 
-    monkeypatch.setattr(ray_cluster, "_RETRIES", 1)
-    monkeypatch.setattr(ray_cluster, "_AHEAD", 2)  # fewer than the photos of the task that is lost
     folder, out = tmp_path / "photos", tmp_path / "out.parquet"
     (folder / "below").mkdir(parents=True)
     for name in ("a.jpg", "below/b.jpg"):
@@ -109,7 +118,7 @@ def test_a_cluster_reads_urls_goes_on_and_outlives_what_kills_it(
                 locate_on_cluster(places[:2], tmp_path / "gone", str(tmp_path / "other.parquet"), None)
             disk, _ = store_of("/")
             names = ["first.jpg", "fatal.jpg", "last.jpg"]
-            rows = list(on_cores([[StoredPhoto(name, name, disk) for name in names]], fatal, ""))
+            rows = list(by_ray_data([[StoredPhoto(name, name, disk) for name in names]], fatal, 1))
         finally:
             ray.shutdown()
     assert {row.photo: row.error is None for row in rows} == {"first.jpg": True, "fatal.jpg": False, "last.jpg": True}
