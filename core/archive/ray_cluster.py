@@ -7,7 +7,6 @@ object store.
 from __future__ import annotations
 
 import logging
-import os
 import pickle
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
@@ -105,7 +104,6 @@ def by_ray_data(tasks: Sequence[Photos], locate: Locate, cores: int) -> Iterator
 
 def _quiet(context: Any) -> None:
     """Let Ray Data neither draw nor log, since rows have a bar and errors a line, nor give up where nodes are late."""
-    os.environ.setdefault("RAY_DATA_USAGE_DISABLED", "1")  # what runs here is nobody else's to count
     context.enable_progress_bars = context.print_on_execution_start = False
     context.execution_no_progress_timeout_s = -1
     context.raise_original_map_exception = True
