@@ -34,6 +34,10 @@ class Child:
             # Which of them it was, only each by itself tells.
             return [self._alone(name, source) for name, source in zip(names, sources, strict=True)]
 
+    def close(self) -> None:
+        """End the process, and wait until it has ended."""
+        self._process.shutdown()
+
     def _alone(self, name: str, source: Any) -> Row:
         for _ in range(_TRIES):
             with suppress(BrokenProcessPool):
@@ -49,5 +53,5 @@ class Child:
 
 
 def _started() -> ProcessPoolExecutor:
-    """The process itself starts with its first photos, and ends with its parent or when nothing refers to it."""
+    """The process itself starts with its first photos, and ends with its parent at the latest."""
     return ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), end_with_parent)

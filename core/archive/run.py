@@ -6,6 +6,7 @@ import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from functools import lru_cache, partial
 from itertools import islice
 from pathlib import Path
@@ -86,9 +87,8 @@ def _by_processes(photos: Sequence[str], bundle: Path, jobs: int) -> Iterator[Ro
     size = max(1, min(BATCH, len(photos) // (_TURNS * jobs)))
     waiting = (photos[at : at + size] for at in range(0, len(photos), size))
     asked: deque[Future[list[Row]]] = deque()
+    children = [Child(partial(located_alone, str(bundle), 1)) for _ in range(jobs)]
     free = SimpleQueue[Child]()
-    for _ in range(jobs):
-        free.put(Child(partial(located_alone, str(bundle), 1)))
 
     def by_a_child(names: Sequence[str]) -> list[Row]:
         child = free.get()
@@ -97,7 +97,10 @@ def _by_processes(photos: Sequence[str], bundle: Path, jobs: int) -> Iterator[Ro
         finally:
             free.put(child)
 
-    with ThreadPoolExecutor(jobs) as threads:
+    with ExitStack() as stack, ThreadPoolExecutor(jobs) as threads:
+        for child in children:
+            stack.callback(child.close)
+            free.put(child)
         while True:
             asked += [threads.submit(by_a_child, task) for task in islice(waiting, jobs * _AHEAD - len(asked))]
             if not asked:

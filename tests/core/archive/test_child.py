@@ -31,5 +31,10 @@ def test_it_goes_on_after_each_photo_that_kills_it_and_raises_what_all_share() -
     assert after.zone == rows[3].zone != str(os.getpid())  # the process stays for the next
     with pytest.raises(CampusError, match="is none"):
         child.located(["f"], ["unusable"])
+    child.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(str(after.zone)), 0)
+    child = Child(located)
     (alone,) = child.located(["g"], ["deadly"])
     assert alone.error == "the process that located this photo was lost, 3 times"
+    child.close()
