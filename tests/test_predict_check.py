@@ -64,6 +64,21 @@ def test_originals_are_known_by_the_dataset_that_was_made_of_them(
         refreshed(grown, read_arrivals(phone, bundle.manifest.image_size))
 
 
+def test_a_refresh_with_the_originals_knows_the_dataset_that_was_made_of_them(
+    pristine: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    phone = tmp_path / "phone"
+    phone.mkdir()
+    for index in range(6):
+        (phone / f"{index}.jpg").write_bytes(photo(east_m=8.0 * index, north_m=20.0, frame=FRAME, view=index))
+    ingest(phone, tmp_path / "dataset")
+    bundle = Bundle.load(pristine)
+    result = refreshed(bundle, read_arrivals(phone, bundle.manifest.image_size))
+    grown = save_bundle(tmp_path / "campus", result.manifest, result.files)
+    assert check(tmp_path / "dataset" / "gt.csv", tmp_path / "dataset" / "images", Localizer.load(grown.path)) == 0
+    assert capsys.readouterr().err.splitlines()[2] == "0 new to it"
+
+
 def test_a_campus_that_does_not_tell_its_photos_gives_one_line(
     pristine: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -51,11 +51,10 @@ def plan(bundle: Bundle, sent: Sequence[Sidecar] = (), lang: Lang = "en") -> dic
     """
     frame = bundle.manifest.frame
     waiting = [one for one in sent if one.placed and one.review != "rejected"]
-    taken_m, names = _photos_m(bundle, waiting), names_of(bundle, lang)[:_MOST_NAMES]
+    taken_m, names = _photos_m(bundle, waiting), names_of(bundle, lang, scale=True)[:_MOST_NAMES]
     box = _box(bundle, taken_m)
-    drawn = sorted(
-        basemap.drawable(campus_map_of(bundle)), key=lambda one: basemap.KINDS.index(one["properties"]["kind"])
-    )
+    campus_map = campus_map_of(bundle, scale=True)
+    drawn = sorted(basemap.drawable(campus_map), key=lambda one: basemap.KINDS.index(one["properties"]["kind"]))
     return {
         "name": bundle.manifest.name,
         "box": _rounded(box),
@@ -65,7 +64,7 @@ def plan(bundle: Bundle, sent: Sequence[Sidecar] = (), lang: Lang = "en") -> dic
         "targets": _named(_targets(bundle, waiting, _candidates(drawn, taken_m, box, frame), taken_m), bundle),
         "nights": _nights(bundle),
         "colours": {"light": basemap.LIGHT, "dark": basemap.DARK},
-        "thanks": basemap.attribution(campus_map_of(bundle)),
+        "thanks": basemap.attribution(campus_map),
     }
 
 

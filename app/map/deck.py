@@ -39,8 +39,8 @@ from app.map.shapes import (
     unseen_layers,
 )
 from app.texts import Texts
-from core.campus.basemap import Label, Name, Picture, View, drawable, fitted_view, local_names, names, style_url
-from core.campus.walked import walked_map
+from core.campus.basemap import Label, Name, Picture, View, fitted_view, local_names, names, style_url
+from core.campus.walked import own_or_walked_map
 from core.locate.confidence import confidence
 
 if TYPE_CHECKING:
@@ -211,13 +211,10 @@ def outlines_of(bundle: Bundle) -> list[tuple[int, list[list[float]]]]:
     return [(index, list(islice(corners, len(zone.outline_m)))) for index, zone in drawn]
 
 
-@lru_cache(maxsize=_CAMPUSES)
-def campus_map_of(bundle: Bundle) -> dict[str, Any]:
-    """The bundle's own map, or one of its training photos, so that no campus is blank."""
-    if any(drawable(bundle.campus_map)):
-        return bundle.campus_map
-    local_m = np.empty((0, 2)) if bundle.gallery is None else bundle.gallery.local_m
-    return walked_map(bundle.manifest.zones, local_m, bundle.manifest.frame)
+@lru_cache(maxsize=2 * _CAMPUSES)
+def campus_map_of(bundle: Bundle, *, scale: bool = False) -> dict[str, Any]:
+    """The bundle's own map, or one of its training photos; `scale`: with a bar, where the page has none beside it."""
+    return own_or_walked_map(bundle, scale=scale)
 
 
 def _zone_names(bundle: Bundle, lang: str) -> Callable[[str], str]:
@@ -226,9 +223,9 @@ def _zone_names(bundle: Bundle, lang: str) -> Callable[[str], str]:
     return str if known is None else Texts(known, local_names(bundle.campus_map, lang)).zone_name
 
 
-@lru_cache(maxsize=2 * _CAMPUSES)
-def names_of(bundle: Bundle, lang: str = "") -> list[Name]:
-    return names(campus_map_of(bundle), bundle.manifest.frame, lang, _zone_names(bundle, lang))
+@lru_cache(maxsize=4 * _CAMPUSES)
+def names_of(bundle: Bundle, lang: str = "", *, scale: bool = False) -> list[Name]:
+    return names(campus_map_of(bundle, scale=scale), bundle.manifest.frame, lang, _zone_names(bundle, lang))
 
 
 @lru_cache(maxsize=2 * _CAMPUSES)

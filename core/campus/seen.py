@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 SEEN = "seen.npz"
 _CHUNK = 1 << 20
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def photo_digest(path: Path) -> int:
@@ -34,6 +36,11 @@ def photo_digest(path: Path) -> int:
 def short_digest(sha256: str) -> int:
     """The first 64 bits of a sha256 in hexadecimal: two of a million photos agree once in 40 million campuses."""
     return int(sha256[:16], 16)
+
+
+def told_digest(text: str) -> int | None:
+    """The digest that a dataset's `source_sha256` tells of a photo's original; None where it is no sha256."""
+    return short_digest(text.strip()) if _SHA256.fullmatch(text.strip()) else None
 
 
 def seen_file(digests: Iterable[int]) -> bytes:

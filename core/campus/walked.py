@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from core.campus.basemap import drawable
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
+    from core.campus.bundle import Bundle
     from core.campus.frame import LocalFrame
     from core.campus.zones import Zone
 
@@ -25,11 +28,20 @@ _BESIDE_M = 22.0  # within the campus's grid, so that the first view shows it
 _LONGEST_WAY_M = 30.0  # between two dots; what lies farther apart was hardly walked in a straight line
 
 
-def walked_map(zones: Sequence[Zone], local_m: ArrayLike, frame: LocalFrame) -> dict[str, Any]:
+def own_or_walked_map(bundle: Bundle, *, scale: bool) -> dict[str, Any]:
+    """The bundle's own map, or one of its training photos (see `walked_map`), so that no campus is blank."""
+    if any(drawable(bundle.campus_map)):
+        return bundle.campus_map
+    local_m = np.empty((0, 2)) if bundle.gallery is None else bundle.gallery.local_m
+    return walked_map(bundle.manifest.zones, local_m, bundle.manifest.frame, scale=scale)
+
+
+def walked_map(zones: Sequence[Zone], local_m: ArrayLike, frame: LocalFrame, *, scale: bool = True) -> dict[str, Any]:
     """A GeoJSON FeatureCollection of what a bundle knows without a map: its zones, its photos, the ways between them.
 
     `local_m` (N, 2) metres are the training photos' positions, N >= 0. Kinds are `grounds` (each zone, by its name),
-    `walked` (lines), `photo` (points) and `scale` (a bar of so many metres, and an arrow to north).
+    `walked` (lines), `photo` (points) and, with `scale`, `scale` (a bar of so many metres, and an arrow to north),
+    for whoever shows none of its own.
     """
     nameless = len(zones) > _MOST_NUMBERS
     features = [
@@ -48,7 +60,7 @@ def walked_map(zones: Sequence[Zone], local_m: ArrayLike, frame: LocalFrame) -> 
         if ways := [[places[one], places[other]] for one, other in ways_between(dots)]:
             features.append(_feature("walked", "MultiLineString", ways))
         features.append(_feature("photo", "MultiPoint", places))
-        features += _scale(dots, frame)
+        features += _scale(dots, frame) if scale else []
     return {"type": "FeatureCollection", "features": features}
 
 

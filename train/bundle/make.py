@@ -328,7 +328,8 @@ def main(args: argparse.Namespace) -> int:
         raise CampusError("must not be negative", path=f"--samples {args.samples}")
     if args.thumbnails:
         process_blur()  # what is absent is said before the work
-    run, campus_map = Run.load(args.run), read_map(args.map)
+    campus_map = read_map(args.map)  # what is absent is said before the work
+    run = Run.load(args.run)
     bundle = make_bundle(run, args.out, config, campus_map, test_samples(run.task, args.samples), args.force)
     print(f"{bundle.path}: try it with `{typed('predict')} PHOTO --bundle {bundle.path}`")
     return 0

@@ -4,7 +4,6 @@ columns.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from core.campus.frame import LocalFrame
-from core.campus.seen import photo_digest, short_digest
+from core.campus.seen import photo_digest, told_digest
 from core.errors import DatasetError
 from core.io.labels import read_labels
 from core.program import typed
@@ -26,7 +25,6 @@ __all__ = ["BASE_COLUMNS", "NUMBER_COLUMNS", "Dataset", "read_labels", "truth"]
 # The original's columns, in its order: other tools read them by place.
 BASE_COLUMNS = ("image_name", "lat", "lon", "utm_x", "utm_y", "is_night", "label")
 NUMBER_COLUMNS = ("utm_x", "utm_y", "heading_deg", "error_m")
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 _TRUE, _FALSE = ("1", "1.0", "true", "yes", "t", "y"), ("0", "0.0", "false", "no", "f", "n", "")
 
 
@@ -105,8 +103,7 @@ class Dataset:
         """(N) the digest (`core.campus.seen`) of the file that each image was made of, None where it is not told."""
         if not self.has("source_sha256"):
             return [None] * len(self)
-        texts = [text.strip() for text in self.column("source_sha256")]
-        return [short_digest(text) if _SHA256.fullmatch(text) else None for text in texts]
+        return [told_digest(text) for text in self.column("source_sha256")]
 
     def known(self, rows: NDArray[np.int64], seen: frozenset[int]) -> NDArray[np.bool_]:
         """(N,) whether `seen` holds the digest (`core.campus.seen`) of each photo in `rows` (N,), or of its original.

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from core.campus import basemap
 from core.campus.bundle import Bundle
+from core.campus.walked import own_or_walked_map
 from train.evaluate.photo_needs import Need
 from train.evaluate.plots import WIDTH_IN, Theme, framed
 
@@ -28,6 +29,7 @@ Float = NDArray[np.float64]
 LEAST_IN_ZONE = 3  # photos, for a median to be drawn
 _MARGIN_M = 12.0
 _PATH_M, _TREE_M = 2.5, 2.5  # how wide a path that is only a line is drawn, and a tree's crown's radius
+_DOT_PT = 3.0  # a training photo of a campus without a map
 _TICKS_M = (2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000)
 
 
@@ -137,13 +139,14 @@ def campus_axes(
     colours = basemap.DARK if theme.dark else basemap.LIGHT
     axes.set_facecolor(colours["ground"])
     points_per_m = 72 * min((WIDTH_IN - 0.2) / width_m, map_in / height_m)
-    for feature in basemap.drawable(bundle.campus_map):
+    campus_map = own_or_walked_map(bundle, scale=False)
+    for feature in basemap.drawable(campus_map):
         _draw(axes, bundle, feature, colours, points_per_m)
     if names:
         px = 100 * np.array([WIDTH_IN, map_in])
         view = basemap.fitted_view(np.array([low, high]), bundle.manifest.frame, *px)
         frame = bundle.manifest.frame
-        for label in basemap.labels(basemap.names(bundle.campus_map, frame), frame, view.zoom):
+        for label in basemap.labels(basemap.names(campus_map, frame), frame, view.zoom):
             east, north = frame.to_local(label.lat, label.lon)
             axes.text(
                 east, north, label.text, ha="center", va="center", fontsize=6.5,
@@ -164,19 +167,19 @@ def _draw(axes: Axes, bundle: Bundle, feature: dict[str, Any], colours: dict[str
         bundle.manifest.frame.to_local(lon_lat[:, 1], lon_lat[:, 0])
         for lon_lat in _lines(geometry["coordinates"], depth[geometry["type"]])
     ]
-    edge = colours.get(f"{kind}_edge", "none")
-    if kind == "tree":
+    edge, colour = colours.get(f"{kind}_edge", "none"), colours["path" if kind == "walked" else kind]
+    if kind in ("tree", "photo"):
         east, north = np.concatenate(lines).T
-        crown = (2 * _TREE_M * points_per_m) ** 2
-        axes.scatter(east, north, s=crown, color=colours[kind], alpha=0.6, linewidths=0, zorder=2)
+        size = (2 * _TREE_M * points_per_m) ** 2 if kind == "tree" else _DOT_PT**2
+        axes.scatter(east, north, s=size, color=colour, alpha=0.6, linewidths=0, zorder=2)
     elif "Polygon" in geometry["type"]:
         shape = Path.make_compound_path(*(Path(line, closed=True) for line in lines if len(line) > 2))
         axes.add_collection(
-            PathCollection([shape], facecolors=colours[kind], edgecolors=edge, linewidths=0.4, zorder=1), autolim=False
+            PathCollection([shape], facecolors=colour, edgecolors=edge, linewidths=0.4, zorder=1), autolim=False
         )
     elif "Line" in geometry["type"]:
         axes.add_collection(
-            LineCollection(lines, colors=colours[kind], linewidths=max(_PATH_M * points_per_m, 0.6), zorder=1),
+            LineCollection(lines, colors=colour, linewidths=max(_PATH_M * points_per_m, 0.6), zorder=1),
             autolim=False,
         )
 

@@ -94,3 +94,8 @@ def test_places_are_called_in_the_reader_s_language(tmp_path: Path) -> None:
 def test_a_damaged_list_of_needs_is_refused(bundle: Path, tmp_path: Path, data: bytes) -> None:
     with pytest.raises(BundleError, match=NEEDS):
         needs_of(with_needs(bundle, tmp_path / "bad", data))
+
+
+def test_a_campus_without_a_map_has_its_scale_and_north_on_the_map_itself(tmp_path: Path) -> None:
+    bare = Bundle.load(make_bundle(tmp_path / "bare", with_map=False))
+    assert {"50 m", "N"} < {line for *_, lines in plan(bare)["labels"] for line in lines}
