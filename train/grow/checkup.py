@@ -145,7 +145,7 @@ def checkup(bundle: Bundle, arrivals: Arrivals, limits: Limits) -> Checkup:
         adapted_factor(error_m[accepted], radii_m[accepted, 1], 0.95),
         int((~new).sum()), _groups(where, error_m, radii_m, accepted), alarms, needs, grown, when,
         None if refresh is None else refresh.after,
-        _advice(alarms, needs, error_m[accepted], grown, refresh) if alarms else _unproven(photos, limits),
+        _advice(alarms, needs, error_m[accepted], grown, refresh) if alarms else _unproven(photos, limits, measured),
     )  # fmt: skip
 
 
@@ -277,8 +277,8 @@ def _grown(photos: _Photos, limits: Limits, measured: Metrics | None, when: str,
     return [Alarm("all", name, "error", f"the median error is {found.now_m:.0f} m, {grown} ({number} standpoints)")]
 
 
-def _unproven(photos: _Photos, limits: Limits) -> tuple[str, ...]:
-    """What to do without an alarm: ask again where the radii of all photos are below their limits, maybe by chance."""
+def _unproven(photos: _Photos, limits: Limits, measured: Metrics | None) -> tuple[str, ...]:
+    """What to do without an alarm: ask again where radii or errors of all photos pass their limits, maybe by chance."""
     out, accepted = [], ~photos.refused
     for label, promised, least, held in photos.radii(limits) if accepted.any() else ():
         share, _, high, number = photos.share(held, accepted, photos.confidence)
@@ -287,6 +287,12 @@ def _unproven(photos: _Photos, limits: Limits) -> tuple[str, ...]:
             found = f"the {label} holds {below}, which {number} standpoints leave to chance"
             most = percent_beside(high, promised)
             out.append(f"not certain yet: {found} (up to {most}): ask again with photos of more standpoints")
+    grown = growth(photos.error_m, photos.refused, measured)
+    if measured is not None and grown is not None and grown.times > limits.error_growth:
+        number = len(np.unique(photos.stands[compared(photos.refused, measured)[0]]))
+        times = f"{beside(grown.times, limits.error_growth, 1)} times what it was, above {exact(limits.error_growth)}"
+        found = f"the median error is {times}, which {number} standpoints leave to chance"
+        out.append(f"not certain yet: {found}: ask again with photos of more standpoints")
     return tuple(out) or ("nothing to do: the radii hold",)
 
 

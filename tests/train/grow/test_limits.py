@@ -82,10 +82,20 @@ def test_a_figure_beyond_its_limit_is_not_rounded_to_it(seen: dict[str, float], 
 def test_a_radius_in_doubt_is_said_to_hold_less_than_its_limit() -> None:
     few = photos(hit68=0.597, stands=np.arange(COUNT) % 40)
     assert _alarms(few, Limits(), MEASURED, "before") == ()
-    (advice,) = _unproven(few, Limits())
+    (advice,) = _unproven(few, Limits(), MEASURED)
     assert "holds 59.7%, below 60%," in advice
-    (advice,) = _unproven(few, Limits(coverage68=0.605))
+    (advice,) = _unproven(few, Limits(coverage68=0.605), MEASURED)
     assert "holds 60%, below 60.5%," in advice
+
+
+def test_errors_that_may_have_grown_by_chance_are_not_called_well() -> None:
+    few = photos(hit68=1.0, hit95=1.0, stands=np.arange(COUNT) % 7)
+    few.error_m[:] = np.where(np.arange(COUNT) % 7 < 4, 2.27 * MEDIAN_M, 0.5 * MEDIAN_M)
+    assert _alarms(few, Limits(), MEASURED, "before") == ()
+    (advice,) = _unproven(few, Limits(), MEASURED)
+    assert "the median error is 2.3 times what it was, above 2, which 7 standpoints leave to chance" in advice
+    (advice,) = _unproven(few, Limits(error_growth=2.5), MEASURED)
+    assert advice == "nothing to do: the radii hold"
 
 
 @pytest.mark.parametrize(
