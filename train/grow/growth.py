@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +22,8 @@ class Growth:
 
     @property
     def times(self) -> float:
-        """How many times as large it is now."""
-        return self.now_m / self.was_m
+        """How many times as large it is now; infinitely many where half of the photos were not off at all."""
+        return self.now_m / self.was_m if self.was_m else inf
 
 
 def compared(refused: NDArray[np.bool_], measured: Metrics) -> tuple[NDArray[np.bool_], float, str]:

@@ -96,6 +96,8 @@ def test_errors_that_may_have_grown_by_chance_are_not_called_well() -> None:
     assert "the median error is 2.3 times what it was, above 2, which 7 standpoints leave to chance" in advice
     (advice,) = _unproven(few, Limits(error_growth=2.5), MEASURED)
     assert advice == "nothing to do: the radii hold"
+    (advice,) = _unproven(few, Limits(), MEASURED.model_copy(update={"median_m": 0.0}))
+    assert "inf times what it was" in advice
 
 
 @pytest.mark.parametrize(
