@@ -39,15 +39,21 @@ def test_photos_that_a_campus_was_made_of_have_a_mean_of_their_own(
     assert means[1] < 0.5 * means[2]
 
 
-def test_originals_are_known_by_the_dataset_that_was_made_of_them(
-    pristine: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Ingest writes every photo anew, so its file in the dataset has another hash than the phone's own."""
+def ingested(tmp_path: Path) -> Path:
+    """The folder of a phone's six photos, of which `tmp_path`/dataset is made."""
     phone = tmp_path / "phone"
     phone.mkdir()
     for index in range(6):
         (phone / f"{index}.jpg").write_bytes(photo(east_m=8.0 * index, north_m=20.0, frame=FRAME, view=index))
     ingest(phone, tmp_path / "dataset")
+    return phone
+
+
+def test_originals_are_known_by_the_dataset_that_was_made_of_them(
+    pristine: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Ingest writes every photo anew, so its file in the dataset has another hash than the phone's own."""
+    phone = ingested(tmp_path)
     dataset, bundle = Dataset.load(tmp_path / "dataset"), Bundle.load(pristine)
     assert dataset.source_digests() == [photo_digest(phone / source) for source in dataset.column("source")]
     result = refreshed(bundle, read_arrivals(tmp_path / "dataset", bundle.manifest.image_size))
@@ -67,11 +73,7 @@ def test_originals_are_known_by_the_dataset_that_was_made_of_them(
 def test_a_refresh_with_the_originals_knows_the_dataset_that_was_made_of_them(
     pristine: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    phone = tmp_path / "phone"
-    phone.mkdir()
-    for index in range(6):
-        (phone / f"{index}.jpg").write_bytes(photo(east_m=8.0 * index, north_m=20.0, frame=FRAME, view=index))
-    ingest(phone, tmp_path / "dataset")
+    phone = ingested(tmp_path)
     bundle = Bundle.load(pristine)
     result = refreshed(bundle, read_arrivals(phone, bundle.manifest.image_size))
     grown = save_bundle(tmp_path / "campus", result.manifest, result.files)
