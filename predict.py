@@ -16,7 +16,7 @@ from core.archive import options
 from core.archive.photos import archive_photos
 from core.archive.walks import check_track, walked, write_track
 from core.campus.frame import distance_m
-from core.campus.seen import photo_digest, seen_photos, told_digest
+from core.campus.seen import is_seen, seen_photos, told_digest
 from core.cli.campus import chosen_bundle
 from core.cli.run import run_cli
 from core.errors import CampusError, PhotoError
@@ -85,7 +85,7 @@ def check(labels: Path, images: Path, localizer: Localizer) -> int:
     found = table[there]
     photos = [images / name for name in found["image_name"]]
     # What `ingest` wrote anew is known by its original, as a refresh with the originals notes it.
-    originals = found.get("source_sha256", found["image_name"]).astype(str)
+    originals = map(str, found["source_sha256"]) if "source_sha256" in found else [""] * len(found)
     rows = zip(photos, originals, found["image_name"], found["lat"], found["lon"], strict=True)
     for (photo, original, name, lat, lon), fix in zip(rows, localizer.locate_many(photos), strict=True):
         if isinstance(fix, PhotoError):
@@ -94,7 +94,7 @@ def check(labels: Path, images: Path, localizer: Localizer) -> int:
             continue
         error_m = float(distance_m(lat, lon, fix.lat, fix.lon))
         errors.append(error_m)
-        of_known.append(bool(known) and (told_digest(original) in known or photo_digest(photo) in known))
+        of_known.append(is_seen(photo, told_digest(original), known))
         radius = "" if fix.radius68_m is None else f"{fix.radius68_m:.1f}"
         writer.writerow([harmless(name), f"{fix.lat:.7f}", f"{fix.lon:.7f}", f"{error_m:.2f}", radius])
     if not errors:

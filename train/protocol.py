@@ -82,8 +82,9 @@ def _seconds(dataset: Dataset) -> Float:
     """
     seconds = times_s(dataset)
     column = next((name for name in TIME_COLUMNS if dataset.has(name)), None)
+    texts = [""] * len(dataset) if column is None else dataset.column(column)
     for row in np.flatnonzero(np.isnan(seconds)):
-        hours = None if column is None else _TIME_OF_DAY.match(dataset.column(column)[row])
+        hours = _TIME_OF_DAY.match(texts[row])
         parts = () if hours is None else hours.groups()
         seconds[row] = sum(int(part or 0) * unit for part, unit in zip(parts, (3600, 60, 1), strict=False))
     return seconds

@@ -54,7 +54,7 @@ def plan(bundle: Bundle, sent: Sequence[Sidecar] = (), lang: Lang = "en") -> dic
     taken_m, names = _photos_m(bundle, waiting), names_of(bundle, lang, scale=True)[:_MOST_NAMES]
     box = _box(bundle, taken_m)
     campus_map = campus_map_of(bundle, scale=True)
-    drawn = sorted(basemap.drawable(campus_map), key=lambda one: basemap.KINDS.index(one["properties"]["kind"]))
+    drawn = basemap.in_order(campus_map)
     return {
         "name": bundle.manifest.name,
         "box": _rounded(box),

@@ -212,7 +212,7 @@ def outlines_of(bundle: Bundle) -> list[tuple[int, list[list[float]]]]:
 
 
 @lru_cache(maxsize=2 * _CAMPUSES)
-def campus_map_of(bundle: Bundle, *, scale: bool = False) -> dict[str, Any]:
+def campus_map_of(bundle: Bundle, *, scale: bool) -> dict[str, Any]:
     """The bundle's own map, or one of its training photos; `scale`: with a bar, where the page has none beside it."""
     return own_or_walked_map(bundle, scale=scale)
 
@@ -236,7 +236,7 @@ def labels_of(bundle: Bundle, lang: str) -> list[Label]:
 
 @lru_cache(maxsize=2 * _CAMPUSES)
 def _style(bundle: Bundle, lang: str, dark: bool, heat: Picture | None) -> str:
-    return style_url(campus_map_of(bundle), labels_of(bundle, lang), heat, dark=dark)
+    return style_url(campus_map_of(bundle, scale=False), labels_of(bundle, lang), heat, dark=dark)
 
 
 def _zone_layer(bundle: Bundle, fix: Fix | None, theme: Theme, lang: str) -> pydeck.Layer:

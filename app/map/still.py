@@ -159,9 +159,7 @@ def _ground(bundle: Bundle, dark: bool) -> str:
         east, north = frame.to_local(lat, lon)
         return round(float(east), 1), round(-float(north), 1)
 
-    features = sorted(
-        basemap.drawable(campus_map_of(bundle)), key=lambda one: basemap.KINDS.index(one["properties"]["kind"])
-    )
+    features = basemap.in_order(campus_map_of(bundle, scale=False))
     return _quoted("".join(_drawn(feature, at, colours) for feature in features))
 
 

@@ -237,6 +237,11 @@ def drawable(campus_map: dict[str, Any]) -> Iterator[dict[str, Any]]:
             yield feature
 
 
+def in_order(campus_map: dict[str, Any]) -> list[dict[str, Any]]:
+    """The features that can be drawn, the lowest first."""
+    return sorted(drawable(campus_map), key=lambda feature: KINDS.index(feature["properties"]["kind"]))
+
+
 def _points(coordinates: Any) -> list[tuple[float, float]]:
     """All (lon, lat) of a GeoJSON coordinates array, however nested; none where one is no place on Earth."""
     if not isinstance(coordinates, list) or not coordinates:

@@ -43,6 +43,14 @@ def told_digest(text: str) -> int | None:
     return short_digest(text.strip()) if _SHA256.fullmatch(text.strip()) else None
 
 
+def is_seen(photo: Path, original: int | None, seen: frozenset[int]) -> bool:
+    """Whether `seen` holds the digest of a photo's file, or of the original that it was made of, where that is told.
+
+    Raises OSError where the photo cannot be read.
+    """
+    return bool(seen) and (original in seen or photo_digest(photo) in seen)
+
+
 def seen_file(digests: Iterable[int]) -> bytes:
     """The file `seen.npz` of a bundle whose gallery and calibration were made of these photos."""
     stream = io.BytesIO()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from core.campus.frame import LocalFrame
-from core.campus.seen import photo_digest, told_digest
+from core.campus.seen import is_seen, told_digest
 from core.errors import DatasetError
 from core.io.labels import read_labels
 from core.program import typed
@@ -110,10 +110,8 @@ class Dataset:
 
         Raises OSError where a photo cannot be read.
         """
-        if not seen:
-            return np.zeros(len(rows), np.bool_)
         sources, paths = self.source_digests(), self.image_paths
-        return np.array([sources[row] in seen or photo_digest(paths[row]) in seen for row in rows], np.bool_)
+        return np.array([is_seen(paths[row], sources[row], seen) for row in rows], np.bool_)
 
     def numbers(self, name: str) -> NDArray[np.float64]:
         """(N,) float64: a column as numbers, NaN where it is empty or no number, or is missing."""

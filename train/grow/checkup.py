@@ -24,7 +24,7 @@ from train.evaluate.photo_needs import Need, by_light, photo_needs, photos_near
 from train.grow.adaptive import adapted_factor, stops
 from train.grow.arrivals import Arrivals
 from train.grow.figures import beside, exact, percent_beside
-from train.grow.growth import Growth, compared, growth
+from train.grow.growth import Growth, growth
 from train.grow.refresh import Refreshed, refreshed
 
 Float = NDArray[np.float64]
@@ -145,7 +145,7 @@ def checkup(bundle: Bundle, arrivals: Arrivals, limits: Limits) -> Checkup:
         adapted_factor(error_m[accepted], radii_m[accepted, 1], 0.95),
         int((~new).sum()), _groups(where, error_m, radii_m, accepted), alarms, needs, grown, when,
         None if refresh is None else refresh.after,
-        _advice(alarms, needs, error_m[accepted], grown, refresh) if alarms else _unproven(photos, limits, measured),
+        _advice(alarms, needs, error_m[accepted], grown, refresh) if alarms else _unproven(photos, limits, grown),
     )  # fmt: skip
 
 
@@ -265,19 +265,19 @@ def _alarms(photos: _Photos, limits: Limits, measured: Metrics | None, when: str
 
 
 def _grown(photos: _Photos, limits: Limits, measured: Metrics | None, when: str, name: str) -> list[Alarm]:
-    """The alarm that the median error of all groups has grown, called `name`, where it has."""
+    """The alarm that the median error of all groups has grown, called `name`, where it has by more than chance."""
     found = growth(photos.error_m, photos.refused, measured)
-    if measured is None or found is None:
+    if found is None or found.times <= limits.error_growth:
         return []
-    rows, was_m, of = compared(photos.refused, measured)
-    _, low, _, number = photos.share(photos.error_m > was_m, rows, photos.confidence)
-    if found.now_m <= limits.error_growth * was_m or low <= 0.5:
+    rows = found.rows(photos.refused)
+    _, low, _, number = photos.share(photos.error_m > found.was_m, rows, photos.confidence)
+    if low <= 0.5:
         return []
-    grown = f"{beside(found.times, limits.error_growth, 1)} times what it was {when}, both of {of}"
+    grown = f"{beside(found.times, limits.error_growth, 1)} times what it was {when}, both of {found.of}"
     return [Alarm("all", name, "error", f"the median error is {found.now_m:.0f} m, {grown} ({number} standpoints)")]
 
 
-def _unproven(photos: _Photos, limits: Limits, measured: Metrics | None) -> tuple[str, ...]:
+def _unproven(photos: _Photos, limits: Limits, grown: Growth | None) -> tuple[str, ...]:
     """What to do without an alarm: ask again where radii or errors of all photos pass their limits, maybe by chance."""
     out, accepted = [], ~photos.refused
     for label, promised, least, held in photos.radii(limits) if accepted.any() else ():
@@ -287,9 +287,8 @@ def _unproven(photos: _Photos, limits: Limits, measured: Metrics | None) -> tupl
             found = f"the {label} holds {below}, which {number} standpoints leave to chance"
             most = percent_beside(high, promised)
             out.append(f"not certain yet: {found} (up to {most}): ask again with photos of more standpoints")
-    grown = growth(photos.error_m, photos.refused, measured)
-    if measured is not None and grown is not None and grown.times > limits.error_growth:
-        number = len(np.unique(photos.stands[compared(photos.refused, measured)[0]]))
+    if grown is not None and grown.times > limits.error_growth:
+        number = len(np.unique(photos.stands[grown.rows(photos.refused)]))
         times = f"{beside(grown.times, limits.error_growth, 1)} times what it was, above {exact(limits.error_growth)}"
         found = f"the median error is {times}, which {number} standpoints leave to chance"
         out.append(f"not certain yet: {found}: ask again with photos of more standpoints")

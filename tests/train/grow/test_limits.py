@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from core.campus.manifest import AcceptedErrors, Metrics
 from train.grow.checkup import Limits, _alarms, _Photos, _unproven
+from train.grow.growth import Growth, growth
 
 COUNT = 1000
 MEDIAN_M = 10.0
@@ -40,6 +41,10 @@ def photos(
     return _Photos(
         hit68=some(hit68), hit95=some(hit95), refused=~some(1 - refused), unlike=some(unlike), error_m=error_m, **told
     )
+
+
+def grown_of(seen: _Photos, measured: Metrics = MEASURED) -> Growth | None:
+    return growth(seen.error_m, seen.refused, measured)
 
 
 def alarms(seen: _Photos) -> list[tuple[str, str, str]]:
@@ -82,9 +87,9 @@ def test_a_figure_beyond_its_limit_is_not_rounded_to_it(seen: dict[str, float], 
 def test_a_radius_in_doubt_is_said_to_hold_less_than_its_limit() -> None:
     few = photos(hit68=0.597, stands=np.arange(COUNT) % 40)
     assert _alarms(few, Limits(), MEASURED, "before") == ()
-    (advice,) = _unproven(few, Limits(), MEASURED)
+    (advice,) = _unproven(few, Limits(), grown_of(few))
     assert "holds 59.7%, below 60%," in advice
-    (advice,) = _unproven(few, Limits(coverage68=0.605), MEASURED)
+    (advice,) = _unproven(few, Limits(coverage68=0.605), grown_of(few))
     assert "holds 60%, below 60.5%," in advice
 
 
@@ -92,11 +97,11 @@ def test_errors_that_may_have_grown_by_chance_are_not_called_well() -> None:
     few = photos(hit68=1.0, hit95=1.0, stands=np.arange(COUNT) % 7)
     few.error_m[:] = np.where(np.arange(COUNT) % 7 < 4, 2.27 * MEDIAN_M, 0.5 * MEDIAN_M)
     assert _alarms(few, Limits(), MEASURED, "before") == ()
-    (advice,) = _unproven(few, Limits(), MEASURED)
+    (advice,) = _unproven(few, Limits(), grown_of(few))
     assert "the median error is 2.3 times what it was, above 2, which 7 standpoints leave to chance" in advice
-    (advice,) = _unproven(few, Limits(error_growth=2.5), MEASURED)
+    (advice,) = _unproven(few, Limits(error_growth=2.5), grown_of(few))
     assert advice == "nothing to do: the radii hold"
-    (advice,) = _unproven(few, Limits(), MEASURED.model_copy(update={"median_m": 0.0}))
+    (advice,) = _unproven(few, Limits(), grown_of(few, MEASURED.model_copy(update={"median_m": 0.0})))
     assert "inf times what it was" in advice
 
 
