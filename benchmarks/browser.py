@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from typing import Any
 
@@ -19,8 +20,9 @@ class NoBrowser(Exception):
     """Chromium is not installed; the message says how it is."""
 
 
-def launch(kind: Any, *flags: str) -> Any:
-    """Start Chromium with more flags; `kind` is Playwright's `chromium`, or a browser's `browser_type`.
+def launch(kind: Any, *flags: str, **variables: str) -> Any:
+    """Start Chromium with more flags and environment variables; `kind` is Playwright's `chromium`, or a browser's
+    `browser_type`.
 
     Raises NoBrowser where there is none.
     """
@@ -28,7 +30,10 @@ def launch(kind: Any, *flags: str) -> Any:
     if chromium is None:
         raise NoBrowser("no Chromium: apt-get install chromium-headless-shell")
     return kind.launch(
-        executable_path=chromium, ignore_default_args=["--headless"], args=[*_FLAGS.split(), _BLOCKED, *flags]
+        executable_path=chromium,
+        ignore_default_args=["--headless"],
+        args=[*_FLAGS.split(), _BLOCKED, *flags],
+        env={**os.environ, **variables},
     )
 
 
