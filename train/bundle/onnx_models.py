@@ -93,15 +93,18 @@ def parity_apart(
     return int8_parity(positions_m(models.fp32), positions_m(models.int8), part.truth_m)
 
 
-def int8_pays(parity: Parity, photos: int) -> bool:
-    """Whether INT8 becomes the CPU's model, and a line that says why, measured on so many photos."""
-    pays = parity.int8_mean_m <= parity.fp32_mean_m * (1 + INT8_MAX_COST)
+def int8_pays(parity: Parity, photos: int, fitted_in_fp32: bool) -> bool:
+    """Whether INT8 becomes the CPU's model, and a line that says why, measured on so many photos.
+
+    Never where radii, fusion and second look were fitted to FP32's readings: what INT8 moves, they know nothing of.
+    """
+    pays = not fitted_in_fp32 and parity.int8_mean_m <= parity.fp32_mean_m * (1 + INT8_MAX_COST)
     log.info(
         "error on %d photos apart: FP32 %.1f m, INT8 %.1f m, fixes %.1f m apart: INT8 is %s",
         photos,
         parity.fp32_mean_m,
         parity.int8_mean_m,
         parity.apart_mean_m,
-        "the CPU default" if pays else "not used",
+        "the CPU default" if pays else "not used" + ", since all else is fitted to FP32" * fitted_in_fp32,
     )
     return pays

@@ -83,7 +83,7 @@ def calibrated_parts(
     models = onnx_models(fitted.net, fitted.rows, task, seed)
     params, calibration = fitted_and_calibrated(fitted, ground, task)
     parity = parity_apart(fitted, models, ground, params, task, seed)
-    int8 = int8_pays(parity, len(fitted.asked[largest(fitted.asked)]))
+    int8 = int8_pays(parity, len(fitted.asked[largest(fitted.asked)]), fitted_in_fp32=whitened)
     chosen = answered(models.int8 if int8 else models.fp32, fitted, task)
     if not whitened:  # the radii are those of the model that will be run
         calibration = calibrate(chosen, ground, params, task.heading_deg[fitted.asked_rows])

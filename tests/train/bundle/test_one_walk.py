@@ -54,6 +54,7 @@ def test_one_walk_goes_all_the_way(one_walk: Path) -> None:
     assert manifest.training.split.startswith("by standpoint")
     assert manifest.calibration.photos == photos["train"] + photos["calibration"]  # each was answered once
     assert np.isfinite(manifest.calibration.radius68_factors).all()
+    assert manifest.cpu_model == "model.onnx", "what all else was fitted to"
 
 
 def test_the_report_knows_the_photos_of_a_gallery_that_holds_calibration_photos_too(

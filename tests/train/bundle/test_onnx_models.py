@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from core.campus.manifest import Parity
 from core.campus.parameters import PosteriorParams
 from core.engines.heads import run_all
 from core.engines.onnx_engine import OnnxEngine
@@ -21,7 +22,7 @@ from tests.small_backbones import CNN
 from tests.train.bundle.test_held_out import make_net, make_sessions
 from train.bundle import onnx_models
 from train.bundle.held_out import cross_fitted, largest
-from train.bundle.onnx_models import OnnxModels, parity_apart, with_heads_of
+from train.bundle.onnx_models import OnnxModels, int8_pays, parity_apart, with_heads_of
 from train.bundle.parts import ground_of
 
 
@@ -48,6 +49,12 @@ def test_int8_is_judged_by_a_session_of_its_own(tmp_path: Path, monkeypatch: pyt
     honest_m = mean_distance_m(part.positions_m(ground, params), part.truth_m)
     assert parity.fp32_mean_m == pytest.approx(honest_m, abs=1e-3)
     assert parity.int8_mean_m != parity.fp32_mean_m
+
+
+def test_int8_runs_where_it_costs_little_and_nothing_was_fitted_to_fp32() -> None:
+    same, near, far = (Parity(fp32_mean_m=20.0, int8_mean_m=mean, apart_mean_m=1.0) for mean in (20.0, 20.9, 21.1))
+    assert [int8_pays(parity, 100, fitted_in_fp32=False) for parity in (same, near, far)] == [True, True, False]
+    assert not int8_pays(same, 100, fitted_in_fp32=True)
 
 
 def whitened(photos: int, axes: int, seed: int) -> CampusNet:
