@@ -39,8 +39,10 @@ def headline(sighting: Sighting, bundle: Bundle, texts: Texts) -> str:
         "split": texts.say("split", count=len(fix.candidates)),
         "wide": texts.say("perhaps", zone=place, percent=round(100 * probability)),
     }.get(kind, place)
+    # A campus that cannot tell other places claims its own for any photo: what the claim rests on stands before it.
+    badge = ("?", "sure_untold") if fix.on_campus is None else (_SIGNS[kind], f"sure_{kind}")
     body = [
-        f"<p class='badge'><span aria-hidden='true'>{_SIGNS[kind]}</span> {escape(texts[f'sure_{kind}'])}</p>",
+        f"<p class='badge'><span aria-hidden='true'>{badge[0]}</span> {escape(texts[badge[1]])}</p>",
         f"<h2>{escape(heading)}</h2>",
     ]
     if kind != "split":  # a circle over look-alikes is no headline: the places are

@@ -56,6 +56,7 @@ WORDS = {
     "sure_likely": "Probably here",
     "sure_wide": "Wide: anywhere in the circle",
     "sure_split": "Look-alike places",
+    "sure_untold": "Only if you are on this campus: it cannot tell yet",
     "split": "{count} places fit",
     "truth_in": "{distance} from the {source}, inside the circle",
     "truth_out": "{distance} from the {source}, outside the circle",

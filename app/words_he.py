@@ -56,6 +56,7 @@ WORDS = {
     "sure_likely": "כנראה כאן",
     "sure_wide": "רחב: בכל מקום בתוך העיגול",
     "sure_split": "מקומות דומים",
+    "sure_untold": "רק אם אתם בקמפוס הזה: עדיין אין דרך לדעת",
     "split": "{count} מקומות מתאימים",
     "truth_in": "{distance} מ{source}, בתוך העיגול",
     "truth_out": "{distance} מ{source}, מחוץ לעיגול",

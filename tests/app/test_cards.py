@@ -193,6 +193,19 @@ def test_a_campus_that_cannot_tell_other_places_says_so_and_claims_a_place(bundl
     assert unknown["lat"] == told["lat"]
 
 
+@pytest.mark.parametrize("lang", ["en", "he"])
+@pytest.mark.parametrize("radius68_m", [8.0, 60.0])
+def test_where_other_places_cannot_be_told_the_first_line_says_what_the_claim_rests_on(
+    bundle: Path, lang: Lang, radius68_m: float
+) -> None:
+    known = replace(sighting().fix, radius68_m=radius68_m, radius95_m=3 * radius68_m)
+    answers = (
+        shown_answer(replace(sighting(), fix=fix), bundle, lang) for fix in (known, replace(known, on_campus=None))
+    )
+    first = [re.sub("<[^>]+>", "", answer.split("</p>")[0]) for answer in answers]
+    assert [Texts(lang)["sure_untold"] in line for line in first] == [False, True]
+
+
 def test_the_app_thanks_openstreetmap_for_its_map_and_nobody_without_one(tmp_path: Path) -> None:
     bundle = Bundle.load(make_bundle(tmp_path / "bare", with_map=False))
     assert cards.map_credit(bundle) == ""
