@@ -8,6 +8,8 @@ from html import escape
 from typing import Literal
 from urllib.parse import quote
 
+import numpy as np
+
 from app.map.drawn import known_heading, view_cone
 from app.map.legend import LegendItem
 from app.map.shapes import css
@@ -263,13 +265,14 @@ def logged(entry: Sighting, texts: Texts, zone: tzinfo = timezone.utc) -> str:
 
 def campus(bundle: Bundle, engine: str, texts: Texts) -> str:
     """What the bundle says of itself, as a list of facts."""
-    manifest = bundle.manifest
-    width_m, height_m = manifest.grid.columns * manifest.grid.cell_m, manifest.grid.rows * manifest.grid.cell_m
-    training = manifest.training
+    manifest, training = bundle.manifest, bundle.manifest.training
     how = " · ".join(part for part in (training.recipe, training.backbone, training.weights) if part)
-    facts = [
-        (texts["card_area"], texts.say("card_area_value", width=round(width_m), height=round(height_m))),
-        (texts["card_photos"], str(training.photos.get("train", 0))),
+    facts = []
+    if bundle.gallery is not None:
+        width_m, height_m = np.ptp(bundle.gallery.local_m, axis=0)
+        facts = [(texts["card_area"], texts.say("card_area_value", width=round(width_m), height=round(height_m)))]
+    facts += [
+        (texts["card_photos"], str(manifest.made_of)),
         (texts["card_zones"], str(len(manifest.zones))),
         (texts["card_trained"], training.trained_utc.strftime("%Y-%m-%d")),
         (texts["card_how"], how),

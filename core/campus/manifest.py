@@ -256,6 +256,12 @@ class CampusManifest(_Frozen):
         work = self.grid.rows * self.grid.columns * len(self.zones)
         return _if(work <= MAX_CELLS_TIMES_ZONES, self, f"the grid and {len(self.zones)} zones are too many together")
 
+    @property
+    def made_of(self) -> int:
+        """How many photos the campus was made of: calibration photos too, and all that joined it later."""
+        photos = self.training.photos
+        return photos.get("train", 0) + photos.get("calibration", 0) + sum(refresh.photos for refresh in self.refreshes)
+
     def sealed(self, files: Mapping[str, str]) -> CampusManifest:
         """This manifest with the hashes of `files` and its own digest filled in."""
         manifest = self.model_copy(update={"files": dict(sorted(files.items())), "digest": ""})

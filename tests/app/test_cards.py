@@ -8,6 +8,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from app import cards, session_log
@@ -16,10 +17,12 @@ from app.map.deck import Place
 from app.sighting import Sighting
 from app.texts import Texts
 from core.campus.bundle import Bundle, save_bundle
+from core.campus.manifest import Refresh
 from core.locate.fix import Candidate, ZoneOdds
 from core.locate.localizer import DEMO_BUNDLE, Localizer
 from tests.app.harness import HOSTILE, locate, sighting
 from tests.bundles import make_bundle, photo
+from train.bundle.parts import npz
 from train.dataset.zone_names import remapped
 
 
@@ -204,6 +207,24 @@ def test_where_other_places_cannot_be_told_the_first_line_says_what_the_claim_re
     )
     first = [re.sub("<[^>]+>", "", answer.split("</p>")[0]) for answer in answers]
     assert [Texts(lang)["sure_untold"] in line for line in first] == [False, True]
+
+
+def test_the_campus_card_counts_all_photos_it_is_made_of_and_measures_where_they_stand(
+    bundle: Path, tmp_path: Path
+) -> None:
+    manifest = Bundle.load(bundle).manifest
+    photos = {"train": 21, "calibration": 6, "test": 7}
+    later = Refresh(
+        refreshed_utc=manifest.created_utc, photos=5, walks=1, photos_sha256="0" * 64, bundle_digest="0" * 64
+    )
+    training = manifest.training.model_copy(update={"photos": photos})
+    files = {name: Bundle.load(bundle).read(name) for name in manifest.files}
+    local_m = np.array([[-60.0, -40.0], [60.2, 0.0], [0.0, 40.0]], np.float32)
+    files["gallery.npz"] = npz(embedding=np.eye(3, dtype=np.float16), local_m=local_m)
+    grown = manifest.model_copy(update={"training": training, "refreshes": (later,)})
+    told = re.sub("<[^>]+>", " ", cards.campus(save_bundle(tmp_path / "grown", grown, files), "engine", Texts("en")))
+    assert "Photos it is made of   32 " in told
+    assert "Area of its photos   120 × 80 m " in told
 
 
 def test_the_app_thanks_openstreetmap_for_its_map_and_nobody_without_one(tmp_path: Path) -> None:

@@ -253,7 +253,7 @@ def _page(
         scope=scope.of(len(evaluation.names)),
         engine=localizer.engine.name,
         trained=f"{manifest.training.trained_utc:%Y-%m-%d}",
-        training_photos=manifest.training.photos.get("train", 0),
+        made_of=manifest.made_of,
         backbone=manifest.training.backbone,
         recipe=manifest.training.recipe,
         notices=_notices(breakdown),

@@ -72,7 +72,7 @@ class CampusDocument(BaseModel):
     north: Latitude
     east: Longitude
     zones: list[str]
-    training_photos: int
+    training_photos: int = Field(description="how many photos the campus was made of, calibration photos too")
     held_out: dict[str, Any] | None = Field(description="errors in metres and coverage of held-out photos")
 
     @classmethod
@@ -95,7 +95,7 @@ class CampusDocument(BaseModel):
             north=north,
             east=east,
             zones=sorted({zone.name for zone in manifest.zones}),
-            training_photos=manifest.training.photos.get("train", 0),
+            training_photos=manifest.made_of,
             held_out=None if held_out is None else held_out.model_dump(),
         )
 

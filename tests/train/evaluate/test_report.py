@@ -77,7 +77,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
                 )
     splits = Splits(SplitConfig("device"), names)
     splits.save(folder / "dataset")
-    trained = bundle.manifest.training.model_copy(update={"split_sha256": splits.sha256})
+    photos = {"train": 100, "calibration": 3, "test": 36}
+    trained = bundle.manifest.training.model_copy(update={"split_sha256": splits.sha256, "photos": photos})
     files = {name: bundle.read(name) for name in bundle.manifest.files}
     save_bundle(folder / "bundle", bundle.manifest.model_copy(update={"training": trained}), files, force=True)
     strange.mkdir(parents=True)
@@ -209,6 +210,7 @@ def test_headings_are_drawn_where_both_are_known(made: Made, evaluation: Evaluat
 
 def test_the_report_holds_everything_and_asks_for_nothing(made: Made) -> None:
     page = (made.report / "report.html").read_text()
+    assert "made of 103 photos and trained" in page
     figures = {path.stem for path in made.report.iterdir()} - {"report"}
     assert figures == {
         "error-map", "cumulative-error", "zone-error", "day-night", "calibration-curve", "coverage-by-radius",
