@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from app.sighting import Sighting
     from app.standpoint import Taken
     from app.texts import Texts
+    from core.campus.bundle import Bundle
     from core.locate.localizer import Localizer
 
 
@@ -33,6 +34,7 @@ def answer(sighting: Sighting, localizer: Localizer, texts: Texts) -> None:
     alike(sighting, localizer, texts)
     correction(sighting, localizer, texts)
     if sighting.radii_m is None:
+        signs(sighting, bundle, texts)
         return
     numbered = bool(numbered_places(fix, shown()))
     if numbered:
@@ -40,9 +42,7 @@ def answer(sighting: Sighting, localizer: Localizer, texts: Texts) -> None:
     one_place = confidence(fix) != "split"  # between look-alikes nobody stands, and there is nothing to share
     if one_place:
         widgets.place_actions(fix.lat, fix.lon, texts)
-    truth = sighting.truth if sighting.truth_on_campus else None
-    items = legend(fix, truth=truth, track=earlier_walks(bundle, but_last=True), shown=shown(), dark=dark())
-    st.html(cards.legend_row(items, texts) + cards.map_credit(bundle))
+    signs(sighting, bundle, texts)
     with st.expander(texts["details"]):
         if one_place:
             st.caption(texts["position"])
@@ -54,6 +54,15 @@ def answer(sighting: Sighting, localizer: Localizer, texts: Texts) -> None:
             st.html(others)
         total = round(sum(fix.timings_ms.values()))
         st.caption(texts.say("timing", total=total, engine=localizer.engine.name))
+
+
+def signs(sighting: Sighting, bundle: Bundle, texts: Texts) -> None:
+    """What the map's signs mean, those of earlier photos where this one was refused, and whom to thank for the map."""
+    truth = sighting.truth if sighting.truth_on_campus else None
+    track = earlier_walks(bundle, but_last=sighting.place is not None)
+    items = legend(sighting.fix, truth=truth, track=track, shown=shown(), dark=dark())
+    if said := cards.legend_row(items, texts) + cards.map_credit(bundle):
+        st.html(said)
 
 
 def alike(sighting: Sighting, localizer: Localizer, texts: Texts) -> None:

@@ -161,7 +161,9 @@ def candidates(sighting: Sighting, bundle: Bundle, texts: Texts, *, numbered: bo
 
 
 def legend_row(items: Sequence[LegendItem], texts: Texts) -> str:
-    """What the map's signs mean, each drawn as it is there."""
+    """What the map's signs mean, each drawn as it is there; empty where it has none."""
+    if not items:
+        return ""
     rows = "".join(f"<li><img src='{_sign(item)}' alt=''>{escape(texts[f'legend_{item.key}'])}</li>" for item in items)
     return f"<ul class='legend' aria-label='{escape(texts['legend'])}'>{rows}</ul>"
 

@@ -186,8 +186,8 @@ def _drawn(feature: dict[str, Any], at: At, colours: dict[str, str]) -> str:
     )
     if not closed:
         return f"<path d='{path}' fill='none' stroke='{colour}' stroke-width='2.5'/>"
-    line = f" stroke='{colours['building_edge']}' vector-effect='non-scaling-stroke'"
-    edge = line if kind in ("building", "tower") else ""
+    edged = {"building": "building_edge", "tower": "building_edge", "grounds": "grounds_edge"}.get(kind)
+    edge = "" if edged is None else f" stroke='{colours[edged]}' vector-effect='non-scaling-stroke'"
     return f"<path d='{path}' fill='{colour}' fill-rule='evenodd'{edge}/>"
 
 

@@ -55,14 +55,14 @@ LIGHT = {
     "ground": "#f2eee4", "lawn": "#c6e3aa", "sports": "#b0d89b", "water": "#9acbee", "plaza": "#e6dac0",
     "path": "#ffffff", "building": "#d2bfa9", "tower": "#b99f83", "tree": "#7fb069",
     "path_edge": "#b3a68f", "building_edge": "#6f5c47", "road": "#fbf3d9", "steps": "#a08f78",
-    "grounds": "#e9e8d3", "photo": "#5d7340", "scale": "#4a4238",
+    "grounds": "#e9e8d3", "grounds_edge": "#a3a077", "photo": "#5d7340", "scale": "#4a4238",
     "name": "#26211b", "water_name": "#0a4a78", "lawn_name": "#2a5718", "sports_name": "#2a5718",
 }  # fmt: skip
 DARK = {
     "ground": "#14181e", "lawn": "#1d3326", "sports": "#20402b", "water": "#17364d", "plaza": "#2b2a29",
     "path": "#3b424d", "building": "#46505f", "tower": "#5d6b80", "tree": "#2f5a3a",
     "path_edge": "#262c35", "building_edge": "#8b98ab", "road": "#4a4f58", "steps": "#8a93a1",
-    "grounds": "#1c242b", "photo": "#9cc083", "scale": "#c9cfd8",
+    "grounds": "#1c242b", "grounds_edge": "#566672", "photo": "#9cc083", "scale": "#c9cfd8",
     "name": "#eef0f4", "water_name": "#a3d3f7", "lawn_name": "#b9e0a3", "sports_name": "#b9e0a3",
 }  # fmt: skip
 
@@ -187,6 +187,8 @@ def _style_layers(colours: dict[str, str]) -> list[dict[str, Any]]:
             layers.append(
                 {"id": kind, "type": "fill", "source": "campus", "filter": of_kind(kind, *areas), "paint": paint}
             )
+        if kind == "grounds":  # zones without a map of their own: borders alone tell them apart
+            layers.append(_edge_layer("grounds_edge", of_kind(kind, *areas), colours, 1.0, 2.0))
     built = ["match", ["get", "kind"], ["building", "tower"], True, False]
     edges = _edge_layer("building_edge", built, colours, 0.6, 2.0)
     dots = [_dot_layer(kind, of_kind(kind, "Point", "MultiPoint"), colours) for kind in _DOTS]

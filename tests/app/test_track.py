@@ -19,7 +19,7 @@ from core.campus.frame import distance_m
 from core.locate.fix import Fix
 from core.locate.localizer import Localizer
 from core.locate.reading import Reading
-from tests.app.harness import Start, two_views
+from tests.app.harness import Start, give, html, layers, two_views
 from tests.bundles import Kind, photo
 
 
@@ -130,6 +130,17 @@ def test_the_page_draws_and_exports_the_filtered_track(start: Start) -> None:
     assert float(last.get("lat", "")) == pytest.approx(leap.walked.lat, abs=1e-6)
     assert float(gpx.findall(".//{*}wpt")[-1].get("lat", "")) == pytest.approx(leap.fix.lat, abs=1e-6)
     assert f"{leap.walked.lat:.7f}".rstrip("0") in session_log.to_csv(log)
+
+
+def test_a_refused_photo_leaves_no_dot_and_the_dots_of_earlier_ones_are_named(start: Start) -> None:
+    app = give(start(), photo("elsewhere"))
+    assert not {"track", "track_line"} & layers(app)
+    assert "<ul class='legend'" not in html(app)
+    give(app, photo(east_m=-52, north_m=68, view=1))
+    give(app, photo("elsewhere", view=2))
+    assert app.session_state["current"].place is None
+    assert len(drawn_track(app)) == 1
+    assert "earlier photos" in html(app)
 
 
 def test_what_is_taken_out_of_an_answer_leaves_the_track(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import re
 from dataclasses import replace
+from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
 
-from app.map.deck import Place
+from app.map.deck import Place, campus_map_of
 from app.map.drawn import Shown
 from app.map.legend import coverage_legend, legend
 from app.map.shapes import LIGHT, css
 from app.map.still import still_map
+from core.campus import basemap
+from core.campus.bundle import Bundle
 from core.locate.localizer import Localizer
 from tests.bundles import make_bundle, photo
 
@@ -58,6 +63,16 @@ def test_a_still_map_shows_what_the_legend_names(localizer: Localizer) -> None:
 def test_the_still_map_of_training_photos_shows_where_they_stand(localizer: Localizer) -> None:
     assert [item.shape for item in coverage_legend()] == ["heat"]
     assert SIGNS["probability"] in unquote(still_map(localizer.bundle, coverage=True))
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_zones_of_a_campus_without_a_map_have_borders(tmp_path: Path, dark: bool) -> None:
+    bundle = Bundle.load(make_bundle(tmp_path / "bare", with_map=False))
+    border = (basemap.DARK if dark else basemap.LIGHT)["grounds_edge"]
+    assert unquote(still_map(bundle, dark=dark)).count(f"stroke='{border}'") == len(bundle.zones) > 1
+    style = base64.b64decode(basemap.style_url(campus_map_of(bundle, scale=False), dark=dark).partition(",")[2])
+    (drawn,) = (layer for layer in json.loads(style)["layers"] if layer["id"] == "grounds_edge")
+    assert (drawn["type"], drawn["paint"]["line-color"]) == ("line", border)
 
 
 def test_a_still_map_draws_nothing_that_is_not_there(localizer: Localizer) -> None:

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.collections import LineCollection, PathCollection
+from matplotlib.colors import to_rgba
 
+from core.campus.basemap import LIGHT as LIGHT_MAP
 from core.campus.bundle import Bundle
 from core.campus.walked import thinned
 from tests.bundles import make_bundle
@@ -24,6 +26,9 @@ def test_without_a_map_training_photos_ways_and_zones_are_drawn_and_one_scale_ba
     drawn = [np.asarray(found.get_offsets()) for found in axes.collections if isinstance(found, PathCollection)]
     assert any(offsets.shape == dots.shape and np.allclose(offsets, dots, atol=0.2) for offsets in drawn)
     assert any(isinstance(found, LineCollection) and len(found.get_segments()) for found in axes.collections)
+    border = to_rgba(LIGHT_MAP["grounds_edge"])
+    edges = [np.asarray(found.get_edgecolor()) for found in axes.collections if isinstance(found, PathCollection)]
+    assert sum(edge.shape == (1, 4) and np.allclose(edge[0], border) for edge in edges) == len(bundle.zones)
     told = [text.get_text().replace("\n", " ") for text in axes.texts]
     assert {zone.name for zone in bundle.manifest.zones} & set(told)
     assert sum(" m" in text for text in told) == 1
