@@ -208,6 +208,27 @@ def test_headings_are_drawn_where_both_are_known(made: Made, evaluation: Evaluat
         assert image.format == "PNG"
 
 
+def test_on_a_phone_a_shade_stands_where_a_table_goes_on(made: Made, browser: Any) -> None:
+    page = browser.new_page(viewport={"width": 390, "height": 844}, color_scheme="light")
+    page.goto((made.report / "report.html").as_uri())
+    table = page.locator(".scroll", has_text="in 68 % radius")
+    assert table.evaluate("table => table.scrollWidth - table.clientWidth") > 50
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+
+    def shaded() -> tuple[bool, bool]:
+        """Whether no pixel beside the left and the right edge is plain paper."""
+        pixels = np.asarray(Image.open(io.BytesIO(table.screenshot())).convert("L"))
+        left, right = pixels[:, 2], pixels[:, -3]
+        return not (left == 255).any(), not (right == 255).any()
+
+    assert shaded() == (False, True)
+    table.evaluate("table => table.scrollTo(60, 0)")
+    assert shaded() == (True, True)
+    table.evaluate("table => table.scrollTo(9999, 0)")
+    assert shaded() == (True, False)
+    page.close()
+
+
 def test_the_report_holds_everything_and_asks_for_nothing(made: Made) -> None:
     page = (made.report / "report.html").read_text()
     assert "made of 103 photos and trained" in page
