@@ -127,6 +127,21 @@ def test_a_whitened_network_is_calibrated_to_refuse_as_many_as_its_bundle(tmp_pa
     assert calibration.off_campus_share == OFF_CAMPUS_SHARE
 
 
+@pytest.mark.parametrize(("gain", "said"), [(1.0, []), (0.998, []), (0.93, ["7 % narrower than held-out sessions"])])
+def test_radii_that_a_further_session_makes_no_narrower_are_not_told_of(
+    gain: float, said: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    task, net = make_sessions(tmp_path, 3), make_net()
+    features = np.random.default_rng(0).normal(0, 1, (88, sum(pooled_widths(net.config)))).astype(np.float32)
+    fitted = cross_fitted(net, task, features)
+    monkeypatch.setattr("train.bundle.parts.session_gain", lambda *_: gain)
+    caplog.set_level("INFO")
+    fitted_and_calibrated(fitted, ground_of(task, fitted.rows), task)
+    told = [message for message in caplog.messages if "68 % radii" in message]
+    assert len(told) == len(said)
+    assert all(one in message for one, message in zip(said, told, strict=True))
+
+
 def test_a_session_without_calibration_photos_answers_nothing(tmp_path: Path) -> None:
     task, net = make_sessions(tmp_path, 3), make_net()
     task = replace(task, rows={**task.rows, "calibration": task.rows["calibration"][::3]})  # all of one session

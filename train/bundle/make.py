@@ -326,9 +326,11 @@ def main(args: argparse.Namespace) -> int:
     )
     if args.samples < 0:
         raise CampusError("must not be negative", path=f"--samples {args.samples}")
+    # What is absent or in the way is said before the work.
+    check_may_save(args.out, args.force)
     if args.thumbnails:
-        process_blur()  # what is absent is said before the work
-    campus_map = read_map(args.map)  # what is absent is said before the work
+        process_blur()
+    campus_map = read_map(args.map)
     run = Run.load(args.run)
     bundle = make_bundle(run, args.out, config, campus_map, test_samples(run.task, args.samples), args.force)
     print(f"{bundle.path}: try it with `{typed('predict')} PHOTO --bundle {bundle.path}`")

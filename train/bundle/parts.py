@@ -208,7 +208,8 @@ def fitted_and_calibrated(fitted: Fitted, ground: Ground, task: TrainingData) ->
         log.warning("%d calibration photos cannot promise 95 %%: the radius is widened, and is a guess", photos)
     params = posterior_parameters(fitted.held_out, ground)
     gain = session_gain(fitted.held_out, fitted.fewer, ground, params)
-    log.info("68 %% radii: %.2f of what sessions left out need, for a gallery of all of them", gain)
+    if (narrower := round(100 * (1 - gain))) > 0:
+        log.info("68 %% radii: %d %% narrower than held-out sessions needed, whose gallery lacked a session", narrower)
     calibration = calibrate(fitted.held_out, ground, params, task.heading_deg[fitted.asked_rows], gain)
     if fitted.net.config.layout == "whitened":
         calibration = calibration.model_copy(update={"off_campus_share": OFF_CAMPUS_SHARE})

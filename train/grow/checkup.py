@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 
 from core.campus.bundle import Bundle
-from core.campus.manifest import CampusManifest, Metrics
+from core.campus.manifest import Metrics
 from core.campus.seen import seen_photos
 from core.engines.choose import open_engine
 from core.engines.heads import Engine, Heads, run_all
 from core.errors import CampusError, DatasetError
 from core.locate.fix import Fix
 from core.locate.localizer import Localizer
+from train.bundle.calibration_photos import CalibrationPhotos
 from train.evaluate.breakdown import place_names
 from train.evaluate.coverage import CONFIDENCE, Group, group
 from train.evaluate.photo_needs import Need, by_light, photo_needs, photos_near
@@ -25,7 +26,7 @@ from train.grow.adaptive import adapted_factor, stops
 from train.grow.arrivals import Arrivals
 from train.grow.figures import beside, exact, percent_beside
 from train.grow.growth import Growth, growth
-from train.grow.refresh import Refreshed, refreshed
+from train.grow.refresh import Refreshed, measured_by, refreshed
 
 Float = NDArray[np.float64]
 
@@ -129,7 +130,7 @@ def checkup(bundle: Bundle, arrivals: Arrivals, limits: Limits) -> Checkup:
     walk = np.array(arrivals.walk)
     where = {"walk": walk, "light": light, "place": place}
     stands = stops(truth_m, arrivals.time_s, walk)
-    measured, when = _measured(manifest)
+    measured, when = _measured(bundle)
     hit68, hit95 = (error_m <= radii_m[:, column] for column in (0, 1))
     photos = _Photos(where, stands, hit68, hit95, refused, ood > USUAL, error_m)
     alarms = _alarms(photos, limits, measured, when)
@@ -149,12 +150,14 @@ def checkup(bundle: Bundle, arrivals: Arrivals, limits: Limits) -> Checkup:
     )  # fmt: skip
 
 
-def _measured(manifest: CampusManifest) -> tuple[Metrics | None, str]:
+def _measured(bundle: Bundle) -> tuple[Metrics | None, str]:
     """The held-out figures that the campus keeps, and when and how they were measured."""
+    manifest = bundle.manifest
     if (test := manifest.metrics.get("test")) is not None:
         return test, "when the campus was made"
-    look = ", by the first look alone" if manifest.second_look else ""
-    return manifest.metrics.get("refresh"), f"when the campus was refreshed{look}"
+    held = CalibrationPhotos.of(bundle)
+    by = measured_by(manifest, fp32=held is not None and held.known_row is not None)
+    return manifest.metrics.get("refresh"), f"when the campus was refreshed{by}"
 
 
 def _fix(localizer: Localizer, heads: Heads, arrivals: Arrivals, row: int) -> Fix:

@@ -56,9 +56,9 @@ class Refreshed:
 
     `before` are the new photos by the bundle as it was; `after` the same photos by the new one, each walk by a gallery
     and by radii that were made without its own photos. Both are of the first look alone. `fp32`: they are of the FP32
-    network, which knows the campus's photos, though the campus runs in INT8. `refused` is the share of the new photos
-    that the bundle as it was took for another place, `left` what stays as it was, since the bundle does not hold what
-    it rests on.
+    network, which knows the campus's photos, also where the campus runs in INT8. `refused` is the share of the new
+    photos that the bundle as it was took for another place, `left` what stays as it was, since the bundle does not hold
+    what it rests on.
     """
 
     manifest: CampusManifest
@@ -78,9 +78,12 @@ class Refreshed:
     @property
     def how(self) -> str:
         """How `after` was measured."""
-        network = ", by the FP32 network" if self.fp32 else ""
-        look = ", by the first look alone" if self.manifest.second_look else ""
-        return f"each walk without its own photos in the gallery and the radii{network}{look}"
+        return f"each walk without its own photos in the gallery and the radii{self._by}"
+
+    @property
+    def _by(self) -> str:
+        """By what `before`, `refused` and `after` were measured."""
+        return measured_by(self.manifest, fp32=self.fp32)
 
     def lines(self) -> list[str]:
         """What changes, in words."""
@@ -91,13 +94,20 @@ class Refreshed:
         if self.far:
             out.append(f"{self.far} photos lie more than {REACH_M:.0f} m beyond this campus, and are left out")
         out += [
-            f"as the campus was:   {_words(self.before)}; {self.refused:.0%} refused",
+            f"as the campus was:   {_words(self.before)}; {self.refused:.0%} refused{self._by}",
             f"refreshed:           {_words(self.after)} ({self.how})",
             f"gallery:             {self.gallery[0]} -> {self.gallery[1]} photos",
             f"radii fitted on:     {self.calibration[0]} -> {self.calibration[1]} photos",
             *(f"left as it was: {what}" for what in self.left),
         ]
         return out
+
+
+def measured_by(manifest: CampusManifest, *, fp32: bool) -> str:
+    """What a refresh measures by, in words, where the app answers by something else; `fp32`: as `Refreshed` has it."""
+    network = ", by the FP32 network" if fp32 and manifest.cpu_model == "model.int8.onnx" else ""
+    look = ", by the first look alone" if manifest.second_look else ""
+    return f"{network}{look}"
 
 
 def _words(metrics: Metrics) -> str:
@@ -162,7 +172,7 @@ def refreshed(bundle: Bundle, arrivals: Arrivals, engine: Engine | None = None) 
         manifest.model_copy(update=changes), files, len(rows), len(walks), known, far, refused, before, after,
         (len(bundle.gallery), len(gallery)), (manifest.calibration.photos, calibration.photos),
         (*((_OOD,) if known_photos is None else ()), *((_MATCHES,) if local is not None and not told else ())),
-        known_photos is not None and manifest.cpu_model == "model.int8.onnx",
+        known_photos is not None,
     )  # fmt: skip
 
 

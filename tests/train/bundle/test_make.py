@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from core.campus.frame import LocalFrame
-from core.errors import BundleError, CampusError, DatasetError
+from core.errors import BundleError, CampusError, DatasetError, OccupiedError
 from core.network.net_config import NetConfig
 from train.bundle import make
 from train.bundle.make import Run, read_map
@@ -103,6 +103,14 @@ def test_a_name_or_description_too_long_is_refused_before_the_work(
     with pytest.raises(SystemExit):
         parser.parse_args([str(tmp_path), "--out", str(tmp_path / "out"), flag, "x" * letters])
     assert f"argument {flag}: {letters} letters, at most {letters - 1} are possible" in capsys.readouterr().err
+
+
+def test_a_bundle_that_is_in_the_way_is_told_before_the_run_is_read(pristine: Path, tmp_path: Path) -> None:
+    parser = argparse.ArgumentParser()
+    make.add_arguments(parser)
+    args = parser.parse_args([str(tmp_path / "no run"), "--out", str(pristine)])
+    with pytest.raises(OccupiedError):
+        make.main(args)
 
 
 def test_fewer_than_no_samples_are_refused_before_the_work(tmp_path: Path) -> None:

@@ -38,6 +38,16 @@ def run(monkeypatch: pytest.MonkeyPatch, *words: object) -> int:
     return run_cli(main)
 
 
+def joined(photos: Path, more: Path) -> Path:
+    """A dataset with another one's photos, too."""
+    for image in (more / "images").iterdir():
+        image.rename(photos / "images" / image.name)
+    table = (more / "gt.csv").read_text(encoding="utf-8").split("\n", 1)[1]
+    with (photos / "gt.csv").open("a", encoding="utf-8") as stream:
+        stream.write(table)
+    return photos
+
+
 def test_photos_like_those_it_was_made_of_raise_no_alarm(
     campus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -164,6 +174,23 @@ def test_the_page_asks_the_network_for_nothing_and_escapes_every_name(
 
 
 @pytest.mark.slow
+def test_the_page_says_each_median_once(campus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The campus keeps no figure of accepted photos: all are compared, which says more where some are refused."""
+    page, bundle = tmp_path / "health.html", Bundle.load(campus)
+    was_m = bundle.manifest.metrics["refresh"].median_m
+    good, refused = {"thu": scattered(60, 11, OFF_M)}, {"fri": scattered(20, 9)}
+    write_walks(tmp_path / "fence", refused, kind="elsewhere")
+    for name, some_refused in (("good", False), ("mixed", True)):
+        photos = write_walks(tmp_path / name, good)
+        if some_refused:
+            photos = joined(photos, tmp_path / "fence")
+        run(monkeypatch, campus, photos, "--html", page)
+        text = page.read_text(encoding="utf-8")
+        assert text.count("half of them below") == 1
+        assert f"were below {was_m:.1f} m when the campus was refreshed" in text
+        assert text.count("half are below") == some_refused
+
+
 def test_a_page_and_json_of_yesterday_are_replaced_and_no_other_file(
     campus: Path, field: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -27,6 +27,7 @@ from train.bundle.calibration_photos import CalibrationPhotos
 from train.fit.elsewhere import towards_elsewhere
 from train.grow import known_photos
 from train.grow.arrivals import read_arrivals
+from train.grow.checkup import Limits, checkup
 from train.grow.known_photos import KnownPhotos, heads_and_features
 from train.grow.refresh import refreshed
 
@@ -105,6 +106,21 @@ def test_a_second_refresh_goes_on_from_the_first(pristine: Path, tmp_path: Path)
     assert bundle.gallery is not None
     assert known.row.tolist() == list(range(photos + 20))
     assert np.allclose(known.unit, bundle.gallery.embedding, atol=1e-3)
+
+
+def test_each_figure_of_the_fp32_network_says_so_where_the_campus_runs_in_int8(pristine: Path, tmp_path: Path) -> None:
+    old = with_known_photos(Bundle.load(pristine), tmp_path / "old")
+    fp32 = refreshed(old, read_arrivals(write_walks(tmp_path / "a", {"a": scattered(10, 1)}), SIZE))
+    manifest = fp32.manifest.model_copy(update={"cpu_model": "model.int8.onnx"})
+    int8 = replace(fp32, manifest=manifest, files={**fp32.files, "model.int8.onnx": fp32.files["model.onnx"]})
+    for name, result, said in (("fp32", fp32, 0), ("int8", int8, 1)):
+        errors = [line for line in result.lines() if "error mean" in line]
+        assert [line.count("by the FP32 network") for line in errors] == [said, said]
+        later = save_bundle(tmp_path / name, result.manifest, result.files)
+        found = checkup(
+            later, read_arrivals(write_walks(tmp_path / f"{name}-b", {"b": scattered(5, 2)}), SIZE), Limits()
+        )
+        assert found.when.count("by the FP32 network") == said
 
 
 def test_photos_that_an_earlier_version_added_are_told_from_the_first_ones(pristine: Path, tmp_path: Path) -> None:
