@@ -81,9 +81,9 @@ def test_a_server_that_cannot_store_a_campus_says_so_and_does_not_try_again(
     start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     packed = make_bundle(tmp_path / "hill.campus", name="Hillside", lat=-33.9, lon=18.4)
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "absent"))
     campuses._workshop().cleanup()
     campuses._workshop.cache_clear()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "absent"))
     app = start()
     app.button_group(key="page").set_value("campus").run()
     app.file_uploader[0].set_value(("hill.campus", packed.read_bytes(), "application/zip")).run()
