@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import gc
 import tempfile
 import warnings
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +43,7 @@ def export_fp32(net: CampusNet) -> bytes:
 def traced(net: nn.Module, shape: tuple[int, int], outputs: Sequence[str]) -> bytes:
     """A network on (B, H, W, 3) uint8 of `shape` (H, W) as an ONNX file: input `image` with B from 1 to 16."""
     batch = torch.export.Dim("batch", min=1, max=MAX_BATCH)
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), torch.no_grad(), _uncollected():
         warnings.simplefilter("ignore")  # the exporter's own deprecations, none of which we can act on
         path = Path(folder) / "model.onnx"
         program = torch.onnx.export(
@@ -58,6 +60,18 @@ def traced(net: nn.Module, shape: tuple[int, int], outputs: Sequence[str]) -> by
         _forget_origins(program.model)
         program.save(path, external_data=False)
         return path.read_bytes()
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without garbage collection, which would look through all modules of torch again and again for little."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
 
 
 def _forget_origins(model: Any) -> None:
