@@ -24,6 +24,9 @@ from core.engines.heads import Engine
 from core.engines.onnx_engine import OnnxEngine
 from core.errors import DatasetError, EngineError
 from core.locate.localizer import Localizer
+from core.network.campus_net import CampusNet
+from core.network.net_config import NetConfig
+from core.network.onnx_export import export_fp32
 from core.network.state_files import read_state
 from core.network.torch_engine import TorchEngine
 from core.network.weights import load_net
@@ -97,10 +100,27 @@ def seed(original: OriginalNet, tmp_path_factory: pytest.TempPathFactory) -> Pat
 def bundles(seed: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Bundle, Bundle]:
     """The bundle without photos, and the one with them."""
     out, made = tmp_path_factory.mktemp("bundles"), []
-    for name, images in (("plain", None), ("full", seed / "photos")):
-        words = (seed / "best_model.pth", seed / "gt.csv", images, out / name)
-        made.append(import_checkpoint(*words, BundleConfig(name, "Ours."), NO_MAP, image_size=SIZE))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("core.network.onnx_export.export_fp32", exported_once())
+        for name, images in (("plain", None), ("full", seed / "photos")):
+            words = (seed / "best_model.pth", seed / "gt.csv", images, out / name)
+            made.append(import_checkpoint(*words, BundleConfig(name, "Ours."), NO_MAP, image_size=SIZE))
     return made[0], made[1]
+
+
+def exported_once() -> Callable[[CampusNet], bytes]:
+    """`export_fp32`, which takes many seconds of a ResNet50, but each network only once."""
+    done: list[tuple[NetConfig, dict[str, Tensor], bytes]] = []
+
+    def export(net: CampusNet) -> bytes:
+        state = net.state_dict()
+        for config, known, model in done:
+            if config == net.config and all(torch.equal(value, known[name]) for name, value in state.items()):
+                return model
+        done.append((net.config, {name: value.clone() for name, value in state.items()}, export_fp32(net)))
+        return done[-1][2]
+
+    return export
 
 
 def test_the_bundle_answers_as_the_original(bundles: tuple[Bundle, Bundle], original: OriginalNet) -> None:
