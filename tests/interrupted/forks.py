@@ -14,7 +14,7 @@ import signal
 import sys
 import threading
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 LONGEST_S = 240  # a command that hangs ends here, and its test fails instead of waiting for ever
@@ -99,20 +99,24 @@ def _prepare() -> None:
 
 
 def _shrink_the_demo() -> None:
-    """Two tiny photos of each session, of standpoints in the middle of the campus, and one sample of each kind."""
+    """Two tiny photos of each session, of standpoints in the middle of the campus, and one sample of each kind.
+
+    They are planned once, in the whole world, for all commands; what is rendered has few buildings, trees and things.
+    """
     from functools import partial
 
     import train.demo.make
     from train.demo.sessions import SESSIONS
 
     make: Any = train.demo.make
-    plan = make.plan_shots
-
-    def few(world: Any, seed: int) -> list[Any]:
-        middle = [s for s in plan(world, seed) if abs(s.east_m) < make.SLICE_EAST_M and abs(s.north_m) < 70]
-        return [s for session in SESSIONS for s in [s for s in middle if s.session == session.name][:2]]
-
-    make.plan_shots = few
+    world = make.demo_world()
+    middle = [s for s in make.plan_shots(world, 1) if abs(s.east_m) < make.SLICE_EAST_M and abs(s.north_m) < 70]
+    few = [s for session in SESSIONS for s in [s for s in middle if s.session == session.name][:2]]
+    lamps = [prop for prop in world.props if prop.kind == "lamp"][:12]
+    things = [prop for prop in world.props if prop.kind != "lamp"][:12]
+    small = replace(world, buildings=world.buildings[:6], trees=world.trees[:9], props=(*lamps, *things))
+    make.demo_world = lambda: small
+    make.plan_shots = lambda *_: few
     make.render_shots = partial(make.render_shots, width=48, height=36, spp=1)
     make.render_large = partial(make.render_large, width=64, height=48, spp=1)
     make.SINGLE_SAMPLES = {"test-evening": 1, "test-night": 1}
