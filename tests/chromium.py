@@ -16,8 +16,9 @@ from benchmarks.browser import launch
 
 # Software for WebGL draws pages as well unless told otherwise, which doubles what a visit costs.
 _SPARING = ("--disable-gpu-rasterization", "--disable-gpu-compositing")
-# Mesa keeps the map's programs on disk; Chromium's own software builds them for each page anew, a third of a visit.
-_MESA = "--use-angle=gl-egl"
+# Mesa keeps the map's programs on disk; Chromium's own software builds them for each page anew, a third of a visit, and
+# takes still longer unless they are kept in one place.
+_MESA, _OWN = "--use-angle=gl-egl", "--enable-angle-features=preferGlobalPipelineCache"
 # The same software draws each of the map's pixels several times for smooth edges, two fifths of its work on a map.
 _ROUGH = "--webgl-antialiasing-mode=none"
 
@@ -25,9 +26,9 @@ _ROUGH = "--webgl-antialiasing-mode=none"
 def start(kind: Any, *flags: str) -> Any:
     """As `benchmarks.browser.launch`; with smooth edges where pictures are taken to be looked at, at a scale."""
     sparing = _SPARING if "SCREENSHOT_SCALE" in os.environ else (*_SPARING, _ROUGH)
-    if not _mesa_is_here():
-        return launch(kind, *sparing, *flags)
-    return launch(kind, *sparing, _MESA, *flags, LIBGL_ALWAYS_SOFTWARE="1")
+    if _mesa_is_here():
+        return launch(kind, *sparing, _MESA, *flags, LIBGL_ALWAYS_SOFTWARE="1")
+    return launch(kind, *sparing, _OWN, *flags)
 
 
 def _mesa_is_here() -> bool:
