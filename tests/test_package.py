@@ -141,7 +141,7 @@ def test_the_test_script_runs_the_quick_tests_unless_more_is_asked_for(words: tu
     said = subprocess.run(["bash", tmp_path / "test", *words], capture_output=True, text=True, check=True).stdout
     assert "-m pytest" in said
     assert ("-m not slow or quick" in said) is (words == ())
-    told = {(): "4 to 5 minutes on two idle cores", ("--all",): "15 to 25 minutes on two idle cores"}.get(words)
+    told = {(): "4 to 7 minutes on two idle cores", ("--all",): "15 to 26 minutes on two idle cores"}.get(words)
     if told:
         assert said.index(told) < said.index("installed"), "how long it takes is said before anything is waited for"
     assert ("tests/test_units.py" in said) is ("tests/test_units.py" in words)
