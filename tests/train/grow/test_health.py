@@ -191,6 +191,7 @@ def test_the_page_says_each_median_once(campus: Path, tmp_path: Path, monkeypatc
         assert text.count("half are below") == some_refused
 
 
+@pytest.mark.slow
 def test_a_page_and_json_of_yesterday_are_replaced_and_no_other_file(
     campus: Path, field: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
